@@ -1,0 +1,95 @@
+namespace Decart.Inference.Checkpoints;
+
+/// <summary>How the elements of a stored tensor are encoded.</summary>
+/// <remarks>
+/// The first group are the dtypes of the safetensors format, the second the block formats of GGUF
+/// (names and layouts as in ggml: <c>Q4_K</c> is a 256-element super-block of 4-bit weights, and so on).
+/// </remarks>
+public enum TensorType
+{
+    /// <summary>IEEE 754 binary32.</summary>
+    F32,
+    /// <summary>IEEE 754 binary16.</summary>
+    F16,
+    /// <summary>bfloat16: the upper half of a binary32.</summary>
+    BF16,
+    /// <summary>IEEE 754 binary64.</summary>
+    F64,
+    /// <summary>8-bit float, 4 exponent and 3 mantissa bits, no infinities.</summary>
+    F8E4M3,
+    /// <summary>8-bit float, 5 exponent and 2 mantissa bits.</summary>
+    F8E5M2,
+    /// <summary>Signed 8-bit integer.</summary>
+    I8,
+    /// <summary>Signed 16-bit integer.</summary>
+    I16,
+    /// <summary>Signed 32-bit integer.</summary>
+    I32,
+    /// <summary>Signed 64-bit integer.</summary>
+    I64,
+    /// <summary>Unsigned 8-bit integer.</summary>
+    U8,
+    /// <summary>Unsigned 16-bit integer.</summary>
+    U16,
+    /// <summary>Unsigned 32-bit integer.</summary>
+    U32,
+    /// <summary>Unsigned 64-bit integer.</summary>
+    U64,
+    /// <summary>One byte a truth value.</summary>
+    Bool,
+
+    /// <summary>32 weights: f16 scale, 16 bytes of 4-bit values.</summary>
+    Q4_0,
+    /// <summary>32 weights: f16 scale, f16 minimum, 16 bytes of 4-bit values.</summary>
+    Q4_1,
+    /// <summary>32 weights: f16 scale, 32 high bits, 16 bytes of low 4-bit values.</summary>
+    Q5_0,
+    /// <summary>32 weights: f16 scale, f16 minimum, 32 high bits, 16 bytes of low 4-bit values.</summary>
+    Q5_1,
+    /// <summary>32 weights: f16 scale, 32 signed bytes.</summary>
+    Q8_0,
+    /// <summary>256 weights of 2 bits with 4-bit scales and minimums for each 16.</summary>
+    Q2_K,
+    /// <summary>256 weights of 3 bits with 6-bit scales for each 16.</summary>
+    Q3_K,
+    /// <summary>256 weights of 4 bits with 6-bit scales and minimums for each 32.</summary>
+    Q4_K,
+    /// <summary>256 weights of 5 bits with 6-bit scales and minimums for each 32.</summary>
+    Q5_K,
+    /// <summary>256 weights of 6 bits with 8-bit scales for each 16.</summary>
+    Q6_K,
+}
+
+/// <summary>Sizes of the encodings.</summary>
+public static class TensorTypes
+{
+    /// <summary>Number of elements that are encoded together: 1 for plain types, 32 or 256 for block formats.</summary>
+    /// <param name="type">The encoding.</param>
+    public static int BlockLength(this TensorType type) => type switch
+    {
+        TensorType.Q4_0 or TensorType.Q4_1 or TensorType.Q5_0 or TensorType.Q5_1 or TensorType.Q8_0 => 32,
+        TensorType.Q2_K or TensorType.Q3_K or TensorType.Q4_K or TensorType.Q5_K or TensorType.Q6_K => 256,
+        _ => 1,
+    };
+
+    /// <summary>Number of bytes of one block of <see cref="BlockLength"/> elements.</summary>
+    /// <param name="type">The encoding.</param>
+    public static int BlockBytes(this TensorType type) => type switch
+    {
+        TensorType.F64 or TensorType.I64 or TensorType.U64 => 8,
+        TensorType.F32 or TensorType.I32 or TensorType.U32 => 4,
+        TensorType.F16 or TensorType.BF16 or TensorType.I16 or TensorType.U16 => 2,
+        TensorType.F8E4M3 or TensorType.F8E5M2 or TensorType.I8 or TensorType.U8 or TensorType.Bool => 1,
+        TensorType.Q4_0 => 18,
+        TensorType.Q4_1 => 20,
+        TensorType.Q5_0 => 22,
+        TensorType.Q5_1 => 24,
+        TensorType.Q8_0 => 34,
+        TensorType.Q2_K => 84,
+        TensorType.Q3_K => 110,
+        TensorType.Q4_K => 144,
+        TensorType.Q5_K => 176,
+        TensorType.Q6_K => 210,
+        _ => throw new ArgumentOutOfRangeException(nameof(type), type, null),
+    };
+}

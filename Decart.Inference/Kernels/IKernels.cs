@@ -1,0 +1,150 @@
+using Decart.Inference.Checkpoints;
+using Decart.Inference.Memory;
+
+namespace Decart.Inference.Kernels;
+
+/// <summary>A row-major matrix of activations in the device's memory; how its elements are stored is the device's affair.</summary>
+internal abstract class Activations(int rows, int columns) : IDisposable
+{
+    /// <summary>Number of rows there is room for; an operation says how many it uses.</summary>
+    public int Rows { get; } = rows;
+
+    public int Columns { get; } = columns;
+
+    public abstract void Dispose();
+}
+
+/// <summary>A weight matrix [rows = output features, columns = input features], laid out as the device's matmul reads it.</summary>
+internal abstract class Weight(int rows, int columns) : IDisposable
+{
+    public int Rows { get; } = rows;
+
+    public int Columns { get; } = columns;
+
+    public abstract void Dispose();
+}
+
+/// <summary>A vector of norm scales or biases, kept in float32.</summary>
+internal abstract class WeightVector(int length) : IDisposable
+{
+    public int Length { get; } = length;
+
+    public abstract void Dispose();
+}
+
+/// <summary>How cosines and sines follow from positions, ready for the device.</summary>
+internal abstract class RotaryTable : IDisposable
+{
+    public abstract void Dispose();
+}
+
+/// <summary>The values of a rotary embedding (Su et al., RoFormer, 2021) after any scaling of its frequencies.</summary>
+/// <param name="InverseFrequencies">One for each rotated pair; the rotated dimensions are twice as many, the rest of a head passes through.</param>
+/// <param name="Scale">Factor on cosines and sines (YaRN's attention factor), 1 otherwise.</param>
+/// <param name="Interleaved">Pairs are neighbours (2i, 2i+1), as in GGUF's Llama files, instead of (i, i + half).</param>
+internal sealed record RotaryParameters(float[] InverseFrequencies, float Scale, bool Interleaved);
+
+/// <summary>A normalisation over the last dimension.</summary>
+/// <param name="Scale">Multiplier for each element.</param>
+/// <param name="Bias">With a bias the norm is a LayerNorm (mean removed), without it an RMSNorm, unless <paramref name="RemoveMean"/> says otherwise.</param>
+/// <param name="Epsilon">Added to the variance.</param>
+/// <param name="RemoveMean">LayerNorm instead of RMSNorm.</param>
+internal sealed record Norm(WeightVector Scale, WeightVector? Bias, float Epsilon, bool RemoveMean);
+
+internal enum ActivationFunction
+{
+    None,
+    Silu,
+    /// <summary>x * Phi(x), by the error function.</summary>
+    Gelu,
+    /// <summary>The tanh approximation of GELU.</summary>
+    GeluTanh,
+}
+
+/// <summary>What a matmul does with its sums before they are stored: v = x W^T, then in this order.</summary>
+/// <param name="Bias">v += bias.</param>
+/// <param name="Function">
+/// v = f(v). Gated: the weight's rows are F gates followed by F ups and the output is f(v[j]) * v[F + j], F columns.
+/// </param>
+/// <param name="Gated">See <paramref name="Function"/>.</param>
+/// <param name="SoftCap">v = cap * tanh(v / cap) when not 0.</param>
+/// <param name="Accumulate">y += v instead of y = v.</param>
+internal readonly record struct Epilogue(
+    WeightVector? Bias = null, ActivationFunction Function = ActivationFunction.None, bool Gated = false, float SoftCap = 0, bool Accumulate = false);
+
+/// <summary>The shape and rules of attention in one layer.</summary>
+/// <param name="Heads">Query heads; head h reads key/value head h / (Heads / KvHeads).</param>
+/// <param name="KvHeads">Key/value heads.</param>
+/// <param name="HeadDim">Elements of a head.</param>
+/// <param name="Scale">Factor on query-key products.</param>
+/// <param name="SoftCap">Scores become cap * tanh(score / cap) when not 0 (Gemma 2).</param>
+/// <param name="Window">Token i sees tokens j with i - j &lt; Window when not 0 (Mistral).</param>
+/// <param name="AlibiSlopes">One for each head: score += slope * (j - i) (Press et al., ALiBi, 2021); null without ALiBi.</param>
+internal sealed record AttentionShape(
+    int Heads, int KvHeads, int HeadDim, float Scale, float SoftCap = 0, int Window = 0, float[]? AlibiSlopes = null);
+
+/// <summary>The experts of a mixture-of-experts block (Shazeer et al., 2017).</summary>
+/// <param name="GateUp">For each expert its gate rows followed by its up rows: [2F, hidden].</param>
+/// <param name="Down">For each expert [hidden, F].</param>
+/// <param name="ExpertsPerToken">How many experts each token uses.</param>
+/// <param name="Renormalise">Whether the chosen experts' softmax probabilities are divided by their sum.</param>
+/// <param name="Function">The gate's activation function.</param>
+internal sealed record Experts(Weight[] GateUp, Weight[] Down, int ExpertsPerToken, bool Renormalise, ActivationFunction Function);
+
+/// <summary>
+/// The operations a decoder is made of, for one kind of device: fused the way a GPU wants them. Called by one thread.
+/// Unless said otherwise an operation works on the first <see cref="Batch.TokenCount"/> rows. A row's result never depends on
+/// the other rows, bit for bit: the same prompt gives the same answer whatever else is in the batch.
+/// </summary>
+internal interface IKernels : IDisposable
+{
+    /// <summary>A weight whose rows are those of <paramref name="parts"/> one after another (each with the same number of columns; types may differ).</summary>
+    /// <remarks>The CPU reads the parts where they lie; the checkpoint must stay open as long as the weight lives.</remarks>
+    Weight CreateWeight(ReadOnlySpan<StoredTensor> parts);
+
+    /// <summary>The parts' elements one after another, widened to float32, plus <paramref name="offset"/> (Gemma stores scale - 1).</summary>
+    WeightVector CreateVector(ReadOnlySpan<StoredTensor> parts, float offset = 0);
+
+    RotaryTable CreateRotary(RotaryParameters parameters);
+
+    Activations CreateActivations(int rows, int columns);
+
+    /// <summary>A range for one sequence's keys and values with room for <paramref name="tokens"/> tokens.</summary>
+    IKvRange CreateKvRange(KvLayout layout, int tokens);
+
+    /// <summary>Takes the batch that the operations up to the next call work on (a GPU sends its descriptor; angles are computed once for all layers).</summary>
+    void BeginStep(Batch batch);
+
+    /// <summary>x[i] = table[token id of row i] * scale.</summary>
+    void Embed(Weight table, float scale, Activations x);
+
+    /// <summary>y = norm(x).</summary>
+    void Normalise(Norm norm, Activations x, Activations y);
+
+    /// <summary>residual += delta; y = norm(residual).</summary>
+    void AddNormalise(Activations residual, Activations delta, Norm norm, Activations y);
+
+    /// <summary>residual += norm(delta) (the post-norms of Gemma 2).</summary>
+    void NormaliseAdd(Norm norm, Activations delta, Activations residual);
+
+    /// <summary>y = epilogue(x W^T) for the first <paramref name="rows"/> rows.</summary>
+    void MatMul(Activations x, Weight weight, int rows, in Epilogue epilogue, Activations y);
+
+    /// <summary>
+    /// Rows of <paramref name="qkv"/> are [Heads query | KvHeads key | KvHeads value] heads. Normalises each query and key head (when norms
+    /// are given), rotates them (when a table is given), leaves the queries in place and writes keys and values to the sequences' ranges.
+    /// </summary>
+    void RotaryStore(Activations qkv, int layer, AttentionShape shape, RotaryTable? rotary, Norm? queryNorm, Norm? keyNorm);
+
+    /// <summary>Causal attention of the queries in <paramref name="qkv"/> over each sequence's keys and values; y has Heads * HeadDim columns.</summary>
+    void Attend(Activations qkv, int layer, AttentionShape shape, Activations y);
+
+    /// <summary>y = sum over each token's best experts of probability * down(f(gate x) * up x), probabilities by softmax over all router logits.</summary>
+    void MixExperts(Activations x, Activations routerLogits, Experts experts, Activations y);
+
+    /// <summary>y[i] = x[rows[i]].</summary>
+    void GatherRows(Activations x, ReadOnlySpan<int> rows, Activations y);
+
+    /// <summary>Copies one row to the host as float32.</summary>
+    void Read(Activations x, int row, Span<float> destination);
+}

@@ -1,0 +1,32 @@
+namespace Decart.Inference;
+
+/// <summary>Turns text into token ids and back. Implementations are immutable and safe for use by any number of threads.</summary>
+public interface ITokenizer
+{
+    /// <summary>One more than the largest token id.</summary>
+    int VocabularySize { get; }
+
+    /// <summary>The token that begins a text, or <see langword="null"/> if the model has none.</summary>
+    int? BosTokenId { get; }
+
+    /// <summary>The tokens that end a text; may be empty.</summary>
+    IReadOnlyList<int> EosTokenIds { get; }
+
+    /// <summary>Encodes a text. Any string is encodable; special tokens written out in the text become their ids.</summary>
+    /// <param name="text">The text; lone surrogates are replaced by U+FFFD.</param>
+    /// <param name="addSpecialTokens">Whether the tokens that the model expects around a text (usually BOS in front) are added.</param>
+    IReadOnlyList<int> Encode(string text, bool addSpecialTokens = true);
+
+    /// <summary>Decodes token ids to text; special tokens are left out and invalid UTF-8 becomes U+FFFD.</summary>
+    /// <param name="ids">The token ids.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An id is negative or at least <see cref="VocabularySize"/>.</exception>
+    string Decode(IEnumerable<int> ids);
+
+    /// <summary>
+    /// The bytes that a token adds to a text in which it is not the first: a word's leading space is kept, a byte token is its one byte.
+    /// Empty for special tokens and for ids without a token.
+    /// </summary>
+    /// <param name="id">The token id.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The id is negative or at least <see cref="VocabularySize"/>.</exception>
+    ReadOnlyMemory<byte> GetTokenBytes(int id);
+}
