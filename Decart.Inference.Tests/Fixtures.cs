@@ -1,0 +1,29 @@
+namespace Decart.Inference.Tests;
+
+/// <summary>Finds the shared checkpoints with reference answers: <c>../shared/fixtures</c> from the repository's root, or the folder in DECART_FIXTURES.</summary>
+internal static class Fixtures
+{
+    public static string? Folder { get; } = Find();
+
+    /// <summary>The path of a fixture; without the fixtures the calling test is skipped and says why.</summary>
+    public static string Path(params ReadOnlySpan<string> parts)
+    {
+        if (Folder is null) Assert.Ignore("The shared fixtures are absent: neither ../shared/fixtures beside the repository nor DECART_FIXTURES names them.");
+        return System.IO.Path.Combine([Folder!, .. parts]);
+    }
+
+    /// <summary>The repository's root: the nearest folder upwards that holds Decart.sln, or null when the tests run elsewhere.</summary>
+    public static string? RepositoryRoot()
+    {
+        DirectoryInfo? folder = new(AppContext.BaseDirectory);
+        while (folder is not null && !File.Exists(System.IO.Path.Combine(folder.FullName, "Decart.sln"))) folder = folder.Parent;
+        return folder?.FullName;
+    }
+
+    private static string? Find()
+    {
+        if (Environment.GetEnvironmentVariable("DECART_FIXTURES") is { Length: > 0 } named) return Directory.Exists(named) ? named : null;
+        string? beside = RepositoryRoot() is { } root ? System.IO.Path.GetFullPath(System.IO.Path.Combine(root, "..", "shared", "fixtures")) : null;
+        return Directory.Exists(beside) ? beside : null;
+    }
+}
