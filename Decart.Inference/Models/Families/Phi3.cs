@@ -1,0 +1,15 @@
+namespace Decart.Inference.Models.Families;
+
+/// <summary>Phi-3 and Phi-4: Llama with query, key and value in one matrix, gate and up in another, and a share of each head rotated.</summary>
+internal static class Phi3
+{
+    public static ModelConfig ReadHuggingFace(JsonFields fields)
+    {
+        ModelConfig config = HuggingFaceConfig.Read(fields, defaultEpsilon: 1e-5);
+        return config with
+        {
+            Windows = HuggingFaceConfig.EveryLayer(config.Layers, HuggingFaceConfig.ReadWindow(fields, 0)),
+            Names = config.Names with { QueryKeyValue = ["self_attn.qkv_proj"], GateUp = ["mlp.gate_up_proj"] },
+        };
+    }
+}
