@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Globalization;
 using Decart.Inference.Checkpoints;
 using Decart.Inference.Kernels;
 
@@ -133,11 +134,11 @@ internal sealed class DecoderWeights : IDisposable
 
     /// <summary>The query rows, then the key rows, then the value rows, wherever they lie.</summary>
     private ImmutableArray<StoredTensor> QueryKeyValueParts(int layer) =>
-        QueryKeyValueTensors(layer, (name, rows) => _source.Require(name + ".weight", rows, _config.HiddenSize));
+        QueryKeyValueTensors(layer, (name, rows) => Require(name + ".weight", rows, _config.HiddenSize));
 
     /// <remarks>A vector is cut by elements: it is seen as a matrix of one column.</remarks>
     private ImmutableArray<StoredTensor> QueryKeyValueBiasParts(int layer) =>
-        QueryKeyValueTensors(layer, (name, rows) => _source.Require(name + ".bias", rows) with { Shape = [rows, 1] });
+        QueryKeyValueTensors(layer, (name, rows) => Require(name + ".bias", rows) with { Shape = [rows, 1] });
 
     private ImmutableArray<StoredTensor> QueryKeyValueTensors(int layer, Func<string, int, StoredTensor> require)
     {
@@ -162,8 +163,8 @@ internal sealed class DecoderWeights : IDisposable
         ImmutableArray<string> names = [.. config.Names.GateUp.Select(stem => config.Names.InLayer(layer, stem))];
         string down = config.Names.InLayer(layer, config.Names.Down);
         int rows = config.IntermediateSize * (config.Gated && names.Length == 1 ? 2 : 1);
-        StoredTensor[] gateUp = [.. names.Select(name => _source.Require(name + ".weight", rows, config.HiddenSize))];
-        StoredTensor[] gateUpBias = config.FeedForwardBias ? [.. names.Select(name => _source.Require(name + ".bias", rows))] : [];
+        StoredTensor[] gateUp = [.. names.Select(name => Require(name + ".weight", rows, config.HiddenSize))];
+        StoredTensor[] gateUpBias = config.FeedForwardBias ? [.. names.Select(name => Require(name + ".bias", rows))] : [];
         return new FeedForwardWeights(
             Own(_kernels.CreateWeight(gateUp)),
             config.FeedForwardBias ? Own(_kernels.CreateVector(gateUpBias)) : null,
@@ -188,24 +189,31 @@ internal sealed class DecoderWeights : IDisposable
     private StoredTensor ExpertTensor(int layer, int expert, int part, int rows, int columns)
     {
         string stem = _config.Names.ExpertGateUpDown[part];
-        string name = _config.Names.InLayer(layer, stem) + ".weight";
-        if (!stem.Contains("{0}", StringComparison.Ordinal))
-        {
-            return _source.Require(name, _config.Experts!.Count, rows, columns).SliceRows((long)expert * rows, rows);
-        }
-        return _source.Require(_config.Names.InLayer(layer, string.Format(System.Globalization.CultureInfo.InvariantCulture, stem, expert)) + ".weight", rows, columns);
+        bool stacked = !stem.Contains("{0}", StringComparison.Ordinal);
+        string name = _config.Names.InLayer(layer, string.Format(CultureInfo.InvariantCulture, stem, expert)) + ".weight";
+        return stacked
+            ? Require(name, _config.Experts!.Count, rows, columns).SliceRows((long)expert * rows, rows)
+            : Require(name, rows, columns);
     }
 
-    private Weight LoadWeight(string name, int rows, int columns) => Own(_kernels.CreateWeight([_source.Require(name + ".weight", rows, columns)]));
+    private Weight LoadWeight(string name, int rows, int columns) => Own(_kernels.CreateWeight([Require(name + ".weight", rows, columns)]));
 
     private WeightVector LoadVector(string name, int length, float offset = 0) =>
-        Own(_kernels.CreateVector([_source.Require(name, length)], offset));
+        Own(_kernels.CreateVector([Require(name, length)], offset));
 
     private Norm LoadNorm(string name, int length) => new(
         LoadVector(name + ".weight", length, _config.NormOffset),
         _config.LayerNorm ? LoadVector(name + ".bias", length) : null,
         _config.NormEpsilon,
         _config.LayerNorm);
+
+    private StoredTensor Require(string name, params ReadOnlySpan<long> shape)
+    {
+        StoredTensor tensor = _source.Require(name, shape);
+        return tensor.Type is TensorType.F32 or TensorType.F16 or TensorType.BF16 || tensor.Type.BlockLength() > 1
+            ? tensor
+            : throw new ModelLoadException(_source.Path, name, $"expected weights of type F32, F16, BF16 or a GGUF block format, found {tensor.Type}");
+    }
 
     private T Own<T>(T resource)
         where T : IDisposable

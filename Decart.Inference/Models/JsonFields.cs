@@ -37,7 +37,7 @@ internal sealed class JsonFields : ConfigFields
         JsonValueKind.True => true,
         JsonValueKind.False => false,
         JsonValueKind.String => value.GetString(),
-        JsonValueKind.Number => value.TryGetInt64(out long integer) ? integer : value.GetDouble(),
+        JsonValueKind.Number => value.TryGetInt64(out long integer) ? (object)integer : value.GetDouble(),
         JsonValueKind.Array => value.EnumerateArray().Select(item => Value(item) ?? item).ToArray(),
         _ => value,
     };

@@ -99,4 +99,25 @@ internal static class Falcon
         uint bits = BitConverter.SingleToUInt32Bits(value);
         return BitConverter.UInt32BitsToSingle((bits + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF0000);
     }
+
+    /// <remarks>GGUF files hold the rows of query, key and value ungrouped, and only the parallel, rotary generations.</remarks>
+    public static ModelConfig ReadGguf(GgufFields fields)
+    {
+        ModelConfig config = GgufConfig.Read(fields, epsilonField: "attention.layer_norm_epsilon");
+        bool twoNorms = fields.HasTensor("blk.0.attn_norm_2.weight");
+        return config with
+        {
+            LayerNorm = true,
+            Arrangement = twoNorms ? BlockArrangement.ParallelTwoNorms : BlockArrangement.Parallel,
+            Activation = ActivationFunction.Gelu,
+            Gated = false,
+            Names = config.Names with
+            {
+                QueryKeyValue = ["attn_qkv"],
+                GateUp = ["ffn_up"],
+                AttentionNorm = twoNorms ? "attn_norm_2" : "attn_norm",
+                FeedForwardNorm = "attn_norm",
+            },
+        };
+    }
 }

@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using Decart.Inference.Kernels;
 
 namespace Decart.Inference.Models.Families;
@@ -47,4 +46,20 @@ internal static class Gemma2
 
     private static float ReadSoftCap(JsonFields fields, string field, double fallback) =>
         (float)(fields.IsNull(field) ? 0 : fields.OptionalNumber(field, 1e-3, 1e9) ?? fallback);
+
+    /// <remarks>The norms of GGUF files hold the whole scale; the scale of the scores is known for each of the three sizes.</remarks>
+    public static ModelConfig ReadGguf(GgufFields fields)
+    {
+        const int LayersOf27B = 46;
+        ModelConfig config = GgufConfig.Read(fields);
+        int window = GgufConfig.ReadWindow(fields, DefaultWindow);
+        return WithArrangement(config) with
+        {
+            Activation = ActivationFunction.GeluTanh,
+            AttentionScale = 1 / MathF.Sqrt(config.Layers == LayersOf27B ? (float)config.HiddenSize / config.Heads : config.HeadDim),
+            AttentionSoftCap = (float)(fields.OptionalNumber("attn_logit_softcapping", 0, 1e9) ?? DefaultAttentionCap),
+            LogitSoftCap = (float)(fields.OptionalNumber("final_logit_softcapping", 0, 1e9) ?? DefaultLogitCap),
+            Windows = [.. Enumerable.Range(0, config.Layers).Select(layer => IsSliding(layer) ? window : 0)],
+        };
+    }
 }

@@ -12,4 +12,18 @@ internal static class Phi3
             Names = config.Names with { QueryKeyValue = ["self_attn.qkv_proj"], GateUp = ["mlp.gate_up_proj"] },
         };
     }
+
+    public static ModelConfig ReadGguf(GgufFields fields)
+    {
+        if (fields.HasTensor("rope_factors_long.weight"))
+        {
+            throw new ModelLoadException(fields.File, "rope_factors_long.weight", "expected default, linear or yarn rotary scaling, found longrope");
+        }
+        ModelConfig config = GgufConfig.Read(fields);
+        bool fused = fields.HasTensor("blk.0.attn_qkv.weight");
+        return config with
+        {
+            Names = config.Names with { QueryKeyValue = fused ? ["attn_qkv"] : config.Names.QueryKeyValue, GateUp = ["ffn_up"] },
+        };
+    }
 }

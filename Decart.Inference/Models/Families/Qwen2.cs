@@ -17,4 +17,6 @@ internal static class Qwen2
 
     /// <summary>The width that <c>use_sliding_window</c> turns on, else 0.</summary>
     public static int ReadWindow(JsonFields fields) => fields.Flag("use_sliding_window", false) ? HuggingFaceConfig.ReadWindow(fields, 4096) : 0;
+
+    public static ModelConfig ReadGguf(GgufFields fields) => GgufConfig.Read(fields) with { QueryKeyValueBias = true };
 }

@@ -15,4 +15,6 @@ internal static class Qwen3
             AttentionOutputBias = attentionBias,
         };
     }
+
+    public static ModelConfig ReadGguf(GgufFields fields) => GgufConfig.Read(fields) with { QueryKeyNorm = true };
 }

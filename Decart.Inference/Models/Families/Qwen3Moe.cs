@@ -27,4 +27,10 @@ internal static class Qwen3Moe
         ImmutableArray<int> listed = fields.Integers("mlp_only_layers", 0, ModelLimits.Layers);
         return [.. Enumerable.Range(0, layers).Where(layer => (layer + 1) % step != 0), .. listed];
     }
+
+    public static ModelConfig ReadGguf(GgufFields fields)
+    {
+        ModelConfig config = Qwen3.ReadGguf(fields);
+        return config with { Experts = GgufConfig.ReadExperts(fields, config.IntermediateSize) };
+    }
 }

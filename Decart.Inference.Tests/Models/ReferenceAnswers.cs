@@ -1,0 +1,30 @@
+using System.Text.Json;
+
+namespace Decart.Inference.Tests.Models;
+
+/// <summary>What transformers answers for a checkpoint (reference.json beside it): prompts, the logits after each, greedy continuations.</summary>
+internal sealed record ReferenceAnswers(string Folder, int[][] Prompts, float[][] LogitsLast, int[][] Greedy)
+{
+    public static ReferenceAnswers Read(string folder)
+    {
+        using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(folder, "reference.json")));
+        JsonElement root = document.RootElement;
+        return new ReferenceAnswers(
+            folder,
+            root.GetProperty("prompts").Deserialize<int[][]>()!,
+            root.GetProperty("logits_last").Deserialize<float[][]>()!,
+            root.GetProperty("greedy").Deserialize<int[][]>()!);
+    }
+
+    /// <summary>The folders of the shared fixtures and of the project's own references that hold a reference.json.</summary>
+    public static IEnumerable<TestCaseData> Cases()
+    {
+        string? own = Fixtures.RepositoryRoot() is { } root ? Path.Combine(root, "Decart.Inference.Tests", "References") : null;
+        string?[] parents = [Fixtures.Folder, own];
+        return parents.Where(Directory.Exists)
+            .SelectMany(parent => Directory.GetDirectories(parent!))
+            .Where(folder => File.Exists(Path.Combine(folder, "reference.json")))
+            .Order(StringComparer.Ordinal)
+            .Select(folder => new TestCaseData(folder).SetArgDisplayNames(Path.GetFileName(folder)));
+    }
+}
