@@ -131,17 +131,22 @@ internal sealed class GgufHeader
 
     private void ReadTensors(long count)
     {
-        for (long i = 0; i < count; i++)
+        TensorInfo[] table = new TensorInfo[count];
+        for (int i = 0; i < table.Length; i++)
         {
             _field = $"tensor {i}";
             string name = ReadName("name");
             _field = name;
-            if (!Tensors.TryAdd(name, ReadTensor(name))) throw Error("expected one tensor of this name, found two");
+            table[i] = ReadTensor(name);
         }
         _field = AlignmentKey;
         long alignment = ReadAlignment();
         long dataStart = (_position + alignment - 1) / alignment * alignment;
-        foreach (string name in Tensors.Keys) Place(name, dataStart, alignment);
+        foreach (TensorInfo tensor in table)
+        {
+            _field = tensor.Name;
+            if (!Tensors.TryAdd(tensor.Name, Place(tensor, dataStart, alignment))) throw Error("expected one tensor of this name, found two");
+        }
         CheckLayout();
     }
 
@@ -179,15 +184,13 @@ internal sealed class GgufHeader
     }
 
     /// <summary>Turns the offset within the data into one within the file.</summary>
-    private void Place(string name, long dataStart, long alignment)
+    private TensorInfo Place(TensorInfo tensor, long dataStart, long alignment)
     {
-        _field = name;
-        TensorInfo tensor = Tensors[name];
         if (tensor.Offset % alignment != 0) throw Error($"expected an offset that is a multiple of the alignment {alignment}, found {tensor.Offset}");
         long offset = dataStart + tensor.Offset;
         if (tensor.ByteLength > _file.Length - offset)
             throw Error($"expected {tensor.ByteLength} bytes at offset {offset}, found a file of {_file.Length} bytes (is it truncated?)");
-        Tensors[name] = tensor with { Offset = offset };
+        return tensor with { Offset = offset };
     }
 
     private void CheckLayout()

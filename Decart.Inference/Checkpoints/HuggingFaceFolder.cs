@@ -73,10 +73,22 @@ internal sealed class HuggingFaceFolder : TensorSource
         if (File.Exists(single)) return OpenSingle(single);
         string index = System.IO.Path.Combine(folder, IndexName);
         if (File.Exists(index)) return OpenShards(folder, index);
-        string[] others = Directory.GetFiles(folder, "*.safetensors");
+        string[] others = FindSafetensors(folder);
         return others.Length == 1
             ? OpenSingle(others[0])
             : throw new ModelLoadException(folder, null, $"expected {WeightsName} or {IndexName}, found neither and {others.Length} other safetensors files");
+    }
+
+    private static string[] FindSafetensors(string folder)
+    {
+        try
+        {
+            return Directory.GetFiles(folder, "*.safetensors");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new ModelLoadException(folder, null, $"expected a readable folder: {e.Message.TrimEnd('.')}", e);
+        }
     }
 
     private static Weights OpenSingle(string file)

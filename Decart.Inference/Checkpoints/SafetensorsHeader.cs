@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Collections.Immutable;
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Unicode;
 
@@ -131,7 +132,7 @@ internal sealed class SafetensorsHeader
         long? bytes = TensorInfo.BytesOf(type, shape);
         if (bytes != end - begin)
         {
-            string expected = bytes?.ToString(provider: null) ?? "more than 2^63";
+            string expected = bytes?.ToString(CultureInfo.InvariantCulture) ?? "more than 2^63";
             throw _file.Error(name, $"expected {expected} bytes for {type} {TensorSource.Describe(shape.AsSpan())}, found data_offsets of {end - begin} bytes");
         }
         return new TensorInfo(name, type, shape, _dataStart + begin, end - begin);

@@ -1,5 +1,3 @@
-using System.Diagnostics.CodeAnalysis;
-
 namespace Decart.Inference.Checkpoints;
 
 /// <summary>
@@ -55,7 +53,6 @@ internal abstract class TensorSource : IDisposable
     }
 
     /// <summary>A shape for error messages: <c>[32000, 4096]</c>.</summary>
-    [SuppressMessage("Globalization", "CA1305", Justification = "Integers are written the same everywhere.")]
     public static string Describe(ReadOnlySpan<long> shape)
     {
         const int Shown = 8;
