@@ -14,7 +14,7 @@ public class ReferenceTests
     {
         ReferenceAnswers answers = ReferenceAnswers.Read(folder);
         using ReferenceKernels kernels = new();
-        using Decoder decoder = ModelLoader.Load(folder, kernels, MaxBatchTokens, answers.Prompts.Length);
+        using Decoder decoder = answers.Load(kernels, MaxBatchTokens, answers.Prompts.Length);
         float largest = 0;
         for (int i = 0; i < answers.Prompts.Length; i++)
         {
