@@ -1,10 +1,11 @@
+using Decart.Inference.Kernels;
 using Decart.Inference.Models;
-using Decart.Inference.Tests.Kernels;
 
 namespace Decart.Inference.Tests.Models;
 
 /// <summary>Trained models continue prompts as float64 arithmetic does, token for token.</summary>
-public class GoldenTests
+[TestFixtureSource(typeof(Devices), nameof(Devices.Names))]
+public sealed class GoldenTests(string device)
 {
     private const float Tolerance = 5e-4f, GgufTolerance = 1e-2f;
     private const int MaxBatchTokens = 512;
@@ -15,9 +16,9 @@ public class GoldenTests
     [TestCaseSource(typeof(GoldenAnswers), nameof(GoldenAnswers.Gguf))]
     public void Gguf_files_tell_their_stories(object answers) => Check((GoldenAnswers)answers, GgufTolerance);
 
-    private static void Check(GoldenAnswers answers, float tolerance)
+    private void Check(GoldenAnswers answers, float tolerance)
     {
-        using ReferenceKernels kernels = new();
+        using IKernels kernels = Devices.Create(device);
         using Decoder decoder = ModelLoader.Load(answers.Checkpoint, kernels, MaxBatchTokens, 1);
         (int[] tokens, float[] logits) = decoder.Generate(answers.Prompt, answers.Greedy.Length);
         float largest = DecoderRuns.MaxDifference([.. answers.LogitIds.Select(id => logits[id])], answers.Logits);
