@@ -11,6 +11,11 @@ namespace Decart.Inference.Tests.Kernels.Formats;
 [TestFixture(typeof(Q5_0Format))]
 [TestFixture(typeof(Q5_1Format))]
 [TestFixture(typeof(Q8_0Format))]
+[TestFixture(typeof(Q2_KFormat))]
+[TestFixture(typeof(Q3_KFormat))]
+[TestFixture(typeof(Q4_KFormat))]
+[TestFixture(typeof(Q5_KFormat))]
+[TestFixture(typeof(Q6_KFormat))]
 internal sealed unsafe class BlockFormatTests<TFormat>
     where TFormat : struct, IWeightFormat
 {

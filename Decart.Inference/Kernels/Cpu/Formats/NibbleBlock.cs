@@ -42,8 +42,8 @@ internal static unsafe class NibbleBlock
         Vector512<int> bytes = Lanes.Widen16(nibbles), bits = Vector512.Create(fifthBits);
         Vector512<int> bit = Vector512.Create(
             1, 1 << 1, 1 << 2, 1 << 3, 1 << 4, 1 << 5, 1 << 6, 1 << 7, 1 << 8, 1 << 9, 1 << 10, 1 << 11, 1 << 12, 1 << 13, 1 << 14, 1 << 15);
-        accumulator = TOperation.Apply(accumulator, LookupFiveBit(low, high, bytes, bits & bit), elements);
-        return TOperation.Apply(accumulator, LookupFiveBit(low, high, bytes >>> 4, bits & (bit << 16)), elements + 16);
+        accumulator = TOperation.Apply(accumulator, LookupEither(low, high, bytes, bits & bit), elements);
+        return TOperation.Apply(accumulator, LookupEither(low, high, bytes >>> 4, bits & (bit << 16)), elements + 16);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -61,7 +61,7 @@ internal static unsafe class NibbleBlock
 
     /// <summary>Entry <c>index % 16</c> of <paramref name="high"/> where <paramref name="fifthBit"/> is not zero, else of <paramref name="low"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> LookupFiveBit(Vector512<float> low, Vector512<float> high, Vector512<int> index, Vector512<int> fifthBit) =>
+    public static Vector512<float> LookupEither(Vector512<float> low, Vector512<float> high, Vector512<int> index, Vector512<int> fifthBit) =>
         Vector512.ConditionalSelect(Vector512.Equals(fifthBit, Vector512<int>.Zero).AsSingle(), Lanes.Lookup(low, index), Lanes.Lookup(high, index));
 
     /// <summary>Adds 16 to the lanes where <paramref name="fifthBit"/> is not zero.</summary>
