@@ -1,170 +1,125 @@
-using System.Runtime.CompilerServices;
-
 namespace Decart.Inference.Kernels.Cpu;
 
-/// <summary>
-/// Some consecutive queries of a chunk with some consecutive key/value heads, over the keys from <paramref name="FirstKey"/> to
-/// before <paramref name="EndKey"/>; either all that the queries see, or one segment, whose state goes to <paramref name="Segment"/>.
-/// </summary>
-internal readonly record struct AttentionItem(
-    int Chunk, int FirstQuery, int Queries, int FirstKvHead, int KvHeads, int FirstKey, int EndKey, int Segment = AttentionItem.Whole)
+/// <summary>Divides the attention of a batch into items and has the team work on them. Owns the threads' scratch memory.</summary>
+internal sealed unsafe class CpuAttention(ThreadTeam team, MatMulPath path) : IDisposable
 {
-    public const int Whole = -1;
-}
+    /// <summary>Rows of queries for which a tile is read once; more when a single query has more heads to a key/value head.</summary>
+    private const int MaxRows = 128;
 
-/// <summary>What attention needs to know, as the threads see it.</summary>
-internal unsafe struct AttentionArguments
-{
-    public CpuChunk* Chunks;
-    public float* Queries, Outputs, Scratch, Segments;
-    public float* AlibiSlopes;
-    public long ScratchLength;
-    public nint QueryStride, OutputStride;
-    public int Layer, Heads, KvHeads, HeadDim, PaddedDim, Rows, Window;
-    public float Scale, SoftCap;
+    /// <summary>Multiplications below which the caller works alone: waking the others would take about as long.</summary>
+    private const long MinProductsPerPart = 64 * 1024;
 
-    public readonly int Group => Heads / KvHeads;
+    /// <summary>Items of a step of single tokens for each thread, when there are heads enough: fewer would leave threads idle at the end.</summary>
+    private const int ItemsPerThread = 4;
 
-    public readonly long StateLength => AttentionState.Length(Rows, PaddedDim);
+    private readonly CpuBuffer<float> _scratch = new(0);
+    private readonly CpuBuffer<float> _segments = new(0);
+    private readonly List<AttentionItem> _items = [];
+    private readonly List<AttentionItem> _segmentItems = [];
 
-    public readonly int FirstVisible(int position) => Window == 0 ? 0 : Math.Max(0, position - Window + 1);
-}
-
-/// <summary>
-/// The softmax of a block of rows so far: each row's greatest score, its sums of exponentials (one for each lane), and the
-/// values weighted by the exponentials.
-/// </summary>
-internal readonly unsafe struct AttentionState(float* memory, int rows, int paddedDim)
-{
-    /// <summary>Below any score, and finite so that its distance to itself is 0.</summary>
-    private const float BelowAll = -1e30f;
-
-    private const int MaxLanes = 16;
-
-    public readonly float* Memory = memory;
-
-    public static long Length(int rows, int paddedDim) => (long)rows * (1 + MaxLanes + paddedDim) + MaxLanes;
-
-    public float* Greatest(int row) => Memory + row;
-
-    public float* Sums(int row) => Memory + AlignedRows + ((long)row * MaxLanes);
-
-    public float* Values(int row) => Memory + AlignedRows + ((long)rows * MaxLanes) + ((long)row * paddedDim);
-
-    private int AlignedRows => (rows + MaxLanes - 1) / MaxLanes * MaxLanes;
-
-    public void Clear(int count)
+    /// <summary>See <see cref="IKernels.Attend"/>.</summary>
+    public void Attend(CpuStep step, CpuActivations qkv, int layer, AttentionShape shape, CpuActivations y)
     {
-        new Span<float>(Greatest(0), count).Fill(BelowAll);
-        new Span<float>(Sums(0), count * MaxLanes).Clear();
-        new Span<float>(Values(0), count * paddedDim).Clear();
-    }
-
-    /// <summary>Adds the state of later keys to that of earlier ones.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public void Add<TLanes>(AttentionState later, int count)
-        where TLanes : unmanaged, ILanes<TLanes>
-    {
-        for (int row = 0; row < count; row++)
+        int padding = path == MatMulPath.Vector512 ? 32 : 16;
+        AttentionArguments arguments = new()
         {
-            float max = MathF.Max(*Greatest(row), *later.Greatest(row));
-            TLanes factor = LaneMath.Exp(TLanes.Create(*Greatest(row) - max)), laterFactor = LaneMath.Exp(TLanes.Create(*later.Greatest(row) - max));
-            *Greatest(row) = max;
-            Combine(Sums(row), factor, later.Sums(row), laterFactor, TLanes.Count);
-            Combine(Values(row), factor, later.Values(row), laterFactor, paddedDim);
+            Chunks = step.Chunks,
+            Queries = qkv.Pointer,
+            QueryStride = qkv.Stride,
+            Outputs = y.Pointer,
+            OutputStride = y.Stride,
+            Layer = layer,
+            Heads = shape.Heads,
+            KvHeads = shape.KvHeads,
+            HeadDim = shape.HeadDim,
+            PaddedDim = (shape.HeadDim + padding - 1) / padding * padding,
+            Rows = Math.Max(MaxRows, shape.Heads / shape.KvHeads),
+            Window = shape.Window,
+            Scale = shape.Scale,
+            SoftCap = shape.SoftCap,
+        };
+        long products = Divide(step, arguments);
+        int parts = (int)Math.Clamp(products / MinProductsPerPart, 1, team.Threads);
+        bool segmented = _items.Count < parts && DivideIntoSegments();
+        List<AttentionItem> items = segmented ? _segmentItems : _items;
+
+        arguments.ScratchLength = AttentionJob.ScratchLength(arguments.Rows, arguments.HeadDim, arguments.PaddedDim);
+        _scratch.Reserve(arguments.ScratchLength * team.Threads);
+        arguments.Scratch = _scratch.Pointer;
+        if (segmented) _segments.Reserve(arguments.StateLength * items.Count);
+        arguments.Segments = _segments.Pointer;
+        fixed (float* slopes = shape.AlibiSlopes)
+        fixed (AttentionItem* pointer = System.Runtime.InteropServices.CollectionsMarshal.AsSpan(items))
+        {
+            arguments.AlibiSlopes = slopes;
+            int taken = 0;
+            team.Run(new AttentionJob(arguments, pointer, items.Count, &taken, path), Math.Min(parts, items.Count));
         }
+        if (segmented) Merge(arguments);
     }
 
-    /// <summary>Divides a row's values by its sum of exponentials.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public void Finish<TLanes>(int row, int headDim, float* output)
-        where TLanes : unmanaged, ILanes<TLanes>
+    public void Dispose()
     {
-        TLanes factor = TLanes.Create(1 / TLanes.Sum(TLanes.Load(Sums(row))));
-        float* values = Values(row);
-        for (int i = 0; i < paddedDim; i += TLanes.Count) (TLanes.Load(values + i) * factor).Store(values + i);
-        Unsafe.CopyBlockUnaligned(output, values, (uint)headDim * sizeof(float));
+        _scratch.Dispose();
+        _segments.Dispose();
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Combine<TLanes>(float* x, TLanes xFactor, float* y, TLanes yFactor, int count)
-        where TLanes : unmanaged, ILanes<TLanes>
+    /// <summary>Fills <see cref="_items"/>, in each chunk the last queries, which see the most, first; returns the number of multiplications.</summary>
+    private long Divide(CpuStep step, in AttentionArguments arguments)
     {
-        for (int i = 0; i < count; i += TLanes.Count) TLanes.MultiplyAdd(TLanes.Load(y + i), yFactor, TLanes.Load(x + i) * xFactor).Store(x + i);
-    }
-}
-
-/// <summary>
-/// Causal attention, softmax(scale * q k^T) v, one item at a time: as many parts as threads, each with scratch memory of its own,
-/// take the next item until there is none.
-/// </summary>
-/// <remarks>
-/// The result for a query depends on its position, the window and the keys alone, bit for bit: keys are taken in tiles, and tiles in
-/// segments, that begin at fixed positions; each segment's softmax starts afresh, and segments are added in ascending order.
-/// A tile or segment of which a query sees nothing leaves its state as it was, whatever other queries made it be visited.
-/// </remarks>
-internal readonly unsafe struct AttentionJob(AttentionArguments arguments, AttentionItem* items, int itemCount, int* taken, SimdWidth width) : ITeamJob
-{
-    /// <summary>Keys of a segment, a multiple of the tile: what one thread takes when there are fewer heads than threads.</summary>
-    public const int SegmentKeys = 512;
-
-    private readonly AttentionArguments _arguments = arguments;
-
-    /// <summary>Elements of one thread's scratch memory: a tile of keys and of values, the scores of the rows taken at once with their factors, two states.</summary>
-    public static long ScratchLength(int rows, int headDim, int paddedDim) =>
-        ((long)CpuAttentionTile.Keys * (headDim + paddedDim + CpuAttentionTile.RowsAtOnce)) + 16 + (2 * AttentionState.Length(rows, paddedDim));
-
-    public void Run(int part)
-    {
-        switch (width)
+        _items.Clear();
+        long products = 0;
+        int queriesPerItem = Math.Max(1, MaxRows / arguments.Group);
+        int headsPerItem = Math.Max(1, step.ChunkCount * arguments.KvHeads / (team.Threads * ItemsPerThread));
+        for (int c = 0; c < step.ChunkCount; c++)
         {
-            case SimdWidth.Bits512: Run<Lanes512>(part); break;
-            case SimdWidth.Bits256: Run<Lanes256>(part); break;
-            default: Run<Lanes1>(part); break;
-        }
-    }
-
-    /// <summary>Adds the segments of an item, which begin at <paramref name="first"/>, in ascending order and writes the outputs.</summary>
-    public static void Merge<TLanes>(in AttentionArguments arguments, AttentionItem item, int first, int count)
-        where TLanes : unmanaged, ILanes<TLanes>
-    {
-        AttentionState total = new(arguments.Segments + (first * arguments.StateLength), arguments.Rows, arguments.PaddedDim);
-        for (int i = first + 1; i < first + count; i++)
-        {
-            total.Add<TLanes>(new(arguments.Segments + (i * arguments.StateLength), arguments.Rows, arguments.PaddedDim), Rows(arguments, item));
-        }
-        Finish<TLanes>(arguments, item, total);
-    }
-
-    private static int Rows(in AttentionArguments arguments, AttentionItem item) => item.Queries * arguments.Group * item.KvHeads;
-
-    private static void Finish<TLanes>(in AttentionArguments arguments, AttentionItem item, AttentionState state)
-        where TLanes : unmanaged, ILanes<TLanes>
-    {
-        int group = arguments.Group, rowsOfHead = item.Queries * group, firstRow = arguments.Chunks[item.Chunk].FirstRow + item.FirstQuery;
-        for (int row = 0; row < rowsOfHead * item.KvHeads; row++)
-        {
-            int query = row % rowsOfHead / group, head = ((item.FirstKvHead + (row / rowsOfHead)) * group) + (row % group);
-            state.Finish<TLanes>(row, arguments.HeadDim, arguments.Outputs + ((firstRow + query) * arguments.OutputStride) + ((nint)head * arguments.HeadDim));
-        }
-    }
-
-    private void Run<TLanes>(int part)
-        where TLanes : unmanaged, ILanes<TLanes>
-    {
-        AttentionBlock<TLanes> block = new(_arguments, _arguments.Scratch + (part * _arguments.ScratchLength));
-        for (int i = Interlocked.Increment(ref *taken) - 1; i < itemCount; i = Interlocked.Increment(ref *taken) - 1)
-        {
-            AttentionItem item = items[i];
-            if (item.Segment == AttentionItem.Whole)
+            CpuChunk chunk = step.Chunks[c];
+            // Single tokens: heads of one token lie side by side, so that a thread that takes several reads longer runs of memory.
+            int heads = Math.Min(headsPerItem, Math.Max(1, MaxRows / (Math.Min(chunk.Length, queriesPerItem) * arguments.Group)));
+            for (int first = (chunk.Length - 1) / queriesPerItem * queriesPerItem; first >= 0; first -= queriesPerItem)
             {
-                Finish<TLanes>(_arguments, item, block.AttendAll(item));
+                int queries = Math.Min(queriesPerItem, chunk.Length - first), position = chunk.FirstPosition + first;
+                int firstKey = arguments.FirstVisible(position) / CpuAttentionTile.Keys * CpuAttentionTile.Keys, endKey = position + queries;
+                for (int head = 0; head < arguments.KvHeads; head += heads)
+                {
+                    _items.Add(new AttentionItem(c, first, queries, head, Math.Min(heads, arguments.KvHeads - head), firstKey, endKey));
+                }
+                products += 2L * queries * arguments.Heads * arguments.HeadDim * (endKey - firstKey);
             }
-            else
+        }
+        return products;
+    }
+
+    /// <summary>Makes an item of each segment of each item; false when none has more than one.</summary>
+    private bool DivideIntoSegments()
+    {
+        _segmentItems.Clear();
+        foreach (AttentionItem item in _items)
+        {
+            for (int key = item.FirstKey; key < item.EndKey;)
             {
-                AttentionState segment = new(_arguments.Segments + (item.Segment * _arguments.StateLength), _arguments.Rows, _arguments.PaddedDim);
-                block.AttendSegment(item, item.FirstKey, item.EndKey, segment);
+                int end = AttentionJob.EndOfSegment(key, item.EndKey);
+                _segmentItems.Add(item with { FirstKey = key, EndKey = end, Segment = _segmentItems.Count });
+                key = end;
             }
+        }
+        return _segmentItems.Count > _items.Count;
+    }
+
+    private void Merge(in AttentionArguments arguments)
+    {
+        int first = 0;
+        foreach (AttentionItem item in _items)
+        {
+            int count = 1;
+            while (_segmentItems[first + count - 1].EndKey < item.EndKey) count++;
+            switch (path)
+            {
+                case MatMulPath.Vector512: AttentionJob.Merge<Float32x16>(arguments, item, first, count); break;
+                case MatMulPath.Vector256: AttentionJob.Merge<Float32x8>(arguments, item, first, count); break;
+                default: AttentionJob.Merge<Float32x1>(arguments, item, first, count); break;
+            }
+            first += count;
         }
     }
 }

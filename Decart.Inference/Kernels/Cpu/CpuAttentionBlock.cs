@@ -30,7 +30,7 @@ internal readonly unsafe ref struct AttentionBlock<TLanes>
         AttentionState total = _first;
         for (int key = item.FirstKey; key < item.EndKey;)
         {
-            int end = Math.Min((key / AttentionJob.SegmentKeys + 1) * AttentionJob.SegmentKeys, item.EndKey);
+            int end = AttentionJob.EndOfSegment(key, item.EndKey);
             bool isFirst = key == item.FirstKey;
             AttendSegment(item, key, end, isFirst ? total : _second);
             if (!isFirst) total.Add<TLanes>(_second, item.Queries * _arguments.Group * item.KvHeads);

@@ -1,3 +1,4 @@
+using System.Numerics.Tensors;
 using System.Runtime.CompilerServices;
 
 namespace Decart.Inference.Kernels.Cpu;
@@ -35,16 +36,6 @@ internal readonly unsafe struct CpuNorm(Norm norm)
         }
     }
 
-    /// <summary>x += delta.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Add<TLanes>(float* x, float* delta, int columns)
-        where TLanes : unmanaged, ILanes<TLanes>
-    {
-        int i = 0;
-        for (; i <= columns - TLanes.Count; i += TLanes.Count) (TLanes.Load(x + i) + TLanes.Load(delta + i)).Store(x + i);
-        for (; i < columns; i++) x[i] += delta[i];
-    }
-
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static float Sum<TLanes>(float* x, int columns)
         where TLanes : unmanaged, ILanes<TLanes>
@@ -76,7 +67,7 @@ internal readonly unsafe struct CpuNorm(Norm norm)
 }
 
 /// <summary>Normalises a share of the batch's rows: with a delta x += delta first; y = norm(x), or y += norm(x).</summary>
-internal readonly unsafe struct NormaliseJob(CpuNorm norm, CpuActivations x, CpuActivations? delta, CpuActivations y, bool add, int rows, int parts, SimdWidth width)
+internal readonly unsafe struct NormaliseJob(CpuNorm norm, CpuActivations x, CpuActivations? delta, CpuActivations y, bool add, int rows, int parts, MatMulPath path)
     : ITeamJob
 {
     private readonly float* _x = x.Pointer;
@@ -86,11 +77,11 @@ internal readonly unsafe struct NormaliseJob(CpuNorm norm, CpuActivations x, Cpu
 
     public void Run(int part)
     {
-        switch (width)
+        switch (path)
         {
-            case SimdWidth.Bits512: Run<Lanes512>(part); break;
-            case SimdWidth.Bits256: Run<Lanes256>(part); break;
-            default: Run<Lanes1>(part); break;
+            case MatMulPath.Vector512: Run<Float32x16>(part); break;
+            case MatMulPath.Vector256: Run<Float32x8>(part); break;
+            default: Run<Float32x1>(part); break;
         }
     }
 
@@ -101,7 +92,11 @@ internal readonly unsafe struct NormaliseJob(CpuNorm norm, CpuActivations x, Cpu
         for (long row = (long)rows * part / parts; row < end; row++)
         {
             float* values = _x + (row * _xStride);
-            if (_delta != null) CpuNorm.Add<TLanes>(values, _delta + (row * _deltaStride), _columns);
+            if (_delta != null)
+            {
+                Span<float> sums = new(values, _columns);
+                TensorPrimitives.Add(sums, new ReadOnlySpan<float>(_delta + (row * _deltaStride), _columns), sums);
+            }
             norm.Apply<TLanes>(values, _columns, add, _y + (row * _yStride));
         }
     }

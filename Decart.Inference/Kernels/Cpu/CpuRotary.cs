@@ -7,7 +7,7 @@ namespace Decart.Inference.Kernels.Cpu;
 /// side in a row as in a token of the sequence's range, to that range.
 /// </summary>
 internal readonly unsafe struct RotaryStoreJob(
-    CpuActivations qkv, int layer, AttentionShape shape, CpuRotaryTable? table, Norm? queryNorm, Norm? keyNorm, CpuStep step, int parts, SimdWidth width)
+    CpuActivations qkv, int layer, AttentionShape shape, CpuRotaryTable? table, Norm? queryNorm, Norm? keyNorm, CpuStep step, int parts, MatMulPath path)
     : ITeamJob
 {
     private readonly float* _qkv = qkv.Pointer;
@@ -22,11 +22,11 @@ internal readonly unsafe struct RotaryStoreJob(
 
     public void Run(int part)
     {
-        switch (width)
+        switch (path)
         {
-            case SimdWidth.Bits512: Run<Lanes512>(part); break;
-            case SimdWidth.Bits256: Run<Lanes256>(part); break;
-            default: Run<Lanes1>(part); break;
+            case MatMulPath.Vector512: Run<Float32x16>(part); break;
+            case MatMulPath.Vector256: Run<Float32x8>(part); break;
+            default: Run<Float32x1>(part); break;
         }
     }
 
