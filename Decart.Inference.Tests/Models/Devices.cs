@@ -1,4 +1,5 @@
 using Decart.Inference.Kernels;
+using Decart.Inference.Kernels.Cpu;
 using Decart.Inference.Tests.Kernels;
 
 namespace Decart.Inference.Tests.Models;
@@ -6,11 +7,14 @@ namespace Decart.Inference.Tests.Models;
 /// <summary>The kernels that models are tested on.</summary>
 internal static class Devices
 {
-    public static IEnumerable<string> Names => ["reference"];
+    public const string Reference = "reference", Cpu = "cpu";
+
+    public static IEnumerable<string> Names => [Reference, Cpu];
 
     public static IKernels Create(string name) => name switch
     {
-        "reference" => new ReferenceKernels(),
+        Reference => new ReferenceKernels(),
+        Cpu => new CpuKernels(threads: 2),
         _ => throw new ArgumentOutOfRangeException(nameof(name), name, null),
     };
 }

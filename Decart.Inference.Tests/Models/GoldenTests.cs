@@ -4,19 +4,18 @@ using Decart.Inference.Models;
 namespace Decart.Inference.Tests.Models;
 
 /// <summary>Trained models continue prompts as float64 arithmetic does, token for token.</summary>
-[TestFixtureSource(typeof(Devices), nameof(Devices.Names))]
-public sealed class GoldenTests(string device)
+public class GoldenTests
 {
     private const float Tolerance = 5e-4f, GgufTolerance = 1e-2f;
     private const int MaxBatchTokens = 512;
 
     [TestCaseSource(typeof(GoldenAnswers), nameof(GoldenAnswers.Trained))]
-    public void Trained_models_tell_their_stories(object answers) => Check((GoldenAnswers)answers, Tolerance);
+    public void Trained_models_tell_their_stories(string device, object answers) => Check(device, (GoldenAnswers)answers, Tolerance);
 
     [TestCaseSource(typeof(GoldenAnswers), nameof(GoldenAnswers.Gguf))]
-    public void Gguf_files_tell_their_stories(object answers) => Check((GoldenAnswers)answers, GgufTolerance);
+    public void Gguf_files_tell_their_stories(string device, object answers) => Check(device, (GoldenAnswers)answers, GgufTolerance);
 
-    private void Check(GoldenAnswers answers, float tolerance)
+    private static void Check(string device, GoldenAnswers answers, float tolerance)
     {
         using IKernels kernels = Devices.Create(device);
         using Decoder decoder = ModelLoader.Load(answers.Checkpoint, kernels, MaxBatchTokens, 1);
