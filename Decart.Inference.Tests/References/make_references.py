@@ -33,7 +33,7 @@ BASE = dict(SPECIAL, pad_token_id=0, vocab_size=96, hidden_size=32, intermediate
 FALCON = dict(SPECIAL, vocab_size=96, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, bias=False, alibi=False,
               parallel_attn=True, multi_query=True, new_decoder_architecture=False)
 QWEN_MOE = dict(BASE, head_dim=16, moe_intermediate_size=24, num_experts=4, num_experts_per_tok=2, norm_topk_prob=True)
-ROPE_HEADS = dict(BASE, num_attention_heads=2, num_key_value_heads=1, head_dim=32)
+ROPE_HEADS = dict(BASE, intermediate_size=40, num_attention_heads=2, num_key_value_heads=1, head_dim=32)
 
 
 def yarn(**extra):
@@ -59,7 +59,7 @@ CASES = {
     "falcon-rw-alibi-bf16": (
         "falcon", dict(FALCON, alibi=True, parallel_attn=False, multi_query=False, bias=True), None, BF16),
     "falcon-alibi-multi-query-bf16": (  # six heads: the slopes of a head count that is no power of two
-        "falcon", dict(FALCON, alibi=True, hidden_size=48, num_attention_heads=6), None, BF16),
+        "falcon", dict(FALCON, alibi=True, hidden_size=48, num_attention_heads=6, ffn_hidden_size=96), None, BF16),
     "falcon-new-decoder-one-norm-bf16": (
         "falcon", dict(FALCON, new_decoder_architecture=True, num_kv_heads=2, num_ln_in_parallel_attn=1), None, BF16),
     "llama-biases-bf16": ("llama", dict(BASE, attention_bias=True, mlp_bias=True), None, BF16),
