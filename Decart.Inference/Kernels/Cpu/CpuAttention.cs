@@ -20,7 +20,7 @@ internal sealed unsafe class CpuAttention(ThreadTeam team, MatMulPath path) : ID
     /// <summary>See <see cref="IKernels.Attend"/>.</summary>
     public void Attend(CpuStep step, CpuActivations qkv, int layer, AttentionShape shape, CpuActivations y)
     {
-        int padding = path == MatMulPath.Vector512 ? 32 : 16;
+        int group = shape.Heads / shape.KvHeads, padding = path == MatMulPath.Vector512 ? 32 : 16;
         AttentionArguments arguments = new()
         {
             Chunks = step.Chunks,
@@ -33,7 +33,7 @@ internal sealed unsafe class CpuAttention(ThreadTeam team, MatMulPath path) : ID
             KvHeads = shape.KvHeads,
             HeadDim = shape.HeadDim,
             PaddedDim = (shape.HeadDim + padding - 1) / padding * padding,
-            Rows = Math.Max(MaxRows, shape.Heads / shape.KvHeads),
+            Rows = Math.Max(MaxRows, (group + CpuAttentionTile.RowsAtOnce - 1) / CpuAttentionTile.RowsAtOnce * CpuAttentionTile.RowsAtOnce),
             Window = shape.Window,
             Scale = shape.Scale,
             SoftCap = shape.SoftCap,
@@ -75,7 +75,8 @@ internal sealed unsafe class CpuAttention(ThreadTeam team, MatMulPath path) : ID
         {
             CpuChunk chunk = step.Chunks[c];
             // Single tokens: heads of one token lie side by side, so that a thread that takes several reads longer runs of memory.
-            int heads = Math.Min(headsPerItem, Math.Max(1, MaxRows / (Math.Min(chunk.Length, queriesPerItem) * arguments.Group)));
+            int rowsOfHead = arguments.StateRows(Math.Min(chunk.Length, queriesPerItem));
+            int heads = Math.Min(headsPerItem, Math.Max(1, MaxRows / rowsOfHead));
             for (int first = (chunk.Length - 1) / queriesPerItem * queriesPerItem; first >= 0; first -= queriesPerItem)
             {
                 int queries = Math.Min(queriesPerItem, chunk.Length - first), position = chunk.FirstPosition + first;

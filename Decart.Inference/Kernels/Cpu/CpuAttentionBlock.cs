@@ -33,7 +33,7 @@ internal readonly unsafe ref struct AttentionBlock<TLanes>
             int end = AttentionJob.EndOfSegment(key, item.EndKey);
             bool isFirst = key == item.FirstKey;
             AttendSegment(item, key, end, isFirst ? total : _second);
-            if (!isFirst) total.Add<TLanes>(_second, item.Queries * _arguments.Group * item.KvHeads);
+            if (!isFirst) total.Add<TLanes>(_second, _arguments.StateRows(item.Queries) * item.KvHeads);
             key = end;
         }
         return total;
@@ -43,8 +43,8 @@ internal readonly unsafe ref struct AttentionBlock<TLanes>
     public void AttendSegment(AttentionItem item, int firstKey, int endKey, AttentionState state)
     {
         CpuChunk chunk = _arguments.Chunks[item.Chunk];
-        int rowsOfHead = item.Queries * _arguments.Group, valueOffset = _arguments.KvHeads * _arguments.HeadDim;
-        state.Clear(rowsOfHead * item.KvHeads);
+        int valueOffset = _arguments.KvHeads * _arguments.HeadDim;
+        state.Clear(_arguments.StateRows(item.Queries) * item.KvHeads);
         float* keys = (float*)chunk.Kv + ((long)_arguments.Layer * 2 * valueOffset);
         for (int tile = firstKey; tile < endKey; tile += CpuAttentionTile.Keys)
         {
@@ -52,65 +52,44 @@ internal readonly unsafe ref struct AttentionBlock<TLanes>
             for (int head = 0; head < item.KvHeads; head++)
             {
                 float* firstOfHead = keys + (tile * chunk.TokenStride) + ((long)(item.FirstKvHead + head) * _arguments.HeadDim);
-                CpuAttentionTile.Pack(
+                CpuAttentionTile.Pack<TLanes>(
                     firstOfHead, chunk.TokenStride, valueOffset, count, _arguments.HeadDim, _arguments.PaddedDim, _keys, _values);
                 AttendTile(item, chunk, head, tile, count, state);
             }
         }
     }
 
+    /// <summary>All rows of one head, four at once; when fewer are left the last is repeated, into rows of the state that nobody reads.</summary>
     private void AttendTile(AttentionItem item, in CpuChunk chunk, int head, int tile, int count, AttentionState state)
     {
         int group = _arguments.Group, rows = item.Queries * group, firstPosition = chunk.FirstPosition + item.FirstQuery;
-        for (int row = 0; row < rows;)
+        for (int row = 0; row < rows; row += CpuAttentionTile.RowsAtOnce)
         {
-            int rowsAtOnce = rows - row >= CpuAttentionTile.RowsAtOnce ? CpuAttentionTile.RowsAtOnce : 1;
-            int position = firstPosition + (row / group), lastPosition = firstPosition + ((row + rowsAtOnce - 1) / group);
-            if (lastPosition >= tile && _arguments.FirstVisible(position) < tile + count)
-            {
-                AttendRows(item, chunk, head, row, rowsAtOnce, tile, Math.Min(count, lastPosition - tile + 1), state);
-            }
-            row += rowsAtOnce;
+            int last = Math.Min(row + CpuAttentionTile.RowsAtOnce, rows) - 1;
+            int position = firstPosition + (row / group), lastPosition = firstPosition + (last / group);
+            if (lastPosition < tile || _arguments.FirstVisible(position) >= tile + count) continue;
+            AttendRows(item, chunk, head, row, last, tile, Math.Min(count, lastPosition - tile + 1), state);
         }
     }
 
-    /// <summary>Four rows or one with the first <paramref name="count"/> keys of a packed tile.</summary>
-    private void AttendRows(AttentionItem item, in CpuChunk chunk, int head, int row, int rowsAtOnce, int tile, int count, AttentionState state)
+    /// <summary>Four rows, of which those after <paramref name="last"/> do not matter, with the first <paramref name="count"/> keys of the packed tile.</summary>
+    private void AttendRows(AttentionItem item, in CpuChunk chunk, int head, int row, int last, int tile, int count, AttentionState state)
     {
-        int step = 2 * TLanes.Count, columns = (count + step - 1) / step * step;
-        if (rowsAtOnce == 1)
-        {
-            CpuAttentionTile.MultiplyAdd1<TLanes>(
-                Query(item, chunk, head, row), _arguments.HeadDim, _keys, CpuAttentionTile.Keys, columns, null, _scores);
-        }
-        else
-        {
-            CpuAttentionTile.MultiplyAdd4<TLanes>(
-                Query(item, chunk, head, row), Query(item, chunk, head, row + 1), Query(item, chunk, head, row + 2), Query(item, chunk, head, row + 3),
-                _arguments.HeadDim, _keys, CpuAttentionTile.Keys, columns, null, _scores, CpuAttentionTile.Keys);
-        }
-
-        int stateRow = (head * item.Queries * _arguments.Group) + row;
-        for (int i = 0; i < rowsAtOnce; i++)
+        int step = 2 * TLanes.Count, columns = (count + step - 1) / step * step, stateRow = (head * _arguments.StateRows(item.Queries)) + row;
+        float* s0 = _scores, s1 = s0 + CpuAttentionTile.Keys, s2 = s1 + CpuAttentionTile.Keys, s3 = s2 + CpuAttentionTile.Keys;
+        CpuAttentionTile.MultiplyAdd4<TLanes>(
+            Query(item, chunk, head, row), Query(item, chunk, head, Math.Min(row + 1, last)), Query(item, chunk, head, Math.Min(row + 2, last)),
+            Query(item, chunk, head, Math.Min(row + 3, last)), _arguments.HeadDim, _keys, CpuAttentionTile.Keys, columns, null, _scores, CpuAttentionTile.Keys);
+        for (int i = 0; i <= last - row; i++)
         {
             float* scores = _scores + (i * CpuAttentionTile.Keys);
+            int queryHead = ((item.FirstKvHead + head) * _arguments.Group) + ((row + i) % _arguments.Group);
             int position = chunk.FirstPosition + item.FirstQuery + ((row + i) / _arguments.Group);
-            FinishScores(scores, columns, ((item.FirstKvHead + head) * _arguments.Group) + ((row + i) % _arguments.Group), position, tile);
-            _factors[i] = CpuAttentionTile.Exponentiate<TLanes>(scores, columns, state.Greatest(stateRow + i), state.Sums(stateRow + i));
+            float scale = FinishScores(scores, columns, queryHead, position, tile);
+            _factors[i] = CpuAttentionTile.Exponentiate<TLanes>(scores, columns, scale, state.Greatest(stateRow + i), state.Sums(stateRow + i));
         }
-
-        float* values = state.Values(stateRow);
-        if (rowsAtOnce == 1)
-        {
-            CpuAttentionTile.MultiplyAdd1<TLanes>(_scores, count, _values, _arguments.PaddedDim, _arguments.PaddedDim, _factors, values);
-        }
-        else
-        {
-            float* scores = _scores;
-            CpuAttentionTile.MultiplyAdd4<TLanes>(
-                scores, scores + CpuAttentionTile.Keys, scores + (2 * CpuAttentionTile.Keys), scores + (3 * CpuAttentionTile.Keys),
-                count, _values, _arguments.PaddedDim, _arguments.PaddedDim, _factors, values, _arguments.PaddedDim);
-        }
+        CpuAttentionTile.MultiplyAdd4<TLanes>(
+            s0, s1, s2, s3, count, _values, _arguments.PaddedDim, _arguments.PaddedDim, _factors, state.Values(stateRow), _arguments.PaddedDim);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -120,17 +99,23 @@ internal readonly unsafe ref struct AttentionBlock<TLanes>
         return _arguments.Queries + ((chunk.FirstRow + item.FirstQuery + (row / group)) * _arguments.QueryStride) + ((nint)queryHead * _arguments.HeadDim);
     }
 
-    /// <summary>Scales, caps and biases the scores of one query, and hides the keys after it or before its window.</summary>
-    private void FinishScores(float* scores, int columns, int queryHead, int position, int tile)
+    /// <summary>Caps and biases the scores of one query and hides the keys after it or before its window; returns the factor that they still need.</summary>
+    private float FinishScores(float* scores, int columns, int queryHead, int position, int tile)
     {
-        CpuAttentionTile.Scale<TLanes>(scores, columns, _arguments.Scale, _arguments.SoftCap);
+        float scale = _arguments.Scale;
+        if (_arguments.SoftCap != 0)
+        {
+            CpuAttentionTile.Cap<TLanes>(scores, columns, scale, _arguments.SoftCap);
+            scale = 1;
+        }
         if (_arguments.AlibiSlopes != null)
         {
-            float slope = _arguments.AlibiSlopes[queryHead];
-            for (int i = 0; i < columns; i++) scores[i] += slope * (tile + i - position);
+            CpuAttentionTile.AddAlibi(scores, columns, scale, _arguments.AlibiSlopes[queryHead], position - tile);
+            scale = 1;
         }
-        int hiddenBefore = Math.Clamp(_arguments.FirstVisible(position) - tile, 0, columns), visibleEnd = Math.Clamp(position - tile + 1, 0, columns);
-        new Span<float>(scores, hiddenBefore).Fill(float.NegativeInfinity);
-        new Span<float>(scores + visibleEnd, columns - visibleEnd).Fill(float.NegativeInfinity);
+        int hiddenBefore = _arguments.FirstVisible(position) - tile, visible = position - tile + 1;
+        if (hiddenBefore > 0) new Span<float>(scores, Math.Min(hiddenBefore, columns)).Fill(float.NegativeInfinity);
+        if (visible < columns) new Span<float>(scores + Math.Max(visible, 0), columns - Math.Max(visible, 0)).Fill(float.NegativeInfinity);
+        return scale;
     }
 }

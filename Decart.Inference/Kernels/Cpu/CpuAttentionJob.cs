@@ -25,6 +25,10 @@ internal unsafe struct AttentionArguments
 
     public readonly long StateLength => AttentionState.Length(Rows, PaddedDim);
 
+    /// <summary>Rows of the state for each key/value head of an item: its rows, filled up to those that are taken at once.</summary>
+    public readonly int StateRows(int queries) =>
+        ((queries * Group) + CpuAttentionTile.RowsAtOnce - 1) / CpuAttentionTile.RowsAtOnce * CpuAttentionTile.RowsAtOnce;
+
     public readonly int FirstVisible(int position) => Window == 0 ? 0 : Math.Max(0, position - Window + 1);
 }
 
@@ -68,21 +72,23 @@ internal readonly unsafe struct AttentionJob(AttentionArguments arguments, Atten
         AttentionState total = new(arguments.Segments + (first * arguments.StateLength), arguments.Rows, arguments.PaddedDim);
         for (int i = first + 1; i < first + count; i++)
         {
-            total.Add<TLanes>(new(arguments.Segments + (i * arguments.StateLength), arguments.Rows, arguments.PaddedDim), Rows(arguments, item));
+            total.Add<TLanes>(new(arguments.Segments + (i * arguments.StateLength), arguments.Rows, arguments.PaddedDim), arguments.StateRows(item.Queries) * item.KvHeads);
         }
         Finish<TLanes>(arguments, item, total);
     }
 
-    private static int Rows(in AttentionArguments arguments, AttentionItem item) => item.Queries * arguments.Group * item.KvHeads;
-
     private static void Finish<TLanes>(in AttentionArguments arguments, AttentionItem item, AttentionState state)
         where TLanes : unmanaged, ILanes<TLanes>
     {
-        int group = arguments.Group, rowsOfHead = item.Queries * group, firstRow = arguments.Chunks[item.Chunk].FirstRow + item.FirstQuery;
-        for (int row = 0; row < rowsOfHead * item.KvHeads; row++)
+        int group = arguments.Group, firstRow = arguments.Chunks[item.Chunk].FirstRow + item.FirstQuery;
+        for (int head = 0; head < item.KvHeads; head++)
         {
-            int query = row % rowsOfHead / group, head = ((item.FirstKvHead + (row / rowsOfHead)) * group) + (row % group);
-            state.Finish<TLanes>(row, arguments.HeadDim, arguments.Outputs + ((firstRow + query) * arguments.OutputStride) + ((nint)head * arguments.HeadDim));
+            float* outputs = arguments.Outputs + (firstRow * arguments.OutputStride) + ((nint)(item.FirstKvHead + head) * group * arguments.HeadDim);
+            for (int row = 0; row < item.Queries * group; row++)
+            {
+                float* output = outputs + (row / group * arguments.OutputStride) + (row % group * arguments.HeadDim);
+                state.Finish<TLanes>((head * arguments.StateRows(item.Queries)) + row, arguments.HeadDim, output);
+            }
         }
     }
 

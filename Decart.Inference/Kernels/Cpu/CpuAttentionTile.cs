@@ -24,17 +24,20 @@ internal static unsafe class CpuAttentionTile
     /// padding 0.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Pack(
+    public static void Pack<TLanes>(
         float* firstKey, long tokenStride, int valueOffset, int count, int headDim, int paddedDim, float* transposed, float* values)
+        where TLanes : unmanaged, ILanes<TLanes>
     {
         for (int key = 0; key < count; key++)
         {
             float* row = firstKey + (key * tokenStride);
             Prefetch(row + (PrefetchKeys * tokenStride), headDim);
             Prefetch(row + (PrefetchKeys * tokenStride) + valueOffset, headDim);
-            float* value = values + ((long)key * paddedDim);
-            Unsafe.CopyBlockUnaligned(value, row + valueOffset, (uint)headDim * sizeof(float));
-            for (int i = headDim; i < paddedDim; i++) value[i] = 0;
+            float* value = values + ((long)key * paddedDim), stored = row + valueOffset;
+            int i = 0;
+            for (; i <= headDim - TLanes.Count; i += TLanes.Count) TLanes.Load(stored + i).Store(value + i);
+            for (; i < headDim; i++) value[i] = stored[i];
+            for (; i < paddedDim; i++) value[i] = 0;
             if (key % 8 == 7) TransposeEight(row - (7 * tokenStride), tokenStride, headDim, transposed + key - 7);
         }
         for (int key = count / 8 * 8; key < count; key++)
@@ -104,55 +107,30 @@ internal static unsafe class CpuAttentionTile
         }
     }
 
-    /// <summary>What <see cref="MultiplyAdd4"/> does, for one row and with the same result.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void MultiplyAdd1<TLanes>(float* a, int depth, float* b, nint bStride, int columns, float* alpha, float* c)
-        where TLanes : unmanaged, ILanes<TLanes>
-    {
-        for (int column = 0; column < columns; column += 2 * TLanes.Count)
-        {
-            TLanes c0 = TLanes.Create(0), c1 = c0;
-            if (alpha != null)
-            {
-                c0 = TLanes.Load(c + column) * TLanes.Create(*alpha);
-                c1 = TLanes.Load(c + column + TLanes.Count) * TLanes.Create(*alpha);
-            }
-            float* row = b + column;
-            for (nint k = 0; k < depth; k++)
-            {
-                TLanes factor = TLanes.Create(a[k]);
-                c0 = TLanes.MultiplyAdd(factor, TLanes.Load(row), c0);
-                c1 = TLanes.MultiplyAdd(factor, TLanes.Load(row + TLanes.Count), c1);
-                row += bStride;
-            }
-            c0.Store(c + column);
-            c1.Store(c + column + TLanes.Count);
-        }
-    }
-
     /// <summary>
     /// Turns scores into exponentials of their distance from the greatest score so far (online softmax: Milakov and
     /// Gimelshein, 2018) and adds them to the row's sums.
     /// </summary>
-    /// <param name="scores">Scores, finished; those of hidden keys are minus infinity.</param>
+    /// <param name="scores">Scores; those of hidden keys are minus infinity.</param>
     /// <param name="columns">Number of them, a multiple of the lanes.</param>
-    /// <param name="greatest">The greatest score so far.</param>
+    /// <param name="scale">Positive factor on the scores.</param>
+    /// <param name="greatest">The greatest scaled score so far.</param>
     /// <param name="sums">One sum for each lane.</param>
     /// <returns>The factor that brings what was accumulated before to the new greatest score.</returns>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static float Exponentiate<TLanes>(float* scores, int columns, float* greatest, float* sums)
+    public static float Exponentiate<TLanes>(float* scores, int columns, float scale, float* greatest, float* sums)
         where TLanes : unmanaged, ILanes<TLanes>
     {
-        TLanes maxima = TLanes.Create(*greatest);
-        for (int i = 0; i < columns; i += TLanes.Count) maxima = TLanes.Max(maxima, TLanes.Load(scores + i));
+        TLanes factor = TLanes.Create(scale), maxima = TLanes.Load(scores);
+        for (int i = TLanes.Count; i < columns; i += TLanes.Count) maxima = TLanes.Max(maxima, TLanes.Load(scores + i));
         float before = *greatest;
-        *greatest = TLanes.MaxElement(maxima);
-        TLanes max = TLanes.Create(*greatest);
+        *greatest = MathF.Max(before, TLanes.MaxElement(maxima) * scale);
+        TLanes max = TLanes.Create(*greatest), negative = TLanes.Create(0) - max;
         TLanes alpha = LaneMath.Exp(TLanes.Create(before) - max);
         TLanes sum = TLanes.Load(sums) * alpha;
         for (int i = 0; i < columns; i += TLanes.Count)
         {
-            TLanes exponential = LaneMath.Exp(TLanes.Load(scores + i) - max);
+            TLanes exponential = LaneMath.Exp(TLanes.MultiplyAdd(TLanes.Load(scores + i), factor, negative));
             exponential.Store(scores + i);
             sum += exponential;
         }
@@ -160,17 +138,19 @@ internal static unsafe class CpuAttentionTile
         return TLanes.MaxElement(alpha);
     }
 
-    /// <summary>score = score * scale, then softCap * tanh(score / softCap) when softCap is not 0.</summary>
+    /// <summary>score = softCap * tanh(score * scale / softCap).</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Scale<TLanes>(float* scores, int columns, float scale, float softCap)
+    public static void Cap<TLanes>(float* scores, int columns, float scale, float softCap)
         where TLanes : unmanaged, ILanes<TLanes>
     {
-        TLanes factor = TLanes.Create(scale), cap = TLanes.Create(softCap);
-        for (int i = 0; i < columns; i += TLanes.Count)
-        {
-            TLanes score = TLanes.Load(scores + i) * factor;
-            (softCap == 0 ? score : cap * LaneMath.Tanh(score / cap)).Store(scores + i);
-        }
+        TLanes factor = TLanes.Create(scale / softCap), cap = TLanes.Create(softCap);
+        for (int i = 0; i < columns; i += TLanes.Count) (cap * LaneMath.Tanh(TLanes.Load(scores + i) * factor)).Store(scores + i);
+    }
+
+    /// <summary>score = score * scale + slope * (i - distance), where the query stands <paramref name="distance"/> keys after the first.</summary>
+    public static void AddAlibi(float* scores, int columns, float scale, float slope, int distance)
+    {
+        for (int i = 0; i < columns; i++) scores[i] = (scores[i] * scale) + (slope * (i - distance));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
