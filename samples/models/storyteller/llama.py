@@ -155,6 +155,6 @@ def save(model, folder):
         file.write(encoded)
         file.writelines(payload)
     for name, content in (("config.json", model.config.hugging_face()),
-                          ("generation_config.json", {"bos_token_id": 1, "eos_token_id": 2, "do_sample": False})):
+                          ("generation_config.json", {"bos_token_id": 1, "eos_token_id": 2, "do_sample": True, "temperature": 0.8, "top_p": 0.95})):
         with open(f"{folder}/{name}", "w") as file:
             json.dump(content, file, indent=2)
