@@ -43,7 +43,8 @@ internal sealed class TextTokenizer : ITokenizer
 
     public TextTokenizer(TokenizerParts parts)
     {
-        _parts = parts;
+        // What reads the bytes may hold on to a whole file.
+        _parts = parts with { AppendBytes = null };
         _rawTokens = new AddedTokenMatcher(parts.AddedTokens.Where(token => !token.Normalized));
         _normalizedTokens = new AddedTokenMatcher(parts.AddedTokens.Where(token => token.Normalized));
         VocabularySize = parts.VocabularySize;

@@ -1,3 +1,4 @@
+using Decart.Inference.Checkpoints;
 using Decart.Inference.Tokenization;
 
 namespace Decart.Inference;
@@ -23,6 +24,11 @@ public static class Tokenizer
         if (File.Exists(file)) return Finish(file, SentencePieceFile.Read(file, settings), settings);
         throw new ModelLoadException(folder, null, "expected tokenizer.json or tokenizer.model, found neither");
     }
+
+    /// <summary>The tokenizer in the metadata of a GGUF file, which need not stay open.</summary>
+    /// <param name="file">The file.</param>
+    /// <exception cref="ModelLoadException">The metadata describes no tokenizer, or one that is malformed or not supported.</exception>
+    internal static ITokenizer FromGguf(GgufFile file) => new TextTokenizer(GgufTokenizer.Read(file));
 
     /// <summary>Adds to a tokenizer what the other files of the folder say.</summary>
     private static TextTokenizer Finish(string file, TokenizerParts parts, TokenizerSettings settings)

@@ -1,5 +1,5 @@
-using System.Text;
 using System.Text.Json;
+using Decart.Inference.Checkpoints;
 
 namespace Decart.Inference.Tokenization;
 
@@ -22,24 +22,7 @@ internal readonly struct JsonField
     public JsonValueKind Kind => _element.ValueKind;
 
     /// <summary>Reads a file whose outermost value is an object.</summary>
-    public static JsonField Read(string file)
-    {
-        try
-        {
-            ReadOnlyMemory<byte> bytes = File.ReadAllBytes(file);
-            if (bytes.Span.StartsWith(Encoding.UTF8.Preamble)) bytes = bytes[Encoding.UTF8.Preamble.Length..];
-            JsonField root = new(file, null, JsonDocument.Parse(bytes).RootElement);
-            return root.Kind == JsonValueKind.Object ? root : throw root.Wrong("an object");
-        }
-        catch (JsonException exception)
-        {
-            throw new ModelLoadException(file, null, $"expected JSON, but line {exception.LineNumber + 1}, byte {exception.BytePositionInLine + 1} is malformed", exception);
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            throw new ModelLoadException(file, null, $"the file cannot be read ({exception.Message.TrimEnd('.')})", exception);
-        }
-    }
+    public static JsonField Read(string file) => new(file, null, JsonFile.ReadObject(file));
 
     /// <summary>A member that may be missing or null: then null.</summary>
     public JsonField? Optional(string name)
@@ -55,18 +38,7 @@ internal readonly struct JsonField
     /// <summary>Whether the member is there, even when it is null.</summary>
     public bool Has(string name) => Kind == JsonValueKind.Object && _element.TryGetProperty(name, out _);
 
-    public string Text()
-    {
-        if (Kind != JsonValueKind.String) throw Wrong("a string");
-        try
-        {
-            return _element.GetString()!;
-        }
-        catch (InvalidOperationException exception)
-        {
-            throw Wrong("well-formed Unicode text", "half a surrogate pair or invalid UTF-8", exception);
-        }
-    }
+    public string Text() => Kind == JsonValueKind.String ? _element.GetString()! : throw Wrong("a string");
 
     public bool Flag() => Kind switch
     {
@@ -114,11 +86,7 @@ internal readonly struct JsonField
 
         static IEnumerable<(string, JsonField)> Enumerate(JsonField field)
         {
-            foreach (JsonProperty member in field._element.EnumerateObject())
-            {
-                string name = field.NameOf(member);
-                yield return (name, field.Child($"\"{name}\"", member.Value));
-            }
+            foreach (JsonProperty member in field._element.EnumerateObject()) yield return (member.Name, field.Member(member.Name, member.Value));
         }
     }
 
@@ -127,18 +95,6 @@ internal readonly struct JsonField
 
     /// <summary>A member of <see cref="RawMembers"/> with its place.</summary>
     public JsonField Member(string name, JsonElement element) => Child($"\"{name}\"", element);
-
-    public string NameOf(JsonProperty member)
-    {
-        try
-        {
-            return member.Name;
-        }
-        catch (InvalidOperationException exception)
-        {
-            throw Wrong("names of well-formed Unicode text", "half a surrogate pair or invalid UTF-8", exception);
-        }
-    }
 
     /// <summary>The exception that says what was expected here and what was found.</summary>
     public ModelLoadException Wrong(string expected, string? found = null, Exception? cause = null) =>

@@ -31,7 +31,7 @@ internal static class ModelJson
         int size = 0;
         foreach (JsonProperty member in field.RawMembers())
         {
-            string piece = field.NameOf(member);
+            string piece = member.Name;
             if (!(member.Value.ValueKind == JsonValueKind.Number && member.Value.TryGetInt32(out int id) && id >= 0 && id <= largestId))
                 throw field.Member(piece, member.Value).Wrong($"an integer from 0 to {largestId}");
             if (!ids.TryAdd(piece, id)) throw field.Member(piece, member.Value).Wrong("each token once", "it twice");

@@ -74,6 +74,12 @@ internal sealed class StripNormalizer(bool left, bool right) : INormalizer
     };
 }
 
+/// <summary>Drops spaces at the ends and makes each run of spaces one.</summary>
+internal sealed class CollapseSpacesNormalizer : INormalizer
+{
+    public string Normalize(string text) => string.Join(' ', text.Split(' ', StringSplitOptions.RemoveEmptyEntries));
+}
+
 /// <summary>Drops up to a number of one character at the ends of a piece.</summary>
 internal sealed class StripCharacterNormalizer(char character, int start, int end) : INormalizer
 {
