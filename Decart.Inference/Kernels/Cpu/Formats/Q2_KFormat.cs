@@ -82,12 +82,12 @@ internal readonly unsafe struct Q2_KFormat : IBlockFormat<Q2_KFormat>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void LoadScalesAndOffsets(byte* block, float* destination)
     {
-        Vector128<float> units = Lanes.LoadTwoHalves(block + 80);
+        float scaleUnit = HalfTable.Load(block + 80), minimumUnit = HalfTable.Load(block + 82);
         for (int i = 0; i < 16; i += 8)
         {
             Vector256<int> packed = Lanes.Widen8(block + i);
-            SuperBlock.StoreScaled(packed & Vector256.Create(15), units.ToScalar(), destination + i);
-            SuperBlock.StoreScaled(packed >>> 4, -units.GetElement(1), destination + 16 + i);
+            SuperBlock.StoreScaled(packed & Vector256.Create(15), scaleUnit, destination + i);
+            SuperBlock.StoreScaled(packed >>> 4, -minimumUnit, destination + 16 + i);
         }
     }
 }

@@ -17,7 +17,7 @@ internal readonly unsafe struct Q4_0Format : IBlockFormat<Q4_0Format>
     public static Vector512<float> ForEach<TOperation>(Vector512<float> accumulator, byte* block, float* elements)
         where TOperation : ILaneOperation
     {
-        float scale = Lanes.LoadHalf(block).ToScalar();
+        float scale = HalfTable.Load(block);
         return NibbleBlock.ForEach<TOperation>(accumulator, block + 2, scale, -8f * scale, elements);
     }
 
@@ -25,7 +25,7 @@ internal readonly unsafe struct Q4_0Format : IBlockFormat<Q4_0Format>
     public static Vector256<float> ForEach<TOperation>(Vector256<float> accumulator, byte* block, float* elements)
         where TOperation : ILaneOperation
     {
-        float scale = Lanes.LoadHalf(block).ToScalar();
+        float scale = HalfTable.Load(block);
         return NibbleBlock.ForEach<TOperation>(accumulator, block + 2, scale, -8f * scale, elements);
     }
 }

@@ -17,8 +17,8 @@ internal readonly unsafe struct Q5_0Format : IBlockFormat<Q5_0Format>
     public static Vector512<float> ForEach<TOperation>(Vector512<float> accumulator, byte* block, float* elements)
         where TOperation : ILaneOperation
     {
-        float scale = Lanes.LoadHalf(block).ToScalar();
-        int fifthBits = Unsafe.ReadUnaligned<int>(block + 2);
+        float scale = HalfTable.Load(block);
+        uint fifthBits = Unsafe.ReadUnaligned<uint>(block + 2);
         return NibbleBlock.ForEachFiveBit<TOperation>(accumulator, block + 6, fifthBits, scale, -16f * scale, elements);
     }
 
@@ -26,8 +26,8 @@ internal readonly unsafe struct Q5_0Format : IBlockFormat<Q5_0Format>
     public static Vector256<float> ForEach<TOperation>(Vector256<float> accumulator, byte* block, float* elements)
         where TOperation : ILaneOperation
     {
-        float scale = Lanes.LoadHalf(block).ToScalar();
-        int fifthBits = Unsafe.ReadUnaligned<int>(block + 2);
+        float scale = HalfTable.Load(block);
+        uint fifthBits = Unsafe.ReadUnaligned<uint>(block + 2);
         return NibbleBlock.ForEachFiveBit<TOperation>(accumulator, block + 6, fifthBits, scale, -16f * scale, elements);
     }
 }

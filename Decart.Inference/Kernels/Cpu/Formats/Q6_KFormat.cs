@@ -91,7 +91,7 @@ internal readonly unsafe struct Q6_KFormat : IBlockFormat<Q6_KFormat>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void LoadScales(byte* block, float* destination)
     {
-        float unit = Lanes.LoadHalf(block + UnitOffset).ToScalar();
+        float unit = HalfTable.Load(block + UnitOffset);
         SuperBlock.StoreScaled(Lanes.Widen8((sbyte*)block + ScalesOffset), unit, destination);
         SuperBlock.StoreScaled(Lanes.Widen8((sbyte*)block + ScalesOffset + 8), unit, destination + 8);
     }

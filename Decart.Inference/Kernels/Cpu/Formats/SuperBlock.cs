@@ -16,12 +16,11 @@ internal static unsafe class SuperBlock
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void LoadScalesAndOffsets(byte* block, float* destination)
     {
-        Vector128<float> units = Lanes.LoadTwoHalves(block);
         uint first = Unsafe.ReadUnaligned<uint>(block + 4), second = Unsafe.ReadUnaligned<uint>(block + 8), third = Unsafe.ReadUnaligned<uint>(block + 12);
         uint upperScales = (third & LowNibbles) | ((first >> 2) & UpperTwoOfSix);
         uint upperMinimums = ((third >> 4) & LowNibbles) | ((second >> 2) & UpperTwoOfSix);
-        StoreScaled(Lanes.Widen8((first & SixBits) | (ulong)upperScales << 32), units.ToScalar(), destination);
-        StoreScaled(Lanes.Widen8((second & SixBits) | (ulong)upperMinimums << 32), -units.GetElement(1), destination + 8);
+        StoreScaled(Lanes.Widen8((first & SixBits) | (ulong)upperScales << 32), HalfTable.Load(block), destination);
+        StoreScaled(Lanes.Widen8((second & SixBits) | (ulong)upperMinimums << 32), -HalfTable.Load(block + 2), destination + 8);
     }
 
     /// <summary>
