@@ -30,14 +30,22 @@ internal static unsafe class Lanes
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<int> SpreadToBit4(uint bits) => Avx512F.IsSupported
         ? Avx512F.ShiftRightLogicalVariable(Vector512.Create(bits << 4), Vector512<uint>.Indices).AsInt32()
-        : Vector512.Create(SpreadToBit4Alone(bits), SpreadToBit4Alone(bits >> 8));
+        : Vector512.Create(SpreadToBit4(Vector256.Create(bits), 0), SpreadToBit4(Vector256.Create(bits), 8));
 
-    /// <summary>Moves bit i of <paramref name="bits"/> to bit 4 of lane i; the other bits of the lanes are zero.</summary>
+    /// <summary>Moves bit <paramref name="start"/> + i of every lane to bit 4 of lane i; the other bits of the lanes are zero.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<int> SpreadToBit4Alone(uint bits)
+    public static Vector256<int> SpreadToBit4(Vector256<uint> bits, int start)
     {
-        Vector256<int> bit = Vector256.Create((int)bits) & Vector256.Create(1, 1 << 1, 1 << 2, 1 << 3, 1 << 4, 1 << 5, 1 << 6, 1 << 7);
-        return Vector256.AndNot(Vector256.Create(16), Vector256.Equals(bit, Vector256<int>.Zero));
+        Vector256<uint> fifth = Vector256.Create(16u);
+        if (!Avx2.IsSupported)
+        {
+            Vector256<uint> mask = Vector256.Create(1u, 1 << 1, 1 << 2, 1 << 3, 1 << 4, 1 << 5, 1 << 6, 1 << 7) << start;
+            return Vector256.AndNot(fifth, Vector256.Equals(bits & mask, Vector256<uint>.Zero)).AsInt32();
+        }
+        Vector256<uint> shifted = start == 0
+            ? Avx2.ShiftRightLogicalVariable(bits << 4, Vector256<uint>.Indices)
+            : Avx2.ShiftRightLogicalVariable(bits, Vector256<uint>.Indices + Vector256.Create((uint)start - 4));
+        return (shifted & fifth).AsInt32();
     }
 
     /// <summary>Widens 16 bytes to 16 lanes.</summary>

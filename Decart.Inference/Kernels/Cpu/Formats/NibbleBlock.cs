@@ -52,10 +52,11 @@ internal static unsafe class NibbleBlock
         where TOperation : ILaneOperation
     {
         Vector256<int> first = Lanes.Widen8(nibbles), second = Lanes.Widen8(nibbles + 8), nibble = Vector256.Create(15);
-        accumulator = Scaled<TOperation>(accumulator, (first & nibble) | Lanes.SpreadToBit4Alone(fifthBits), scale, offset, elements);
-        accumulator = Scaled<TOperation>(accumulator, (second & nibble) | Lanes.SpreadToBit4Alone(fifthBits >> 8), scale, offset, elements + 8);
-        accumulator = Scaled<TOperation>(accumulator, (first >>> 4) | Lanes.SpreadToBit4Alone(fifthBits >> 16), scale, offset, elements + 16);
-        return Scaled<TOperation>(accumulator, (second >>> 4) | Lanes.SpreadToBit4Alone(fifthBits >> 24), scale, offset, elements + 24);
+        Vector256<uint> bits = Vector256.Create(fifthBits);
+        accumulator = Scaled<TOperation>(accumulator, (first & nibble) | Lanes.SpreadToBit4(bits, 0), scale, offset, elements);
+        accumulator = Scaled<TOperation>(accumulator, (second & nibble) | Lanes.SpreadToBit4(bits, 8), scale, offset, elements + 8);
+        accumulator = Scaled<TOperation>(accumulator, (first >>> 4) | Lanes.SpreadToBit4(bits, 16), scale, offset, elements + 16);
+        return Scaled<TOperation>(accumulator, (second >>> 4) | Lanes.SpreadToBit4(bits, 24), scale, offset, elements + 24);
     }
 
     /// <summary>Applies the operation to <c>fma(q, scale, offset)</c>.</summary>

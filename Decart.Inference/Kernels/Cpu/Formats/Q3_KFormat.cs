@@ -27,9 +27,8 @@ internal readonly unsafe struct Q3_KFormat : IBlockFormat<Q3_KFormat>
     public static Vector512<float> ForEach<TOperation>(Vector512<float> accumulator, byte* block, float* elements)
         where TOperation : ILaneOperation
     {
-        Vector512<float> scaleBuffer;
-        float* scales = (float*)&scaleBuffer;
-        SuperBlock.LoadSignedScales(block + 96, HalfTable.Load(block + 108), scales);
+        Vector512<float> allScales = SuperBlock.SignedScales(block + 96, HalfTable.Load(block + 108));
+        float* scales = (float*)&allScales;
         Vector512<int> firstThird = Lanes.Widen16(block) << 2, secondThird = Lanes.Widen16(block + 16) << 2;
         for (byte* q = block + 32; q < block + 96; q += 32)
         {
@@ -63,25 +62,34 @@ internal readonly unsafe struct Q3_KFormat : IBlockFormat<Q3_KFormat>
     public static Vector256<float> ForEach<TOperation>(Vector256<float> accumulator, byte* block, float* elements)
         where TOperation : ILaneOperation
     {
-        Vector512<float> scaleBuffer;
-        float* scales = (float*)&scaleBuffer;
-        SuperBlock.LoadSignedScales(block + 96, HalfTable.Load(block + 108), scales);
-        Vector256<int> lowBits = Vector256.Create(3), bit = Vector256<int>.One;
-        for (byte* q = block + 32; q < block + 96; q += 32)
+        Vector512<float> allScales = SuperBlock.SignedScales(block + 96, HalfTable.Load(block + 108));
+        float* scales = (float*)&allScales;
+        accumulator = Half<TOperation>(accumulator, block + 32, block, 0, scales, elements);
+        return Half<TOperation>(accumulator, block + 64, block, 4, scales + 8, elements + 128);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<float> Half<TOperation>(
+        Vector256<float> accumulator, byte* q, byte* thirdBits, int firstBit, float* scales, float* elements)
+        where TOperation : ILaneOperation
+    {
+        accumulator = Group<TOperation>(accumulator, q, 0, thirdBits, firstBit, scales, elements);
+        accumulator = Group<TOperation>(accumulator, q, 2, thirdBits, firstBit + 1, scales + 2, elements + 32);
+        accumulator = Group<TOperation>(accumulator, q, 4, thirdBits, firstBit + 2, scales + 4, elements + 64);
+        return Group<TOperation>(accumulator, q, 6, thirdBits, firstBit + 3, scales + 6, elements + 96);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<float> Group<TOperation>(
+        Vector256<float> accumulator, byte* q, int shift, byte* thirdBits, int thirdBit, float* scales, float* elements)
+        where TOperation : ILaneOperation
+    {
+        for (int i = 0; i < 32; i += 8)
         {
-            for (int shift = 0; shift < 8; shift += 2)
-            {
-                for (int i = 0; i < 32; i += 8)
-                {
-                    Vector256<int> isClear = Vector256.Equals(Lanes.Widen8(block + i) & bit, Vector256<int>.Zero);
-                    Vector256<int> value = ((Lanes.Widen8(q + i) >>> shift) & lowBits) - (isClear & Vector256.Create(4));
-                    Vector256<float> weights = Vector256.ConvertToSingle(value) * Vector256.Create(scales[i / 16]);
-                    accumulator = TOperation.Apply(accumulator, weights, elements + i);
-                }
-                bit <<= 1;
-                scales += 2;
-                elements += 32;
-            }
+            Vector256<int> low = (Lanes.Widen8(q + i) >>> shift) & Vector256.Create(3);
+            Vector256<int> high = ((Lanes.Widen8(thirdBits + i) << 2) >>> thirdBit) & Vector256.Create(4);
+            Vector256<float> weights = Vector256.ConvertToSingle((low | high) - Vector256.Create(4)) * Vector256.Create(scales[i / 16]);
+            accumulator = TOperation.Apply(accumulator, weights, elements + i);
         }
         return accumulator;
     }

@@ -20,9 +20,8 @@ internal readonly unsafe struct Q4_KFormat : IBlockFormat<Q4_KFormat>
     public static Vector512<float> ForEach<TOperation>(Vector512<float> accumulator, byte* block, float* elements)
         where TOperation : ILaneOperation
     {
-        Vector512<float> scaleBuffer;
-        float* scales = (float*)&scaleBuffer, offsets = scales + 8;
-        SuperBlock.LoadScalesAndOffsets(block, scales);
+        Vector512<float> scalesAndOffsets = SuperBlock.ScalesAndOffsets(block);
+        float* scales = (float*)&scalesAndOffsets, offsets = scales + 8;
         byte* nibbles = block + 16;
         for (int group = 0; group < 8; group += 2)
         {
@@ -43,9 +42,8 @@ internal readonly unsafe struct Q4_KFormat : IBlockFormat<Q4_KFormat>
     public static Vector256<float> ForEach<TOperation>(Vector256<float> accumulator, byte* block, float* elements)
         where TOperation : ILaneOperation
     {
-        Vector512<float> scaleBuffer;
-        float* scales = (float*)&scaleBuffer, offsets = scales + 8;
-        SuperBlock.LoadScalesAndOffsets(block, scales);
+        Vector512<float> scalesAndOffsets = SuperBlock.ScalesAndOffsets(block);
+        float* scales = (float*)&scalesAndOffsets, offsets = scales + 8;
         byte* nibbles = block + 16;
         Vector256<int> lowNibble = Vector256.Create(15);
         for (int group = 0; group < 8; group += 2)

@@ -20,9 +20,8 @@ internal readonly unsafe struct Q5_KFormat : IBlockFormat<Q5_KFormat>
     public static Vector512<float> ForEach<TOperation>(Vector512<float> accumulator, byte* block, float* elements)
         where TOperation : ILaneOperation
     {
-        Vector512<float> scaleBuffer;
-        float* scales = (float*)&scaleBuffer, offsets = scales + 8;
-        SuperBlock.LoadScalesAndOffsets(block, scales);
+        Vector512<float> scalesAndOffsets = SuperBlock.ScalesAndOffsets(block);
+        float* scales = (float*)&scalesAndOffsets, offsets = scales + 8;
         Vector512<int> firstFifth = Lanes.Widen16(block + 16) << 4, secondFifth = Lanes.Widen16(block + 32) << 4;
         byte* nibbles = block + 48;
         for (int group = 0; group < 8; group += 2)
@@ -58,9 +57,8 @@ internal readonly unsafe struct Q5_KFormat : IBlockFormat<Q5_KFormat>
     public static Vector256<float> ForEach<TOperation>(Vector256<float> accumulator, byte* block, float* elements)
         where TOperation : ILaneOperation
     {
-        Vector512<float> scaleBuffer;
-        float* scales = (float*)&scaleBuffer, offsets = scales + 8;
-        SuperBlock.LoadScalesAndOffsets(block, scales);
+        Vector512<float> scalesAndOffsets = SuperBlock.ScalesAndOffsets(block);
+        float* scales = (float*)&scalesAndOffsets, offsets = scales + 8;
         byte* fifthBits = block + 16, nibbles = block + 48;
         Vector256<int> nibble = Vector256.Create(15), fifth = Vector256.Create(16);
         for (int group = 0; group < 8; group += 2)
