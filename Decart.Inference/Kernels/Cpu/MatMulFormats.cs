@@ -33,6 +33,16 @@ internal static unsafe class MatMulFormats
         Add<F32Format>(table, path);
         Add<F16Format>(table, path);
         Add<BF16Format>(table, path);
+        Add<Q4_0Format>(table, path);
+        Add<Q4_1Format>(table, path);
+        Add<Q5_0Format>(table, path);
+        Add<Q5_1Format>(table, path);
+        Add<Q8_0Format>(table, path);
+        Add<Q2_KFormat>(table, path);
+        Add<Q3_KFormat>(table, path);
+        Add<Q4_KFormat>(table, path);
+        Add<Q5_KFormat>(table, path);
+        Add<Q6_KFormat>(table, path);
         return table;
     }
 
