@@ -17,7 +17,8 @@ internal sealed unsafe class TensorDecoderTests
         _random.NextBytes(bytes);
         for (int block = 0; block < Rows * Blocks; block++)
         {
-            foreach (int offset in ReferenceWeights.HalfOffsets(type)) BitConverter.TryWriteBytes(bytes.AsSpan((block * type.BlockBytes()) + offset), (Half)_random.NextSingle());
+            foreach (int offset in ReferenceWeights.HalfOffsets(type))
+                BitConverter.TryWriteBytes(bytes.AsSpan((block * type.BlockBytes()) + offset), (Half)_random.NextSingle());
         }
         for (int row = 0; row < Rows; row++)
         {
@@ -29,7 +30,8 @@ internal sealed unsafe class TensorDecoderTests
     }
 
     [Test]
-    public void Plain_rows_of_any_length_are_widened([Values(1, 15, 16, 33)] int columns, [Values(TensorType.F32, TensorType.F16, TensorType.BF16)] TensorType type)
+    public void Plain_rows_of_any_length_are_widened(
+        [Values(1, 15, 16, 33)] int columns, [Values(TensorType.F32, TensorType.F16, TensorType.BF16)] TensorType type)
     {
         const int Rows = 2;
         float[] values = new float[Rows * columns];

@@ -14,10 +14,16 @@ internal static unsafe class TensorDecoder
     public static void DecodeRow(in StoredTensor tensor, long row, float* destination)
     {
         if (!MatMulFormats.Supports(tensor.Type))
-            throw new ModelLoadException($"Tensor {tensor.Name}: weights of type F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0 or Q2_K to Q6_K were expected, found {tensor.Type}.");
-        long blockLength = tensor.Type.BlockLength();
+        {
+            throw new ModelLoadException(
+                $"Tensor {tensor.Name}: weights of type F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0 or Q2_K to Q6_K were expected, found {tensor.Type}.");
+        }
+        int blockLength = tensor.Type.BlockLength();
         if (tensor.Columns % blockLength != 0)
-            throw new ModelLoadException($"Tensor {tensor.Name}: rows of a multiple of {blockLength} elements were expected for {tensor.Type}, found {tensor.Columns}.");
+        {
+            throw new ModelLoadException(
+                $"Tensor {tensor.Name}: rows of a multiple of {blockLength} elements were expected for {tensor.Type}, found {tensor.Columns}.");
+        }
         ArgumentOutOfRangeException.ThrowIfNegative(row);
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(row, tensor.Rows);
         MatMulFormats.Decode(tensor.Type, tensor.Pointer + (row * tensor.RowBytes), checked((int)tensor.Columns), destination);

@@ -81,7 +81,7 @@ internal readonly unsafe struct Q2_KFormat : IBlockFormat<Q2_KFormat>
         for (int i = 0; i < 32; i += 8)
         {
             Vector256<int> bits = (Lanes.Widen8(q + i) >>> shift) & Vector256.Create(3);
-            accumulator = NibbleBlock.Scaled<TOperation>(accumulator, bits, scales[i / 16], offsets[i / 16], elements + i);
+            accumulator = NibbleBlock.Scaled<TOperation>(accumulator, bits, Vector256.Create(scales[i / 16]), Vector256.Create(offsets[i / 16]), elements + i);
         }
         return accumulator;
     }

@@ -48,10 +48,13 @@ internal readonly unsafe struct Q4_KFormat : IBlockFormat<Q4_KFormat>
         Vector256<int> lowNibble = Vector256.Create(15);
         for (int group = 0; group < 8; group += 2)
         {
+            Vector256<float> scale = Vector256.Create(scales[group]), offset = Vector256.Create(offsets[group]);
             for (int i = 0; i < 32; i += 8)
-                accumulator = NibbleBlock.Scaled<TOperation>(accumulator, Lanes.Widen8(nibbles + i) & lowNibble, scales[group], offsets[group], elements + i);
+                accumulator = NibbleBlock.Scaled<TOperation>(accumulator, Lanes.Widen8(nibbles + i) & lowNibble, scale, offset, elements + i);
+            scale = Vector256.Create(scales[group + 1]);
+            offset = Vector256.Create(offsets[group + 1]);
             for (int i = 0; i < 32; i += 8)
-                accumulator = NibbleBlock.Scaled<TOperation>(accumulator, Lanes.Widen8(nibbles + i) >>> 4, scales[group + 1], offsets[group + 1], elements + 32 + i);
+                accumulator = NibbleBlock.Scaled<TOperation>(accumulator, Lanes.Widen8(nibbles + i) >>> 4, scale, offset, elements + 32 + i);
             nibbles += 32;
             elements += 64;
         }

@@ -18,7 +18,8 @@ internal readonly unsafe struct Q5_1Format : IBlockFormat<Q5_1Format>
         where TOperation : ILaneOperation
     {
         uint fifthBits = Unsafe.ReadUnaligned<uint>(block + 4);
-        return NibbleBlock.ForEachFiveBit<TOperation>(accumulator, block + 8, fifthBits, HalfTable.Load(block), HalfTable.Load(block + 2), elements);
+        Vector512<float> scale = Vector512.Create(HalfTable.Load(block)), minimum = Vector512.Create(HalfTable.Load(block + 2));
+        return NibbleBlock.ForEachFiveBit<TOperation>(accumulator, block + 8, fifthBits, scale, minimum, elements);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -26,6 +27,7 @@ internal readonly unsafe struct Q5_1Format : IBlockFormat<Q5_1Format>
         where TOperation : ILaneOperation
     {
         uint fifthBits = Unsafe.ReadUnaligned<uint>(block + 4);
-        return NibbleBlock.ForEachFiveBit<TOperation>(accumulator, block + 8, fifthBits, HalfTable.Load(block), HalfTable.Load(block + 2), elements);
+        Vector256<float> scale = Vector256.Create(HalfTable.Load(block)), minimum = Vector256.Create(HalfTable.Load(block + 2));
+        return NibbleBlock.ForEachFiveBit<TOperation>(accumulator, block + 8, fifthBits, scale, minimum, elements);
     }
 }

@@ -63,15 +63,18 @@ internal readonly unsafe struct Q5_KFormat : IBlockFormat<Q5_KFormat>
         Vector256<int> nibble = Vector256.Create(15), fifth = Vector256.Create(16);
         for (int group = 0; group < 8; group += 2)
         {
+            Vector256<float> scale = Vector256.Create(scales[group]), offset = Vector256.Create(offsets[group]);
             for (int i = 0; i < 32; i += 8)
             {
                 Vector256<int> q = (Lanes.Widen8(nibbles + i) & nibble) | (((Lanes.Widen8(fifthBits + i) << 4) >>> group) & fifth);
-                accumulator = NibbleBlock.Scaled<TOperation>(accumulator, q, scales[group], offsets[group], elements + i);
+                accumulator = NibbleBlock.Scaled<TOperation>(accumulator, q, scale, offset, elements + i);
             }
+            scale = Vector256.Create(scales[group + 1]);
+            offset = Vector256.Create(offsets[group + 1]);
             for (int i = 0; i < 32; i += 8)
             {
                 Vector256<int> q = (Lanes.Widen8(nibbles + i) >>> 4) | (((Lanes.Widen8(fifthBits + i) << 3) >>> group) & fifth);
-                accumulator = NibbleBlock.Scaled<TOperation>(accumulator, q, scales[group + 1], offsets[group + 1], elements + 32 + i);
+                accumulator = NibbleBlock.Scaled<TOperation>(accumulator, q, scale, offset, elements + 32 + i);
             }
             nibbles += 32;
             elements += 64;
