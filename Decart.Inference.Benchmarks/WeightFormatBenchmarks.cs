@@ -34,6 +34,7 @@ public unsafe class WeightFormatBenchmarks
         // Equal bytes of this value are small positive f16 scales wherever a format keeps them.
         new Span<byte>(_weights, bytes).Fill(0x1C);
         new Span<float>(_x, Columns).Fill(0.5f);
+        RuntimeHelpers.RunClassConstructor(typeof(HalfTable).TypeHandle);
         switch (Type)
         {
             case TensorType.F16: Choose<F16Format>(); break;

@@ -29,6 +29,8 @@ internal static unsafe class MatMulFormats
     /// <summary>The formats indexed by <see cref="TensorType"/>, in memory that does not move.</summary>
     public static MatMulFormat[] CreateTable(MatMulPath path)
     {
+        // A kernel compiled before this table exists would look for it in its loop.
+        RuntimeHelpers.RunClassConstructor(typeof(HalfTable).TypeHandle);
         MatMulFormat[] table = GC.AllocateArray<MatMulFormat>(Enum.GetValues<TensorType>().Length, pinned: true);
         Add<F32Format>(table, path);
         Add<F16Format>(table, path);

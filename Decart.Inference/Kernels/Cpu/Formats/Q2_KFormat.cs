@@ -23,12 +23,14 @@ internal readonly unsafe struct Q2_KFormat : IBlockFormat<Q2_KFormat>
         get => Vector512.Create(0f, 1f, 2f, 3f, 0f, 1f, 2f, 3f, 0f, 1f, 2f, 3f, 0f, 1f, 2f, 3f);
     }
 
+    [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static Vector512<float> ForEach<TOperation>(Vector512<float> accumulator, byte* block, float* elements)
         where TOperation : ILaneOperation
     {
-        (Vector512<float> Scales, Vector512<float> Offsets) all = ScalesAndOffsets(block);
-        float* scales = (float*)&all.Scales, offsets = (float*)&all.Offsets;
+        ScaleBuffer buffer;
+        float* scales = ScaleBuffer.Align(&buffer), offsets = scales + 16;
+        StoreScalesAndOffsets(block, scales);
         for (byte* q = block + 16; q < block + 80; q += 32)
         {
             Vector512<int> first = Lanes.Widen16(q), second = Lanes.Widen16(q + 16);
@@ -54,12 +56,14 @@ internal readonly unsafe struct Q2_KFormat : IBlockFormat<Q2_KFormat>
         return TOperation.Apply(accumulator, Lanes.Lookup(secondValues, second), elements + 16);
     }
 
+    [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static Vector256<float> ForEach<TOperation>(Vector256<float> accumulator, byte* block, float* elements)
         where TOperation : ILaneOperation
     {
-        (Vector512<float> Scales, Vector512<float> Offsets) all = ScalesAndOffsets(block);
-        float* scales = (float*)&all.Scales, offsets = (float*)&all.Offsets;
+        ScaleBuffer buffer;
+        float* scales = ScaleBuffer.Align(&buffer), offsets = scales + 16;
+        StoreScalesAndOffsets(block, scales);
         for (byte* q = block + 16; q < block + 80; q += 32)
         {
             accumulator = Group<TOperation>(accumulator, q, 0, scales, offsets, elements);
@@ -87,11 +91,10 @@ internal readonly unsafe struct Q2_KFormat : IBlockFormat<Q2_KFormat>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static (Vector512<float> Scales, Vector512<float> Offsets) ScalesAndOffsets(byte* block)
+    private static void StoreScalesAndOffsets(byte* block, float* destination)
     {
         Vector512<int> packed = Lanes.Widen16(block);
-        return (
-            Vector512.ConvertToSingle(packed & Vector512.Create(15)) * Vector512.Create(HalfTable.Load(block + 80)),
-            Vector512.ConvertToSingle(packed >>> 4) * Vector512.Create(-HalfTable.Load(block + 82)));
+        (Vector512.ConvertToSingle(packed & Vector512.Create(15)) * Vector512.Create(HalfTable.Load(block + 80))).Store(destination);
+        (Vector512.ConvertToSingle(packed >>> 4) * Vector512.Create(-HalfTable.Load(block + 82))).Store(destination + 16);
     }
 }

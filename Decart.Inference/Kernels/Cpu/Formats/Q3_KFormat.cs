@@ -23,12 +23,14 @@ internal readonly unsafe struct Q3_KFormat : IBlockFormat<Q3_KFormat>
         get => Vector512.Create(-4f, -3f, -2f, -1f, 0f, 1f, 2f, 3f, -4f, -3f, -2f, -1f, 0f, 1f, 2f, 3f);
     }
 
+    [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static Vector512<float> ForEach<TOperation>(Vector512<float> accumulator, byte* block, float* elements)
         where TOperation : ILaneOperation
     {
-        Vector512<float> allScales = SuperBlock.SignedScales(block + 96, HalfTable.Load(block + 108));
-        float* scales = (float*)&allScales;
+        ScaleBuffer buffer;
+        float* scales = ScaleBuffer.Align(&buffer);
+        SuperBlock.SignedScales(block + 96, HalfTable.Load(block + 108)).Store(scales);
         Vector512<int> firstThird = Lanes.Widen16(block) << 2, secondThird = Lanes.Widen16(block + 16) << 2;
         for (byte* q = block + 32; q < block + 96; q += 32)
         {
@@ -58,12 +60,14 @@ internal readonly unsafe struct Q3_KFormat : IBlockFormat<Q3_KFormat>
         return TOperation.Apply(accumulator, Lanes.Lookup(secondValues, Vector512.ConditionalSelect(lowBits, second, secondThird)), elements + 16);
     }
 
+    [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static Vector256<float> ForEach<TOperation>(Vector256<float> accumulator, byte* block, float* elements)
         where TOperation : ILaneOperation
     {
-        Vector512<float> allScales = SuperBlock.SignedScales(block + 96, HalfTable.Load(block + 108));
-        float* scales = (float*)&allScales;
+        ScaleBuffer buffer;
+        float* scales = ScaleBuffer.Align(&buffer);
+        SuperBlock.SignedScales(block + 96, HalfTable.Load(block + 108)).Store(scales);
         accumulator = Half<TOperation>(accumulator, block + 32, block, 0, scales, elements);
         return Half<TOperation>(accumulator, block + 64, block, 4, scales + 8, elements + 128);
     }

@@ -16,12 +16,14 @@ internal readonly unsafe struct Q4_KFormat : IBlockFormat<Q4_KFormat>
 
     public static int BlockBytes => 144;
 
+    [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static Vector512<float> ForEach<TOperation>(Vector512<float> accumulator, byte* block, float* elements)
         where TOperation : ILaneOperation
     {
-        Vector512<float> scalesAndOffsets = SuperBlock.ScalesAndOffsets(block);
-        float* scales = (float*)&scalesAndOffsets, offsets = scales + 8;
+        ScaleBuffer buffer;
+        float* scales = ScaleBuffer.Align(&buffer), offsets = scales + 8;
+        SuperBlock.ScalesAndOffsets(block).Store(scales);
         byte* nibbles = block + 16;
         for (int group = 0; group < 8; group += 2)
         {
@@ -38,12 +40,14 @@ internal readonly unsafe struct Q4_KFormat : IBlockFormat<Q4_KFormat>
         return accumulator;
     }
 
+    [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static Vector256<float> ForEach<TOperation>(Vector256<float> accumulator, byte* block, float* elements)
         where TOperation : ILaneOperation
     {
-        Vector512<float> scalesAndOffsets = SuperBlock.ScalesAndOffsets(block);
-        float* scales = (float*)&scalesAndOffsets, offsets = scales + 8;
+        ScaleBuffer buffer;
+        float* scales = ScaleBuffer.Align(&buffer), offsets = scales + 8;
+        SuperBlock.ScalesAndOffsets(block).Store(scales);
         byte* nibbles = block + 16;
         Vector256<int> lowNibble = Vector256.Create(15);
         for (int group = 0; group < 8; group += 2)

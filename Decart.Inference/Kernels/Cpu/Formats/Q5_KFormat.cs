@@ -16,12 +16,14 @@ internal readonly unsafe struct Q5_KFormat : IBlockFormat<Q5_KFormat>
 
     public static int BlockBytes => 176;
 
+    [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static Vector512<float> ForEach<TOperation>(Vector512<float> accumulator, byte* block, float* elements)
         where TOperation : ILaneOperation
     {
-        Vector512<float> scalesAndOffsets = SuperBlock.ScalesAndOffsets(block);
-        float* scales = (float*)&scalesAndOffsets, offsets = scales + 8;
+        ScaleBuffer buffer;
+        float* scales = ScaleBuffer.Align(&buffer), offsets = scales + 8;
+        SuperBlock.ScalesAndOffsets(block).Store(scales);
         Vector512<int> firstFifth = Lanes.Widen16(block + 16) << 4, secondFifth = Lanes.Widen16(block + 32) << 4;
         byte* nibbles = block + 48;
         for (int group = 0; group < 8; group += 2)
@@ -53,12 +55,14 @@ internal readonly unsafe struct Q5_KFormat : IBlockFormat<Q5_KFormat>
         return TOperation.Apply(accumulator, Lanes.Lookup(low, high, Vector512.ConditionalSelect(nibble, second, secondFifth)), elements + 16);
     }
 
+    [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static Vector256<float> ForEach<TOperation>(Vector256<float> accumulator, byte* block, float* elements)
         where TOperation : ILaneOperation
     {
-        Vector512<float> scalesAndOffsets = SuperBlock.ScalesAndOffsets(block);
-        float* scales = (float*)&scalesAndOffsets, offsets = scales + 8;
+        ScaleBuffer buffer;
+        float* scales = ScaleBuffer.Align(&buffer), offsets = scales + 8;
+        SuperBlock.ScalesAndOffsets(block).Store(scales);
         byte* fifthBits = block + 16, nibbles = block + 48;
         Vector256<int> nibble = Vector256.Create(15), fifth = Vector256.Create(16);
         for (int group = 0; group < 8; group += 2)

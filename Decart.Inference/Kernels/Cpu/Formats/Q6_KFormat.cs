@@ -18,12 +18,14 @@ internal readonly unsafe struct Q6_KFormat : IBlockFormat<Q6_KFormat>
 
     public static int BlockBytes => 210;
 
+    [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static Vector512<float> ForEach<TOperation>(Vector512<float> accumulator, byte* block, float* elements)
         where TOperation : ILaneOperation
     {
-        Vector512<float> allScales = Scales(block);
-        float* scales = (float*)&allScales;
+        ScaleBuffer buffer;
+        float* scales = ScaleBuffer.Align(&buffer);
+        Scales(block).Store(scales);
         byte* pairs = block + PairsOffset;
         for (byte* nibbles = block; nibbles < block + PairsOffset; nibbles += 64)
         {
@@ -59,12 +61,14 @@ internal readonly unsafe struct Q6_KFormat : IBlockFormat<Q6_KFormat>
         return Vector512.ConvertToSingle(q - Vector512.Create(32)) * Vector512.Create(scale);
     }
 
+    [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static Vector256<float> ForEach<TOperation>(Vector256<float> accumulator, byte* block, float* elements)
         where TOperation : ILaneOperation
     {
-        Vector512<float> allScales = Scales(block);
-        float* scales = (float*)&allScales;
+        ScaleBuffer buffer;
+        float* scales = ScaleBuffer.Align(&buffer);
+        Scales(block).Store(scales);
         byte* pairs = block + PairsOffset;
         for (byte* nibbles = block; nibbles < block + PairsOffset; nibbles += 64)
         {

@@ -1,7 +1,22 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 
 namespace Decart.Inference.Kernels.Cpu.Formats;
+
+/// <summary>
+/// Room on the stack for a block's scales, from which kernels broadcast them. It is aligned to a cache line: a vector stored across two
+/// lines would reach the loads that follow only by way of the cache, which makes a whole block half as slow again.
+/// </summary>
+[StructLayout(LayoutKind.Sequential, Size = (Capacity * sizeof(float)) + CacheLine)]
+internal unsafe struct ScaleBuffer
+{
+    private const int Capacity = 32, CacheLine = 64;
+
+    /// <summary>The first of 32 floats within a buffer that does not move.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float* Align(ScaleBuffer* buffer) => (float*)(((nuint)buffer + CacheLine - 1) & ~(nuint)(CacheLine - 1));
+}
 
 /// <summary>Scales of the 256-weight formats: small integers times an f16 number that the whole block shares.</summary>
 internal static unsafe class SuperBlock
