@@ -1,0 +1,161 @@
+using System.Numerics.Tensors;
+
+namespace Decart.Inference.Sampling;
+
+/// <summary>
+/// Chooses a token from logits. Holds working memory only, shared by all sequences and owned by the engine loop's thread; what a
+/// sequence remembers between tokens is its <see cref="TokenCounts"/>.
+/// </summary>
+internal sealed class Sampler(int vocabularySize)
+{
+    /// <summary>The nucleus of top-p is sought among so many tokens first, then among eight times as many, and so on.</summary>
+    private const int FirstNucleus = 64;
+    private const int NucleusGrowth = 8;
+
+    /// <summary>Weights are added up by blocks, in vectors, and only the block that holds the drawn number is walked.</summary>
+    private const int DrawBlock = 1024;
+
+    private readonly float[] _weights = new float[vocabularySize];
+    private readonly float[] _modelLogits = new float[vocabularySize];
+    private readonly Candidate[] _candidates = new Candidate[vocabularySize];
+
+    /// <summary>Chooses the next token.</summary>
+    /// <param name="logits">The model's logits, one for each token of the vocabulary; changed by penalties and bias.</param>
+    /// <param name="parameters">How to choose.</param>
+    /// <param name="counts">What penalties refer to; not needed without penalties.</param>
+    /// <param name="index">Which token of the completion this is, from 0: with the seed it determines the random number.</param>
+    /// <param name="logprobs">Log-probabilities when <see cref="SamplingParameters.TopLogprobs"/> asks for them.</param>
+    /// <exception cref="InvalidOperationException">A logit is NaN or positive infinity, or every token is forbidden.</exception>
+    public int Sample(Span<float> logits, SamplingParameters parameters, TokenCounts? counts, int index, out TokenLogprobs? logprobs)
+    {
+        float max = FiniteMax(logits, "The model's largest logit is not a finite number");
+        if (parameters.TopLogprobs is not null) logits.CopyTo(_modelLogits);
+        if (parameters.ChangesLogits)
+        {
+            if (parameters.HasPenalties) counts!.Penalise(logits, parameters);
+            foreach ((int id, float bias) in parameters.LogitBias) logits[id] += bias;
+            max = FiniteMax(logits, "No token is left to choose after penalties and logit bias");
+        }
+
+        int chosen = parameters.Temperature == 0
+            ? logits.IndexOf(max)
+            : Draw(logits, max, parameters, Philox.NextDouble(parameters.Seed, (ulong)index));
+        logprobs = parameters.TopLogprobs is { } top ? Logprobs(chosen, top) : null;
+        return chosen;
+    }
+
+    private static float FiniteMax(ReadOnlySpan<float> logits, string problem)
+    {
+        float max = TensorPrimitives.Max(logits);
+        return float.IsFinite(max) ? max : throw new InvalidOperationException($"{problem} (the largest is {max}).");
+    }
+
+    private int Draw(ReadOnlySpan<float> logits, float max, SamplingParameters parameters, double random)
+    {
+        bool topK = parameters.TopK > 0 && parameters.TopK < logits.Length;
+        if (topK || parameters.TopP < 1) return DrawFromLargest(logits, max, topK, parameters, random);
+        Span<float> weights = ComputeWeights(logits, max, parameters.Temperature);
+        if (parameters.MinP > 0)
+        {
+            for (int i = 0; i < weights.Length; i++)
+            {
+                if (weights[i] < parameters.MinP) weights[i] = 0;
+            }
+        }
+        return DrawFrom(weights, random);
+    }
+
+    /// <summary>exp((logit - max) / temperature): in proportion to the probabilities, and 1 for the most probable token.</summary>
+    private Span<float> ComputeWeights(ReadOnlySpan<float> logits, float max, float temperature)
+    {
+        Span<float> weights = _weights.AsSpan(0, logits.Length);
+        TensorPrimitives.Subtract(logits, max, weights);
+        if (temperature != 1) TensorPrimitives.Divide(weights, temperature, weights);
+        TensorPrimitives.Exp(weights, weights);
+        return weights;
+    }
+
+    private int DrawFromLargest(ReadOnlySpan<float> logits, float max, bool topK, SamplingParameters parameters, double random)
+    {
+        double total = topK ? 0 : Sum(ComputeWeights(logits, max, parameters.Temperature));
+        int limit = topK ? parameters.TopK : logits.Length;
+        for (int count = topK ? limit : Math.Min(limit, FirstNucleus); ; count = (int)Math.Min(limit, (long)count * NucleusGrowth))
+        {
+            Span<Candidate> best = _candidates.AsSpan(0, count);
+            Candidate.SelectLargest(logits, best);
+            double sum = 0;
+            foreach (ref Candidate candidate in best)
+            {
+                candidate.Value = MathF.Exp((candidate.Value - max) / parameters.Temperature);
+                sum += candidate.Value;
+            }
+            if (topK) total = sum;
+            double wanted = parameters.TopP * total;
+            if (sum < wanted && count < limit) continue;
+            return DrawFrom(Truncate(best, wanted, parameters.MinP), random);
+        }
+    }
+
+    /// <summary>The shortest prefix of the candidates, which are sorted, that weighs <paramref name="wanted"/>; of it what min-p leaves.</summary>
+    private static ReadOnlySpan<Candidate> Truncate(ReadOnlySpan<Candidate> best, double wanted, float minP)
+    {
+        int kept = 0;
+        double sum = 0;
+        while (kept < best.Length && (kept == 0 || sum < wanted) && best[kept].Value >= minP) sum += best[kept++].Value;
+        return best[..kept];
+    }
+
+    private static int DrawFrom(ReadOnlySpan<Candidate> candidates, double random)
+    {
+        double left = 0;
+        foreach (Candidate candidate in candidates) left += candidate.Value;
+        left *= random;
+        foreach (Candidate candidate in candidates)
+        {
+            left -= candidate.Value;
+            if (left < 0) return candidate.Id;
+        }
+        return candidates[0].Id;
+    }
+
+    private static int DrawFrom(ReadOnlySpan<float> weights, double random)
+    {
+        double left = random * Sum(weights);
+        int block = 0;
+        for (; block + DrawBlock < weights.Length; block += DrawBlock)
+        {
+            float sum = TensorPrimitives.Sum(weights.Slice(block, DrawBlock));
+            if (left < sum) break;
+            left -= sum;
+        }
+        int last = 0;
+        for (int i = block; i < weights.Length; i++)
+        {
+            if (weights[i] == 0) continue;
+            last = i;
+            left -= weights[i];
+            if (left < 0) break;
+        }
+        return last;
+    }
+
+    private static double Sum(ReadOnlySpan<float> weights)
+    {
+        double sum = 0;
+        for (int block = 0; block < weights.Length; block += DrawBlock)
+            sum += TensorPrimitives.Sum(weights.Slice(block, Math.Min(DrawBlock, weights.Length - block)));
+        return sum;
+    }
+
+    private TokenLogprobs Logprobs(int chosen, int top)
+    {
+        ReadOnlySpan<float> logits = _modelLogits;
+        float max = TensorPrimitives.Max(logits);
+        double logSum = max + Math.Log(Sum(ComputeWeights(logits, max, temperature: 1)));
+        Span<Candidate> best = _candidates.AsSpan(0, Math.Min(top, logits.Length));
+        var entries = new TokenLogprob[best.Length];
+        if (best.Length > 0) Candidate.SelectLargest(logits, best);
+        for (int i = 0; i < entries.Length; i++) entries[i] = new TokenLogprob(best[i].Id, (float)(best[i].Value - logSum));
+        return new TokenLogprobs(chosen, (float)(logits[chosen] - logSum), entries);
+    }
+}
