@@ -1,3 +1,4 @@
+using System.Numerics;
 using System.Numerics.Tensors;
 
 namespace Decart.Inference.Sampling;
@@ -8,9 +9,8 @@ namespace Decart.Inference.Sampling;
 /// </summary>
 internal sealed class Sampler(int vocabularySize)
 {
-    /// <summary>The nucleus of top-p is sought among so many tokens first, then among eight times as many, and so on.</summary>
-    private const int FirstNucleus = 64;
-    private const int NucleusGrowth = 8;
+    /// <summary>The nucleus of top-p is sought among so many tokens first: most distributions are peaked.</summary>
+    private const int SmallNucleus = 64;
 
     /// <summary>Weights are added up by blocks, in vectors, and only the block that holds the drawn number is walked.</summary>
     private const int DrawBlock = 1024;
@@ -52,16 +52,10 @@ internal sealed class Sampler(int vocabularySize)
 
     private int Draw(ReadOnlySpan<float> logits, float max, SamplingParameters parameters, double random)
     {
-        bool topK = parameters.TopK > 0 && parameters.TopK < logits.Length;
-        if (topK || parameters.TopP < 1) return DrawFromLargest(logits, max, topK, parameters, random);
+        if (parameters.TopK > 0 && parameters.TopK < logits.Length) return DrawFromTopK(logits, max, parameters, random);
         Span<float> weights = ComputeWeights(logits, max, parameters.Temperature);
-        if (parameters.MinP > 0)
-        {
-            for (int i = 0; i < weights.Length; i++)
-            {
-                if (weights[i] < parameters.MinP) weights[i] = 0;
-            }
-        }
+        if (parameters.TopP < 1) return DrawFromNucleus(logits, weights, parameters, random);
+        ZeroBelow(weights, parameters.MinP);
         return DrawFrom(weights, random);
     }
 
@@ -75,24 +69,67 @@ internal sealed class Sampler(int vocabularySize)
         return weights;
     }
 
-    private int DrawFromLargest(ReadOnlySpan<float> logits, float max, bool topK, SamplingParameters parameters, double random)
+    private int DrawFromTopK(ReadOnlySpan<float> logits, float max, SamplingParameters parameters, double random)
     {
-        double total = topK ? 0 : Sum(ComputeWeights(logits, max, parameters.Temperature));
-        int limit = topK ? parameters.TopK : logits.Length;
-        for (int count = topK ? limit : Math.Min(limit, FirstNucleus); ; count = (int)Math.Min(limit, (long)count * NucleusGrowth))
+        Span<Candidate> best = _candidates.AsSpan(0, parameters.TopK);
+        Candidate.SelectLargest(logits, best);
+        double total = 0;
+        foreach (ref Candidate candidate in best)
         {
-            Span<Candidate> best = _candidates.AsSpan(0, count);
-            Candidate.SelectLargest(logits, best);
-            double sum = 0;
-            foreach (ref Candidate candidate in best)
-            {
-                candidate.Value = MathF.Exp((candidate.Value - max) / parameters.Temperature);
-                sum += candidate.Value;
-            }
-            if (topK) total = sum;
-            double wanted = parameters.TopP * total;
-            if (sum < wanted && count < limit) continue;
-            return DrawFrom(Truncate(best, wanted, parameters.MinP), random);
+            candidate.Value = MathF.Exp((candidate.Value - max) / parameters.Temperature);
+            total += candidate.Value;
+        }
+        return DrawFrom(Truncate(best, parameters.TopP * total, parameters.MinP), random);
+    }
+
+    private int DrawFromNucleus(ReadOnlySpan<float> logits, Span<float> weights, SamplingParameters parameters, double random)
+    {
+        double wanted = parameters.TopP * Sum(weights);
+        Span<Candidate> best = _candidates.AsSpan(0, Math.Min(SmallNucleus, logits.Length));
+        Candidate.SelectLargest(logits, best);
+        double sum = 0;
+        foreach (ref Candidate candidate in best)
+        {
+            candidate.Value = weights[candidate.Id];
+            sum += candidate.Value;
+        }
+        if (sum >= wanted) return DrawFrom(Truncate(best, wanted, parameters.MinP), random);
+        ZeroOutsideNucleus(weights, wanted);
+        ZeroBelow(weights, parameters.MinP);
+        return DrawFrom(weights, random);
+    }
+
+    /// <summary>
+    /// Keeps the fewest of the largest weights that sum to <paramref name="wanted"/>, without sorting: bisects for the largest threshold at which
+    /// they do, over the bit patterns of floats from 0 to 1, whose order is that of their values; of the weights at the threshold the first are kept.
+    /// </summary>
+    private static void ZeroOutsideNucleus(Span<float> weights, double wanted)
+    {
+        int low = 0;
+        int high = BitConverter.SingleToInt32Bits(1) + 1;
+        while (high - low > 1)
+        {
+            int middle = low + (high - low) / 2;
+            if (SumFrom(weights, BitConverter.Int32BitsToSingle(middle)) >= wanted) low = middle;
+            else high = middle;
+        }
+        double missing = wanted - SumFrom(weights, BitConverter.Int32BitsToSingle(high));
+        float threshold = BitConverter.Int32BitsToSingle(low);
+        ZeroBelow(weights, threshold);
+        for (int i = 0; i < weights.Length; i++)
+        {
+            if (weights[i] != threshold) continue;
+            if (missing <= 0) weights[i] = 0;
+            missing -= threshold;
+        }
+    }
+
+    private static void ZeroBelow(Span<float> weights, float threshold)
+    {
+        if (threshold == 0) return;
+        for (int i = 0; i < weights.Length; i++)
+        {
+            if (weights[i] < threshold) weights[i] = 0;
         }
     }
 
@@ -144,6 +181,26 @@ internal sealed class Sampler(int vocabularySize)
         double sum = 0;
         for (int block = 0; block < weights.Length; block += DrawBlock)
             sum += TensorPrimitives.Sum(weights.Slice(block, Math.Min(DrawBlock, weights.Length - block)));
+        return sum;
+    }
+
+    /// <summary>The sum of the weights that are at least <paramref name="threshold"/>.</summary>
+    private static double SumFrom(ReadOnlySpan<float> weights, float threshold)
+    {
+        double sum = 0;
+        for (int block = 0; block < weights.Length; block += DrawBlock)
+        {
+            ReadOnlySpan<float> values = weights.Slice(block, Math.Min(DrawBlock, weights.Length - block));
+            Vector<float> sums = Vector<float>.Zero;
+            int i = 0;
+            for (; i <= values.Length - Vector<float>.Count; i += Vector<float>.Count)
+            {
+                var lanes = new Vector<float>(values[i..]);
+                sums += Vector.ConditionalSelect(Vector.GreaterThanOrEqual(lanes, new Vector<float>(threshold)), lanes, Vector<float>.Zero);
+            }
+            sum += Vector.Sum(sums);
+            for (; i < values.Length; i++) sum += values[i] >= threshold ? values[i] : 0;
+        }
         return sum;
     }
 
