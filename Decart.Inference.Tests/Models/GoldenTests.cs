@@ -1,0 +1,28 @@
+using Decart.Inference.Models;
+using Decart.Inference.Tests.Kernels;
+
+namespace Decart.Inference.Tests.Models;
+
+/// <summary>Trained models continue prompts as float64 arithmetic does, token for token.</summary>
+public class GoldenTests
+{
+    private const float Tolerance = 5e-4f, GgufTolerance = 1e-2f;
+    private const int MaxBatchTokens = 512;
+
+    [TestCaseSource(typeof(GoldenAnswers), nameof(GoldenAnswers.Trained))]
+    public void Trained_models_tell_their_stories(object answers) => Check((GoldenAnswers)answers, Tolerance);
+
+    [TestCaseSource(typeof(GoldenAnswers), nameof(GoldenAnswers.Gguf))]
+    public void Gguf_files_tell_their_stories(object answers) => Check((GoldenAnswers)answers, GgufTolerance);
+
+    private static void Check(GoldenAnswers answers, float tolerance)
+    {
+        using ReferenceKernels kernels = new();
+        using Decoder decoder = ModelLoader.Load(answers.Checkpoint, kernels, MaxBatchTokens, 1);
+        (int[] tokens, float[] logits) = decoder.Generate(answers.Prompt, answers.Greedy.Length);
+        float largest = DecoderRuns.MaxDifference([.. answers.LogitIds.Select(id => logits[id])], answers.Logits);
+        TestContext.Out.WriteLine($"largest logit difference {largest:g3}");
+        Assert.That(largest, Is.LessThanOrEqualTo(tolerance));
+        Assert.That(tokens, Is.EqualTo(answers.Greedy));
+    }
+}

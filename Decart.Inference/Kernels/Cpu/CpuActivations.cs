@@ -1,0 +1,20 @@
+namespace Decart.Inference.Kernels.Cpu;
+
+/// <summary>Float32 activations; every row starts on a cache line.</summary>
+internal sealed unsafe class CpuActivations(int rows, int columns) : Activations(rows, columns)
+{
+    private readonly CpuBuffer _buffer = new((long)rows * AlignedStride(columns));
+
+    /// <summary>Elements from one row to the next.</summary>
+    public int Stride { get; } = AlignedStride(columns);
+
+    public float* Pointer => _buffer.Pointer;
+
+    public override void Dispose() => _buffer.Dispose();
+
+    private static int AlignedStride(int columns)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(columns);
+        return checked((columns + 15) / 16 * 16);
+    }
+}
