@@ -18,7 +18,7 @@ public sealed record GenerationOptions
     internal static GenerationOptions Default { get; } = new();
 
     /// <summary>The most tokens to generate, at least 1; the completion ends at the model's context length in any case. Default 256.</summary>
-    public int? MaxTokens { get; init; }
+    public int MaxTokens { get; init; } = 256;
 
     /// <summary>Divides the logits: below 1 the best tokens become more probable, above 1 less. At least 0; 0 takes the best token always. Default 1.</summary>
     public float? Temperature { get; init; }
@@ -70,7 +70,7 @@ public sealed record GenerationOptions
 
     internal void Validate(int vocabularySize)
     {
-        Require(MaxTokens is not < 1, nameof(MaxTokens), MaxTokens, "at least 1");
+        Require(MaxTokens >= 1, nameof(MaxTokens), MaxTokens, "at least 1");
         Require(Temperature is null or (>= 0 and < float.PositiveInfinity), nameof(Temperature), Temperature, "a finite number, at least 0");
         Require(TopK is not < 0, nameof(TopK), TopK, "at least 0");
         Require(TopP is null or (> 0 and <= 1), nameof(TopP), TopP, "above 0 and at most 1");

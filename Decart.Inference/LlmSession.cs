@@ -170,9 +170,9 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
             request.Options.IgnoreEndOfText ? FrozenSet<int>.Empty : _model.EndOfTextTokens,
             Model.ContextLength);
         _logger.RequestReceived(request.Prompt.Length, request.Parameters.MaxTokens);
-        _engine.Submit(sequence);
-        // Also while the reader is busy elsewhere with an update, not only while it waits for the next.
+        // Cancels also while the reader is busy elsewhere with an update, not only while it waits for the next.
         using CancellationTokenRegistration registration = cancellationToken.UnsafeRegister(state => ((GenerationSequence)state!).Cancel(), sequence);
+        _engine.Submit(sequence);
         try
         {
             while (await sequence.Updates.WaitToReadAsync(cancellationToken).ConfigureAwait(false))

@@ -71,6 +71,17 @@ public class SamplerTests
     }
 
     [Test]
+    public void Among_equals_at_the_edge_of_the_nucleus_the_lowest_stay()
+    {
+        float[] logits = new float[1000];
+        HashSet<int> drawn = [];
+        var sampler = new Sampler(1000);
+        SamplingParameters parameters = SamplingParameters.Resolve(new() { TopP = 0.25f, Seed = 1 }, new());
+        for (int i = 0; i < 10_000; i++) drawn.Add(sampler.Sample(logits, parameters, null, i, out _));
+        Assert.That(drawn.Order(), Is.EqualTo(Enumerable.Range(0, 250)));
+    }
+
+    [Test]
     public void Greedy_takes_the_lowest_of_equals()
     {
         float[] logits = new float[100];

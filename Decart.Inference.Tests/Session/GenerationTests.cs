@@ -129,10 +129,10 @@ public class GenerationTests
     [Test]
     public async Task The_checkpoints_defaults_hold_unless_the_caller_says_otherwise()
     {
-        await using LlmSession session = SessionOver(FakeDecoder.Hashed(50), defaults: new() { Temperature = 0, MaxTokens = 3 });
+        await using LlmSession session = SessionOver(FakeDecoder.Hashed(50), defaults: new() { Temperature = 0 });
         GenerationResult greedy = await session.GenerateAsync(new[] { 1 });
-        Assert.That(greedy.TokenIds, Is.EqualTo((await session.GenerateAsync(new[] { 1 })).TokenIds).And.Count.EqualTo(3));
-        Assert.That((await session.GenerateAsync(new[] { 1 }, new() { MaxTokens = 4 })).TokenIds, Has.Count.EqualTo(4));
+        Assert.That(greedy.TokenIds, Is.EqualTo((await session.GenerateAsync(new[] { 1 })).TokenIds));
+        Assert.That((await session.GenerateAsync(new[] { 1 }, new() { Temperature = 1 })).TokenIds, Is.Not.EqualTo(greedy.TokenIds));
     }
 
     [Test]
@@ -150,6 +150,19 @@ public class GenerationTests
             Assert.That(first.Top.Select(entry => entry.TokenId), Is.EqualTo(new[] { 1, 2 }));
             Assert.That(first.Top[0].Logprob, Is.EqualTo(2 - logSum).Within(1e-6));
         });
+    }
+
+    [Test]
+    public async Task Penalties_see_the_prompt_and_what_has_been_generated()
+    {
+        await using LlmSession session = SessionOver(new FakeDecoder(5, (_, logits) => new float[] { 1.0f, 1.6f, 1.9f, 1.8f, 1.7f }.CopyTo(logits, 0)));
+        GenerationOptions greedy = new() { Temperature = 0, MaxTokens = 5 };
+        GenerationResult repetition = await session.GenerateAsync(new[] { 2, 4 }, greedy with { RepetitionPenalty = 1.5f });
+        GenerationResult presence = await session.GenerateAsync(new[] { 2, 4 }, greedy with { PresencePenalty = 0.25f });
+        GenerationResult frequency = await session.GenerateAsync(new[] { 2, 4 }, greedy with { FrequencyPenalty = 0.25f });
+        Assert.That(repetition.TokenIds, Is.EqualTo(new[] { 3, 1, 2, 2, 2 }));
+        Assert.That(presence.TokenIds, Is.EqualTo(new[] { 2, 3, 4, 2, 2 }));
+        Assert.That(frequency.TokenIds, Is.EqualTo(new[] { 2, 3, 4, 2, 1 }));
     }
 
     [Test]

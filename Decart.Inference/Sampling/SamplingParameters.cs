@@ -3,8 +3,6 @@ namespace Decart.Inference.Sampling;
 /// <summary>How one sequence's tokens are chosen: the caller's options with every default filled in.</summary>
 internal sealed record SamplingParameters
 {
-    public const int DefaultMaxTokens = 256;
-
     public required int MaxTokens { get; init; }
     public required float Temperature { get; init; }
     public required int TopK { get; init; }
@@ -26,7 +24,7 @@ internal sealed record SamplingParameters
     /// <param name="defaults">The checkpoint's own defaults.</param>
     public static SamplingParameters Resolve(GenerationOptions options, GenerationOptions defaults) => new()
     {
-        MaxTokens = options.MaxTokens ?? defaults.MaxTokens ?? DefaultMaxTokens,
+        MaxTokens = options.MaxTokens,
         Temperature = options.Temperature ?? defaults.Temperature ?? 1,
         TopK = options.TopK ?? defaults.TopK ?? 0,
         TopP = options.TopP ?? defaults.TopP ?? 1,
