@@ -3,7 +3,7 @@ namespace Decart.Inference.Kernels.Cpu;
 /// <summary>Float32 activations; every row starts on a cache line.</summary>
 internal sealed unsafe class CpuActivations(int rows, int columns) : Activations(rows, columns)
 {
-    private readonly CpuBuffer _buffer = new((long)rows * AlignedStride(columns));
+    private readonly CpuBuffer<float> _buffer = new((long)rows * AlignedStride(columns));
 
     /// <summary>Elements from one row to the next.</summary>
     public int Stride { get; } = AlignedStride(columns);

@@ -3,14 +3,15 @@ using System.Runtime.InteropServices;
 namespace Decart.Inference.Kernels.Cpu;
 
 /// <summary>
-/// Float32 elements in native memory, 64-byte aligned and not initialised. Freed on disposal, or by the finaliser when the owner
+/// Elements in native memory, 64-byte aligned and not initialised. Freed on disposal, or by the finaliser when the owner
 /// forgot; whoever works on <see cref="Pointer"/> keeps the owner reachable.
 /// </summary>
-internal sealed unsafe class CpuBuffer : IDisposable
+internal sealed unsafe class CpuBuffer<T> : IDisposable
+    where T : unmanaged
 {
     private const int Alignment = 64;
 
-    private float* _pointer;
+    private T* _pointer;
 
     /// <summary>Allocates the memory.</summary>
     /// <param name="length">Number of elements, at least 0.</param>
@@ -18,16 +19,15 @@ internal sealed unsafe class CpuBuffer : IDisposable
     /// <exception cref="OutOfMemoryException">There is not that much memory.</exception>
     public CpuBuffer(long length)
     {
-        ArgumentOutOfRangeException.ThrowIfNegative(length);
-        _pointer = (float*)NativeMemory.AlignedAlloc((nuint)checked((nint)Math.Max(length, 1) * sizeof(float)), Alignment);
+        _pointer = Allocate(length);
         Length = length;
     }
 
     ~CpuBuffer() => Free();
 
-    public long Length { get; }
+    public long Length { get; private set; }
 
-    public float* Pointer
+    public T* Pointer
     {
         get
         {
@@ -36,10 +36,27 @@ internal sealed unsafe class CpuBuffer : IDisposable
         }
     }
 
+    /// <summary>Makes room for at least <paramref name="length"/> elements; when that needs other memory the content is lost.</summary>
+    public void Reserve(long length)
+    {
+        ObjectDisposedException.ThrowIf(_pointer == null, this);
+        if (length <= Length) return;
+        T* larger = Allocate(length);
+        Free();
+        _pointer = larger;
+        Length = length;
+    }
+
     public void Dispose()
     {
         Free();
         GC.SuppressFinalize(this);
+    }
+
+    private static T* Allocate(long length)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(length);
+        return (T*)NativeMemory.AlignedAlloc((nuint)checked((nint)Math.Max(length, 1) * sizeof(T)), Alignment);
     }
 
     private void Free()

@@ -5,7 +5,7 @@ namespace Decart.Inference.Kernels.Cpu;
 /// <summary>Float32 keys and values of one sequence in one allocation that doubles when it is too small, keeping its content.</summary>
 internal sealed unsafe class CpuKvRange(KvLayout layout, int tokens) : IKvRange
 {
-    private CpuBuffer _buffer = Allocate(layout, tokens);
+    private CpuBuffer<float> _buffer = Allocate(layout, tokens);
 
     public nint Address => (nint)_buffer.Pointer;
 
@@ -18,7 +18,7 @@ internal sealed unsafe class CpuKvRange(KvLayout layout, int tokens) : IKvRange
     {
         if (tokens <= Capacity) return;
         int capacity = (int)Math.Max(tokens, Math.Min(2L * Capacity, int.MaxValue));
-        CpuBuffer larger = Allocate(layout, capacity);
+        CpuBuffer<float> larger = Allocate(layout, capacity);
         long bytes = _buffer.Length * sizeof(float);
         Buffer.MemoryCopy(_buffer.Pointer, larger.Pointer, bytes, bytes);
         _buffer.Dispose();
@@ -28,9 +28,9 @@ internal sealed unsafe class CpuKvRange(KvLayout layout, int tokens) : IKvRange
 
     public void Dispose() => _buffer.Dispose();
 
-    private static CpuBuffer Allocate(KvLayout layout, int tokens)
+    private static CpuBuffer<float> Allocate(KvLayout layout, int tokens)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(tokens);
-        return new CpuBuffer(checked(tokens * layout.TokenStride));
+        return new CpuBuffer<float>(checked(tokens * layout.TokenStride));
     }
 }

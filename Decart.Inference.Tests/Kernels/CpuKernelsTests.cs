@@ -1,0 +1,144 @@
+using Decart.Inference.Checkpoints;
+using Decart.Inference.Kernels;
+using Decart.Inference.Kernels.Cpu;
+using Decart.Inference.Memory;
+
+namespace Decart.Inference.Tests.Kernels;
+
+internal sealed unsafe class CpuKernelsTests
+{
+    [Test]
+    public void Embeddings_are_rows_of_the_table_times_a_scale(
+        [Values(TensorType.F32, TensorType.F16, TensorType.BF16)] TensorType type, [Values(1f, 5.5f)] float scale)
+    {
+        using KernelBench bench = new(CpuMatMul.MachinePath);
+        bench.Begin(6);
+        StoredTensor table = bench.Tensor(type, 10, 37);
+        ActivationsPair x = bench.Activations(6, 37, poisoned: true);
+
+        bench.Cpu.Embed(bench.Cpu.CreateWeight([table]), scale, x.Cpu);
+        bench.Reference.Embed(bench.Reference.CreateWeight([table]), scale, x.Reference);
+
+        KernelBench.AssertClose(x, 6, 1e-6);
+    }
+
+    [Test]
+    public void Vectors_join_their_parts_and_add_the_offset()
+    {
+        using KernelBench bench = new(CpuMatMul.MachinePath);
+        StoredTensor[] parts = [bench.Tensor(TensorType.F32, 5), bench.Tensor(TensorType.BF16, 3, 17), bench.Tensor(TensorType.F16, 1)];
+        using CpuWeightVector vector = (CpuWeightVector)bench.Cpu.CreateVector(parts, 1);
+        ReferenceVector expected = (ReferenceVector)bench.Reference.CreateVector(parts, 1);
+        Assert.That(new Span<float>(vector.Pointer, vector.Length).ToArray(), Is.EqualTo(expected.Values.Select(value => (float)value)));
+    }
+
+    [Test]
+    public void Vectors_of_integers_are_refused()
+    {
+        using CpuKernels kernels = new(1);
+        StoredTensor tensor = new("norm.weight", TensorType.I32, [4], 0);
+        Assert.That(() => kernels.CreateVector([tensor]), Throws.TypeOf<ModelLoadException>().With.Message.Contains("norm.weight").And.Message.Contains("I32"));
+    }
+
+    [Test]
+    public void Rows_are_gathered_and_read()
+    {
+        using KernelBench bench = new(CpuMatMul.MachinePath);
+        ActivationsPair x = bench.Activations(7, 21), y = bench.Activations(3, 21, poisoned: true);
+        bench.Cpu.GatherRows(x.Cpu, [6, 0, 3], y.Cpu);
+        float[] row = new float[21];
+        bench.Cpu.Read(y.Cpu, 2, row);
+        Assert.That(row, Is.EqualTo(KernelBench.Row(x.Cpu, 3).ToArray()));
+        Assert.That(() => bench.Cpu.Read(y.Cpu, 3, row), Throws.TypeOf<ArgumentOutOfRangeException>());
+    }
+
+    [Test]
+    public void A_matmul_takes_bias_function_and_rows_from_the_operation([Values] MatMulPath path)
+    {
+        using KernelBench bench = new(path);
+        StoredTensor weight = bench.Tensor(TensorType.F32, 50, 33), bias = bench.Tensor(TensorType.F32, 50);
+        ActivationsPair x = bench.Activations(5, 33), y = bench.Activations(5, 25, poisoned: true);
+
+        bench.Cpu.MatMul(x.Cpu, bench.Cpu.CreateWeight([weight]), 4, Epilogue(bench.Cpu), y.Cpu);
+        bench.Reference.MatMul(x.Reference, bench.Reference.CreateWeight([weight]), 4, Epilogue(bench.Reference), y.Reference);
+
+        KernelBench.AssertClose(y, 4, 1e-5);
+        Assert.That(KernelBench.Row(y.Cpu, 4).ToArray(), Is.All.NaN);
+        Epilogue Epilogue(IKernels kernels) =>
+            new(Bias: (WeightVector)bench.Keep(kernels.CreateVector([bias])), Function: ActivationFunction.GeluTanh, Gated: true);
+    }
+
+    [Test]
+    public void A_range_grows_and_keeps_its_content()
+    {
+        using CpuKvRange range = new(new KvLayout(2, 3, 5), 4);
+        int elements = (int)(4 * range.Layout.TokenStride);
+        float[] content = [.. Enumerable.Range(0, elements).Select(i => (float)i)];
+        content.CopyTo(new Span<float>((void*)range.Address, elements));
+        range.EnsureCapacity(4);
+        Assert.That(range.Capacity, Is.EqualTo(4));
+        range.EnsureCapacity(5);
+        Assert.That(range.Capacity, Is.EqualTo(8));
+        Assert.That(new Span<float>((void*)range.Address, elements).ToArray(), Is.EqualTo(content));
+        range.Dispose();
+        range.Dispose();
+        Assert.That(() => range.Address, Throws.TypeOf<ObjectDisposedException>());
+    }
+
+    [Test]
+    public void Sizes_beyond_the_address_space_are_refused()
+    {
+        Assert.That(() => new CpuKvRange(new KvLayout(int.MaxValue, 64, 128), int.MaxValue), Throws.TypeOf<OverflowException>());
+        Assert.That(() => new CpuBuffer<float>(long.MaxValue / 2), Throws.TypeOf<OverflowException>());
+        Assert.That(() => new CpuBuffer<float>(-1), Throws.TypeOf<ArgumentOutOfRangeException>());
+    }
+
+    [Test]
+    public void An_operation_before_the_first_step_is_refused()
+    {
+        using KernelBench bench = new(CpuMatMul.MachinePath);
+        var norm = bench.Norm(4, removeMean: false, bias: false);
+        ActivationsPair x = bench.Activations(1, 4);
+        Assert.That(() => bench.Cpu.Normalise(norm.Cpu, x.Cpu, x.Cpu), Throws.InvalidOperationException);
+    }
+
+    [Test]
+    public void Steps_allocate_nothing_once_the_largest_has_been_seen()
+    {
+        AttentionShape shape = new(Heads: 4, KvHeads: 2, HeadDim: 16, Scale: 1);
+        using KernelBench bench = new(CpuMatMul.MachinePath, threads: 2);
+        KvPair kv = bench.Kv(new KvLayout(1, 2, 16), 700);
+        bench.FillKv(kv, 700);
+        var norm = bench.Norm(64, removeMean: false, bias: false);
+        RotaryTable rotary = (RotaryTable)bench.Keep(bench.Cpu.CreateRotary(new RotaryParameters(new float[8], 1, false)));
+        Weight table = bench.Cpu.CreateWeight([bench.Tensor(TensorType.BF16, 10, 64)]);
+        Weight square = bench.Cpu.CreateWeight([bench.Tensor(TensorType.BF16, 64, 64)]);
+        Experts experts = new([table, table], [bench.Cpu.CreateWeight([bench.Tensor(TensorType.F32, 64, 5)]), bench.Cpu.CreateWeight([bench.Tensor(TensorType.F32, 64, 5)])], 2, true, ActivationFunction.Silu);
+        ActivationsPair qkv = bench.Activations(60, 128), x = bench.Activations(60, 64), y = bench.Activations(60, 64), logits = bench.Activations(60, 2);
+        int[] tokens = new int[60];
+        float[] row = new float[64];
+        Batch batch = new();
+
+        for (int i = 0; i < 3; i++) Step(60);
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        for (int i = 0; i < 20; i++) Step(1 + (59 * (i % 2)));
+        Assert.That(GC.GetAllocatedBytesForCurrentThread() - before, Is.Zero);
+
+        void Step(int length)
+        {
+            batch.Clear();
+            batch.Add(kv.Cpu, tokens.AsSpan(0, length), 640, wantsLogits: true);
+            bench.Cpu.BeginStep(batch);
+            bench.Cpu.Embed(table, 2, x.Cpu);
+            bench.Cpu.Normalise(norm.Cpu, x.Cpu, y.Cpu);
+            bench.Cpu.AddNormalise(x.Cpu, y.Cpu, norm.Cpu, y.Cpu);
+            bench.Cpu.NormaliseAdd(norm.Cpu, x.Cpu, y.Cpu);
+            bench.Cpu.RotaryStore(qkv.Cpu, 0, shape, rotary, null, null);
+            bench.Cpu.Attend(qkv.Cpu, 0, shape, x.Cpu);
+            bench.Cpu.MatMul(x.Cpu, square, length, new Epilogue(), y.Cpu);
+            bench.Cpu.MixExperts(x.Cpu, logits.Cpu, experts, y.Cpu);
+            bench.Cpu.GatherRows(x.Cpu, batch.LogitRows, y.Cpu);
+            bench.Cpu.Read(y.Cpu, 0, row);
+        }
+    }
+}

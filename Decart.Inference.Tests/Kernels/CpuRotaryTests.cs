@@ -1,0 +1,77 @@
+using Decart.Inference.Kernels;
+using Decart.Inference.Kernels.Cpu;
+using Decart.Inference.Memory;
+
+namespace Decart.Inference.Tests.Kernels;
+
+internal sealed class CpuRotaryTests
+{
+    private const int Layers = 3, Layer = 1;
+
+    [Test]
+    public void Heads_are_normalised_rotated_and_stored(
+        [Values] bool interleaved, [Values] bool norms, [Values(4, 10, 40)] int pairs, [Values] MatMulPath path)
+    {
+        AttentionShape shape = new(Heads: 6, KvHeads: 2, HeadDim: 80, Scale: 1);
+        using KernelBench bench = new(path, threads: 3);
+        KvPair first = bench.Kv(new KvLayout(Layers, shape.KvHeads, shape.HeadDim), 80), second = bench.Kv(first.Cpu.Layout, 9000);
+        bench.Begin((first, 3, 70), (second, 8999, 1));
+        ActivationsPair qkv = bench.Activations(71, (shape.Heads + (2 * shape.KvHeads)) * shape.HeadDim);
+        var queryNorm = bench.Norm(shape.HeadDim, removeMean: false, bias: false);
+        var keyNorm = bench.Norm(shape.HeadDim, removeMean: false, bias: false);
+        RotaryParameters rotary = new([.. Enumerable.Range(0, pairs).Select(i => MathF.Pow(10_000, -(float)i / pairs))], 1.25f, interleaved);
+
+        bench.Cpu.RotaryStore(
+            qkv.Cpu, Layer, shape, (RotaryTable)bench.Keep(bench.Cpu.CreateRotary(rotary)), norms ? queryNorm.Cpu : null, norms ? keyNorm.Cpu : null);
+        bench.Reference.RotaryStore(
+            qkv.Reference, Layer, shape, bench.Reference.CreateRotary(rotary), norms ? queryNorm.Reference : null, norms ? keyNorm.Reference : null);
+
+        KernelBench.AssertClose(qkv, 71, 5e-6);
+        AssertEqual(first, 80);
+        AssertEqual(second, 9000);
+    }
+
+    [Test]
+    public void Without_a_table_heads_are_stored_as_they_are([Values] MatMulPath path)
+    {
+        AttentionShape shape = new(Heads: 2, KvHeads: 2, HeadDim: 20, Scale: 1);
+        using KernelBench bench = new(path);
+        KvPair kv = bench.Kv(new KvLayout(Layers, shape.KvHeads, shape.HeadDim), 4);
+        bench.Begin((kv, 1, 3));
+        ActivationsPair qkv = bench.Activations(3, 6 * shape.HeadDim);
+
+        bench.Cpu.RotaryStore(qkv.Cpu, Layer, shape, null, null, null);
+        bench.Reference.RotaryStore(qkv.Reference, Layer, shape, null, null, null);
+
+        AssertEqual(kv, 4);
+    }
+
+    [Test]
+    public void Angles_are_those_of_the_step_at_hand([Values] bool interleaved)
+    {
+        AttentionShape shape = new(Heads: 1, KvHeads: 1, HeadDim: 32, Scale: 1);
+        using KernelBench bench = new(CpuMatMul.MachinePath);
+        KvPair kv = bench.Kv(new KvLayout(Layers, 1, 32), 50);
+        RotaryParameters parameters = new([.. Enumerable.Range(0, 16).Select(i => 1f / (i + 1))], 1, interleaved);
+        RotaryTable table = (RotaryTable)bench.Keep(bench.Cpu.CreateRotary(parameters)), expected = bench.Reference.CreateRotary(parameters);
+        foreach ((int position, int length) in ((int, int)[])[(0, 2), (2, 40), (42, 1)])
+        {
+            bench.Begin((kv, position, length));
+            ActivationsPair qkv = bench.Activations(length, 3 * shape.HeadDim);
+            bench.Cpu.RotaryStore(qkv.Cpu, Layer, shape, table, null, null);
+            bench.Reference.RotaryStore(qkv.Reference, Layer, shape, expected, null, null);
+            KernelBench.AssertClose(qkv, length, 1e-6);
+        }
+    }
+
+    /// <summary>Elements that were not written must still not be numbers.</summary>
+    private static unsafe void AssertEqual(KvPair kv, int tokens)
+    {
+        for (long i = 0; i < tokens * kv.Cpu.Layout.TokenStride; i++)
+        {
+            double expected = ((double*)kv.Reference.Address)[i], found = ((float*)kv.Cpu.Address)[i];
+            if (double.IsNaN(expected) ? !double.IsNaN(found) : !(Math.Abs(expected - found) <= 5e-6 * Math.Max(1, Math.Abs(expected))))
+                Assert.Fail($"element {i}: expected {expected:r}, found {found:r}");
+        }
+    }
+}

@@ -1,0 +1,81 @@
+using System.Runtime.CompilerServices;
+
+namespace Decart.Inference.Kernels.Cpu;
+
+/// <summary>
+/// Normalises and rotates the query and key heads of a share of the batch's rows and copies keys and values, which lie side by
+/// side in a row as in a token of the sequence's range, to that range.
+/// </summary>
+internal readonly unsafe struct RotaryStoreJob(
+    CpuActivations qkv, int layer, AttentionShape shape, CpuRotaryTable? table, Norm? queryNorm, Norm? keyNorm, CpuStep step, int parts, MatMulPath path)
+    : ITeamJob
+{
+    private readonly float* _qkv = qkv.Pointer;
+    private readonly nint* _tokens = step.Tokens;
+    private readonly float* _cosines = table is null ? null : table.Cosines;
+    private readonly float* _sines = table is null ? null : table.Sines;
+    private readonly CpuNorm _queryNorm = queryNorm is null ? default : new(queryNorm);
+    private readonly CpuNorm _keyNorm = keyNorm is null ? default : new(keyNorm);
+    private readonly bool _hasQueryNorm = queryNorm is not null, _hasKeyNorm = keyNorm is not null, _interleaved = table is { Interleaved: true };
+    private readonly int _stride = qkv.Stride, _rows = step.Batch.TokenCount, _heads = shape.Heads, _kvHeads = shape.KvHeads, _headDim = shape.HeadDim;
+    private readonly int _pairs = table?.Pairs ?? 0;
+
+    public void Run(int part)
+    {
+        switch (path)
+        {
+            case MatMulPath.Vector512: Run<Float32x16>(part); break;
+            case MatMulPath.Vector256: Run<Float32x8>(part); break;
+            default: Run<Float32x1>(part); break;
+        }
+    }
+
+    private void Run<TLanes>(int part)
+        where TLanes : unmanaged, ILanes<TLanes>
+    {
+        long end = (long)_rows * (part + 1) / parts;
+        for (long row = (long)_rows * part / parts; row < end; row++)
+        {
+            float* heads = _qkv + (row * _stride);
+            for (int head = 0; head < _heads + _kvHeads; head++)
+            {
+                float* x = heads + ((long)head * _headDim);
+                bool isQuery = head < _heads;
+                if (isQuery ? _hasQueryNorm : _hasKeyNorm) (isQuery ? _queryNorm : _keyNorm).Apply<TLanes>(x, _headDim, add: false, x);
+                if (_interleaved) RotateNeighbours(x, _cosines + (row * _pairs), _sines + (row * _pairs));
+                else RotateHalves<TLanes>(x, _cosines + (row * _pairs), _sines + (row * _pairs));
+            }
+            long keysAndValues = 2L * _kvHeads * _headDim;
+            long bytes = keysAndValues * sizeof(float);
+            Buffer.MemoryCopy(heads + ((long)_heads * _headDim), (float*)_tokens[row] + (layer * keysAndValues), bytes, bytes);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void RotateHalves<TLanes>(float* x, float* cosines, float* sines)
+        where TLanes : unmanaged, ILanes<TLanes>
+    {
+        int i = 0;
+        for (; i <= _pairs - TLanes.Count; i += TLanes.Count)
+        {
+            TLanes a = TLanes.Load(x + i), b = TLanes.Load(x + _pairs + i), cosine = TLanes.Load(cosines + i), sine = TLanes.Load(sines + i);
+            ((a * cosine) - (b * sine)).Store(x + i);
+            ((b * cosine) + (a * sine)).Store(x + _pairs + i);
+        }
+        for (; i < _pairs; i++)
+        {
+            (x[i], x[_pairs + i]) = ((x[i] * cosines[i]) - (x[_pairs + i] * sines[i]), (x[_pairs + i] * cosines[i]) + (x[i] * sines[i]));
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void RotateNeighbours(float* x, float* cosines, float* sines)
+    {
+        for (int i = 0; i < _pairs; i++)
+        {
+            float a = x[2 * i], b = x[(2 * i) + 1];
+            x[2 * i] = (a * cosines[i]) - (b * sines[i]);
+            x[(2 * i) + 1] = (b * cosines[i]) + (a * sines[i]);
+        }
+    }
+}

@@ -1,0 +1,119 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+using Decart.Inference.Checkpoints;
+using Decart.Inference.Kernels.Cpu.Formats;
+
+namespace Decart.Inference.Kernels.Cpu;
+
+/// <summary>What the matmul calls for one weight format, compiled for it.</summary>
+internal unsafe struct MatMulFormat
+{
+    /// <summary>Elements of a block as <see cref="IWeightFormat"/> counts them: 16 for plain types. 0: the format is not supported.</summary>
+    public int BlockLength;
+
+    public int BlockBytes;
+
+    /// <summary>Widens that many consecutive blocks.</summary>
+    public delegate*<byte*, int, float*, void> Decode;
+
+    /// <summary>Adds the products of one row of x and that many blocks of <see cref="MatMulShape.DotRows"/> weight rows to their accumulators.</summary>
+    public delegate*<byte**, int, float*, void*, void> Dot;
+}
+
+/// <summary>The weight formats that the CPU multiplies with: the one place that lists them.</summary>
+internal static unsafe class MatMulFormats
+{
+    private static readonly MatMulFormat[] Decoders = CreateTable(MatMulPath.Scalar);
+
+    /// <summary>The formats indexed by <see cref="TensorType"/>, in memory that does not move.</summary>
+    public static MatMulFormat[] CreateTable(MatMulPath path)
+    {
+        MatMulFormat[] table = GC.AllocateArray<MatMulFormat>(Enum.GetValues<TensorType>().Length, pinned: true);
+        Add<F32Format>(table, path);
+        Add<F16Format>(table, path);
+        Add<BF16Format>(table, path);
+        return table;
+    }
+
+    public static bool Supports(TensorType type) => Decoders[(int)type].BlockLength != 0;
+
+    /// <summary>Widens <paramref name="length"/> elements from the start of a row, of which formats with blocks need whole ones.</summary>
+    /// <param name="type">A supported encoding.</param>
+    /// <param name="source">The first of them.</param>
+    /// <param name="length">Their number.</param>
+    /// <param name="destination">Room for as many.</param>
+    [SkipLocalsInit]
+    public static void Decode(TensorType type, byte* source, int length, float* destination)
+    {
+        ref readonly MatMulFormat format = ref Decoders[(int)type];
+        int blocks = length / format.BlockLength;
+        format.Decode(source, blocks, destination);
+        int decoded = blocks * format.BlockLength;
+        if (decoded == length) return;
+        float* tail = stackalloc float[MatMulTail.Length];
+        MatMulTail.DecodeWeights(in format, source + ((long)blocks * format.BlockBytes), length - decoded, tail);
+        new ReadOnlySpan<float>(tail, length - decoded).CopyTo(new Span<float>(destination + decoded, length - decoded));
+    }
+
+    private static void Add<TFormat>(MatMulFormat[] table, MatMulPath path)
+        where TFormat : IWeightFormat
+    {
+        ref MatMulFormat format = ref table[(int)TFormat.Type];
+        format.BlockLength = TFormat.BlockLength;
+        format.BlockBytes = TFormat.BlockBytes;
+        format.Decode = &DecodeBlocks<TFormat>;
+        format.Dot = path switch
+        {
+            MatMulPath.Vector512 => &MatMulKernel<Lanes512, Vector512<float>>.Dot<TFormat>,
+            MatMulPath.Vector256 => &MatMulKernel<Lanes256, Vector256<float>>.Dot<TFormat>,
+            _ => &MatMulKernel<Lanes1, float>.Dot<TFormat>,
+        };
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void DecodeBlocks<TFormat>(byte* source, int blocks, float* destination)
+        where TFormat : IWeightFormat
+    {
+        for (int block = 0; block < blocks; block++)
+        {
+            TFormat.Decode(source, destination);
+            source += TFormat.BlockBytes;
+            destination += TFormat.BlockLength;
+        }
+    }
+}
+
+/// <summary>
+/// The end of a row of a plain format whose length is no multiple of 16: up to 15 elements, padded with zeros to one block, so that
+/// kernels know whole blocks only and nothing is read past a row's end. A padded lane adds 0 * 0 to its accumulator.
+/// </summary>
+internal static unsafe class MatMulTail
+{
+    /// <summary>Elements of a padded tail.</summary>
+    public const int Length = 16;
+
+    /// <summary>Bytes of a padded tail of weights, at most.</summary>
+    public const int Bytes = Length * sizeof(float);
+
+    public static void CopyWeights(ref readonly MatMulFormat format, byte* source, int length, byte* destination)
+    {
+        NativeMemory.Clear(destination, Bytes);
+        long bytes = (long)format.BlockBytes * length / Length;
+        Buffer.MemoryCopy(source, destination, Bytes, bytes);
+    }
+
+    [SkipLocalsInit]
+    public static void DecodeWeights(ref readonly MatMulFormat format, byte* source, int length, float* destination)
+    {
+        byte* block = stackalloc byte[Bytes];
+        CopyWeights(in format, source, length, block);
+        format.Decode(block, 1, destination);
+    }
+
+    public static void CopyActivations(float* source, int length, float* destination)
+    {
+        NativeMemory.Clear(destination, Bytes);
+        new ReadOnlySpan<float>(source, length).CopyTo(new Span<float>(destination, length));
+    }
+}

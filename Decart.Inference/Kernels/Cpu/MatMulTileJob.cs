@@ -1,0 +1,98 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using static Decart.Inference.Kernels.Cpu.MatMulShape;
+
+namespace Decart.Inference.Kernels.Cpu;
+
+/// <summary>
+/// A matmul with several rows of x (prefill). A task is a block of x's rows, small enough for the second-level cache, times some
+/// panels of weight rows. A panel is decoded a stretch of its columns at a time into the first-level cache and multiplied with the whole block;
+/// between stretches the accumulators wait in memory, unreduced, so that each sums its row in ascending order.
+/// </summary>
+/// <param name="problem">The matmul.</param>
+/// <param name="rowsPerTask">Rows of x of a block.</param>
+/// <param name="panelsPerTask">Consecutive panels of a task.</param>
+/// <param name="nextTask">Number of the next task to claim.</param>
+/// <param name="scratch">For each part <see cref="ScratchBytes"/>, aligned to cache lines.</param>
+/// <remarks>Parts are threads, which claim tasks: the scratch belongs to the part.</remarks>
+internal readonly unsafe struct MatMulTileJob<TLanes, TVector>(
+    MatMulProblem problem, int rowsPerTask, int panelsPerTask, int* nextTask, byte* scratch) : ITeamJob
+    where TLanes : IMatMulLanes<TVector>
+    where TVector : unmanaged
+{
+    /// <summary>Most rows of x in a block.</summary>
+    public const int MaxRows = 96;
+
+    private const int PanelBytes = PanelRows * PanelStride * sizeof(float);
+
+    private readonly MatMulProblem _problem = problem;
+
+    /// <summary>A decoded panel and its accumulators for a block.</summary>
+    public static int ScratchBytes => PanelBytes + (MaxRows * PanelRows * 64);
+
+    private int PanelTasks => (_problem.Panels + panelsPerTask - 1) / panelsPerTask;
+
+    public int Tasks => PanelTasks * ((_problem.Rows + rowsPerTask - 1) / rowsPerTask);
+
+    public void Run(int part)
+    {
+        byte* panelScratch = scratch + ((long)part * ScratchBytes);
+        int panelTasks = PanelTasks;
+        int tasks = Tasks;
+        for (int task = Interlocked.Increment(ref *nextTask) - 1; task < tasks; task = Interlocked.Increment(ref *nextTask) - 1)
+        {
+            int firstRow = task / panelTasks * rowsPerTask;
+            int rows = Math.Min(rowsPerTask, _problem.Rows - firstRow);
+            int firstPanel = task % panelTasks * panelsPerTask;
+            int endPanel = Math.Min(firstPanel + panelsPerTask, _problem.Panels);
+            for (int panel = firstPanel; panel < endPanel; panel++)
+                MultiplyPanel(panel, firstRow, rows, (float*)panelScratch, (TVector*)(panelScratch + PanelBytes));
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [SkipLocalsInit]
+    private void MultiplyPanel(int panel, int firstRow, int rows, float* decoded, TVector* accumulators)
+    {
+        byte** weights = stackalloc byte*[PanelRows];
+        MatMulFormat** formats = stackalloc MatMulFormat*[PanelRows];
+        _problem.FindPanel(panel, weights, formats);
+        NativeMemory.Clear(accumulators, (nuint)(rows * PanelRows * sizeof(TVector)));
+
+        float* x = _problem.X + (firstRow * _problem.XStride);
+        for (int start = 0; start < _problem.BlockedLength; start += PanelLength)
+        {
+            int length = Math.Min(PanelLength, _problem.BlockedLength - start);
+            for (int i = 0; i < PanelRows; i++)
+            {
+                MatMulFormat* format = formats[i];
+                format->Decode(
+                    weights[i] + (start / format->BlockLength * (long)format->BlockBytes), length / format->BlockLength, decoded + (i * PanelStride));
+            }
+            MultiplyDecoded(decoded, length, x + start, (nint)_problem.XStride, rows, accumulators);
+        }
+        if (_problem.TailLength != 0)
+        {
+            for (int i = 0; i < PanelRows; i++)
+            {
+                MatMulFormat* format = formats[i];
+                byte* tail = weights[i] + (_problem.BlockedLength / format->BlockLength * (long)format->BlockBytes);
+                MatMulTail.DecodeWeights(in *format, tail, _problem.TailLength, decoded + (i * PanelStride));
+            }
+            MultiplyDecoded(
+                decoded, MatMulTail.Length, _problem.XTails + ((long)firstRow * MatMulTail.Length), MatMulTail.Length, rows, accumulators);
+        }
+
+        for (int row = 0; row < rows; row++, accumulators += PanelRows) _problem.Finish<TLanes, TVector>(accumulators, firstRow + row, panel);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void MultiplyDecoded(float* decoded, int length, float* x, nint xStride, int rows, TVector* accumulators)
+    {
+        int row = 0;
+        for (; row + TileRows <= rows; row += TileRows, x += TileRows * xStride)
+            MatMulKernel<TLanes, TVector>.TilePanel(decoded, length, x, xStride, accumulators + (row * PanelRows));
+        for (; row < rows; row++, x += xStride)
+            MatMulKernel<TLanes, TVector>.RowPanel(decoded, length, x, accumulators + (row * PanelRows));
+    }
+}
