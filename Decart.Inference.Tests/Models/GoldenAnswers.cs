@@ -11,12 +11,14 @@ namespace Decart.Inference.Tests.Models;
 /// <param name="Logits">Their logits.</param>
 internal sealed record GoldenAnswers(string Name, string Checkpoint, int[] Prompt, int[] Greedy, int[] LogitIds, float[] Logits)
 {
-    public static IEnumerable<TestCaseData> Trained() => Named(Fixtures.Folder is null ? [] : [.. Stories260k(), .. TinyStories()]);
+    public static IEnumerable<TestCaseData> Trained() =>
+        Fixtures.Folder is null ? [] : Devices.Names.SelectMany(device => Cases(device, [.. Stories260k(), .. TinyStories()]));
 
-    public static IEnumerable<TestCaseData> Gguf() => Named(Fixtures.Folder is null ? [] : [.. GgufVariants(), .. SmolLm2()]);
+    /// <remarks>The reference kernels know no block formats.</remarks>
+    public static IEnumerable<TestCaseData> Gguf() => Fixtures.Folder is null ? [] : Cases(Devices.Cpu, [.. GgufVariants(), .. SmolLm2()]);
 
-    private static IEnumerable<TestCaseData> Named(IEnumerable<GoldenAnswers> all) =>
-        all.Select(answers => new TestCaseData(answers).SetArgDisplayNames(answers.Name));
+    private static IEnumerable<TestCaseData> Cases(string device, IEnumerable<GoldenAnswers> all) =>
+        all.Select(answers => new TestCaseData(device, answers).SetArgDisplayNames(device, answers.Name));
 
     private static IEnumerable<GoldenAnswers> Stories260k()
     {

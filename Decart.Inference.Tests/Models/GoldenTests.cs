@@ -1,5 +1,5 @@
+using Decart.Inference.Kernels;
 using Decart.Inference.Models;
-using Decart.Inference.Tests.Kernels;
 
 namespace Decart.Inference.Tests.Models;
 
@@ -10,14 +10,14 @@ public class GoldenTests
     private const int MaxBatchTokens = 512;
 
     [TestCaseSource(typeof(GoldenAnswers), nameof(GoldenAnswers.Trained))]
-    public void Trained_models_tell_their_stories(object answers) => Check((GoldenAnswers)answers, Tolerance);
+    public void Trained_models_tell_their_stories(string device, object answers) => Check(device, (GoldenAnswers)answers, Tolerance);
 
     [TestCaseSource(typeof(GoldenAnswers), nameof(GoldenAnswers.Gguf))]
-    public void Gguf_files_tell_their_stories(object answers) => Check((GoldenAnswers)answers, GgufTolerance);
+    public void Gguf_files_tell_their_stories(string device, object answers) => Check(device, (GoldenAnswers)answers, GgufTolerance);
 
-    private static void Check(GoldenAnswers answers, float tolerance)
+    private static void Check(string device, GoldenAnswers answers, float tolerance)
     {
-        using ReferenceKernels kernels = new();
+        using IKernels kernels = Devices.Create(device);
         using Decoder decoder = ModelLoader.Load(answers.Checkpoint, kernels, MaxBatchTokens, 1);
         (int[] tokens, float[] logits) = decoder.Generate(answers.Prompt, answers.Greedy.Length);
         float largest = DecoderRuns.MaxDifference([.. answers.LogitIds.Select(id => logits[id])], answers.Logits);

@@ -1,10 +1,11 @@
+using Decart.Inference.Kernels;
 using Decart.Inference.Models;
-using Decart.Inference.Tests.Kernels;
 
 namespace Decart.Inference.Tests.Models;
 
 /// <summary>Every checkpoint with a reference gives the logits and the greedy tokens that transformers gives.</summary>
-public class ReferenceTests
+[TestFixtureSource(typeof(Devices), nameof(Devices.Names))]
+public sealed class ReferenceTests(string device)
 {
     private const float Tolerance = 5e-4f;
     private const int MaxBatchTokens = 256;
@@ -13,7 +14,7 @@ public class ReferenceTests
     public void Logits_and_greedy_tokens_are_those_of_transformers(string folder)
     {
         ReferenceAnswers answers = ReferenceAnswers.Read(folder);
-        using ReferenceKernels kernels = new();
+        using IKernels kernels = Devices.Create(device);
         using Decoder decoder = answers.Load(kernels, MaxBatchTokens, answers.Prompts.Length);
         float largest = 0;
         for (int i = 0; i < answers.Prompts.Length; i++)

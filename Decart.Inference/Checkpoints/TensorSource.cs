@@ -22,7 +22,7 @@ internal abstract class TensorSource : IDisposable
     /// <param name="name">The tensor's name.</param>
     /// <param name="shape">Its dimensions, outermost first; none if any shape will do.</param>
     /// <exception cref="ModelLoadException">The tensor is missing or has another shape.</exception>
-    public StoredTensor Require(string name, params ReadOnlySpan<long> shape)
+    public virtual StoredTensor Require(string name, params ReadOnlySpan<long> shape)
     {
         if (!TryGet(name, out StoredTensor tensor))
         {
@@ -47,7 +47,7 @@ internal abstract class TensorSource : IDisposable
         }
     }
 
-    public void Dispose()
+    public virtual void Dispose()
     {
         foreach (MappedFile file in Files) file.Dispose();
     }

@@ -16,8 +16,8 @@ internal sealed class Decoder : IDecoder
     private readonly KvLayout _kvLayout;
     private readonly List<Activations> _activations = [];
     private readonly Activations _residual, _normed, _feedForwardInput, _delta;
-    private readonly Activations _queryKeyValue, _attended, _inner, _lastNormed, _logits;
-    private readonly Activations? _routerLogits;
+    private readonly Activations _queryKeyValue, _attended, _lastNormed, _logits;
+    private readonly Activations? _inner, _routerLogits;
     private int _logitRows;
 
     private Decoder(TensorSource source, ModelConfig config, IKernels kernels, DecoderWeights weights, int maxBatchTokens, int maxBatchSequences)
@@ -33,7 +33,7 @@ internal sealed class Decoder : IDecoder
             _delta = Allocate(maxBatchTokens, config.HiddenSize);
             _queryKeyValue = Allocate(maxBatchTokens, (config.Heads + 2 * config.KvHeads) * config.HeadDim);
             _attended = Allocate(maxBatchTokens, config.Heads * config.HeadDim);
-            _inner = Allocate(maxBatchTokens, config.IntermediateSize);
+            _inner = weights.Layers.Any(layer => layer.FeedForward is not null) ? Allocate(maxBatchTokens, config.IntermediateSize) : null;
             _routerLogits = config.Experts is null ? null : Allocate(maxBatchTokens, config.Experts.Count);
             _lastNormed = Allocate(maxBatchSequences, config.HiddenSize);
             _logits = Allocate(maxBatchSequences, config.VocabularySize);
@@ -162,8 +162,8 @@ internal sealed class Decoder : IDecoder
             return;
         }
         FeedForwardWeights block = weights.FeedForward!;
-        _kernels.MatMul(_feedForwardInput, block.GateUp, rows, new Epilogue(block.GateUpBias, Config.Activation, Config.Gated), _inner);
-        _kernels.MatMul(_inner, block.Down, rows, new Epilogue(block.DownBias, Accumulate: accumulate), _delta);
+        _kernels.MatMul(_feedForwardInput, block.GateUp, rows, new Epilogue(block.GateUpBias, Config.Activation, Config.Gated), _inner!);
+        _kernels.MatMul(_inner!, block.Down, rows, new Epilogue(block.DownBias, Accumulate: accumulate), _delta);
     }
 
     private void Validate(Batch batch)

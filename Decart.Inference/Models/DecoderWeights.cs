@@ -98,7 +98,7 @@ internal sealed class DecoderWeights : IDisposable
     private (Weight Embedding, Weight Output) LoadEmbeddings()
     {
         WeightNames names = _config.Names;
-        bool onlyOutput = _config.TiedEmbeddings && !_source.TryGet(names.Embedding + ".weight", out _);
+        bool onlyOutput = _config.TiedEmbeddings && !_source.TryGet(names.Embedding + ".weight", out _) && _source.TryGet(names.Output + ".weight", out _);
         Weight embedding = LoadWeight(onlyOutput ? names.Output : names.Embedding, _config.VocabularySize, _config.HiddenSize);
         return (embedding, _config.TiedEmbeddings ? embedding : LoadWeight(names.Output, _config.VocabularySize, _config.HiddenSize));
     }

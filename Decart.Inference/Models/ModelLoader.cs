@@ -75,6 +75,14 @@ internal static class ModelLoader
         return Decoder.Load(source, config, kernels, maxBatchTokens, maxBatchSequences, cancellationToken);
     }
 
+    /// <summary>A decoder with random weights in the shape that a folder's <c>config.json</c> describes; no other file is needed.</summary>
+    /// <exception cref="ModelLoadException">The configuration cannot be read.</exception>
+    public static Decoder LoadRandom(string folder, IKernels kernels, int maxBatchTokens, int maxBatchSequences, int seed = 0)
+    {
+        ModelConfig config = ReadHuggingFace(folder, HuggingFaceFolder.ReadConfig(folder), HuggingFaceFolder.ReadGenerationConfig(folder));
+        return Decoder.Load(new RandomTensors(folder, seed), config, kernels, maxBatchTokens, maxBatchSequences);
+    }
+
     /// <summary>Reads the configuration of a Hugging Face folder from its parsed files.</summary>
     /// <exception cref="ModelLoadException">The architecture is not supported, or a field is missing or wrong.</exception>
     public static ModelConfig ReadHuggingFace(string folder, JsonElement config, JsonElement? generationConfig)
