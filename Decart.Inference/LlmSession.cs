@@ -31,6 +31,29 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
         _logger.ModelLoaded(Model.Architecture, Model.Source, Model.Device, Model.VocabularySize, Model.ContextLength);
     }
 
+    /// <summary>Loads a model: a folder with <c>config.json</c> and safetensors files (as on the Hugging Face Hub), or a GGUF file.</summary>
+    /// <remarks>
+    /// Without a tokenizer in the checkpoint (<c>tokenizer.json</c> or <c>tokenizer.model</c>; a GGUF file's metadata) the session takes prompts of
+    /// token ids only, and the texts of its results are empty.
+    /// </remarks>
+    /// <param name="model">The folder or file; of a split GGUF model, its first part. The files are mapped into memory and must not change while the session lives.</param>
+    /// <param name="options">How to compute; <see langword="null"/> for the defaults.</param>
+    /// <param name="progress">Told how far loading has come, on the loading thread.</param>
+    /// <param name="cancellationToken">Stops loading; what has been loaded is freed.</param>
+    /// <returns>The session, which the caller disposes. Loading runs on a thread of the pool.</returns>
+    /// <exception cref="ArgumentException"><paramref name="model"/> is empty, or an option is out of range.</exception>
+    /// <exception cref="ModelLoadException">The model is missing, damaged or not supported; the message names file and field.</exception>
+    /// <exception cref="NotSupportedException"><see cref="LlmSessionOptions.Device"/> cannot be used.</exception>
+    /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled.</exception>
+    public static Task<LlmSession> LoadAsync(
+        string model, LlmSessionOptions? options = null, IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(model);
+        options ??= new LlmSessionOptions();
+        options.Validate();
+        return Task.Run(() => new LlmSession(SessionLoader.Load(model, options, progress, cancellationToken), options), cancellationToken);
+    }
+
     /// <summary>What the loaded model is.</summary>
     public ModelInfo Model => _model.Info;
 
