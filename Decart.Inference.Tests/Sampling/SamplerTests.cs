@@ -19,6 +19,7 @@ public class SamplerTests
         new() { TopP = 0.6f },
         new() { TopP = 0.999f, Temperature = 3 },
         new() { MinP = 0.1f },
+        new() { MinP = 1 },
         new() { TopK = 12, TopP = 0.8f },
         new() { TopP = 0.9f, MinP = 0.2f, Temperature = 1.5f },
         new() { RepetitionPenalty = 1.7f },
@@ -76,7 +77,7 @@ public class SamplerTests
         float[] logits = new float[1000];
         HashSet<int> drawn = [];
         var sampler = new Sampler(1000);
-        SamplingParameters parameters = SamplingParameters.Resolve(new() { TopP = 0.25f, Seed = 1 }, new());
+        SamplingParameters parameters = SamplingParameters.Resolve(new() { TopP = 0.2495f, Seed = 1 }, new());
         for (int i = 0; i < 10_000; i++) drawn.Add(sampler.Sample(logits, parameters, null, i, out _));
         Assert.That(drawn.Order(), Is.EqualTo(Enumerable.Range(0, 250)));
     }

@@ -55,11 +55,11 @@ internal sealed class Sampler(int vocabularySize)
         if (parameters.TopK > 0 && parameters.TopK < logits.Length) return DrawFromTopK(logits, max, parameters, random);
         Span<float> weights = ComputeWeights(logits, max, parameters.Temperature);
         if (parameters.TopP < 1) return DrawFromNucleus(logits, weights, parameters, random);
-        ZeroBelow(weights, parameters.MinP);
+        ApplyMinP(weights, parameters.MinP);
         return DrawFrom(weights, random);
     }
 
-    /// <summary>exp((logit - max) / temperature): in proportion to the probabilities, and 1 for the most probable token.</summary>
+    /// <summary>exp((logit - max) / temperature): in proportion to the probabilities; for the most probable token 1, give or take a rounding.</summary>
     private Span<float> ComputeWeights(ReadOnlySpan<float> logits, float max, float temperature)
     {
         Span<float> weights = _weights.AsSpan(0, logits.Length);
@@ -95,18 +95,18 @@ internal sealed class Sampler(int vocabularySize)
         }
         if (sum >= wanted) return DrawFrom(Truncate(best, wanted, parameters.MinP), random);
         ZeroOutsideNucleus(weights, wanted);
-        ZeroBelow(weights, parameters.MinP);
+        ApplyMinP(weights, parameters.MinP);
         return DrawFrom(weights, random);
     }
 
     /// <summary>
     /// Keeps the fewest of the largest weights that sum to <paramref name="wanted"/>, without sorting: bisects for the largest threshold at which
-    /// they do, over the bit patterns of floats from 0 to 1, whose order is that of their values; of the weights at the threshold the first are kept.
+    /// they do, over the bit patterns of positive floats, whose order is that of their values; of the weights at the threshold the first are kept.
     /// </summary>
     private static void ZeroOutsideNucleus(Span<float> weights, double wanted)
     {
         int low = 0;
-        int high = BitConverter.SingleToInt32Bits(1) + 1;
+        int high = BitConverter.SingleToInt32Bits(2);
         while (high - low > 1)
         {
             int middle = low + (high - low) / 2;
@@ -124,9 +124,13 @@ internal sealed class Sampler(int vocabularySize)
         }
     }
 
+    private static void ApplyMinP(Span<float> weights, float minP)
+    {
+        if (minP > 0) ZeroBelow(weights, minP * TensorPrimitives.Max<float>(weights));
+    }
+
     private static void ZeroBelow(Span<float> weights, float threshold)
     {
-        if (threshold == 0) return;
         for (int i = 0; i < weights.Length; i++)
         {
             if (weights[i] < threshold) weights[i] = 0;
@@ -138,7 +142,7 @@ internal sealed class Sampler(int vocabularySize)
     {
         int kept = 0;
         double sum = 0;
-        while (kept < best.Length && (kept == 0 || sum < wanted) && best[kept].Value >= minP) sum += best[kept++].Value;
+        while (kept < best.Length && (kept == 0 || sum < wanted) && best[kept].Value >= minP * best[0].Value) sum += best[kept++].Value;
         return best[..kept];
     }
 
