@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Decart.Inference.Checkpoints;
+using Decart.Inference.Tests.Checkpoints;
 
 namespace Decart.Inference.Tests.Tokenization;
 
@@ -104,7 +105,7 @@ public class ReferenceTests
     {
         ITokenizer json = Tokenizer.Load(Fixtures.Path("real", "stories260k"));
         using TemporaryFolder folder = new();
-        File.Copy(Fixtures.Path("real", "stories260k", "tokenizer.model"), folder.File("tokenizer.model"));
+        folder.Write("tokenizer.model", File.ReadAllBytes(Fixtures.Path("real", "stories260k", "tokenizer.model")));
         ITokenizer sentencePiece = Tokenizer.Load(folder.Path);
         using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(Fixtures.Path("tokenizers", "tokens.json")));
         Assert.Multiple(() =>

@@ -71,11 +71,14 @@ internal sealed class TextTokenizer : ITokenizer
     {
         ArgumentNullException.ThrowIfNull(ids);
         ArrayBufferWriter<byte> writer = new();
+        bool isFirst = true;
         foreach (int id in ids)
         {
             ReadOnlySpan<byte> bytes = GetTokenBytes(id).Span;
-            if (writer.WrittenCount == 0 && _parts.Decoder.DroppedFromFirst is not null) WriteFirst(id, bytes, writer);
+            if (bytes.IsEmpty) continue;
+            if (isFirst && _parts.Decoder.DroppedFromFirst is { } dropped) WriteFirst(id, dropped, writer);
             else writer.Write(bytes);
+            isFirst = false;
         }
         ReadOnlySpan<byte> text = writer.WrittenSpan;
         for (int i = 0; i < _parts.Decoder.LeadingSpaces && text is [(byte)' ', ..]; i++) text = text[1..];
@@ -126,11 +129,10 @@ internal sealed class TextTokenizer : ITokenizer
         foreach (Piece piece in pieces.Pieces) _parts.Model.Encode(text.Slice(piece.Start, piece.Length), ids);
     }
 
-    private void WriteFirst(int id, ReadOnlySpan<byte> bytes, IBufferWriter<byte> writer)
+    private void WriteFirst(int id, char dropped, IBufferWriter<byte> writer)
     {
-        bool marked = _parts.Vocabulary.PieceOrNull(id) is { } piece && piece.Contains(_parts.Decoder.DroppedFromFirst!.Value);
-        if (!marked) writer.Write(bytes);
-        else Encoding.UTF8.GetBytes(_parts.Vocabulary.PieceOrNull(id)!.Replace(_parts.Decoder.DroppedFromFirst!.Value.ToString(), "", StringComparison.Ordinal), writer);
+        if (_parts.Vocabulary.PieceOrNull(id) is { } piece && piece.Contains(dropped)) Encoding.UTF8.GetBytes(piece.Replace(dropped.ToString(), "", StringComparison.Ordinal), writer);
+        else writer.Write(_bytes[id].Span);
     }
 
     private static Action<int, IBufferWriter<byte>> AppendDecoded(TokenizerParts parts)

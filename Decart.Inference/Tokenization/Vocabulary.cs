@@ -28,6 +28,16 @@ internal sealed class Vocabulary
 
     public bool TryGetId(ReadOnlySpan<char> piece, out int id) => _idsBySpan.TryGetValue(piece, out id);
 
+    /// <summary>The id of the piece that two texts make together.</summary>
+    public bool TryGetId(ReadOnlySpan<char> left, ReadOnlySpan<char> right, out int id)
+    {
+        int length = left.Length + right.Length;
+        Span<char> joined = length <= 128 ? stackalloc char[length] : new char[length];
+        left.CopyTo(joined);
+        right.CopyTo(joined[left.Length..]);
+        return TryGetId(joined, out id);
+    }
+
     /// <summary>The id of a piece, or -1.</summary>
     public int IdOrMissing(ReadOnlySpan<char> piece) => TryGetId(piece, out int id) ? id : -1;
 

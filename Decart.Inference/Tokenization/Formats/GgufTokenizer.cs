@@ -153,10 +153,10 @@ internal sealed class GgufTokenizer
         return ids is not null && Array.TrueForAll(ids, id => _kinds[id] == PieceKind.Byte) ? ids : null;
     }
 
-    private Dictionary<long, Merge> ReadMerges()
+    private MergeTable ReadMerges()
     {
         GgufStrings lines = _file.Require(MergesKey).AsStrings();
-        Dictionary<long, Merge> merges = new(lines.Count);
+        MergeTable merges = new(lines.Count);
         for (int rank = 0; rank < lines.Count; rank++)
         {
             string line = lines[rank];
@@ -164,9 +164,9 @@ internal sealed class GgufTokenizer
             int space = line.Length > 1 ? line.IndexOf(' ', 1) : -1;
             if (space < 0) throw Wrong($"{MergesKey}[{rank}]", "two tokens with a space between them", $"\"{line}\"");
             ReadOnlySpan<char> left = line.AsSpan(0, space), right = line.AsSpan(space + 1);
-            if (!_vocabulary.TryGetId(left, out int leftId) || !_vocabulary.TryGetId(right, out int rightId) || !_vocabulary.TryGetId(string.Concat(left, right), out int merged))
+            if (!_vocabulary.TryGetId(left, out int leftId) || !_vocabulary.TryGetId(right, out int rightId) || !_vocabulary.TryGetId(left, right, out int merged))
                 throw Wrong($"{MergesKey}[{rank}]", "two tokens of the vocabulary that make a third", $"\"{line}\"");
-            merges.TryAdd(BpeModel.Pair(leftId, rightId), new Merge(rank, merged));
+            if (!merges.TryGet(MergeTable.Pair(leftId, rightId), out _)) merges.Set(leftId, rightId, new Merge(rank, merged));
         }
         return merges;
     }

@@ -25,9 +25,9 @@ internal static class ModelJson
 
     private static Vocabulary ReadPlainVocabulary(JsonField field)
     {
-        Dictionary<string, int> ids = [];
-        Dictionary<int, string> pieces = [];
-        int largestId = Vocabulary.LargestPlausibleId(field.RawMembers().Count());
+        int count = field.RawMembers().Count();
+        Dictionary<string, int> ids = new(count);
+        int largestId = Vocabulary.LargestPlausibleId(count);
         int size = 0;
         foreach (JsonProperty member in field.RawMembers())
         {
@@ -35,10 +35,14 @@ internal static class ModelJson
             if (!(member.Value.ValueKind == JsonValueKind.Number && member.Value.TryGetInt32(out int id) && id >= 0 && id <= largestId))
                 throw field.Member(piece, member.Value).Wrong($"an integer from 0 to {largestId}");
             if (!ids.TryAdd(piece, id)) throw field.Member(piece, member.Value).Wrong("each token once", "it twice");
-            if (!pieces.TryAdd(id, piece)) throw field.Member(piece, member.Value).Wrong("an id that no other token has", $"{id}, which is \"{pieces[id]}\"");
             size = Math.Max(size, id + 1);
         }
-        return new Vocabulary(ids, size);
+        Vocabulary vocabulary = new(ids, size);
+        foreach ((string piece, int id) in ids)
+        {
+            if (vocabulary.PieceOrNull(id) is { } other && !ReferenceEquals(other, piece)) throw field.Wrong("each id once", $"{id} as \"{piece}\" and as \"{other}\"");
+        }
+        return vocabulary;
     }
 
     private static Vocabulary ReadScoredVocabulary(JsonField field)
@@ -67,34 +71,42 @@ internal static class ModelJson
         return new BpeModel(vocabulary, ReadMerges(model.Required("merges"), vocabulary), symbols, model.Flag("ignore_merges", missing: false));
     }
 
-    private static Dictionary<long, Merge> ReadMerges(JsonField field, Vocabulary vocabulary)
+    private static MergeTable ReadMerges(JsonField field, Vocabulary vocabulary)
     {
-        Dictionary<long, Merge> merges = [];
+        JsonElement.ArrayEnumerator items = field.RawItems();
+        MergeTable merges = new(items.Count());
         int rank = 0;
-        foreach (JsonElement element in field.RawItems())
+        foreach (JsonElement element in items)
         {
-            (string left, string right) = ReadMerge(field, rank, element);
-            if (!vocabulary.TryGetId(left, out int leftId) || !vocabulary.TryGetId(right, out int rightId) || !vocabulary.TryGetId(left + right, out int merged))
-                throw field.Item(rank, element).Wrong($"two tokens of the vocabulary that make a third, \"{left}\" and \"{right}\"");
+            ReadMerge(field, rank, element, out ReadOnlySpan<char> left, out ReadOnlySpan<char> right);
+            if (!vocabulary.TryGetId(left, out int leftId) || !vocabulary.TryGetId(right, out int rightId) || !vocabulary.TryGetId(left, right, out int merged))
+                throw field.Item(rank, element).Wrong("two tokens of the vocabulary that make a third");
             // A pair that is listed twice has its last rank, as in the reference implementation.
-            merges[BpeModel.Pair(leftId, rightId)] = new Merge(rank++, merged);
+            merges.Set(leftId, rightId, new Merge(rank++, merged));
         }
         return merges;
     }
 
-    private static (string Left, string Right) ReadMerge(JsonField field, int index, JsonElement element)
+    private static void ReadMerge(JsonField merges, int index, JsonElement element, out ReadOnlySpan<char> left, out ReadOnlySpan<char> right)
     {
         if (element.ValueKind == JsonValueKind.String)
         {
-            string text = field.Item(index, element).Text();
-            int space = text.IndexOf(' ', StringComparison.Ordinal);
-            if (space > 0 && space < text.Length - 1 && text.LastIndexOf(' ') == space) return (text[..space], text[(space + 1)..]);
+            ReadOnlySpan<char> text = element.GetString();
+            int space = text.IndexOf(' ');
+            if (space > 0 && space < text.Length - 1 && text.LastIndexOf(' ') == space)
+            {
+                left = text[..space];
+                right = text[(space + 1)..];
+                return;
+            }
         }
-        else if (element.ValueKind == JsonValueKind.Array && element.GetArrayLength() == 2)
+        else if (element.ValueKind == JsonValueKind.Array && element.GetArrayLength() == 2 && element[0].ValueKind == JsonValueKind.String && element[1].ValueKind == JsonValueKind.String)
         {
-            return (field.Item(index, element[0]).Text(), field.Item(index, element[1]).Text());
+            left = element[0].GetString();
+            right = element[1].GetString();
+            return;
         }
-        throw field.Item(index, element).Wrong("two tokens (\"a b\" or [\"a\", \"b\"])");
+        throw merges.Item(index, element).Wrong("two tokens (\"a b\" or [\"a\", \"b\"])");
     }
 
     private static UnigramModel ReadUnigram(JsonField model, Vocabulary vocabulary)

@@ -9,20 +9,25 @@ namespace Decart.Inference.Tokenization;
 internal sealed class BpeModel : ITokenModel
 {
     private readonly Vocabulary _vocabulary;
-    private readonly Dictionary<long, Merge> _merges;
+    private readonly MergeTable _merges;
     private readonly UnknownSymbols _unknown;
     private readonly bool _ignoreMerges;
     private readonly int[] _basicPlaneIds;
+
+    // SentencePiece's marker of spaces. Where no merge joins one to a word before it, text is encoded word by word.
+    private const char Marker = '\u2581';
+    private readonly bool _wordsAreApart;
+
     private readonly WordCache _cache = new();
 
     [ThreadStatic]
     private static BpeWorkspace? _workspace;
 
     /// <param name="vocabulary">The pieces.</param>
-    /// <param name="merges">What a pair of ids (<see cref="Pair"/>) becomes, and when.</param>
+    /// <param name="merges">What pairs of ids become, and when.</param>
     /// <param name="unknown">What becomes of characters that are no pieces.</param>
     /// <param name="ignoreMerges">Whether a piece that is in the vocabulary as a whole is taken without merging.</param>
-    public BpeModel(Vocabulary vocabulary, Dictionary<long, Merge> merges, UnknownSymbols unknown, bool ignoreMerges)
+    public BpeModel(Vocabulary vocabulary, MergeTable merges, UnknownSymbols unknown, bool ignoreMerges)
     {
         _vocabulary = vocabulary;
         _merges = merges;
@@ -34,12 +39,37 @@ internal sealed class BpeModel : ITokenModel
         {
             if (piece.Length == 1) _basicPlaneIds[piece[0]] = id;
         }
+        _wordsAreApart = !ignoreMerges && _basicPlaneIds[Marker] >= 0 && !merges.Merges.Any(merge => NextWord(vocabulary.PieceOrNull(merge.Id), 0) > 0);
     }
 
-    /// <summary>The key of a pair of adjacent symbols.</summary>
-    public static long Pair(int left, int right) => ((long)left << 32) | (uint)right;
-
     public void Encode(ReadOnlySpan<char> piece, List<int> ids)
+    {
+        int start = 0;
+        if (_wordsAreApart)
+        {
+            while (NextWord(piece, start) is > 0 and int end)
+            {
+                EncodeWord(piece[start..end], ids);
+                start = end;
+            }
+        }
+        EncodeWord(piece[start..], ids);
+    }
+
+    /// <summary>Where the next word begins that has a marker in front, or -1.</summary>
+    private static int NextWord(ReadOnlySpan<char> piece, int start)
+    {
+        for (int position = start + 1; position < piece.Length; position++)
+        {
+            int offset = piece[position..].IndexOf(Marker);
+            if (offset < 0) return -1;
+            position += offset;
+            if (piece[position - 1] != Marker) return position;
+        }
+        return -1;
+    }
+
+    private void EncodeWord(ReadOnlySpan<char> piece, List<int> ids)
     {
         if (_cache.TryGet(piece, out int[]? cached))
         {
@@ -74,9 +104,6 @@ internal sealed class BpeModel : ITokenModel
         }
     }
 }
-
-/// <summary>The result of merging a pair of symbols; the lowest rank is merged first.</summary>
-internal readonly record struct Merge(int Rank, int Id);
 
 /// <summary>What becomes of a character that is no piece: its bytes' tokens, else the unknown token, else nothing.</summary>
 /// <param name="ByteIds">The token of each byte value, or null.</param>

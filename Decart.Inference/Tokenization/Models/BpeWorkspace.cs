@@ -18,18 +18,15 @@ internal sealed class BpeWorkspace
 
     public void Begin()
     {
-        if (Symbols.Capacity > KeptSymbols)
-        {
-            Symbols.Capacity = 0;
-            _queue.TrimExcess();
-            _previous = _next = [];
-        }
         Symbols.Clear();
-        _queue.Clear();
+        if (Symbols.Capacity <= KeptSymbols) return;
+        Symbols.Capacity = 0;
+        _queue.TrimExcess();
+        _previous = _next = [];
     }
 
     /// <summary>Merges the symbols and appends what is left of them.</summary>
-    public void Merge(Dictionary<long, Merge> merges, List<int> ids)
+    public void Merge(MergeTable merges, List<int> ids)
     {
         Span<int> symbols = CollectionsMarshal.AsSpan(Symbols);
         if (_next.Length < symbols.Length) (_previous, _next) = (new int[Symbols.Capacity], new int[Symbols.Capacity]);
@@ -45,8 +42,9 @@ internal sealed class BpeWorkspace
             int left = (int)(priority & int.MaxValue);
             int right = next[left];
             // The pair as it was queued may be gone: one of its symbols was merged with another neighbour.
-            if (symbols[left] == Merged || right >= symbols.Length || BpeModel.Pair(symbols[left], symbols[right]) != pair) continue;
-            symbols[left] = merges[pair].Id;
+            if (symbols[left] == Merged || right >= symbols.Length || MergeTable.Pair(symbols[left], symbols[right]) != pair) continue;
+            merges.TryGet(pair, out Merge merge);
+            symbols[left] = merge.Id;
             symbols[right] = Merged;
             next[left] = next[right];
             if (next[left] < symbols.Length)
@@ -59,9 +57,9 @@ internal sealed class BpeWorkspace
         for (int i = 0; i < symbols.Length; i = next[i]) ids.Add(symbols[i]);
     }
 
-    private void Enqueue(Dictionary<long, Merge> merges, ReadOnlySpan<int> symbols, int left, int right)
+    private void Enqueue(MergeTable merges, ReadOnlySpan<int> symbols, int left, int right)
     {
-        long pair = BpeModel.Pair(symbols[left], symbols[right]);
-        if (merges.TryGetValue(pair, out Merge merge)) _queue.Enqueue(pair, ((long)merge.Rank << 31) | (uint)left);
+        long pair = MergeTable.Pair(symbols[left], symbols[right]);
+        if (merges.TryGet(pair, out Merge merge)) _queue.Enqueue(pair, ((long)merge.Rank << 31) | (uint)left);
     }
 }

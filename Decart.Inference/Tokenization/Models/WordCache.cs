@@ -8,7 +8,7 @@ namespace Decart.Inference.Tokenization;
 /// </summary>
 internal sealed class WordCache
 {
-    private const int Slots = 1 << 14;
+    private const int Slots = 1 << 15;
     private const int LongestWord = 48;
     private readonly Entry?[] _entries = new Entry?[Slots];
 

@@ -39,13 +39,10 @@ internal sealed class UnicodeNormalizer(bool compatibility, bool compose) : INor
     /// <summary>Whether no character decomposes, combines or is out of order: then the text is in the form already.</summary>
     private bool IsStable(string text, Tables tables)
     {
-        foreach (Rune rune in text.EnumerateRunes())
+        Change changes = (compose ? Change.Composition : Change.Decomposition) | (compatibility ? Change.Compatibility : 0);
+        foreach (char character in text)
         {
-            int codePoint = rune.Value;
-            bool stable = compose
-                ? !tables.MayChangeComposed.Contains(codePoint) && codePoint is not (>= VowelBase and < TrailBase + TrailCount)
-                : !tables.Canonical.ContainsKey(codePoint) && !tables.CombiningClasses.ContainsKey(codePoint) && (uint)(codePoint - SyllableBase) >= SyllableCount;
-            if (!stable || (compatibility && tables.Compatibility.ContainsKey(codePoint))) return false;
+            if ((tables.Changes[character] & changes) != 0) return false;
         }
         return true;
     }
@@ -105,6 +102,16 @@ internal sealed class UnicodeNormalizer(bool compatibility, bool compose) : INor
         list.RemoveRange(written, list.Count - written);
     }
 
+    /// <summary>In which forms a text with a character may differ from the text as it is.</summary>
+    [Flags]
+    private enum Change : byte
+    {
+        None = 0,
+        Composition = 1,
+        Decomposition = 2,
+        Compatibility = 4,
+    }
+
     private sealed class Tables
     {
         private readonly Dictionary<(int First, int Second), int> _compositions = [];
@@ -125,18 +132,22 @@ internal sealed class UnicodeNormalizer(bool compatibility, bool compose) : INor
             Canonical = canonical.ToFrozenDictionary();
             Compatibility = Parse(UnicodeNormalizationData.CompatibilityDecompositions).ToFrozenDictionary();
             CombiningClasses = classes.ToFrozenDictionary();
-            MayChangeComposed = classes.Keys.Concat(_compositions.Keys.Select(pair => pair.Second))
-                .Concat(canonical.Where(entry => entry.Value.Length == 1 || excluded.Contains(entry.Key)).Select(entry => entry.Key)).ToFrozenSet();
+            Mark(classes.Keys, Change.Composition | Change.Decomposition);
+            Mark(_compositions.Keys.Select(pair => pair.Second), Change.Composition);
+            Mark(canonical.Where(entry => entry.Value.Length == 1 || excluded.Contains(entry.Key)).Select(entry => entry.Key), Change.Composition);
+            Mark(canonical.Keys.Concat(Enumerable.Range(SyllableBase, SyllableCount)), Change.Decomposition);
+            Mark(Enumerable.Range(VowelBase, TrailBase + TrailCount - VowelBase), Change.Composition);
+            Mark(Compatibility.Keys, Change.Compatibility);
         }
+
+        /// <summary>By UTF-16 unit: a high surrogate stands for all characters that begin with it.</summary>
+        public Change[] Changes { get; } = new Change[char.MaxValue + 1];
 
         public FrozenDictionary<int, int[]> Canonical { get; }
 
         public FrozenDictionary<int, int[]> Compatibility { get; }
 
         public FrozenDictionary<int, int> CombiningClasses { get; }
-
-        /// <summary>Code points that composition may change or join to the one before.</summary>
-        public FrozenSet<int> MayChangeComposed { get; }
 
         public int ClassOf(int codePoint) => CombiningClasses.GetValueOrDefault(codePoint);
 
@@ -154,6 +165,11 @@ internal sealed class UnicodeNormalizer(bool compatibility, bool compose) : INor
                 return true;
             }
             return _compositions.TryGetValue((first, second), out composed);
+        }
+
+        private void Mark(IEnumerable<int> codePoints, Change change)
+        {
+            foreach (int codePoint in codePoints) Changes[codePoint <= char.MaxValue ? codePoint : char.ConvertFromUtf32(codePoint)[0]] |= change;
         }
 
         private static Dictionary<int, int[]> Parse(string table)

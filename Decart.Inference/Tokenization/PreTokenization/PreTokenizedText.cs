@@ -71,6 +71,24 @@ internal sealed class PreTokenizedText
 
     private void Divide(Piece piece, SplitBehavior behavior, bool invert)
     {
+        if (behavior == SplitBehavior.Isolated) Isolate(piece);
+        else Merge(piece, behavior, invert);
+    }
+
+    private void Isolate(Piece piece)
+    {
+        int position = piece.Start;
+        foreach (Piece match in _matches)
+        {
+            Add(position, piece.Start + match.Start);
+            position = piece.Start + match.End;
+            Add(piece.Start + match.Start, position);
+        }
+        Add(position, piece.End);
+    }
+
+    private void Merge(Piece piece, SplitBehavior behavior, bool invert)
+    {
         // The section in the making: pieces that the behaviour merges are joined here before they are added.
         int start = 0;
         bool previousIsMatch = false;
@@ -82,33 +100,27 @@ internal sealed class PreTokenizedText
             position = match.End;
         }
         if (position < piece.Length) Next(position, piece.Length, isMatch: invert);
-        if (behavior is not (SplitBehavior.Isolated or SplitBehavior.Removed)) Add(piece.Start + start, piece.End);
+        if (behavior != SplitBehavior.Removed) Add(piece.Start + start, piece.End);
 
         void Next(int from, int to, bool isMatch)
         {
-            switch (behavior)
+            if (behavior == SplitBehavior.Removed)
             {
-                case SplitBehavior.Isolated:
-                    Add(piece.Start + from, piece.Start + to);
-                    break;
-                case SplitBehavior.Removed:
-                    if (!isMatch) Add(piece.Start + from, piece.Start + to);
-                    break;
-                default:
-                    bool boundary = behavior switch
-                    {
-                        SplitBehavior.MergedWithPrevious => !isMatch || previousIsMatch,
-                        SplitBehavior.MergedWithNext => isMatch || !previousIsMatch,
-                        _ => isMatch != previousIsMatch,
-                    };
-                    if (boundary)
-                    {
-                        Add(piece.Start + start, piece.Start + from);
-                        start = from;
-                    }
-                    previousIsMatch = isMatch;
-                    break;
+                if (!isMatch) Add(piece.Start + from, piece.Start + to);
+                return;
             }
+            bool boundary = behavior switch
+            {
+                SplitBehavior.MergedWithPrevious => !isMatch || previousIsMatch,
+                SplitBehavior.MergedWithNext => isMatch || !previousIsMatch,
+                _ => isMatch != previousIsMatch,
+            };
+            if (boundary)
+            {
+                Add(piece.Start + start, piece.Start + from);
+                start = from;
+            }
+            previousIsMatch = isMatch;
         }
     }
 
