@@ -24,7 +24,6 @@ internal readonly unsafe struct AttentionState(float* memory, int rows, int padd
 
     public float* Values(int row) => Memory + AlignedRows(rows) + ((long)rows * MaxLanes) + ((long)row * paddedDim);
 
-
     public void Clear(int count)
     {
         new Span<float>(Greatest(0), count).Fill(BelowAll);
