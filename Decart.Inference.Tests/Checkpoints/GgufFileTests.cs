@@ -130,6 +130,7 @@ public class GgufFileTests
         yield return Case("string length", new GgufBytes().Add("k", GgufValueKind.String, w => w.Write(1UL << 62)), "k", "found a length of 4611686018427387904");
         yield return Case("array length", new GgufBytes().AddArray("k", GgufValueKind.UInt64, 1UL << 61, w => { }), "k", "expected no more array elements than fit");
         yield return Case("string array length", new GgufBytes().AddArray("k", GgufValueKind.String, 1UL << 61, w => { }), "k", "expected no more array elements than fit");
+        yield return Case("array beyond the limit", new GgufBytes().AddArray("k", GgufValueKind.UInt8, (1 << 24) + 1, w => w.Write(new byte[(1 << 24) + 1])), "k", "expected at most 16777216 array elements");
         yield return Case("nested arrays", Nested(5), "k", "expected arrays nested at most 4 deep");
         yield return Case("boolean", new GgufBytes().Add("k", GgufValueKind.Boolean, w => w.Write((byte)2)), "k", "expected a truth value of 0 or 1, found 2");
         yield return Case("booleans", new GgufBytes().AddArray("k", GgufValueKind.Boolean, 2, w => { w.Write((byte)1); w.Write((byte)9); }), "k", "found 9");

@@ -13,7 +13,7 @@ namespace Decart.Inference.Tests.Checkpoints;
 /// </summary>
 public class MutationTests
 {
-    private const int Runs = 400;
+    private const int Runs = 250;
     private static readonly TimeSpan LongestRun = TimeSpan.FromSeconds(5);
 
     private TemporaryFolder _folder = null!;

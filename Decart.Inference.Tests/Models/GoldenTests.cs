@@ -15,6 +15,16 @@ public class GoldenTests
     [TestCaseSource(typeof(GoldenAnswers), nameof(GoldenAnswers.Gguf))]
     public void Gguf_files_tell_their_stories(string device, object answers) => Check(device, (GoldenAnswers)answers, GgufTolerance);
 
+    /// <remarks>No answers are known for this file.</remarks>
+    [Test]
+    public void A_random_model_with_a_real_vocabulary_loads()
+    {
+        using IKernels kernels = Devices.Create(Devices.Cpu);
+        using Decoder decoder = ModelLoader.Load(Fixtures.Path("gguf", "llama-2-tiny-random.gguf"), kernels, MaxBatchTokens, 1);
+        Assert.That(decoder.VocabularySize, Is.EqualTo(32000));
+        Assert.That(decoder.Generate([1, 15043, 3186], 4).FirstLogits, Is.All.Matches<float>(float.IsFinite));
+    }
+
     private static void Check(string device, GoldenAnswers answers, float tolerance)
     {
         using IKernels kernels = Devices.Create(device);

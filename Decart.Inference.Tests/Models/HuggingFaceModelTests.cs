@@ -84,7 +84,8 @@ public class HuggingFaceModelTests
     {
         new TinyCheckpoint("llama").Write(_folder);
         using ReferenceKernels kernels = new();
-        Assert.That(() => ModelLoader.Load(_folder.Path, kernels, 1, 1, new CancellationToken(canceled: true)), Throws.InstanceOf<OperationCanceledException>());
+        CancellationToken cancelled = new(canceled: true);
+        Assert.That(() => ModelLoader.Load(_folder.Path, kernels, 1, 1, cancelled), Throws.InstanceOf<OperationCanceledException>());
     }
 
     [Test]

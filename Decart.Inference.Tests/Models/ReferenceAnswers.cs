@@ -34,8 +34,8 @@ internal sealed record ReferenceAnswers(string Folder, int[][] Prompts, float[][
     /// <summary>Loads the checkpoint as the script that answered for it saw it.</summary>
     /// <remarks>
     /// The script of the shared fixtures casts the whole module to the storage type before it widens it again, so that the inverse
-    /// frequencies of the rotary embedding are rounded as well. A checkpoint loaded by transformers has them in float32, and so has
-    /// the library; the project's own references are made without that rounding.
+    /// frequencies of the rotary embedding are rounded as well. In a checkpoint that transformers has loaded they are float32, and so
+    /// they are here; the project's own references are made without that rounding.
     /// </remarks>
     public Decoder Load(IKernels kernels, int maxBatchTokens, int maxBatchSequences)
     {

@@ -4,7 +4,7 @@
 
 Each OUT_DIR/NAME holds config.json, generation_config.json, model.safetensors and reference.json:
 {"transformers": version, "prompts": [[id]], "logits_last": [[float]], "greedy": [[id]]}, all computed in float32 on the
-CPU with eager attention from the weights as stored. OUT_DIR.tar.gz is the same folder in one file.
+CPU from the weights as stored. OUT_DIR.tar.gz is the same folder in one file.
 
 Weights are drawn wide (standard deviation 0.12), norms and biases are not left at one and zero, and a seed is only kept
 when the two best logits of every greedy step differ by MIN_GAP, so that any faithful float32 engine picks the same tokens.
@@ -81,6 +81,11 @@ CASES = {
 }
 
 
+def attention_of(config):
+    """Falcon's eager attention in transformers 5.17 adds ALiBi twice, in the mask and to the scores; the others add it once."""
+    return "sdpa" if getattr(config, "alibi", False) else "eager"
+
+
 def make_config(model_type, settings, rope):
     settings = dict(settings)
     if rope is not None and int(transformers.__version__.split(".")[0]) >= 5:
@@ -98,7 +103,7 @@ def make_config(model_type, settings, rope):
 def make_model(config, seed, storage):
     """A random model whose float32 weights are exactly those that the storage type can hold."""
     torch.manual_seed(seed)
-    model = AutoModelForCausalLM.from_config(config, attn_implementation="eager").eval()
+    model = AutoModelForCausalLM.from_config(config, attn_implementation=attention_of(config)).eval()
     with torch.no_grad():
         for name, weight in model.named_parameters():
             if weight.ndim == 1:
@@ -151,7 +156,7 @@ def write_case(folder, number, model_type, settings, rope, storage):
 
     model.to(storage).save_pretrained(folder)
     # Read back, so that rotary tables and other unsaved buffers are float32 again, never rounded to the storage type.
-    stored = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
+    stored = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation=attention_of(model.config)).eval()
     logits_last, greedy, smallest = answer(stored, prompts, 0.0)
     with open(os.path.join(folder, "reference.json"), "w") as file:
         json.dump({"transformers": transformers.__version__, "prompts": prompts, "logits_last": logits_last, "greedy": greedy}, file,

@@ -39,7 +39,9 @@ public sealed class GgufFile : IDisposable
 
     /// <summary>Maps a file and checks its metadata and its table of tensors.</summary>
     /// <param name="path">The file.</param>
-    /// <exception cref="ModelLoadException">The file is missing or unreadable, is not a valid GGUF file, or holds a tensor of an encoding that is not supported.</exception>
+    /// <exception cref="ModelLoadException">
+    /// The file is missing or unreadable, is not a valid GGUF file, or holds a tensor of an encoding that is not supported.
+    /// </exception>
     public static GgufFile Open(string path)
     {
         MappedFile file = MappedFile.Open(path);

@@ -19,6 +19,9 @@ internal sealed class GgufHeader
     private const int MaxDimensions = 4;
     private const int MaxArrayDepth = 4;
 
+    /// <summary>Far beyond every vocabulary and every model's number of tensors.</summary>
+    private const int MaxCount = 1 << 24;
+
     // The fewest bytes that an entry can take: an empty name's length, then kind and one byte; then dimensions, type and offset.
     private const int MinMetadataBytes = 8 + 4 + 1;
     private const int MinTensorBytes = 8 + 4 + 4 + 8;
@@ -44,9 +47,9 @@ internal sealed class GgufHeader
     {
         GgufHeader header = new(file);
         header.ReadVersion();
-        long tensors = header.ReadCount(MinTensorBytes, "tensors");
-        long entries = header.ReadCount(MinMetadataBytes, "metadata entries");
-        for (long i = 0; i < entries; i++) header.ReadMetadata();
+        int tensors = header.ReadCount(MinTensorBytes, "tensors");
+        int entries = header.ReadCount(MinMetadataBytes, "metadata entries");
+        for (int i = 0; i < entries; i++) header.ReadMetadata();
         header.ReadTensors(tensors);
         return header;
     }
@@ -111,7 +114,7 @@ internal sealed class GgufHeader
     /// <summary>Walks over the strings once to check them and to know their size, then copies them.</summary>
     private GgufStrings ReadStrings()
     {
-        int count = (int)ReadCount(sizeof(ulong), "array elements");
+        int count = ReadCount(sizeof(ulong), "array elements");
         long start = _position, total = 0;
         for (int i = 0; i < count; i++) total += ReadString().Length;
         if (total > Array.MaxLength) throw Error($"expected strings of at most {Array.MaxLength} bytes in all, found {total}");
@@ -129,7 +132,7 @@ internal sealed class GgufHeader
         return new GgufStrings(bytes, ends);
     }
 
-    private void ReadTensors(long count)
+    private void ReadTensors(int count)
     {
         TensorInfo[] table = new TensorInfo[count];
         for (int i = 0; i < table.Length; i++)
@@ -180,7 +183,9 @@ internal sealed class GgufHeader
     {
         if (!Metadata.TryGetValue(AlignmentKey, out GgufValue? value)) return DefaultAlignment;
         ulong alignment = value.AsUInt64();
-        return alignment <= int.MaxValue && BitOperations.IsPow2(alignment) ? (long)alignment : throw Error($"expected a power of two below 2^31, found {alignment}");
+        return alignment <= int.MaxValue && BitOperations.IsPow2(alignment)
+            ? (long)alignment
+            : throw Error($"expected a power of two below 2^31, found {alignment}");
     }
 
     /// <summary>Turns the offset within the data into one within the file.</summary>
@@ -221,12 +226,13 @@ internal sealed class GgufHeader
     }
 
     /// <summary>A count of things of which each takes at least <paramref name="minBytes"/>.</summary>
-    private long ReadCount(int minBytes, string what)
+    private int ReadCount(int minBytes, string what)
     {
         ulong count = ReadUInt64();
-        if (count > (ulong)(Remaining / minBytes)) throw Error($"expected no more {what} than fit into the {Remaining} bytes that are left, found a count of {count}");
-        if (count > (ulong)Array.MaxLength) throw Error($"expected at most {Array.MaxLength} {what}, found {count}");
-        return (long)count;
+        if (count > (ulong)(Remaining / minBytes))
+            throw Error($"expected no more {what} than fit into the {Remaining} bytes that are left, found a count of {count}");
+        if (count > MaxCount) throw Error($"expected at most {MaxCount} {what}, found {count}");
+        return (int)count;
     }
 
     private uint ReadUInt32() => BinaryPrimitives.ReadUInt32LittleEndian(Take(sizeof(uint)));

@@ -49,7 +49,8 @@ internal sealed class HuggingFaceFolder : TensorSource
     /// <exception cref="ModelLoadException">The folder or the file is missing or damaged.</exception>
     public static JsonElement ReadConfig(string path)
     {
-        if (!Directory.Exists(path)) throw new ModelLoadException(path, null, File.Exists(path) ? "expected a folder, found a file" : "expected a folder, found nothing at this path");
+        if (!Directory.Exists(path))
+            throw new ModelLoadException(path, null, $"expected a folder, found {(File.Exists(path) ? "a file" : "nothing at this path")}");
         return JsonFile.ReadObject(System.IO.Path.Combine(path, ConfigName));
     }
 
@@ -106,7 +107,8 @@ internal sealed class HuggingFaceFolder : TensorSource
             foreach ((string name, string shard) in ReadIndex(indexPath))
             {
                 if (!shards.TryGetValue(shard, out TensorTable? table)) shards[shard] = table = OpenShard(folder, indexPath, shard);
-                if (!table.Tensors.ContainsKey(name)) throw new ModelLoadException(table.File.Path, name, $"expected this tensor, which {IndexName} lists for this file, found none");
+                if (!table.Tensors.ContainsKey(name))
+                    throw new ModelLoadException(table.File.Path, name, $"expected this tensor, which {IndexName} lists for this file, found none");
                 if (!tensors.TryAdd(name, table)) throw new ModelLoadException(indexPath, name, "expected one entry of this name, found two");
             }
             return new Weights(shards.Values, tensors);
@@ -131,11 +133,13 @@ internal sealed class HuggingFaceFolder : TensorSource
     private static IEnumerable<(string Name, string Shard)> ReadIndex(string path)
     {
         JsonElement root = JsonFile.ReadObject(path);
-        if (!root.TryGetProperty("weight_map", out JsonElement map) || map.ValueKind != JsonValueKind.Object)
-            throw new ModelLoadException(path, "weight_map", $"expected an object of shards by tensor name, found {(map.ValueKind == JsonValueKind.Undefined ? "none" : map.ValueKind)}");
+        const string Expected = "expected an object of shards by tensor name, found";
+        if (!root.TryGetProperty("weight_map", out JsonElement map)) throw new ModelLoadException(path, "weight_map", $"{Expected} none");
+        if (map.ValueKind != JsonValueKind.Object) throw new ModelLoadException(path, "weight_map", $"{Expected} {map.ValueKind}");
         foreach (JsonProperty entry in map.EnumerateObject())
         {
-            if (entry.Value.ValueKind != JsonValueKind.String) throw new ModelLoadException(path, $"weight_map.{entry.Name}", $"expected a file name, found {entry.Value.ValueKind}");
+            if (entry.Value.ValueKind != JsonValueKind.String)
+                throw new ModelLoadException(path, $"weight_map.{entry.Name}", $"expected a file name, found {entry.Value.ValueKind}");
             yield return (entry.Name, entry.Value.GetString()!);
         }
     }

@@ -53,8 +53,11 @@ internal static class JsonFile
         }
     }
 
-    /// <summary>JSON can write half a surrogate pair as an escape, which no string can hold: such a file is rejected here, not where the string is used.</summary>
-    private static void CheckStrings(ReadOnlySpan<byte> json)
+    /// <summary>
+    /// JSON can write half a surrogate pair as an escape, which no string can hold: such JSON is rejected here, not where the string is used.
+    /// </summary>
+    /// <exception cref="JsonException">The JSON is malformed or has such a string.</exception>
+    public static void CheckStrings(ReadOnlySpan<byte> json)
     {
         Utf8JsonReader reader = new(json, new JsonReaderOptions { MaxDepth = MaxDepth });
         while (reader.Read())

@@ -45,6 +45,7 @@ internal sealed class SafetensorsHeader
         SafetensorsHeader header = new(file, sizeof(ulong) + (long)length);
         try
         {
+            JsonFile.CheckStrings(json);
             header.ReadEntries(json);
         }
         catch (JsonException e)
@@ -62,7 +63,7 @@ internal sealed class SafetensorsHeader
         bool hasMetadata = false;
         while (reader.Read() && reader.TokenType != JsonTokenType.EndObject)
         {
-            string name = ReadString(ref reader);
+            string name = reader.GetString()!;
             reader.Read();
             if (reader.TokenType != JsonTokenType.StartObject) throw _file.Error(name, $"expected a JSON object, found {Describe(reader.TokenType)}");
             if (name == MetadataKey)
@@ -85,10 +86,10 @@ internal sealed class SafetensorsHeader
     {
         while (reader.Read() && reader.TokenType != JsonTokenType.EndObject)
         {
-            string key = ReadString(ref reader);
+            string key = reader.GetString()!;
             reader.Read();
             if (reader.TokenType != JsonTokenType.String) throw _file.Error($"{MetadataKey}.{key}", $"expected a string, found {Describe(reader.TokenType)}");
-            if (!Metadata.TryAdd(key, ReadString(ref reader))) throw _file.Error($"{MetadataKey}.{key}", "expected one entry of this name, found two");
+            if (!Metadata.TryAdd(key, reader.GetString()!)) throw _file.Error($"{MetadataKey}.{key}", "expected one entry of this name, found two");
         }
     }
 
@@ -128,7 +129,8 @@ internal sealed class SafetensorsHeader
         if (offsets.Length != 2) throw _file.Error(name, $"expected data_offsets of two numbers, found {offsets.Length}");
         (long begin, long end) = (offsets[0], offsets[1]);
         if (begin > end) throw _file.Error(name, $"expected data_offsets in ascending order, found [{begin}, {end}]");
-        if (end > DataLength) throw _file.Error(name, $"expected data_offsets within the file's {DataLength} bytes of data, found [{begin}, {end}] (is the file truncated?)");
+        if (end > DataLength)
+            throw _file.Error(name, $"expected data_offsets within the file's {DataLength} bytes of data, found [{begin}, {end}] (is it truncated?)");
         long? bytes = TensorInfo.BytesOf(type, shape);
         if (bytes != end - begin)
         {
@@ -143,7 +145,7 @@ internal sealed class SafetensorsHeader
         reader.Read();
         if (reader.TokenType != JsonTokenType.String) throw _file.Error(name, $"expected a dtype in a string, found {Describe(reader.TokenType)}");
         if (reader.ValueSpan.Length > 32) throw _file.Error(name, $"expected dtype {TypeNames}, found a string of {reader.ValueSpan.Length} bytes");
-        string type = ReadString(ref reader);
+        string type = reader.GetString()!;
         return type switch
         {
             "BOOL" => TensorType.Bool,
@@ -185,27 +187,19 @@ internal sealed class SafetensorsHeader
         TensorInfo[] tensors = [.. Tensors.Values];
         Array.Sort(tensors, static (a, b) => a.Offset != b.Offset ? a.Offset.CompareTo(b.Offset) : a.ByteLength.CompareTo(b.ByteLength));
         long end = _dataStart;
-        string? previous = null;
         foreach (TensorInfo tensor in tensors)
         {
-            if (tensor.Offset < end) throw _file.Error(tensor.Name, $"expected tensors that do not overlap, found this one at offset {tensor.Offset - _dataStart} within '{previous}'");
-            if (tensor.Offset > end) throw _file.Error(tensor.Name, $"expected the tensor to begin at offset {end - _dataStart} after the one before, found a gap up to {tensor.Offset - _dataStart}");
+            if (tensor.Offset != end)
+            {
+                string found = tensor.Offset < end ? "an overlap from" : "a gap up to";
+                throw _file.Error(
+                    tensor.Name,
+                    $"expected the tensor to begin at offset {end - _dataStart}, where the one before ends, found {found} {tensor.Offset - _dataStart}");
+            }
             end = tensor.Offset + tensor.ByteLength;
-            previous = tensor.Name;
         }
-        if (end != _file.Length) throw _file.Error(Field, $"expected tensors that cover all {DataLength} bytes of data, found {_file.Length - end} bytes after the last");
-    }
-
-    private static string ReadString(ref Utf8JsonReader reader)
-    {
-        try
-        {
-            return reader.GetString()!;
-        }
-        catch (InvalidOperationException e)
-        {
-            throw new JsonException("a string with half a surrogate pair", e);
-        }
+        if (end != _file.Length)
+            throw _file.Error(Field, $"expected tensors that cover all {DataLength} bytes of data, found {_file.Length - end} bytes after the last");
     }
 
     private static string Describe(JsonTokenType token) => token switch

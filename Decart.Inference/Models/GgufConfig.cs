@@ -29,13 +29,13 @@ internal static class GgufConfig
             IntermediateSize = fields.Integer("feed_forward_length", 1, ModelLimits.Intermediate),
             Layers = layers,
             Heads = heads,
-            KvHeads = HuggingFaceConfig.ReadKvHeads(fields, "attention.head_count_kv", heads),
+            KvHeads = HeadFields.ReadKvHeads(fields, "attention.head_count_kv", heads),
             HeadDim = headDim,
             ContextLength = context,
             NormEpsilon = (float)fields.Number(epsilonField, 0, 1),
             Activation = ActivationFunction.Silu,
             Rotary = ReadRotary(fields, headDim, context),
-            Windows = HuggingFaceConfig.EveryLayer(layers, ReadWindow(fields, 0)),
+            Windows = ModelConfig.SameWindows(layers, ReadWindow(fields, 0)),
             AttentionScale = 1 / MathF.Sqrt(headDim),
             QueryKeyValueBias = fields.HasTensor("blk.0.attn_q.bias") || fields.HasTensor("blk.0.attn_qkv.bias"),
             AttentionOutputBias = fields.HasTensor("blk.0.attn_output.bias"),
@@ -65,7 +65,8 @@ internal static class GgufConfig
 
     private static int ReadHeadDim(GgufFields fields, int hidden, int heads)
     {
-        int keys = fields.OptionalInteger("attention.key_length", 1, ModelLimits.HeadDim) ?? HuggingFaceConfig.DefaultHeadDim(fields, hidden, heads);
+        int keys = fields.OptionalInteger("attention.key_length", 1, ModelLimits.HeadDim)
+            ?? HeadFields.DefaultHeadDim(fields, "embedding_length", hidden, heads);
         int values = fields.OptionalInteger("attention.value_length", 1, ModelLimits.HeadDim) ?? keys;
         return keys == values ? keys : throw fields.Wrong("attention.value_length", $"the key length {keys}", values);
     }
@@ -85,7 +86,7 @@ internal static class GgufConfig
         if (dimensions % 2 != 0) throw fields.Wrong("rope.dimension_count", "an even number", dimensions);
         RotaryConfig plain = new()
         {
-            Theta = fields.OptionalNumber("rope.freq_base", 1, 1e15) ?? 10000,
+            Theta = fields.OptionalNumber("rope.freq_base", 2, 1e15) ?? 10000,
             Dimensions = dimensions,
             FrequencyDivisors = ReadFrequencyDivisors(fields, dimensions / 2),
         };

@@ -11,7 +11,7 @@ internal static class HuggingFaceConfig
     {
         int hidden = fields.Integer("hidden_size", 1, ModelLimits.Hidden);
         int heads = fields.Integer("num_attention_heads", 1, ModelLimits.Heads);
-        int headDim = fields.OptionalInteger("head_dim", 1, ModelLimits.HeadDim) ?? DefaultHeadDim(fields, hidden, heads);
+        int headDim = fields.OptionalInteger("head_dim", 1, ModelLimits.HeadDim) ?? HeadFields.DefaultHeadDim(fields, "hidden_size", hidden, heads);
         int layers = fields.Integer("num_hidden_layers", 1, ModelLimits.Layers);
         int context = fields.Integer("max_position_embeddings", 1, ModelLimits.Context);
         RotaryConfig rotary = ReadRotary(fields, headDim, context, defaultTheta);
@@ -23,28 +23,19 @@ internal static class HuggingFaceConfig
             IntermediateSize = fields.Integer("intermediate_size", 1, ModelLimits.Intermediate),
             Layers = layers,
             Heads = heads,
-            KvHeads = ReadKvHeads(fields, "num_key_value_heads", heads),
+            KvHeads = HeadFields.ReadKvHeads(fields, "num_key_value_heads", heads),
             HeadDim = headDim,
             ContextLength = ExtendedContext(context, rotary),
             NormEpsilon = (float)fields.OptionalNumber("rms_norm_eps", 0, 1).GetValueOrDefault(defaultEpsilon),
             Activation = ReadActivation(fields, "hidden_act"),
             Rotary = rotary,
-            Windows = EveryLayer(layers, 0),
+            Windows = ModelConfig.SameWindows(layers, 0),
             AttentionScale = 1 / MathF.Sqrt(headDim),
             TiedEmbeddings = fields.Flag("tie_word_embeddings", tiedByDefault),
             BosTokenId = fields.OptionalInteger("bos_token_id", 0, int.MaxValue),
             EosTokenIds = fields.Integers("eos_token_id", 0, int.MaxValue),
             Names = WeightNames.HuggingFace,
         };
-    }
-
-    public static int DefaultHeadDim(ConfigFields fields, int hidden, int heads) =>
-        hidden % heads == 0 ? hidden / heads : throw fields.Wrong("hidden_size", $"a multiple of the {heads} attention heads", hidden);
-
-    public static int ReadKvHeads(ConfigFields fields, string field, int heads)
-    {
-        int kvHeads = fields.OptionalInteger(field, 1, heads) ?? heads;
-        return heads % kvHeads == 0 ? kvHeads : throw fields.Wrong(field, $"a divisor of the {heads} attention heads", kvHeads);
     }
 
     public static ActivationFunction ReadActivation(ConfigFields fields, string field, string fallback = "silu") =>
@@ -55,8 +46,6 @@ internal static class HuggingFaceConfig
             "gelu_new" or "gelu_pytorch_tanh" or "gelu_fast" => ActivationFunction.GeluTanh,
             var other => throw fields.Wrong(field, "silu, gelu, gelu_new or gelu_pytorch_tanh", other),
         };
-
-    public static ImmutableArray<int> EveryLayer(int layers, int window) => [.. Enumerable.Repeat(window, layers)];
 
     /// <summary>The width of the sliding window; 0 where null turns it off.</summary>
     public static int ReadWindow(JsonFields fields, int fallback) =>
@@ -93,7 +82,7 @@ internal static class HuggingFaceConfig
         }
         RotaryConfig plain = new()
         {
-            Theta = source.OptionalNumber("rope_theta", 1, 1e15) ?? fields.OptionalNumber("rope_theta", 1, 1e15) ?? defaultTheta,
+            Theta = source.OptionalNumber("rope_theta", 2, 1e15) ?? fields.OptionalNumber("rope_theta", 2, 1e15) ?? defaultTheta,
             Dimensions = dimensions,
         };
         return scaling is null ? plain : ReadScaling(fields, scaling, plain, contextLength);

@@ -114,6 +114,9 @@ internal sealed record ModelConfig
 
     public required WeightNames Names { get; init; }
 
+    /// <summary>The same window in every layer.</summary>
+    public static ImmutableArray<int> SameWindows(int layers, int window) => [.. Enumerable.Repeat(window, layers)];
+
     public bool HasExperts(int layer) => Experts is not null && !Experts.DenseLayers.Contains(layer);
 }
 

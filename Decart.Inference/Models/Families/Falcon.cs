@@ -15,7 +15,7 @@ internal static class Falcon
         int hidden = fields.Integer("hidden_size", 1, ModelLimits.Hidden);
         string headsField = fields.Has("n_head") ? "n_head" : "num_attention_heads";
         int heads = fields.Integer(headsField, 1, ModelLimits.Heads);
-        int headDim = HuggingFaceConfig.DefaultHeadDim(fields, hidden, heads);
+        int headDim = HeadFields.DefaultHeadDim(fields, "hidden_size", hidden, heads);
         int layers = fields.Integer(fields.Has("n_layer") ? "n_layer" : "num_hidden_layers", 1, ModelLimits.Layers);
         int context = fields.OptionalInteger("max_position_embeddings", 1, ModelLimits.Context) ?? 2048;
         bool alibi = fields.Flag("alibi", false), bias = fields.Flag("bias", false);
@@ -38,7 +38,7 @@ internal static class Falcon
             Gated = false,
             Rotary = alibi ? null : HuggingFaceConfig.ReadRotary(fields, headDim, context, 10000),
             AlibiSlopes = alibi ? Slopes(heads, attentionScale) : null,
-            Windows = HuggingFaceConfig.EveryLayer(layers, 0),
+            Windows = ModelConfig.SameWindows(layers, 0),
             AttentionScale = attentionScale,
             QueryKeyValueBias = bias,
             AttentionOutputBias = bias,
@@ -54,7 +54,7 @@ internal static class Falcon
 
     private static int ReadKvHeads(ConfigFields fields, int heads)
     {
-        if (IsNewDecoder(fields)) return HuggingFaceConfig.ReadKvHeads(fields, fields.Has("n_head_kv") ? "n_head_kv" : "num_kv_heads", heads);
+        if (IsNewDecoder(fields)) return HeadFields.ReadKvHeads(fields, fields.Has("n_head_kv") ? "n_head_kv" : "num_kv_heads", heads);
         return fields.Flag("multi_query", true) ? 1 : heads;
     }
 

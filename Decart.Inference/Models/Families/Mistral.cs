@@ -6,6 +6,6 @@ internal static class Mistral
     public static ModelConfig ReadHuggingFace(JsonFields fields)
     {
         ModelConfig config = HuggingFaceConfig.Read(fields);
-        return config with { Windows = HuggingFaceConfig.EveryLayer(config.Layers, HuggingFaceConfig.ReadWindow(fields, 4096)) };
+        return config with { Windows = ModelConfig.SameWindows(config.Layers, HuggingFaceConfig.ReadWindow(fields, 4096)) };
     }
 }

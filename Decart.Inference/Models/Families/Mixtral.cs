@@ -11,7 +11,7 @@ internal static class Mixtral
         int experts = fields.Integer("num_local_experts", 1, ModelLimits.Experts);
         return config with
         {
-            Windows = HuggingFaceConfig.EveryLayer(config.Layers, HuggingFaceConfig.ReadWindow(fields, 0)),
+            Windows = ModelConfig.SameWindows(config.Layers, HuggingFaceConfig.ReadWindow(fields, 0)),
             Experts = new ExpertsConfig(
                 experts, fields.Integer("num_experts_per_tok", 1, experts), config.IntermediateSize, Renormalise: true, ImmutableHashSet<int>.Empty),
             Names = config.Names with

@@ -8,7 +8,7 @@ internal static class Phi3
         ModelConfig config = HuggingFaceConfig.Read(fields, defaultEpsilon: 1e-5);
         return config with
         {
-            Windows = HuggingFaceConfig.EveryLayer(config.Layers, HuggingFaceConfig.ReadWindow(fields, 0)),
+            Windows = ModelConfig.SameWindows(config.Layers, HuggingFaceConfig.ReadWindow(fields, 0)),
             Names = config.Names with { QueryKeyValue = ["self_attn.qkv_proj"], GateUp = ["mlp.gate_up_proj"] },
         };
     }

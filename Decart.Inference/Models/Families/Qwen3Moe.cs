@@ -8,10 +8,10 @@ internal static class Qwen3Moe
     public static ModelConfig ReadHuggingFace(JsonFields fields)
     {
         ModelConfig config = Qwen3.ReadWithoutWindows(fields);
-        int experts = fields.Integer("num_experts", 1, ModelLimits.Experts);
+        int experts = fields.Integer(fields.Has("num_local_experts") ? "num_local_experts" : "num_experts", 1, ModelLimits.Experts);
         return config with
         {
-            Windows = HuggingFaceConfig.EveryLayer(config.Layers, Qwen2.ReadWindow(fields)),
+            Windows = ModelConfig.SameWindows(config.Layers, Qwen2.ReadWindow(fields)),
             Experts = new ExpertsConfig(
                 experts,
                 fields.Integer("num_experts_per_tok", 1, experts),

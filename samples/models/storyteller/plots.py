@@ -32,7 +32,8 @@ def lost_and_found(story):
     say('{hero} thought hard. "I was {here.at}!" {hero.he} said.', '"Yesterday I played {here.at}," said {hero} slowly.',
         "{hero} closed {hero.his} eyes and remembered. Yesterday {hero.he} had been {here.at}.")
     say("They ran {here.to} as fast as they could.", "Together they hurried {here.to}.", "So {hero} and {helper} went {here.to}.")
-    say("And there, {here.at}, was {thing.the}!", "There it was! {thing.The} was lying {here.at}.", "Something {thing.adjective} shone {here.at}. It was the {thing}!")
+    say("And there, {here.at}, was {thing.the}!", "There it was! {thing.The} was lying {here.at}.",
+        "Something {thing.adjective} shone {here.at}. It was the {thing}!")
     say('"Thank you, {helper}!" said {hero}, and hugged {helper.him}.', '"You are so clever, {helper}," said {hero}.',
         "{hero} laughed and danced around {helper}.")
     return ["{hero} had learned to stop and think.", "After that, {hero} always put the {thing} in the same place at night.",
@@ -97,7 +98,8 @@ def sharing(story):
     say("Now {hero} had the {thing}, but it was no fun to play alone.", "{hero} looked at the {thing} and felt ashamed.",
         "{hero} sat with the {thing} in {hero.his} lap. {hero.He} was not happy.")
     maybe('"What good is a {thing} without a friend?" thought {hero}.', "Everything was very quiet.", "{hero.His} {parent} asked what was wrong.")
-    say("So {hero} went to find {friend}.", "{hero} picked up the {thing} and walked to see {friend}.", "Soon {hero} was knocking at the door of {friend.his} home.")
+    say("So {hero} went to find {friend}.", "{hero} picked up the {thing} and walked to see {friend}.",
+        "Soon {hero} was knocking at the door of {friend.his} home.")
     say('"I am sorry, {friend}," said {hero}. "You can have the {thing} first."', '"I was wrong," said {hero}. "Let us share the {thing}."',
         '"You are more important than any {thing}," said {hero}.')
     say('"I am sorry too," said {friend}.', '{friend} smiled. "I missed you," {friend.he} said.')
@@ -189,13 +191,15 @@ def gift(story):
     story.paragraph()
     say("So {hero} made a {craft} for {friend}.", "All day long {hero} worked on a {craft}.", "{hero} decided to make a {craft}.")
     say(*(["{hero} sang it again and again until every word was right."] if craft == "song" else
-          ["It was not perfect, but it was made with love.", "{hero} worked until {hero.his} fingers were sore.", "It was the finest {craft} that {hero} had ever made."]))
+          ["It was not perfect, but it was made with love.", "{hero} worked until {hero.his} fingers were sore.",
+              "It was the finest {craft} that {hero} had ever made."]))
     say(*(["But in the morning {hero.his} voice was gone!", "But that night {hero} caught a cold and could not sing a note."] if craft == "song" else
           ["But on the way it began to rain, and the {craft} was spoiled.", "But on the way {hero} fell, and the {craft} broke in two.",
            "But in the night the {pet} knocked the {craft} off the table, and it broke."]))
     maybe('"Oh no," said {hero}. "Now I have nothing."', "{hero} almost cried.")
     story.paragraph()
-    say("When {hero} came to the party, {hero.he} told {friend} everything.", "{hero} stood at the door and did not dare to come in. Then {hero.he} told {friend} what had happened.",
+    say("When {hero} came to the party, {hero.he} told {friend} everything.",
+        "{hero} stood at the door and did not dare to come in. Then {hero.he} told {friend} what had happened.",
         '"I am sorry, {friend}," said {hero}. "I made you a {craft}, but I lost it on the way."')
     say('"You made it for me?" said {friend}. "That is the best present of all."', '"You worked all day for me?" asked {friend}, and {friend.his} eyes shone.')
     say("Then the two of them made a {other} together.", '"Come," said {friend}, "let us make a {other} together." And so they did.',
@@ -215,11 +219,13 @@ def patience(story):
     plant = story.pick(list(PLANTS))
     story.cast.update(plant=plant, plant_a=article(plant), growth=PLANTS[plant], helper=story.helper(),
                       bed=story.pick(["behind the barn", "in the garden", "in the meadow", "by the stone wall", "near the well", "beside the path"]))
-    say("One day in spring, {hero} found a small seed.", "In spring, {helper.intro} gave {hero} a seed.", "One {weather} morning, a seed fell right in front of {hero}.")
+    say("One day in spring, {hero} found a small seed.", "In spring, {helper.intro} gave {hero} a seed.",
+        "One {weather} morning, a seed fell right in front of {hero}.")
     say('"What will it be?" asked {hero}.', "{hero} held it in {hero.his} hand. It was very small.", '"It is so tiny," said {hero}.')
     say("{hero} planted the seed {bed} and gave it water.", "{hero} dug a little hole {bed} and put the seed in it.")
     story.paragraph()
-    say("The next day {hero} ran out to look, but there was nothing.", "{hero} looked the next morning. Nothing had grown.", "After one day {hero} wanted to see a plant, but there was only brown earth.")
+    say("The next day {hero} ran out to look, but there was nothing.", "{hero} looked the next morning. Nothing had grown.",
+        "After one day {hero} wanted to see a plant, but there was only brown earth.")
     say("On the third day there was still nothing.", "A week went by, and still there was nothing.", "{hero} waited one day, and two days, and three.")
     say('"It will never grow!" said {hero}.', '"Maybe it is broken," {hero} sighed.', "{hero} wanted to dig it up.")
     say('"Wait," said {hero.his} {parent}. "Good things take time."', '"Be patient," said {hero.his} {parent}. "It is working under the ground."',
@@ -239,7 +245,8 @@ def journey(story):
     story.cast.update(goal=story.pick(FAR_PLACES), helper=story.helper(), friend=story.friend(), first=story.pick(PLACES),
                       reason=story.pick(["to see the sun rise from there", "to bring a letter to an old friend", "to find {treasure.a}",
                                          "because nobody had ever gone so far", "to hear the echo"]).format(**story.cast))
-    say("One day {hero} decided to go {goal.to}, {reason}.", "{hero} had always wanted to go {goal.to}, {reason}.", "On {day}, {hero} set out {goal.to}, {reason}.")
+    say("One day {hero} decided to go {goal.to}, {reason}.", "{hero} had always wanted to go {goal.to}, {reason}.",
+        "On {day}, {hero} set out {goal.to}, {reason}.")
     say('"It is a long way," said {hero.his} {parent}. "Take {food.a} with you."', "{hero.His} {parent} packed {food.a} for the road.")
     say("{friend}, {friend.intro_short}, wanted to come too.", "{hero} asked {friend}, {friend.intro_short}, to come along.")
     story.paragraph()
@@ -259,9 +266,11 @@ def journey(story):
     say(*{
         "river": ['"You are kind," said {helper}. "I will show you the stones under the water." And they crossed with dry knees.',
                   "Then {helper} showed them a fallen tree, and they walked across."],
-        "fog": ['"You are kind," said {helper}. "I know this road even in the fog." And {helper.he} led the way.', "Then {helper} walked in front of them and sang, so that they could follow."],
+        "fog": ['"You are kind," said {helper}. "I know this road even in the fog." And {helper.he} led the way.',
+            "Then {helper} walked in front of them and sang, so that they could follow."],
         "fork": ['"You are kind," said {helper}. "Take the left road. The right one goes into the swamp."', "Then {helper} showed them the right way."],
-        "wind": ['"You are kind," said {helper}. "Come, there is a path behind the rocks where no wind blows."', "Then {helper} led them to a cave, where they waited until the wind was still."],
+        "wind": ['"You are kind," said {helper}. "Come, there is a path behind the rocks where no wind blows."',
+            "Then {helper} led them to a cave, where they waited until the wind was still."],
     }[obstacle])
     story.paragraph()
     say("In the evening they stood {goal.at}.", "And so they came {goal.to} at last.", "At last they were {goal.at}.")
@@ -310,13 +319,15 @@ def strange_noise(story):
                       guess=story.pick(["a ghost", "a giant", "a dragon", "a robber", "a monster"]),
                       trouble=story.pick(["was lost and far from home", "was cold and had no bed", "was hungry and tired", "was looking for a friend",
                                           "had hurt one foot"]))
-    say("One {night} night, {hero} heard a strange noise.", "On {day} night, a sound woke {hero}.", "It was late, and {hero} was almost asleep. Then there was a noise.")
+    say("One {night} night, {hero} heard a strange noise.", "On {day} night, a sound woke {hero}.",
+        "It was late, and {hero} was almost asleep. Then there was a noise.")
     say('"{Noise}," it went. "{Noise}."', "It went {noise}, and then it was quiet, and then again, {noise}.")
     say('"What is that?" whispered {hero}.', "{hero} pulled the blanket over {hero.his} head.", "{hero} sat up and listened.")
     say('"Maybe it is {guess}," {hero} thought.', '"It must be {guess}!" said {hero.his} {sibling}.')
     story.paragraph()
     say("The next night it came again. {Noise}.", "Then it came once more, louder than before.", "The sound did not stop.")
-    say("{hero} took a lamp and went to look.", "{hero} made {hero.himself} brave and opened the door.", "Step by step, {hero} went closer, with a candle in {hero.his} hand.")
+    say("{hero} took a lamp and went to look.", "{hero} made {hero.himself} brave and opened the door.",
+        "Step by step, {hero} went closer, with a candle in {hero.his} hand.")
     maybe("The floor was cold under {hero.his} feet.", "The shadows on the wall were long.", "{hero.His} hand was shaking a little.")
     say('"Who is there?" {hero} called.', '"Hello?" said {hero} in a small voice.')
     say("It was not {guess} at all. It was {guest.intro}!", "Was it {guess}? No! It was {guest.intro}.")
@@ -335,7 +346,8 @@ def strange_noise(story):
 def contest(story):
     say, maybe = story.say, story.maybe
     game = story.pick(["race", "swimming race", "boat race", "kite contest", "baking contest", "singing contest"])
-    story.cast.update(game=game, friend=story.friend(), prize=Thing(story.pick(["cup", "ribbon", "medal", "bell"]), story.pick(["golden", "silver", "blue", "red"])),
+    story.cast.update(game=game, friend=story.friend(),
+                      prize=Thing(story.pick(["cup", "ribbon", "medal", "bell"]), story.pick(["golden", "silver", "blue", "red"])),
                       here=story.pick(PLACES))
     say("Every year there was a {game} {here.at}.", "On {day} there was going to be a {game}.", "The whole valley was talking about the big {game}.")
     say("The winner would get {prize.a}.", "The prize was {prize.a}.", "Whoever won would be given {prize.a}.")
@@ -344,8 +356,10 @@ def contest(story):
     say('"I will win for sure," said {friend}.', '"You have no chance," said {friend}.', '"May the best one win," said {friend}.')
     story.paragraph()
     say("The day came, and it was {weather}.", "At last the {game} began.", "Everybody came to watch.")
-    say("Soon {hero} and {friend} were far ahead of the others.", "{hero} was in front, and {friend} was close behind.", "{hero} did very well, and so did {friend}.")
-    say("But then {friend} fell and hurt {friend.his} foot.", "Then {friend} cried out. {friend.He} had hurt {friend.his} arm.", "Suddenly {friend} felt ill and had to sit down.")
+    say("Soon {hero} and {friend} were far ahead of the others.", "{hero} was in front, and {friend} was close behind.",
+        "{hero} did very well, and so did {friend}.")
+    say("But then {friend} fell and hurt {friend.his} foot.", "Then {friend} cried out. {friend.He} had hurt {friend.his} arm.",
+        "Suddenly {friend} felt ill and had to sit down.")
     say("{hero} could see {prize.the}. It was so close!", "Now {hero} only had to go on, and {prize.the} would be {hero.his} own.")
     say("But {hero} stopped and went back.", "{hero} thought for one moment, and turned around.", "But {hero} could not leave {friend} alone.")
     say('"Lean on me," said {hero}.', '"Come, I will help you," said {hero}.')
@@ -364,9 +378,11 @@ def moving_star(story):
     say("One {weather} evening, a little {light} came down {here.at}.", "On {day} evening, {hero} saw a tiny {light} {here.at}.",
         "Once, when {hero} was {here.at}, a small {light} sat on {hero.his} hand.")
     say('"Where do you come from?" asked {hero}.', '"You are beautiful," said {hero}.', '"Hello, little {light}," said {hero}.')
-    say('"I have lost my way," said the {light}. "I want to go home."', '"I fell from the sky," said the {light} sadly.', '"I am so lonely down here," the {light} said.')
+    say('"I have lost my way," said the {light}. "I want to go home."', '"I fell from the sky," said the {light} sadly.',
+        '"I am so lonely down here," the {light} said.')
     maybe("{hero} wanted to keep it in a jar.", "{hero} had never seen anything so lovely.", '"Stay with me," said {hero}.')
-    say("But the {light} grew paler and paler.", "But the {light} looked up at the sky and trembled.", "But when {hero} held the {light} close, it became weak.")
+    say("But the {light} grew paler and paler.", "But the {light} looked up at the sky and trembled.",
+        "But when {hero} held the {light} close, it became weak.")
     story.paragraph()
     say("So {hero} went to ask {helper.intro}.", "{hero} ran to {helper.intro} for help.", "{hero} knew only one who could help, {helper.intro}.")
     say('"You cannot keep what wants to be free," said {helper}.', '"If you love it, you must let it go," said {helper}.')
@@ -374,10 +390,12 @@ def moving_star(story):
     say('"Climb to the highest place you know," said {helper}, "and wait for the wind."', '"Go up the hill at midnight," said {helper}, "and open your hands."')
     say("{hero} climbed and climbed, with the {light} in {hero.his} hands.", "It was a long and dark climb, but the {light} showed the way.")
     say("At the top, {hero} opened {hero.his} hands.", "On the very top {hero} held the {light} up high.")
-    say('"Thank you," said the {light}, and flew away.', "The wind came, and up went the {light}, higher and higher.", "The {light} rose slowly and shone brighter than ever.")
+    say('"Thank you," said the {light}, and flew away.', "The wind came, and up went the {light}, higher and higher.",
+        "The {light} rose slowly and shone brighter than ever.")
     story.paragraph()
     say("{hero} was a little sad, but also glad.", "{hero} waved until it was gone.", "{hero.His} hands were empty, but {hero.his} heart was full.")
-    say("The next evening the {light} was in the sky and seemed to wave.", "Sometimes, when {hero} looks up, the {light} is there and shines just for {hero.him}.")
+    say("The next evening the {light} was in the sky and seemed to wave.",
+        "Sometimes, when {hero} looks up, the {light} is there and shines just for {hero.him}.")
     return ["To love something is to let it be free.", "And {hero} was never lonely at night again.", "{hero} never forgot the little {light}."]
 
 
