@@ -18,7 +18,7 @@ internal unsafe struct MatMulFormat
     public delegate*<byte*, int, float*, void> Decode;
 
     /// <summary>Adds the products of one row of x and that many blocks of <see cref="MatMulShape.DotRows"/> weight rows to their accumulators.</summary>
-    public delegate*<byte**, int, float*, void*, void> Dot;
+    public delegate*<MatMulRow*, int, float*, void*, void> Dot;
 }
 
 /// <summary>The weight formats that the CPU multiplies with: the one place that lists them.</summary>
