@@ -1,5 +1,6 @@
 using System.Numerics;
 using System.Numerics.Tensors;
+using System.Runtime.InteropServices;
 
 namespace Decart.Inference.Sampling;
 
@@ -84,7 +85,8 @@ internal sealed class Sampler(int vocabularySize)
 
     private int DrawFromNucleus(ReadOnlySpan<float> logits, Span<float> weights, SamplingParameters parameters, double random)
     {
-        double wanted = parameters.TopP * Sum(weights);
+        double total = Sum(weights);
+        double wanted = parameters.TopP * total;
         Span<Candidate> best = _candidates.AsSpan(0, Math.Min(SmallNucleus, logits.Length));
         Candidate.SelectLargest(logits, best);
         double sum = 0;
@@ -94,7 +96,7 @@ internal sealed class Sampler(int vocabularySize)
             sum += candidate.Value;
         }
         if (sum >= wanted) return DrawFrom(Truncate(best, wanted, parameters.MinP), random);
-        ZeroOutsideNucleus(weights, wanted);
+        ZeroOutsideNucleus(weights, total, wanted);
         ApplyMinP(weights, parameters.MinP);
         return DrawFrom(weights, random);
     }
@@ -103,9 +105,11 @@ internal sealed class Sampler(int vocabularySize)
     /// Keeps the fewest of the largest weights that sum to <paramref name="wanted"/>, without sorting: bisects for the largest threshold at which
     /// they do, over the bit patterns of positive floats, whose order is that of their values; of the weights at the threshold the first are kept.
     /// </summary>
-    private static void ZeroOutsideNucleus(Span<float> weights, double wanted)
+    private static void ZeroOutsideNucleus(Span<float> weights, double total, double wanted)
     {
-        int low = 0;
+        // Weights below an even share of what may be left out weigh less than that together: all others are more than enough.
+        float enoughFrom = MathF.Max((float)((total - wanted) / weights.Length), TensorPrimitives.Min<float>(weights));
+        int low = BitConverter.SingleToInt32Bits(enoughFrom);
         int high = BitConverter.SingleToInt32Bits(2);
         while (high - low > 1)
         {
@@ -193,19 +197,28 @@ internal sealed class Sampler(int vocabularySize)
     {
         double sum = 0;
         for (int block = 0; block < weights.Length; block += DrawBlock)
-        {
-            ReadOnlySpan<float> values = weights.Slice(block, Math.Min(DrawBlock, weights.Length - block));
-            Vector<float> sums = Vector<float>.Zero;
-            int i = 0;
-            for (; i <= values.Length - Vector<float>.Count; i += Vector<float>.Count)
-            {
-                var lanes = new Vector<float>(values[i..]);
-                sums += Vector.ConditionalSelect(Vector.GreaterThanOrEqual(lanes, new Vector<float>(threshold)), lanes, Vector<float>.Zero);
-            }
-            sum += Vector.Sum(sums);
-            for (; i < values.Length; i++) sum += values[i] >= threshold ? values[i] : 0;
-        }
+            sum += SumFromInBlock(weights.Slice(block, Math.Min(DrawBlock, weights.Length - block)), threshold);
         return sum;
+    }
+
+    private static double SumFromInBlock(ReadOnlySpan<float> weights, float threshold)
+    {
+        Vector<float> thresholds = new(threshold);
+        Vector<float> even = Vector<float>.Zero, odd = Vector<float>.Zero;
+        ReadOnlySpan<Vector<float>> lanes = MemoryMarshal.Cast<float, Vector<float>>(weights);
+        int i = 0;
+        for (; i < lanes.Length - 1; i += 2)
+        {
+            even += From(lanes[i], thresholds);
+            odd += From(lanes[i + 1], thresholds);
+        }
+        if (i < lanes.Length) even += From(lanes[i], thresholds);
+        double sum = Vector.Sum(even + odd);
+        foreach (float weight in weights[(lanes.Length * Vector<float>.Count)..]) sum += weight >= threshold ? weight : 0;
+        return sum;
+
+        static Vector<float> From(Vector<float> lanes, Vector<float> thresholds) =>
+            Vector.ConditionalSelect(Vector.GreaterThanOrEqual(lanes, thresholds), lanes, Vector<float>.Zero);
     }
 
     private TokenLogprobs Logprobs(int chosen, int top)
