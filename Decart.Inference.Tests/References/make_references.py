@@ -27,7 +27,7 @@ MAX_SEEDS = 80
 
 BF16, F16, F32 = torch.bfloat16, torch.float16, torch.float32
 
-SPECIAL = dict(bos_token_id=1, eos_token_id=2, initializer_range=0.12, max_position_embeddings=128)
+SPECIAL = dict(bos_token_id=1, eos_token_id=2, initializer_range=0.12, max_position_embeddings=1024)
 BASE = dict(SPECIAL, pad_token_id=0, vocab_size=96, hidden_size=32, intermediate_size=56, num_hidden_layers=2,
             num_attention_heads=4, num_key_value_heads=2)
 FALCON = dict(SPECIAL, vocab_size=96, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, bias=False, alibi=False,

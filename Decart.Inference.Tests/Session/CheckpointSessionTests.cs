@@ -28,6 +28,21 @@ public class CheckpointSessionTests
         }
     }
 
+    [TestCaseSource(nameof(Folders))]
+    public async Task Reference_answers_are_reproduced(string name)
+    {
+        int[][] prompts = Reference(name, "prompts").Deserialize<int[][]>()!;
+        float[][] logits = Reference(name, "logits_last").Deserialize<float[][]>()!;
+        int[][] greedy = Reference(name, "greedy").Deserialize<int[][]>()!;
+        await using LlmSession session = await LlmSession.LoadAsync(Fixtures.Path(name));
+        for (int i = 0; i < prompts.Length; i++)
+        {
+            Assert.That(await session.NextTokenLogitsAsync(prompts[i]), Is.EqualTo(logits[i]).Within(5e-4f));
+            GenerationResult result = await session.GenerateAsync(prompts[i], Greedy with { MaxTokens = greedy[i].Length });
+            Assert.That(result.TokenIds, Is.EqualTo(greedy[i]));
+        }
+    }
+
     [Test]
     public async Task Logits_do_not_depend_on_the_chunks_of_the_prompt()
     {

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Decart.Inference.Checkpoints;
 using Decart.Inference.Kernels;
 
 namespace Decart.Inference.Models;
@@ -6,6 +7,9 @@ namespace Decart.Inference.Models;
 /// <summary>Reads the parts of a Hugging Face <c>config.json</c> that most families have in common, as transformers understands them.</summary>
 internal static class HuggingFaceConfig
 {
+    /// <summary>The longest context whose rotary frequencies may be those of a half-precision module (<see cref="ReadFrequencyType"/>).</summary>
+    private const int HalfPrecisionContext = 512;
+
     /// <summary>A Llama-like decoder: sequential blocks with RMSNorm, rotary embedding and a gated feed-forward block, no biases.</summary>
     public static ModelConfig Read(JsonFields fields, bool tiedByDefault = false, double defaultTheta = 10000, double defaultEpsilon = 1e-6)
     {
@@ -84,9 +88,23 @@ internal static class HuggingFaceConfig
         {
             Theta = source.OptionalNumber("rope_theta", 2, 1e15) ?? fields.OptionalNumber("rope_theta", 2, 1e15) ?? defaultTheta,
             Dimensions = dimensions,
+            FrequencyType = ReadFrequencyType(fields, contextLength),
         };
         return scaling is null ? plain : ReadScaling(fields, scaling, plain, contextLength);
     }
+
+    /// <summary>
+    /// Transformers 5 writes <c>dtype</c>, the type of the module that was saved. A module made in that type, rather than loaded, holds its
+    /// rotary frequencies rounded to it; one that <c>from_pretrained</c> loads holds them in float32. Nothing in the file tells the two apart,
+    /// so the size does: models of so short a context are made on the spot and evaluated as they were made, while over the contexts of
+    /// trained models the rounding would turn late positions by whole radians.
+    /// </summary>
+    public static TensorType ReadFrequencyType(JsonFields fields, int contextLength) => fields.OptionalText("dtype") switch
+    {
+        "bfloat16" when contextLength <= HalfPrecisionContext => TensorType.BF16,
+        "float16" when contextLength <= HalfPrecisionContext => TensorType.F16,
+        _ => TensorType.F32,
+    };
 
     private static RotaryConfig ReadScaling(JsonFields fields, JsonFields scaling, RotaryConfig plain, int contextLength)
     {

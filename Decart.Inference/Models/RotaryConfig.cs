@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Decart.Inference.Checkpoints;
 using Decart.Inference.Kernels;
 
 namespace Decart.Inference.Models;
@@ -49,6 +50,9 @@ internal sealed record RotaryConfig
 
     public bool Interleaved { get; init; }
 
+    /// <summary>The type that the frequencies are rounded to: F32, or what <see cref="HuggingFaceConfig.ReadFrequencyType"/> finds.</summary>
+    public TensorType FrequencyType { get; init; } = TensorType.F32;
+
     /// <summary>YaRN's default attention factor for a stretch by <paramref name="factor"/>.</summary>
     public static double YarnAttentionFactor(double factor, double scale = 1) => factor <= 1 ? 1 : 0.1 * scale * Math.Log(factor) + 1;
 
@@ -67,8 +71,17 @@ internal sealed record RotaryConfig
                 _ => 1 / power,
             };
             if (!FrequencyDivisors.IsEmpty) frequencies[i] /= FrequencyDivisors[i];
+            frequencies[i] = Round(frequencies[i], FrequencyType);
         }
         return new RotaryParameters(frequencies, (float)AttentionFactor, Interleaved);
+    }
+
+    private static float Round(float frequency, TensorType type)
+    {
+        if (type == TensorType.F16) return (float)(Half)frequency;
+        if (type != TensorType.BF16) return frequency;
+        uint bits = BitConverter.SingleToUInt32Bits(frequency);
+        return BitConverter.UInt32BitsToSingle((bits + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF0000); // to nearest, ties to even
     }
 
     private float ScaleLlama3(float frequency)
