@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Decart.Inference.Kernels.Cpu;
 
 /// <summary>
@@ -77,6 +79,7 @@ internal readonly unsafe struct AttentionJob(AttentionArguments arguments, Atten
         Finish<TLanes>(arguments, item, total);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Finish<TLanes>(in AttentionArguments arguments, AttentionItem item, AttentionState state)
         where TLanes : unmanaged, ILanes<TLanes>
     {

@@ -30,6 +30,7 @@ internal readonly unsafe struct RotaryStoreJob(
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Run<TLanes>(int part)
         where TLanes : unmanaged, ILanes<TLanes>
     {
