@@ -36,7 +36,8 @@ internal static class ReferenceWeights
         TensorType.Q8_0 => Half(block, 0) * (sbyte)block[2 + i],
         TensorType.Q2_K => Q2K(block, i),
         TensorType.Q3_K => Q3K(block, i),
-        TensorType.Q4_K => Half(block, 0) * SixBitScale(block[4..16], i / 32) * NibbleOf64(block[16..], i) - Half(block, 2) * SixBitMinimum(block[4..16], i / 32),
+        TensorType.Q4_K => Half(block, 0) * SixBitScale(block[4..16], i / 32) * NibbleOf64(block[16..], i)
+            - Half(block, 2) * SixBitMinimum(block[4..16], i / 32),
         TensorType.Q5_K => Half(block, 0) * SixBitScale(block[4..16], i / 32) * (NibbleOf64(block[48..], i) + 16 * (block[16 + i % 32] >> i / 32 & 1))
             - Half(block, 2) * SixBitMinimum(block[4..16], i / 32),
         TensorType.Q6_K => Q6K(block, i),

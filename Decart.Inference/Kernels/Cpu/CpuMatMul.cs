@@ -11,12 +11,15 @@ namespace Decart.Inference.Kernels.Cpu;
 /// <remarks>Called by one thread at a time; allocates only when it meets more rows than ever before.</remarks>
 internal sealed unsafe class CpuMatMul : IDisposable
 {
-    /// <summary>Weight elements below which the caller works alone: waking the others would take about as long.</summary>
+    /// <summary>Weight elements of a part, at least: handing out less would take about as long as doing it.</summary>
     private const long MinElementsPerPart = 16 * 1024;
 
     private const int PartsPerThread = 8;
 
-    /// <summary>Bytes of a block of x, to leave room for weights and accumulators in a second-level cache of 1 MB.</summary>
+    /// <summary>Panels of one task, at most, so that the last tasks do not keep one thread busy alone.</summary>
+    private const int MaxPanelsPerTask = 32;
+
+    /// <summary>Bytes of a block of x: they leave room for weights and accumulators in a second-level cache of 1 MB.</summary>
     private const int BlockBytes = 512 * 1024;
 
     private const int CacheLine = 64;
@@ -36,7 +39,7 @@ internal sealed unsafe class CpuMatMul : IDisposable
         _team = team;
         _path = path ?? MachinePath;
         _formats = MatMulFormats.CreateTable(_path);
-        _scratch = (byte*)NativeMemory.AlignedAlloc((nuint)(team.Threads * MatMulTileJob<Lanes512, Vector512<float>>.ScratchBytes), CacheLine);
+        _scratch = (byte*)NativeMemory.AlignedAlloc((nuint)(team.Threads * MatMulShape.ScratchBytes), CacheLine);
     }
 
     /// <summary>The widest accumulators that this machine computes with.</summary>
@@ -48,7 +51,7 @@ internal sealed unsafe class CpuMatMul : IDisposable
     /// <summary>Computes y = epilogue(x W^T).</summary>
     /// <param name="x">Row-major [<paramref name="rows"/>, the weight's columns].</param>
     /// <param name="xStride">Elements from one row of x to the next.</param>
-    /// <param name="rows">Rows of x and y, at least 1.</param>
+    /// <param name="rows">Rows of x and y.</param>
     /// <param name="weight">The weight.</param>
     /// <param name="epilogue">What happens before the store. Its bias is taken from <paramref name="bias"/>.</param>
     /// <param name="bias">As many values as the weight has rows; null without a bias.</param>
@@ -56,7 +59,8 @@ internal sealed unsafe class CpuMatMul : IDisposable
     /// <param name="yStride">Elements from one row of y to the next.</param>
     public void Multiply(float* x, int xStride, int rows, CpuWeight weight, in Epilogue epilogue, float* bias, float* y, int yStride)
     {
-        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(rows);
+        ArgumentOutOfRangeException.ThrowIfNegative(rows);
+        if (rows == 0) return;
         ArgumentOutOfRangeException.ThrowIfLessThan(xStride, weight.Columns);
         int columns = epilogue.Gated ? weight.Rows / 2 : weight.Rows;
         ArgumentOutOfRangeException.ThrowIfLessThan(yStride, columns);
@@ -65,7 +69,7 @@ internal sealed unsafe class CpuMatMul : IDisposable
             X = x,
             XStride = xStride,
             Rows = rows,
-            Parts = weight.PartsPointer,
+            Parts = weight.Parts,
             Formats = (MatMulFormat*)Marshal.UnsafeAddrOfPinnedArrayElement(_formats, 0),
             Length = weight.Columns,
             Epilogue = new MatMulEpilogue
@@ -102,6 +106,8 @@ internal sealed unsafe class CpuMatMul : IDisposable
         NativeMemory.AlignedFree(_tails);
     }
 
+    private static long Elements(in MatMulProblem problem) => (long)MatMulShape.PanelRows * problem.Panels * problem.Length;
+
     private void Run<TLanes, TVector>(in MatMulProblem problem)
         where TLanes : IMatMulLanes<TVector>
         where TVector : unmanaged
@@ -114,8 +120,7 @@ internal sealed unsafe class CpuMatMul : IDisposable
         where TLanes : IMatMulLanes<TVector>
         where TVector : unmanaged
     {
-        long panelElements = (long)MatMulShape.PanelRows * problem.Length;
-        long wanted = Math.Max(1, Math.Min(problem.Panels * panelElements / MinElementsPerPart, _team.Threads * PartsPerThread));
+        long wanted = Math.Clamp(Elements(in problem) / MinElementsPerPart, 1, _team.Threads * PartsPerThread);
         int panelsPerPart = (int)((problem.Panels + wanted - 1) / wanted);
         int parts = (problem.Panels + panelsPerPart - 1) / panelsPerPart;
         _team.Run(new MatMulDotJob<TLanes, TVector>(problem, panelsPerPart), parts);
@@ -125,14 +130,13 @@ internal sealed unsafe class CpuMatMul : IDisposable
         where TLanes : IMatMulLanes<TVector>
         where TVector : unmanaged
     {
-        int maxRows = MatMulTileJob<TLanes, TVector>.MaxRows;
-        int rowsPerTask = Math.Clamp(BlockBytes / sizeof(float) / problem.Length / MatMulShape.TileRows * MatMulShape.TileRows, maxRows / 4, maxRows);
+        int rowsPerTask = Math.Clamp(BlockBytes / sizeof(float) / problem.Length, MatMulShape.BlockRows / 4, MatMulShape.BlockRows);
+        rowsPerTask -= rowsPerTask % MatMulShape.TileRows;
         int blocks = (problem.Rows + rowsPerTask - 1) / rowsPerTask;
-        int panelsPerTask = Math.Clamp((int)((long)problem.Panels * blocks / (_team.Threads * PartsPerThread)), 1, 32);
+        int panelsPerTask = Math.Clamp((int)((long)problem.Panels * blocks / (_team.Threads * PartsPerThread)), 1, MaxPanelsPerTask);
         int nextTask = 0;
         var job = new MatMulTileJob<TLanes, TVector>(problem, rowsPerTask, panelsPerTask, &nextTask, _scratch);
-        long elements = (long)MatMulShape.PanelRows * problem.Length * problem.Panels;
-        int parts = elements < MinElementsPerPart ? 1 : Math.Min(_team.Threads, job.Tasks);
+        int parts = Elements(in problem) < MinElementsPerPart ? 1 : Math.Min(_team.Threads, job.Tasks);
         _team.Run(in job, parts);
     }
 

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Decart.Inference.Checkpoints;
 
 namespace Decart.Inference.Kernels.Cpu;
@@ -15,6 +16,8 @@ internal readonly unsafe record struct CpuWeightPart(nint Data, long RowBytes, i
 /// </summary>
 internal sealed unsafe class CpuWeight : Weight
 {
+    private const int MaxColumns = 1 << 24;
+
     /// <summary>Pinned: jobs refer to it by address.</summary>
     private readonly CpuWeightPart[] _parts;
 
@@ -31,10 +34,8 @@ internal sealed unsafe class CpuWeight : Weight
         }
     }
 
-    public ReadOnlySpan<CpuWeightPart> Parts => _parts;
-
-    /// <summary>Address of <see cref="Parts"/>, valid as long as the weight is reachable.</summary>
-    public CpuWeightPart* PartsPointer => (CpuWeightPart*)System.Runtime.InteropServices.Marshal.UnsafeAddrOfPinnedArrayElement(_parts, 0);
+    /// <summary>Address of the first part, valid as long as the weight is reachable.</summary>
+    public CpuWeightPart* Parts => (CpuWeightPart*)Marshal.UnsafeAddrOfPinnedArrayElement(_parts, 0);
 
     /// <summary>Widens one row to float32.</summary>
     /// <param name="row">0 up to <see cref="Weight.Rows"/>.</param>
@@ -63,8 +64,8 @@ internal sealed unsafe class CpuWeight : Weight
         {
             if (!MatMulFormats.Supports(part.Type)) throw Error(part, $"its encoding {part.Type} cannot be multiplied with");
             if (part.Columns != columns) throw Error(part, $"expected {columns} columns as in {parts[0].Name}, found {part.Columns}");
-            if (part.Columns is < 1 or > int.MaxValue || part.Columns % part.Type.BlockLength() != 0)
-                throw Error(part, $"expected a positive multiple of {part.Type.BlockLength()} columns, found {part.Columns}");
+            if (part.Columns is < 1 or > MaxColumns || part.Columns % part.Type.BlockLength() != 0)
+                throw Error(part, $"expected a multiple of {part.Type.BlockLength()} columns, 1 to {MaxColumns}, found {part.Columns}");
             if (part.Rows < 1) throw Error(part, $"expected at least one row, found {part.Rows}");
             rows += part.Rows;
             if (rows > int.MaxValue) throw Error(part, $"a weight has at most {int.MaxValue} rows, these are {rows}");

@@ -34,7 +34,7 @@ internal unsafe struct MatMulEpilogue
     /// <summary>Stores the columns from <paramref name="column"/> on, at most <see cref="PanelColumns"/> and none past the last.</summary>
     /// <remarks>All arithmetic is by lane, so an element's result does not depend on where in a panel it lies.</remarks>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public readonly void Store(float* sums, int row, int column)
+    public readonly void Store(Vector256<float> sums, int row, int column)
     {
         float* y = Y + (row * YStride) + column;
         if (column + PanelColumns <= Columns)
@@ -46,7 +46,7 @@ internal unsafe struct MatMulEpilogue
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private readonly void StorePartial(float* sums, int column, float* y)
+    private readonly void StorePartial(Vector256<float> sums, int column, float* y)
     {
         int count = Columns - column;
         float* bias = stackalloc float[Sums];
@@ -57,19 +57,15 @@ internal unsafe struct MatMulEpilogue
         {
             new ReadOnlySpan<float>(Bias + column, count).CopyTo(new Span<float>(bias, count));
             if (Gated) new ReadOnlySpan<float>(Bias + Columns + column, count).CopyTo(new Span<float>(bias + (Sums / 2), count));
-            AddBias(sums, Vector256.Load(bias));
+            sums += Vector256.Load(bias);
         }
         Apply(sums, null, results);
         new ReadOnlySpan<float>(results, count).CopyTo(new Span<float>(y, count));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void AddBias(float* sums, Vector256<float> bias) => Vector256.Store(Vector256.Load(sums) + bias, sums);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private readonly void Apply(float* sums, float* bias, float* y)
+    private readonly void Apply(Vector256<float> v, float* bias, float* y)
     {
-        Vector256<float> v = Vector256.Load(sums);
         if (bias != null) v += Gated ? Vector256.Create(Vector128.Load(bias), Vector128.Load(bias + Columns)) : Vector256.Load(bias);
         if (Function != ActivationFunction.None || Gated || SoftCap != 0) v = Transform(v);
         if (Gated)

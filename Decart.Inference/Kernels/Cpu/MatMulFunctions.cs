@@ -67,7 +67,9 @@ internal static class MatMulFunctions
     private static Vector256<double> GeluTanhExponent(Vector256<double> x)
     {
         double scale = -2 * Math.Sqrt(2 / Math.PI);
-        return x * Vector256.FusedMultiplyAdd(x * x, Vector256.Create(scale * 0.044715), Vector256.Create(scale));
+        Vector256<double> exponent = x * Vector256.FusedMultiplyAdd(x * x, Vector256.Create(scale * 0.044715), Vector256.Create(scale));
+        // Within what float32 holds; e^-200 is 0 there.
+        return Vector256.Max(exponent, Vector256.Create(-200.0));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace Decart.Inference.Kernels.Cpu;
 
@@ -28,8 +29,10 @@ internal unsafe interface IMatMulLanes<TVector>
     static abstract TVector MultiplyAdd<TFormat>(TVector accumulator, byte* block, float* x)
         where TFormat : IWeightFormat;
 
-    /// <summary>The sum of all lanes: upper half onto lower half, again and again.</summary>
-    static abstract float Sum(TVector accumulator);
+    /// <summary>
+    /// The sums of the lanes of 8 accumulators: upper halves onto lower halves until 4 lanes are left, then (0 + 1) + (2 + 3).
+    /// </summary>
+    static abstract Vector256<float> Sum(TVector* accumulators);
 }
 
 internal readonly unsafe struct Lanes512 : IMatMulLanes<Vector512<float>>
@@ -45,7 +48,11 @@ internal readonly unsafe struct Lanes512 : IMatMulLanes<Vector512<float>>
         where TFormat : IWeightFormat => TFormat.MultiplyAdd(accumulator, block, x);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static float Sum(Vector512<float> accumulator) => Lanes256.Sum(accumulator.GetLower() + accumulator.GetUpper());
+    public static Vector256<float> Sum(Vector512<float>* a) =>
+        Lanes256.Sum(Halve(a[0]), Halve(a[1]), Halve(a[2]), Halve(a[3]), Halve(a[4]), Halve(a[5]), Halve(a[6]), Halve(a[7]));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<float> Halve(Vector512<float> accumulator) => accumulator.GetLower() + accumulator.GetUpper();
 }
 
 internal readonly unsafe struct Lanes256 : IMatMulLanes<Vector256<float>>
@@ -61,11 +68,33 @@ internal readonly unsafe struct Lanes256 : IMatMulLanes<Vector256<float>>
         where TFormat : IWeightFormat => TFormat.MultiplyAdd(accumulator, block, x);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static float Sum(Vector256<float> accumulator)
+    public static Vector256<float> Sum(Vector256<float>* a) => Sum(a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7]);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Sum(
+        Vector256<float> a0, Vector256<float> a1, Vector256<float> a2, Vector256<float> a3,
+        Vector256<float> a4, Vector256<float> a5, Vector256<float> a6, Vector256<float> a7)
     {
-        Vector128<float> sum = accumulator.GetLower() + accumulator.GetUpper();
-        sum += Vector128.Shuffle(sum, Vector128.Create(2, 3, 0, 1));
-        return sum[0] + sum[1];
+        if (Avx.IsSupported)
+        {
+            Vector256<float> pairs01 = Avx.HorizontalAdd(Halve(a0, a4), Halve(a1, a5));
+            Vector256<float> pairs23 = Avx.HorizontalAdd(Halve(a2, a6), Halve(a3, a7));
+            return Avx.HorizontalAdd(pairs01, pairs23);
+        }
+        return Vector256.Create(
+            Vector128.Create(Sum(a0), Sum(a1), Sum(a2), Sum(a3)),
+            Vector128.Create(Sum(a4), Sum(a5), Sum(a6), Sum(a7)));
+    }
+
+    /// <summary>The halved <paramref name="first"/> in the lower half, the halved <paramref name="second"/> in the upper.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<float> Halve(Vector256<float> first, Vector256<float> second) =>
+        Avx.Permute2x128(first, second, 0x20) + Avx.Permute2x128(first, second, 0x31);
+
+    private static float Sum(Vector256<float> accumulator)
+    {
+        Vector128<float> half = accumulator.GetLower() + accumulator.GetUpper();
+        return half[0] + half[1] + (half[2] + half[3]);
     }
 }
 
@@ -89,5 +118,5 @@ internal readonly unsafe struct Lanes1 : IMatMulLanes<float>
         return accumulator;
     }
 
-    public static float Sum(float accumulator) => accumulator;
+    public static Vector256<float> Sum(float* accumulators) => Vector256.Load(accumulators);
 }

@@ -1,7 +1,32 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics.X86;
 using static Decart.Inference.Kernels.Cpu.MatMulShape;
 
 namespace Decart.Inference.Kernels.Cpu;
+
+/// <summary>A weight row of a panel.</summary>
+internal unsafe struct MatMulRow
+{
+    private const int CacheLine = 64;
+
+    public byte* Data;
+
+    public MatMulFormat* Format;
+
+    /// <summary>Distance to the same row of the next panel.</summary>
+    public nint Ahead;
+
+    /// <summary>
+    /// Has the processor fetch memory into the second-level cache: left to itself it fetches ahead within a page only, and
+    /// a row is about a page. The memory need not exist.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Fetch(byte* start, nint bytes)
+    {
+        if (!Sse.IsSupported) return;
+        for (byte* line = start; line < start + bytes; line += CacheLine) Sse.Prefetch1(line);
+    }
+}
 
 /// <summary>One matmul, by addresses: what its jobs share.</summary>
 internal unsafe struct MatMulProblem
@@ -36,9 +61,9 @@ internal unsafe struct MatMulProblem
 
     /// <summary>Finds the weight rows of a panel: consecutive ones, or when gated four gates and their four ups.</summary>
     /// <param name="panel">0 up to <see cref="Panels"/>.</param>
-    /// <param name="rows">Receives the addresses of <see cref="PanelRows"/> rows.</param>
-    /// <param name="formats">Receives their formats.</param>
-    public readonly void FindPanel(int panel, byte** rows, MatMulFormat** formats)
+    /// <param name="rows">Receives <see cref="PanelRows"/> rows.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public readonly void FindPanel(int panel, MatMulRow* rows)
     {
         int first = panel * Epilogue.PanelColumns;
         int last = Epilogue.Columns - 1;
@@ -49,19 +74,23 @@ internal unsafe struct MatMulProblem
                 : Math.Min(first + i, last);
             CpuWeightPart* part = Parts;
             while (row >= part->Rows) row -= part++->Rows;
-            rows[i] = (byte*)part->Data + (row * part->RowBytes);
-            formats[i] = Formats + (int)part->Type;
+            rows[i] = new MatMulRow
+            {
+                Data = (byte*)part->Data + (row * part->RowBytes),
+                Format = Formats + (int)part->Type,
+                Ahead = (nint)(part->RowBytes * Epilogue.PanelColumns),
+            };
         }
     }
 
-    /// <summary>Sums the lanes of a panel's accumulators for one row of x and hands them to the epilogue.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public readonly void Finish<TLanes, TVector>(TVector* accumulators, int row, int panel)
+    /// <summary>Sums the lanes of a panel's accumulators for some rows of x and hands the sums to the epilogue.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public readonly void Finish<TLanes, TVector>(TVector* accumulators, int firstRow, int rows, int panel)
         where TLanes : IMatMulLanes<TVector>
         where TVector : unmanaged
     {
-        float* sums = stackalloc float[PanelRows];
-        for (int i = 0; i < PanelRows; i++) sums[i] = TLanes.Sum(accumulators[i]);
-        Epilogue.Store(sums, row, panel * Epilogue.PanelColumns);
+        int column = panel * Epilogue.PanelColumns;
+        for (int row = firstRow; row < firstRow + rows; row++, accumulators += PanelRows)
+            Epilogue.Store(TLanes.Sum(accumulators), row, column);
     }
 }

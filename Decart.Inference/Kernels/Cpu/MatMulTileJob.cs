@@ -13,27 +13,20 @@ namespace Decart.Inference.Kernels.Cpu;
 /// <param name="rowsPerTask">Rows of x of a block.</param>
 /// <param name="panelsPerTask">Consecutive panels of a task.</param>
 /// <param name="nextTask">Number of the next task to claim.</param>
-/// <param name="scratch">For each part <see cref="ScratchBytes"/>, aligned to cache lines.</param>
+/// <param name="scratch">For each part <see cref="MatMulShape.ScratchBytes"/>, aligned to cache lines.</param>
 /// <remarks>Parts are threads, which claim tasks: the scratch belongs to the part.</remarks>
 internal readonly unsafe struct MatMulTileJob<TLanes, TVector>(
     MatMulProblem problem, int rowsPerTask, int panelsPerTask, int* nextTask, byte* scratch) : ITeamJob
     where TLanes : IMatMulLanes<TVector>
     where TVector : unmanaged
 {
-    /// <summary>Most rows of x in a block.</summary>
-    public const int MaxRows = 96;
-
-    private const int PanelBytes = PanelRows * PanelStride * sizeof(float);
-
     private readonly MatMulProblem _problem = problem;
-
-    /// <summary>A decoded panel and its accumulators for a block.</summary>
-    public static int ScratchBytes => PanelBytes + (MaxRows * PanelRows * 64);
 
     private int PanelTasks => (_problem.Panels + panelsPerTask - 1) / panelsPerTask;
 
     public int Tasks => PanelTasks * ((_problem.Rows + rowsPerTask - 1) / rowsPerTask);
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Run(int part)
     {
         byte* panelScratch = scratch + ((long)part * ScratchBytes);
@@ -54,9 +47,8 @@ internal readonly unsafe struct MatMulTileJob<TLanes, TVector>(
     [SkipLocalsInit]
     private void MultiplyPanel(int panel, int firstRow, int rows, float* decoded, TVector* accumulators)
     {
-        byte** weights = stackalloc byte*[PanelRows];
-        MatMulFormat** formats = stackalloc MatMulFormat*[PanelRows];
-        _problem.FindPanel(panel, weights, formats);
+        MatMulRow* weights = stackalloc MatMulRow[PanelRows];
+        _problem.FindPanel(panel, weights);
         NativeMemory.Clear(accumulators, (nuint)(rows * PanelRows * sizeof(TVector)));
 
         float* x = _problem.X + (firstRow * _problem.XStride);
@@ -65,9 +57,11 @@ internal readonly unsafe struct MatMulTileJob<TLanes, TVector>(
             int length = Math.Min(PanelLength, _problem.BlockedLength - start);
             for (int i = 0; i < PanelRows; i++)
             {
-                MatMulFormat* format = formats[i];
-                format->Decode(
-                    weights[i] + (start / format->BlockLength * (long)format->BlockBytes), length / format->BlockLength, decoded + (i * PanelStride));
+                MatMulFormat* format = weights[i].Format;
+                nint offset = start / format->BlockLength * (nint)format->BlockBytes;
+                int blocks = length / format->BlockLength;
+                format->Decode(weights[i].Data + offset, blocks, decoded + (i * PanelStride));
+                MatMulRow.Fetch(weights[i].Data + offset + weights[i].Ahead, (nint)blocks * format->BlockBytes);
             }
             MultiplyDecoded(decoded, length, x + start, (nint)_problem.XStride, rows, accumulators);
         }
@@ -75,15 +69,15 @@ internal readonly unsafe struct MatMulTileJob<TLanes, TVector>(
         {
             for (int i = 0; i < PanelRows; i++)
             {
-                MatMulFormat* format = formats[i];
-                byte* tail = weights[i] + (_problem.BlockedLength / format->BlockLength * (long)format->BlockBytes);
+                MatMulFormat* format = weights[i].Format;
+                byte* tail = weights[i].Data + (_problem.BlockedLength / format->BlockLength * (long)format->BlockBytes);
                 MatMulTail.DecodeWeights(in *format, tail, _problem.TailLength, decoded + (i * PanelStride));
             }
             MultiplyDecoded(
                 decoded, MatMulTail.Length, _problem.XTails + ((long)firstRow * MatMulTail.Length), MatMulTail.Length, rows, accumulators);
         }
 
-        for (int row = 0; row < rows; row++, accumulators += PanelRows) _problem.Finish<TLanes, TVector>(accumulators, firstRow + row, panel);
+        _problem.Finish<TLanes, TVector>(accumulators, firstRow, rows, panel);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -57,7 +57,7 @@ internal sealed unsafe class ThreadTeam : IDisposable
     /// <param name="job">The job; copied to the caller's stack.</param>
     /// <param name="parts">Number of parts; a single one runs on the caller's thread alone, with no other thread woken.</param>
     /// <exception cref="InvalidOperationException">The team is already running a job.</exception>
-    /// <remarks>When a part throws, the other parts still run, then the first exception is thrown here.</remarks>
+    /// <remarks>When a part throws, the first exception is thrown here after the parts that have begun have ended; others may not run.</remarks>
     public void Run<TJob>(in TJob job, int parts)
         where TJob : unmanaged, ITeamJob
     {

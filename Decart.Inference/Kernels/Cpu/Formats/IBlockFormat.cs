@@ -11,7 +11,6 @@ namespace Decart.Inference.Kernels.Cpu.Formats;
 /// Every weight is <c>fma(q, scale, offset)</c> for a small integer q. A scale (f16, in the K formats times a 6- or 8-bit
 /// integer) has so few significant bits that <c>q * scale</c> is exact in float32, hence the fused operation rounds precisely
 /// as ggml's <c>q * scale + offset</c> does, and where the offset is a multiple of the scale nothing is rounded at all.
-/// A scale that is infinite or not a number, which no quantiser writes, is read as a finite one.
 /// </remarks>
 internal unsafe interface IBlockFormat<TSelf> : IWeightFormat
     where TSelf : IBlockFormat<TSelf>

@@ -19,6 +19,35 @@ internal static unsafe class Lanes
     public static Vector512<float> Lookup(Vector512<float> table, Vector512<int> index) =>
         Avx512F.IsSupported ? Avx512F.PermuteVar16x32(table, index) : Vector512.Shuffle(table, index & Vector512.Create(15));
 
+    /// <summary>Entry <c>index % 32</c> of the table whose first half is <paramref name="low"/> in each lane.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Lookup(Vector512<float> low, Vector512<float> high, Vector512<int> index) => Avx512F.IsSupported
+        ? Avx512F.PermuteVar16x32x2(low, index, high)
+        : Vector512.ConditionalSelect(
+            Vector512.Equals(index & Vector512.Create(16), Vector512<int>.Zero).AsSingle(), Lookup(low, index), Lookup(high, index));
+
+    /// <summary>Moves bit i of <paramref name="bits"/> to bit 4 of lane i; the other bits of the lanes mean nothing.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<int> SpreadToBit4(uint bits) => Avx512F.IsSupported
+        ? Avx512F.ShiftRightLogicalVariable(Vector512.Create(bits << 4), Vector512<uint>.Indices).AsInt32()
+        : Vector512.Create(SpreadToBit4(Vector256.Create(bits), 0), SpreadToBit4(Vector256.Create(bits), 8));
+
+    /// <summary>Moves bit <paramref name="start"/> + i of every lane to bit 4 of lane i; the other bits of the lanes are zero.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<int> SpreadToBit4(Vector256<uint> bits, int start)
+    {
+        Vector256<uint> fifth = Vector256.Create(16u);
+        if (!Avx2.IsSupported)
+        {
+            Vector256<uint> mask = Vector256.Create(1u, 1 << 1, 1 << 2, 1 << 3, 1 << 4, 1 << 5, 1 << 6, 1 << 7) << start;
+            return Vector256.AndNot(fifth, Vector256.Equals(bits & mask, Vector256<uint>.Zero)).AsInt32();
+        }
+        Vector256<uint> shifted = start == 0
+            ? Avx2.ShiftRightLogicalVariable(bits << 4, Vector256<uint>.Indices)
+            : Avx2.ShiftRightLogicalVariable(bits, Vector256<uint>.Indices + Vector256.Create((uint)start - 4));
+        return (shifted & fifth).AsInt32();
+    }
+
     /// <summary>Widens 16 bytes to 16 lanes.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<int> Widen16(byte* source) => Avx512F.IsSupported
@@ -53,29 +82,5 @@ internal static unsafe class Lanes
         if (Avx2.IsSupported) return Avx2.ConvertToVector256Int32(vector);
         Vector128<short> words = Vector128.WidenLower(vector);
         return Vector256.Create(Vector128.WidenLower(words), Vector128.WidenUpper(words));
-    }
-
-    /// <summary>The f16 number at <paramref name="source"/> as float32 in element 0.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector128<float> LoadHalf(byte* source) =>
-        HalvesToSingle(Vector128.CreateScalarUnsafe((int)Unsafe.ReadUnaligned<short>(source)));
-
-    /// <summary>The two f16 numbers at <paramref name="source"/> as float32 in elements 0 and 1.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector128<float> LoadTwoHalves(byte* source) =>
-        HalvesToSingle(Vector128.WidenLower(Vector128.CreateScalarUnsafe(Unsafe.ReadUnaligned<int>(source)).AsInt16()));
-
-    /// <summary>Finite f16 numbers, given as sign-extended bit patterns, to float32.</summary>
-    /// <remarks>
-    /// With the exponent one too high a normal number is 2v, and v = 2v - v; a subnormal one, which has no implicit leading bit, is 2^-14 + v,
-    /// and v = (2^-14 + v) - 2^-14. Subnormal scales are common, and no operand here is subnormal in float32, which many processors handle slowly.
-    /// </remarks>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector128<float> HalvesToSingle(Vector128<int> halves)
-    {
-        Vector128<int> raised = ((halves & Vector128.Create(0x7FFF)) << 13) + Vector128.Create((127 - 15 + 1) << 23);
-        Vector128<float> twiceTheExcess = Vector128.Max(raised, Vector128.Create((127 - 15 + 2) << 23)).AsSingle();
-        Vector128<float> magnitude = Vector128.FusedMultiplyAdd(twiceTheExcess, Vector128.Create(-0.5f), raised.AsSingle());
-        return magnitude | (halves & Vector128.Create(int.MinValue)).AsSingle();
     }
 }

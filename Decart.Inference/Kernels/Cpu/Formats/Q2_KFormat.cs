@@ -23,21 +23,23 @@ internal readonly unsafe struct Q2_KFormat : IBlockFormat<Q2_KFormat>
         get => Vector512.Create(0f, 1f, 2f, 3f, 0f, 1f, 2f, 3f, 0f, 1f, 2f, 3f, 0f, 1f, 2f, 3f);
     }
 
+    [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static Vector512<float> ForEach<TOperation>(Vector512<float> accumulator, byte* block, float* elements)
         where TOperation : ILaneOperation
     {
-        (Vector512<float>, Vector512<float>) scaleBuffer;
-        float* scales = (float*)&scaleBuffer;
-        LoadScalesAndOffsets(block, scales);
+        ScaleBuffer buffer;
+        float* scales = ScaleBuffer.Align(&buffer), offsets = scales + 16;
+        StoreScalesAndOffsets(block, scales);
         for (byte* q = block + 16; q < block + 80; q += 32)
         {
             Vector512<int> first = Lanes.Widen16(q), second = Lanes.Widen16(q + 16);
-            accumulator = Group<TOperation>(accumulator, first, second, scales, elements);
-            accumulator = Group<TOperation>(accumulator, first >>> 2, second >>> 2, scales + 2, elements + 32);
-            accumulator = Group<TOperation>(accumulator, first >>> 4, second >>> 4, scales + 4, elements + 64);
-            accumulator = Group<TOperation>(accumulator, first >>> 6, second >>> 6, scales + 6, elements + 96);
+            accumulator = Group<TOperation>(accumulator, first, second, scales, offsets, elements);
+            accumulator = Group<TOperation>(accumulator, first >>> 2, second >>> 2, scales + 2, offsets + 2, elements + 32);
+            accumulator = Group<TOperation>(accumulator, first >>> 4, second >>> 4, scales + 4, offsets + 4, elements + 64);
+            accumulator = Group<TOperation>(accumulator, first >>> 6, second >>> 6, scales + 6, offsets + 6, elements + 96);
             scales += 8;
+            offsets += 8;
             elements += 128;
         }
         return accumulator;
@@ -45,49 +47,54 @@ internal readonly unsafe struct Q2_KFormat : IBlockFormat<Q2_KFormat>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector512<float> Group<TOperation>(
-        Vector512<float> accumulator, Vector512<int> first, Vector512<int> second, float* scales, float* elements)
+        Vector512<float> accumulator, Vector512<int> first, Vector512<int> second, float* scales, float* offsets, float* elements)
         where TOperation : ILaneOperation
     {
-        Vector512<float> firstValues = Vector512.FusedMultiplyAdd(TwoBitValues, Vector512.Create(scales[0]), Vector512.Create(scales[16]));
-        Vector512<float> secondValues = Vector512.FusedMultiplyAdd(TwoBitValues, Vector512.Create(scales[1]), Vector512.Create(scales[17]));
+        Vector512<float> firstValues = Vector512.FusedMultiplyAdd(TwoBitValues, Vector512.Create(scales[0]), Vector512.Create(offsets[0]));
+        Vector512<float> secondValues = Vector512.FusedMultiplyAdd(TwoBitValues, Vector512.Create(scales[1]), Vector512.Create(offsets[1]));
         accumulator = TOperation.Apply(accumulator, Lanes.Lookup(firstValues, first), elements);
         return TOperation.Apply(accumulator, Lanes.Lookup(secondValues, second), elements + 16);
     }
 
+    [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static Vector256<float> ForEach<TOperation>(Vector256<float> accumulator, byte* block, float* elements)
         where TOperation : ILaneOperation
     {
-        (Vector512<float>, Vector512<float>) scaleBuffer;
-        float* scales = (float*)&scaleBuffer;
-        LoadScalesAndOffsets(block, scales);
-        Vector256<int> lowBits = Vector256.Create(3);
+        ScaleBuffer buffer;
+        float* scales = ScaleBuffer.Align(&buffer), offsets = scales + 16;
+        StoreScalesAndOffsets(block, scales);
         for (byte* q = block + 16; q < block + 80; q += 32)
         {
-            for (int shift = 0; shift < 8; shift += 2)
-            {
-                for (int i = 0; i < 32; i += 8)
-                {
-                    float* scale = scales + i / 16;
-                    accumulator = NibbleBlock.Scaled<TOperation>(accumulator, (Lanes.Widen8(q + i) >>> shift) & lowBits, scale[0], scale[16], elements + i);
-                }
-                scales += 2;
-                elements += 32;
-            }
+            accumulator = Group<TOperation>(accumulator, q, 0, scales, offsets, elements);
+            accumulator = Group<TOperation>(accumulator, q, 2, scales + 2, offsets + 2, elements + 32);
+            accumulator = Group<TOperation>(accumulator, q, 4, scales + 4, offsets + 4, elements + 64);
+            accumulator = Group<TOperation>(accumulator, q, 6, scales + 6, offsets + 6, elements + 96);
+            scales += 8;
+            offsets += 8;
+            elements += 128;
         }
         return accumulator;
     }
 
-    /// <summary>16 scales, then 16 negated minimums.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void LoadScalesAndOffsets(byte* block, float* destination)
+    private static Vector256<float> Group<TOperation>(
+        Vector256<float> accumulator, byte* q, int shift, float* scales, float* offsets, float* elements)
+        where TOperation : ILaneOperation
     {
-        Vector128<float> units = Lanes.LoadTwoHalves(block + 80);
-        for (int i = 0; i < 16; i += 8)
+        for (int i = 0; i < 32; i += 8)
         {
-            Vector256<int> packed = Lanes.Widen8(block + i);
-            SuperBlock.StoreScaled(packed & Vector256.Create(15), units.ToScalar(), destination + i);
-            SuperBlock.StoreScaled(packed >>> 4, -units.GetElement(1), destination + 16 + i);
+            Vector256<int> bits = (Lanes.Widen8(q + i) >>> shift) & Vector256.Create(3);
+            accumulator = NibbleBlock.Scaled<TOperation>(accumulator, bits, Vector256.Create(scales[i / 16]), Vector256.Create(offsets[i / 16]), elements + i);
         }
+        return accumulator;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void StoreScalesAndOffsets(byte* block, float* destination)
+    {
+        Vector512<int> packed = Lanes.Widen16(block);
+        (Vector512.ConvertToSingle(packed & Vector512.Create(15)) * Vector512.Create(HalfTable.Load(block + 80))).Store(destination);
+        (Vector512.ConvertToSingle(packed >>> 4) * Vector512.Create(-HalfTable.Load(block + 82))).Store(destination + 16);
     }
 }

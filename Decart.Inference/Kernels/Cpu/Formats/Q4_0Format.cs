@@ -17,15 +17,15 @@ internal readonly unsafe struct Q4_0Format : IBlockFormat<Q4_0Format>
     public static Vector512<float> ForEach<TOperation>(Vector512<float> accumulator, byte* block, float* elements)
         where TOperation : ILaneOperation
     {
-        float scale = Lanes.LoadHalf(block).ToScalar();
-        return NibbleBlock.ForEach<TOperation>(accumulator, block + 2, scale, -8f * scale, elements);
+        Vector512<float> scale = Vector512.Create(HalfTable.Load(block));
+        return NibbleBlock.ForEach<TOperation>(accumulator, block + 2, scale, scale * -8f, elements);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> ForEach<TOperation>(Vector256<float> accumulator, byte* block, float* elements)
         where TOperation : ILaneOperation
     {
-        float scale = Lanes.LoadHalf(block).ToScalar();
-        return NibbleBlock.ForEach<TOperation>(accumulator, block + 2, scale, -8f * scale, elements);
+        Vector256<float> scale = Vector256.Create(HalfTable.Load(block));
+        return NibbleBlock.ForEach<TOperation>(accumulator, block + 2, scale, scale * -8f, elements);
     }
 }

@@ -17,15 +17,15 @@ internal readonly unsafe struct Q4_1Format : IBlockFormat<Q4_1Format>
     public static Vector512<float> ForEach<TOperation>(Vector512<float> accumulator, byte* block, float* elements)
         where TOperation : ILaneOperation
     {
-        Vector128<float> scaleAndMinimum = Lanes.LoadTwoHalves(block);
-        return NibbleBlock.ForEach<TOperation>(accumulator, block + 4, scaleAndMinimum.ToScalar(), scaleAndMinimum.GetElement(1), elements);
+        Vector512<float> scale = Vector512.Create(HalfTable.Load(block)), minimum = Vector512.Create(HalfTable.Load(block + 2));
+        return NibbleBlock.ForEach<TOperation>(accumulator, block + 4, scale, minimum, elements);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> ForEach<TOperation>(Vector256<float> accumulator, byte* block, float* elements)
         where TOperation : ILaneOperation
     {
-        Vector128<float> scaleAndMinimum = Lanes.LoadTwoHalves(block);
-        return NibbleBlock.ForEach<TOperation>(accumulator, block + 4, scaleAndMinimum.ToScalar(), scaleAndMinimum.GetElement(1), elements);
+        Vector256<float> scale = Vector256.Create(HalfTable.Load(block)), minimum = Vector256.Create(HalfTable.Load(block + 2));
+        return NibbleBlock.ForEach<TOperation>(accumulator, block + 4, scale, minimum, elements);
     }
 }

@@ -16,13 +16,14 @@ internal readonly unsafe struct Q4_KFormat : IBlockFormat<Q4_KFormat>
 
     public static int BlockBytes => 144;
 
+    [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static Vector512<float> ForEach<TOperation>(Vector512<float> accumulator, byte* block, float* elements)
         where TOperation : ILaneOperation
     {
-        Vector512<float> scaleBuffer;
-        float* scales = (float*)&scaleBuffer, offsets = scales + 8;
-        SuperBlock.LoadScalesAndOffsets(block, scales);
+        ScaleBuffer buffer;
+        float* scales = ScaleBuffer.Align(&buffer), offsets = scales + 8;
+        SuperBlock.ScalesAndOffsets(block).Store(scales);
         byte* nibbles = block + 16;
         for (int group = 0; group < 8; group += 2)
         {
@@ -39,21 +40,25 @@ internal readonly unsafe struct Q4_KFormat : IBlockFormat<Q4_KFormat>
         return accumulator;
     }
 
+    [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static Vector256<float> ForEach<TOperation>(Vector256<float> accumulator, byte* block, float* elements)
         where TOperation : ILaneOperation
     {
-        Vector512<float> scaleBuffer;
-        float* scales = (float*)&scaleBuffer, offsets = scales + 8;
-        SuperBlock.LoadScalesAndOffsets(block, scales);
+        ScaleBuffer buffer;
+        float* scales = ScaleBuffer.Align(&buffer), offsets = scales + 8;
+        SuperBlock.ScalesAndOffsets(block).Store(scales);
         byte* nibbles = block + 16;
         Vector256<int> lowNibble = Vector256.Create(15);
         for (int group = 0; group < 8; group += 2)
         {
+            Vector256<float> scale = Vector256.Create(scales[group]), offset = Vector256.Create(offsets[group]);
             for (int i = 0; i < 32; i += 8)
-                accumulator = NibbleBlock.Scaled<TOperation>(accumulator, Lanes.Widen8(nibbles + i) & lowNibble, scales[group], offsets[group], elements + i);
+                accumulator = NibbleBlock.Scaled<TOperation>(accumulator, Lanes.Widen8(nibbles + i) & lowNibble, scale, offset, elements + i);
+            scale = Vector256.Create(scales[group + 1]);
+            offset = Vector256.Create(offsets[group + 1]);
             for (int i = 0; i < 32; i += 8)
-                accumulator = NibbleBlock.Scaled<TOperation>(accumulator, Lanes.Widen8(nibbles + i) >>> 4, scales[group + 1], offsets[group + 1], elements + 32 + i);
+                accumulator = NibbleBlock.Scaled<TOperation>(accumulator, Lanes.Widen8(nibbles + i) >>> 4, scale, offset, elements + 32 + i);
             nibbles += 32;
             elements += 64;
         }

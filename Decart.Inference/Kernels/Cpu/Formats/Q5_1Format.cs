@@ -17,19 +17,17 @@ internal readonly unsafe struct Q5_1Format : IBlockFormat<Q5_1Format>
     public static Vector512<float> ForEach<TOperation>(Vector512<float> accumulator, byte* block, float* elements)
         where TOperation : ILaneOperation
     {
-        Vector128<float> scaleAndMinimum = Lanes.LoadTwoHalves(block);
-        int fifthBits = Unsafe.ReadUnaligned<int>(block + 4);
-        return NibbleBlock.ForEachFiveBit<TOperation>(
-            accumulator, block + 8, fifthBits, scaleAndMinimum.ToScalar(), scaleAndMinimum.GetElement(1), elements);
+        uint fifthBits = Unsafe.ReadUnaligned<uint>(block + 4);
+        Vector512<float> scale = Vector512.Create(HalfTable.Load(block)), minimum = Vector512.Create(HalfTable.Load(block + 2));
+        return NibbleBlock.ForEachFiveBit<TOperation>(accumulator, block + 8, fifthBits, scale, minimum, elements);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> ForEach<TOperation>(Vector256<float> accumulator, byte* block, float* elements)
         where TOperation : ILaneOperation
     {
-        Vector128<float> scaleAndMinimum = Lanes.LoadTwoHalves(block);
-        int fifthBits = Unsafe.ReadUnaligned<int>(block + 4);
-        return NibbleBlock.ForEachFiveBit<TOperation>(
-            accumulator, block + 8, fifthBits, scaleAndMinimum.ToScalar(), scaleAndMinimum.GetElement(1), elements);
+        uint fifthBits = Unsafe.ReadUnaligned<uint>(block + 4);
+        Vector256<float> scale = Vector256.Create(HalfTable.Load(block)), minimum = Vector256.Create(HalfTable.Load(block + 2));
+        return NibbleBlock.ForEachFiveBit<TOperation>(accumulator, block + 8, fifthBits, scale, minimum, elements);
     }
 }

@@ -16,65 +16,70 @@ internal readonly unsafe struct Q5_KFormat : IBlockFormat<Q5_KFormat>
 
     public static int BlockBytes => 176;
 
+    [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static Vector512<float> ForEach<TOperation>(Vector512<float> accumulator, byte* block, float* elements)
         where TOperation : ILaneOperation
     {
-        Vector512<float> scaleBuffer;
-        float* scales = (float*)&scaleBuffer, offsets = scales + 8;
-        SuperBlock.LoadScalesAndOffsets(block, scales);
-        Vector512<int> firstBits = Lanes.Widen16(block + 16), secondBits = Lanes.Widen16(block + 32), bit = Vector512<int>.One;
+        ScaleBuffer buffer;
+        float* scales = ScaleBuffer.Align(&buffer), offsets = scales + 8;
+        SuperBlock.ScalesAndOffsets(block).Store(scales);
+        Vector512<int> firstFifth = Lanes.Widen16(block + 16) << 4, secondFifth = Lanes.Widen16(block + 32) << 4;
         byte* nibbles = block + 48;
         for (int group = 0; group < 8; group += 2)
         {
             Vector512<int> first = Lanes.Widen16(nibbles), second = Lanes.Widen16(nibbles + 16);
-            accumulator = Group<TOperation>(accumulator, first, second, firstBits & bit, secondBits & bit, scales[group], offsets[group], elements);
-            bit <<= 1;
+            accumulator = Group<TOperation>(accumulator, first, second, firstFifth, secondFifth, scales[group], offsets[group], elements);
             accumulator = Group<TOperation>(
-                accumulator, first >>> 4, second >>> 4, firstBits & bit, secondBits & bit, scales[group + 1], offsets[group + 1], elements + 32);
-            bit <<= 1;
+                accumulator, first >>> 4, second >>> 4, firstFifth >>> 1, secondFifth >>> 1, scales[group + 1], offsets[group + 1], elements + 32);
+            firstFifth >>>= 2;
+            secondFifth >>>= 2;
             nibbles += 32;
             elements += 64;
         }
         return accumulator;
     }
 
+    /// <summary>32 weights whose nibbles are in bits 0-3 and whose fifth bits are in bit 4.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector512<float> Group<TOperation>(
-        Vector512<float> accumulator, Vector512<int> first, Vector512<int> second, Vector512<int> firstBit, Vector512<int> secondBit,
+        Vector512<float> accumulator, Vector512<int> first, Vector512<int> second, Vector512<int> firstFifth, Vector512<int> secondFifth,
         float scale, float offset, float* elements)
         where TOperation : ILaneOperation
     {
         Vector512<float> scales = Vector512.Create(scale), offsets = Vector512.Create(offset);
         Vector512<float> low = Vector512.FusedMultiplyAdd(Lanes.Iota16, scales, offsets);
         Vector512<float> high = Vector512.FusedMultiplyAdd(Lanes.Iota16 + Vector512.Create(16f), scales, offsets);
-        accumulator = TOperation.Apply(accumulator, NibbleBlock.LookupEither(low, high, first, firstBit), elements);
-        return TOperation.Apply(accumulator, NibbleBlock.LookupEither(low, high, second, secondBit), elements + 16);
+        Vector512<int> nibble = Vector512.Create(15);
+        accumulator = TOperation.Apply(accumulator, Lanes.Lookup(low, high, Vector512.ConditionalSelect(nibble, first, firstFifth)), elements);
+        return TOperation.Apply(accumulator, Lanes.Lookup(low, high, Vector512.ConditionalSelect(nibble, second, secondFifth)), elements + 16);
     }
 
+    [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static Vector256<float> ForEach<TOperation>(Vector256<float> accumulator, byte* block, float* elements)
         where TOperation : ILaneOperation
     {
-        Vector512<float> scaleBuffer;
-        float* scales = (float*)&scaleBuffer, offsets = scales + 8;
-        SuperBlock.LoadScalesAndOffsets(block, scales);
+        ScaleBuffer buffer;
+        float* scales = ScaleBuffer.Align(&buffer), offsets = scales + 8;
+        SuperBlock.ScalesAndOffsets(block).Store(scales);
         byte* fifthBits = block + 16, nibbles = block + 48;
-        Vector256<int> lowNibble = Vector256.Create(15), bit = Vector256<int>.One;
+        Vector256<int> nibble = Vector256.Create(15), fifth = Vector256.Create(16);
         for (int group = 0; group < 8; group += 2)
         {
+            Vector256<float> scale = Vector256.Create(scales[group]), offset = Vector256.Create(offsets[group]);
             for (int i = 0; i < 32; i += 8)
             {
-                Vector256<int> q = NibbleBlock.WithFifthBit(Lanes.Widen8(nibbles + i) & lowNibble, Lanes.Widen8(fifthBits + i) & bit);
-                accumulator = NibbleBlock.Scaled<TOperation>(accumulator, q, scales[group], offsets[group], elements + i);
+                Vector256<int> q = (Lanes.Widen8(nibbles + i) & nibble) | (((Lanes.Widen8(fifthBits + i) << 4) >>> group) & fifth);
+                accumulator = NibbleBlock.Scaled<TOperation>(accumulator, q, scale, offset, elements + i);
             }
-            bit <<= 1;
+            scale = Vector256.Create(scales[group + 1]);
+            offset = Vector256.Create(offsets[group + 1]);
             for (int i = 0; i < 32; i += 8)
             {
-                Vector256<int> q = NibbleBlock.WithFifthBit(Lanes.Widen8(nibbles + i) >>> 4, Lanes.Widen8(fifthBits + i) & bit);
-                accumulator = NibbleBlock.Scaled<TOperation>(accumulator, q, scales[group + 1], offsets[group + 1], elements + 32 + i);
+                Vector256<int> q = (Lanes.Widen8(nibbles + i) >>> 4) | (((Lanes.Widen8(fifthBits + i) << 3) >>> group) & fifth);
+                accumulator = NibbleBlock.Scaled<TOperation>(accumulator, q, scale, offset, elements + 32 + i);
             }
-            bit <<= 1;
             nibbles += 32;
             elements += 64;
         }

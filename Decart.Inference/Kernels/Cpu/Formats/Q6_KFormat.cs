@@ -18,13 +18,14 @@ internal readonly unsafe struct Q6_KFormat : IBlockFormat<Q6_KFormat>
 
     public static int BlockBytes => 210;
 
+    [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static Vector512<float> ForEach<TOperation>(Vector512<float> accumulator, byte* block, float* elements)
         where TOperation : ILaneOperation
     {
-        Vector512<float> scaleBuffer;
-        float* scales = (float*)&scaleBuffer;
-        LoadScales(block, scales);
+        ScaleBuffer buffer;
+        float* scales = ScaleBuffer.Align(&buffer);
+        Scales(block).Store(scales);
         byte* pairs = block + PairsOffset;
         for (byte* nibbles = block; nibbles < block + PairsOffset; nibbles += 64)
         {
@@ -60,39 +61,48 @@ internal readonly unsafe struct Q6_KFormat : IBlockFormat<Q6_KFormat>
         return Vector512.ConvertToSingle(q - Vector512.Create(32)) * Vector512.Create(scale);
     }
 
+    [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static Vector256<float> ForEach<TOperation>(Vector256<float> accumulator, byte* block, float* elements)
         where TOperation : ILaneOperation
     {
-        Vector512<float> scaleBuffer;
-        float* scales = (float*)&scaleBuffer;
-        LoadScales(block, scales);
+        ScaleBuffer buffer;
+        float* scales = ScaleBuffer.Align(&buffer);
+        Scales(block).Store(scales);
         byte* pairs = block + PairsOffset;
         for (byte* nibbles = block; nibbles < block + PairsOffset; nibbles += 64)
         {
-            for (int group = 0; group < 4; group++)
-            {
-                byte* groupNibbles = nibbles + group % 2 * 32;
-                for (int i = 0; i < 32; i += 8)
-                {
-                    Vector256<int> low = (Lanes.Widen8(groupNibbles + i) >>> (group / 2 * 4)) & Vector256.Create(15);
-                    Vector256<int> high = ((Lanes.Widen8(pairs + i) >>> (group * 2)) & Vector256.Create(3)) << 4;
-                    Vector256<float> weights = Vector256.ConvertToSingle((low | high) - Vector256.Create(32)) * Vector256.Create(scales[i / 16]);
-                    accumulator = TOperation.Apply(accumulator, weights, elements + i);
-                }
-                scales += 2;
-                elements += 32;
-            }
+            accumulator = Group<TOperation>(accumulator, nibbles, 0, pairs, 0, scales, elements);
+            accumulator = Group<TOperation>(accumulator, nibbles + 32, 0, pairs, 2, scales + 2, elements + 32);
+            accumulator = Group<TOperation>(accumulator, nibbles, 4, pairs, 4, scales + 4, elements + 64);
+            accumulator = Group<TOperation>(accumulator, nibbles + 32, 4, pairs, 6, scales + 6, elements + 96);
             pairs += 32;
+            scales += 8;
+            elements += 128;
         }
         return accumulator;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void LoadScales(byte* block, float* destination)
+    private static Vector256<float> Group<TOperation>(
+        Vector256<float> accumulator, byte* nibbles, int nibbleShift, byte* pairs, int pairShift, float* scales, float* elements)
+        where TOperation : ILaneOperation
     {
-        float unit = Lanes.LoadHalf(block + UnitOffset).ToScalar();
-        SuperBlock.StoreScaled(Lanes.Widen8((sbyte*)block + ScalesOffset), unit, destination);
-        SuperBlock.StoreScaled(Lanes.Widen8((sbyte*)block + ScalesOffset + 8), unit, destination + 8);
+        for (int i = 0; i < 32; i += 8)
+        {
+            Vector256<int> low = (Lanes.Widen8(nibbles + i) >>> nibbleShift) & Vector256.Create(15);
+            Vector256<int> high = ((Lanes.Widen8(pairs + i) << 4) >>> pairShift) & Vector256.Create(48);
+            Vector256<float> weights = Vector256.ConvertToSingle((low | high) - Vector256.Create(32)) * Vector256.Create(scales[i / 16]);
+            accumulator = TOperation.Apply(accumulator, weights, elements + i);
+        }
+        return accumulator;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<float> Scales(byte* block)
+    {
+        float unit = HalfTable.Load(block + UnitOffset);
+        sbyte* integers = (sbyte*)block + ScalesOffset;
+        return Vector512.Create(SuperBlock.Scaled(Lanes.Widen8(integers), unit), SuperBlock.Scaled(Lanes.Widen8(integers + 8), unit));
     }
 }

@@ -17,7 +17,7 @@ internal readonly unsafe struct Q8_0Format : IBlockFormat<Q8_0Format>
     public static Vector512<float> ForEach<TOperation>(Vector512<float> accumulator, byte* block, float* elements)
         where TOperation : ILaneOperation
     {
-        Vector512<float> scale = Vector512.Create(Lanes.LoadHalf(block).ToScalar());
+        Vector512<float> scale = Vector512.Create(HalfTable.Load(block));
         sbyte* q = (sbyte*)block + 2;
         accumulator = TOperation.Apply(accumulator, Vector512.ConvertToSingle(Lanes.Widen16(q)) * scale, elements);
         return TOperation.Apply(accumulator, Vector512.ConvertToSingle(Lanes.Widen16(q + 16)) * scale, elements + 16);
@@ -27,7 +27,7 @@ internal readonly unsafe struct Q8_0Format : IBlockFormat<Q8_0Format>
     public static Vector256<float> ForEach<TOperation>(Vector256<float> accumulator, byte* block, float* elements)
         where TOperation : ILaneOperation
     {
-        Vector256<float> scale = Vector256.Create(Lanes.LoadHalf(block).ToScalar());
+        Vector256<float> scale = Vector256.Create(HalfTable.Load(block));
         sbyte* q = (sbyte*)block + 2;
         accumulator = TOperation.Apply(accumulator, Vector256.ConvertToSingle(Lanes.Widen8(q)) * scale, elements);
         accumulator = TOperation.Apply(accumulator, Vector256.ConvertToSingle(Lanes.Widen8(q + 8)) * scale, elements + 8);

@@ -1,0 +1,24 @@
+using System.Text;
+
+namespace Decart.Inference.Tests.Session;
+
+/// <summary>Each byte of UTF-8 is a token; two special tokens follow.</summary>
+internal sealed class ByteTokenizer : ITokenizer
+{
+    public const int Bos = 256;
+    public const int Eos = 257;
+
+    public int VocabularySize => 258;
+
+    public int? BosTokenId => Bos;
+
+    public IReadOnlyList<int> EosTokenIds => [Eos];
+
+    public static int[] Bytes(string text) => [.. Encoding.UTF8.GetBytes(text).Select(value => (int)value)];
+
+    public IReadOnlyList<int> Encode(string text, bool addSpecialTokens = true) => addSpecialTokens ? [Bos, .. Bytes(text)] : Bytes(text);
+
+    public string Decode(IEnumerable<int> ids) => Encoding.UTF8.GetString([.. ids.Where(id => id < 256).Select(id => (byte)id)]);
+
+    public ReadOnlyMemory<byte> GetTokenBytes(int id) => id < 256 ? new byte[] { (byte)id } : ReadOnlyMemory<byte>.Empty;
+}

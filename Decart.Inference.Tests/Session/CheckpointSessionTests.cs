@@ -1,0 +1,122 @@
+using System.Text.Json;
+
+namespace Decart.Inference.Tests.Session;
+
+/// <summary>Sessions over real checkpoints, loaded the way a user loads them.</summary>
+[CancelAfter(120_000)]
+public class CheckpointSessionTests
+{
+    private static readonly GenerationOptions Greedy = new() { Temperature = 0, IgnoreEndOfText = true, MaxTokens = 24 };
+
+    private static string Storyteller => Path.Combine(Fixtures.RepositoryRoot()!, "samples", "models", "storyteller");
+
+    private static IEnumerable<string> Folders() => Fixtures.Folder is null
+        ? []
+        : Directory.GetDirectories(Fixtures.Folder).Where(folder => File.Exists(Path.Combine(folder, "reference.json"))).Select(Path.GetFileName).Order()!;
+
+    [TestCaseSource(nameof(Folders))]
+    public async Task Prompts_together_and_one_by_one_give_the_same_tokens(string name)
+    {
+        int[][] prompts = Reference(name, "prompts").Deserialize<int[][]>()!;
+        await using LlmSession session = await LlmSession.LoadAsync(Fixtures.Path(name), new() { MaxBatchTokens = 16, MaxConcurrentSequences = 3 });
+        GenerationOptions sampled = Greedy with { Temperature = 1.5f, Seed = 7, TopP = 0.95f, RepetitionPenalty = 1.1f };
+        foreach (GenerationOptions options in (GenerationOptions[])[Greedy, sampled])
+        {
+            GenerationResult[] together = await Task.WhenAll(prompts.Select(prompt => session.GenerateAsync(prompt, options)));
+            for (int i = 0; i < prompts.Length; i++)
+                Assert.That((await session.GenerateAsync(prompts[i], options)).TokenIds, Is.EqualTo(together[i].TokenIds));
+        }
+    }
+
+    [Test]
+    public async Task Logits_do_not_depend_on_the_chunks_of_the_prompt()
+    {
+        int[] prompt = [.. Enumerable.Range(3, 200)];
+        await using LlmSession whole = await LlmSession.LoadAsync(Storyteller);
+        await using LlmSession chunked = await LlmSession.LoadAsync(Storyteller, new() { MaxBatchTokens = 7, MaxConcurrentSequences = 7, Threads = 1 });
+        float[] expected = await whole.NextTokenLogitsAsync(prompt);
+        Assert.That(expected, Has.Length.EqualTo(whole.Model.VocabularySize));
+        Assert.That(await chunked.NextTokenLogitsAsync(prompt), Is.EqualTo(expected));
+    }
+
+    [Test]
+    public async Task The_storyteller_tells_a_story()
+    {
+        List<LoadProgress> steps = [];
+        await using LlmSession session = await LlmSession.LoadAsync(Storyteller, progress: new Recorder(steps));
+        GenerationOptions options = new() { Seed = 3, MaxTokens = 40 };
+        GenerationResult result = await session.GenerateAsync("Once upon a time", options);
+        string streamed = string.Concat((await session.StreamAsync("Once upon a time", options).ToListAsync()).Select(update => update.Text));
+        Assert.Multiple(() =>
+        {
+            Assert.That(streamed, Is.EqualTo(result.Text));
+            Assert.That(result.Text, Is.EqualTo(session.Tokenizer.Decode([.. session.Tokenizer.Encode("Once upon a time"), .. result.TokenIds])["Once upon a time".Length..]));
+            Assert.That(result.Text.Split(' '), Has.Length.GreaterThan(20));
+            Assert.That(result.Usage.PromptTokens, Is.EqualTo(session.Tokenizer.Encode("Once upon a time").Count));
+            Assert.That(steps[^1].Step, Is.Not.Empty);
+            Assert.That(steps.Max(step => step.Fraction), Is.EqualTo(1));
+        });
+    }
+
+    [Test]
+    public async Task A_checkpoint_without_a_tokenizer_takes_token_ids()
+    {
+        await using LlmSession session = await LlmSession.LoadAsync(Fixtures.Path("llama2-gqa-bf16"));
+        GenerationResult result = await session.GenerateAsync(new[] { 1, 5, 9 }, Greedy);
+        Assert.That(result.TokenIds, Has.Count.EqualTo(24));
+        Assert.That(result.Text, Is.Empty);
+        await Assert.ThatAsync(() => session.GenerateAsync("text"), Throws.TypeOf<NotSupportedException>().With.Message.Contains("has no tokenizer"));
+    }
+
+    [Test]
+    public async Task What_cannot_be_loaded_says_why_and_leaves_nothing_open()
+    {
+        await Assert.ThrowsAsync<ModelLoadException>(() => LlmSession.LoadAsync(Path.Combine(Storyteller, "absent")));
+        await Assert.ThrowsAsync<ModelLoadException>(() => LlmSession.LoadAsync(Path.Combine(Storyteller, "config.json")));
+        await Assert.ThatAsync(
+            () => LlmSession.LoadAsync(Storyteller, new() { Device = Device.Cuda(0) }), Throws.TypeOf<NotSupportedException>().With.Message.Contains("CPU only"));
+        await Assert.CatchAsync<OperationCanceledException>(() => LlmSession.LoadAsync(Storyteller, cancellationToken: new CancellationToken(canceled: true)));
+        Assert.Throws<ArgumentOutOfRangeException>(() => LlmSession.LoadAsync(Storyteller, new() { MaxConcurrentSequences = 0 }));
+        Assert.Throws<ArgumentException>(() => LlmSession.LoadAsync(""));
+    }
+
+    [Test]
+    public async Task Loading_can_be_cancelled_between_its_steps()
+    {
+        using var cancellation = new CancellationTokenSource();
+        var progress = new Recorder([], step =>
+        {
+            if (step.BytesLoaded > 0) cancellation.Cancel();
+        });
+        await Assert.CatchAsync<OperationCanceledException>(() => LlmSession.LoadAsync(Storyteller, progress: progress, cancellationToken: cancellation.Token));
+    }
+
+    [Test]
+    public async Task A_tokenizer_with_ids_beyond_the_models_is_refused()
+    {
+        string folder = Directory.CreateTempSubdirectory("decart").FullName;
+        try
+        {
+            foreach (string file in (string[])["config.json", "model.safetensors"]) File.Copy(Fixtures.Path("llama2-gqa-bf16", file), Path.Combine(folder, file));
+            File.Copy(Path.Combine(Storyteller, "tokenizer.json"), Path.Combine(folder, "tokenizer.json"));
+            await Assert.ThatAsync(() => LlmSession.LoadAsync(folder), Throws.TypeOf<ModelLoadException>().With.Message.Contains("expected").And.Message.Contains("ids"));
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    private static JsonElement Reference(string folder, string property) =>
+        JsonDocument.Parse(File.ReadAllBytes(Fixtures.Path(folder, "reference.json"))).RootElement.GetProperty(property);
+
+    /// <summary>Keeps the reports in the order in which they are made, on the thread that makes them.</summary>
+    private sealed class Recorder(List<LoadProgress> reports, Action<LoadProgress>? onReport = null) : IProgress<LoadProgress>
+    {
+        public void Report(LoadProgress value)
+        {
+            reports.Add(value);
+            onReport?.Invoke(value);
+        }
+    }
+}

@@ -1,0 +1,240 @@
+using static Decart.Inference.Tests.Session.SessionFixture;
+
+namespace Decart.Inference.Tests.Session;
+
+/// <summary>Many callers on one session: batching, cancellation, failure and disposal concern only those that they should.</summary>
+[CancelAfter(60_000)]
+public class ConcurrencyTests
+{
+    private static readonly LlmSessionOptions Narrow = new() { MaxConcurrentSequences = 4, MaxBatchTokens = 16 };
+
+    [Test]
+    public async Task Tokens_do_not_depend_on_what_else_is_in_flight()
+    {
+        static (Prompt, GenerationOptions) Request(int i) => (
+            Enumerable.Range(i, 1 + i * 7 % 50).Select(token => token % 40).ToArray(),
+            new GenerationOptions { Seed = i, MaxTokens = 5 + i % 9, TopP = i % 2 == 0 ? 0.9f : 1, RepetitionPenalty = 1.2f });
+
+        FakeDecoder decoder = FakeDecoder.Hashed(40);
+        await using LlmSession session = SessionOver(decoder, Narrow);
+        GenerationResult[] together = await Task.WhenAll(Enumerable.Range(0, 64).Select(i => Task.Run(() =>
+        {
+            (Prompt prompt, GenerationOptions options) = Request(i);
+            return session.GenerateAsync(prompt, options);
+        })));
+        for (int i = 0; i < together.Length; i++)
+        {
+            (Prompt prompt, GenerationOptions options) = Request(i);
+            GenerationResult alone = await session.GenerateAsync(prompt, options);
+            Assert.That(together[i].TokenIds, Is.EqualTo(alone.TokenIds));
+        }
+        Assert.That(decoder.LargestBatch, Is.InRange(5, 16));
+        await Until(() => decoder.LiveRanges == 0);
+    }
+
+    [Test]
+    public async Task Without_a_seed_two_requests_differ()
+    {
+        await using LlmSession session = SessionOver(FakeDecoder.Hashed(40));
+        GenerationResult first = await session.GenerateAsync(new[] { 1 }, new() { MaxTokens = 40 });
+        GenerationResult second = await session.GenerateAsync(new[] { 1 }, new() { MaxTokens = 40 });
+        Assert.That(first.TokenIds, Is.Not.EqualTo(second.TokenIds));
+    }
+
+    [Test]
+    public async Task A_request_cancelled_before_it_starts_is_never_computed()
+    {
+        FakeDecoder decoder = FakeDecoder.Hashed(8);
+        await using LlmSession session = SessionOver(decoder);
+        var cancelled = new CancellationToken(canceled: true);
+        await Assert.CatchAsync<OperationCanceledException>(() => session.GenerateAsync(new[] { 1 }, null, cancelled));
+        await Assert.CatchAsync<OperationCanceledException>(() => session.NextTokenLogitsAsync(new[] { 1 }, cancelled));
+        await Assert.CatchAsync<OperationCanceledException>(async () => await session.StreamAsync(new[] { 1 }, null, cancelled).ToListAsync());
+        await Assert.CatchAsync<OperationCanceledException>(async () => await session.StreamAsync(new[] { 1 }).ToListAsync(cancelled));
+        Assert.That(decoder.Steps, Is.Zero);
+    }
+
+    [Test]
+    public async Task A_waiting_request_can_be_cancelled()
+    {
+        using var gate = new ManualResetEventSlim();
+        FakeDecoder decoder = FakeDecoder.Hashed(8);
+        decoder.OnForward = _ => gate.Wait();
+        await using LlmSession session = SessionOver(decoder, new() { MaxConcurrentSequences = 1 });
+        Task<GenerationResult> running = session.GenerateAsync(new[] { 1 }, new() { MaxTokens = 3 });
+        await Until(() => session.GetStatistics().RunningSequences == 1);
+        using var cancellation = new CancellationTokenSource();
+        Task<GenerationResult> waiting = session.GenerateAsync(new[] { 2 }, null, cancellation.Token);
+        Task<float[]> waitingLogits = session.NextTokenLogitsAsync(new[] { 2 }, cancellation.Token);
+        await Until(() => session.GetStatistics().WaitingSequences == 2);
+        await cancellation.CancelAsync();
+        await Assert.CatchAsync<OperationCanceledException>(() => waiting, "at once, though a step is being computed");
+        await Assert.CatchAsync<OperationCanceledException>(() => waitingLogits);
+        gate.Set();
+        Assert.That((await running).TokenIds, Has.Count.EqualTo(3));
+        await Until(() => session.GetStatistics() is { RunningSequences: 0, WaitingSequences: 0 });
+        Assert.That(decoder.Steps, Is.EqualTo(3));
+    }
+
+    [Test]
+    public async Task A_prompt_can_be_cancelled_between_its_chunks()
+    {
+        FakeDecoder decoder = FakeDecoder.Hashed(8);
+        using var cancellation = new CancellationTokenSource();
+        decoder.OnForward = batch =>
+        {
+            if (batch.Positions[^1] >= 40) cancellation.Cancel();
+        };
+        await using LlmSession session = SessionOver(decoder, Narrow);
+        await Assert.CatchAsync<OperationCanceledException>(() => session.GenerateAsync(new int[1000], null, cancellation.Token));
+        await Until(() => decoder.LiveRanges == 0 && session.GetStatistics().RunningSequences == 0);
+        Assert.That(decoder.Steps, Is.EqualTo(3));
+    }
+
+    [Test]
+    public async Task A_stream_can_be_cancelled_or_left_and_others_go_on()
+    {
+        FakeDecoder decoder = FakeDecoder.Hashed(40);
+        decoder.OnForward = _ => Thread.Sleep(1);
+        await using LlmSession session = SessionOver(decoder);
+        Task<GenerationResult> other = session.GenerateAsync(new[] { 1 }, new() { Seed = 1, MaxTokens = 300 });
+
+        using var cancellation = new CancellationTokenSource();
+        int seen = 0;
+        await Assert.CatchAsync<OperationCanceledException>(async () =>
+        {
+            await foreach (GenerationUpdate _ in session.StreamAsync(new[] { 2 }, new() { MaxTokens = 900 }, cancellation.Token))
+            {
+                if (++seen == 5) await cancellation.CancelAsync();
+            }
+        });
+        Assert.That(seen, Is.EqualTo(5));
+        await foreach (GenerationUpdate _ in session.StreamAsync(new[] { 3 }, new() { MaxTokens = 900 })) break;
+
+        await Until(() => decoder.LiveRanges <= 1);
+        IReadOnlyList<int> tokens = (await other).TokenIds;
+        Assert.That(tokens, Is.EqualTo((await session.GenerateAsync(new[] { 1 }, new() { Seed = 1, MaxTokens = 300 })).TokenIds));
+        await Until(() => decoder.LiveRanges == 0);
+    }
+
+    [Test]
+    public async Task Cancellation_frees_a_request_whose_reader_is_busy_elsewhere()
+    {
+        FakeDecoder decoder = FakeDecoder.Hashed(40);
+        decoder.OnForward = _ => Thread.Sleep(1);
+        await using LlmSession session = SessionOver(decoder);
+        using var cancellation = new CancellationTokenSource();
+        await using IAsyncEnumerator<GenerationUpdate> reader = session.StreamAsync(new[] { 2 }, new() { MaxTokens = 900 }, cancellation.Token).GetAsyncEnumerator();
+        Assert.That(await reader.MoveNextAsync());
+        await cancellation.CancelAsync();
+        await Until(() => decoder.LiveRanges == 0);
+        await Assert.CatchAsync<OperationCanceledException>(async () => await reader.MoveNextAsync());
+    }
+
+    [Test]
+    public async Task A_slow_reader_holds_nobody_up_and_loses_nothing()
+    {
+        FakeDecoder decoder = FakeDecoder.Hashed(40);
+        await using LlmSession session = SessionOver(decoder);
+        await using IAsyncEnumerator<GenerationUpdate> slow = session.StreamAsync(new[] { 1 }, new() { Seed = 5, MaxTokens = 200 }).GetAsyncEnumerator();
+        Assert.That(await slow.MoveNextAsync());
+        GenerationResult same = await session.GenerateAsync(new[] { 1 }, new() { Seed = 5, MaxTokens = 200 });
+        await Until(() => decoder.LiveRanges == 0);
+        List<int> tokens = [.. slow.Current.TokenIds];
+        while (await slow.MoveNextAsync()) tokens.AddRange(slow.Current.TokenIds);
+        Assert.That(tokens, Is.EqualTo(same.TokenIds));
+    }
+
+    [Test]
+    public async Task A_reader_never_runs_on_the_engines_thread()
+    {
+        await using LlmSession session = SessionOver(FakeDecoder.Hashed(40));
+        await foreach (GenerationUpdate _ in session.StreamAsync(new[] { 1 }, new() { MaxTokens = 20 }).ConfigureAwait(false))
+            Assert.That(Thread.CurrentThread.Name, Is.Not.EqualTo("Decart engine"));
+        await session.NextTokenLogitsAsync(new[] { 1 }).ConfigureAwait(false);
+        Assert.That(Thread.CurrentThread.Name, Is.Not.EqualTo("Decart engine"));
+    }
+
+    [Test]
+    public async Task A_failing_step_fails_its_requests_and_the_session_goes_on()
+    {
+        FakeDecoder decoder = FakeDecoder.Hashed(40);
+        decoder.OnForward = batch =>
+        {
+            if (batch.TokenIds.Contains(13)) throw new IOException("the disk is gone");
+        };
+        await using LlmSession session = SessionOver(decoder);
+        InvalidOperationException error = (await Assert.ThrowsAsync<InvalidOperationException>(() => session.GenerateAsync(new[] { 13 })))!;
+        Assert.That(error.Message, Does.Contain("the disk is gone"));
+        Assert.That(error.InnerException, Is.TypeOf<IOException>());
+        await Assert.ThrowsAsync<InvalidOperationException>(() => session.NextTokenLogitsAsync(new[] { 13 }));
+        GenerationResult result = await session.GenerateAsync(new[] { 1 }, new() { MaxTokens = 3, LogitBias = new Dictionary<int, float> { [13] = float.NegativeInfinity } });
+        Assert.That(result.TokenIds, Has.Count.EqualTo(3));
+        Assert.That(decoder.LiveRanges, Is.Zero);
+    }
+
+    [Test]
+    public async Task Memory_that_cannot_be_had_fails_only_the_request_that_needs_it()
+    {
+        FakeDecoder decoder = FakeDecoder.Hashed(40);
+        decoder.OnForward = _ => Thread.Sleep(1);
+        decoder.OnCreateKvRange = tokens => { if (tokens > 100) throw new InsufficientMemoryException("no room for keys and values"); };
+        await using LlmSession session = SessionOver(decoder);
+        Task<GenerationResult> other = session.GenerateAsync(new[] { 1 }, new() { MaxTokens = 100 });
+        await Assert.ThatAsync(() => session.GenerateAsync(new int[101]), Throws.InvalidOperationException.With.Message.Contains("no room for keys and values"));
+        Assert.That((await other).TokenIds, Has.Count.EqualTo(100));
+    }
+
+    [Test]
+    public async Task Logits_that_are_not_numbers_fail_only_their_request()
+    {
+        await using LlmSession session = SessionOver(new FakeDecoder(4, (tokens, logits) => logits[1] = tokens[0] == 3 ? float.NaN : 1));
+        Task<GenerationResult>[] requests = [session.GenerateAsync(new[] { 3 }), session.GenerateAsync(new[] { 0 }, new() { MaxTokens = 5 })];
+        await Assert.ThatAsync(() => requests[0], Throws.InvalidOperationException.With.Message.Contains("not a finite number"));
+        Assert.That((await requests[1]).TokenIds, Has.Count.EqualTo(5));
+    }
+
+    [Test]
+    public async Task Disposal_ends_running_and_waiting_requests()
+    {
+        FakeDecoder decoder = FakeDecoder.Hashed(40);
+        decoder.OnForward = _ => Thread.Sleep(1);
+        LlmSession session = SessionOver(decoder, new() { MaxConcurrentSequences = 1 });
+        Task<GenerationResult> running = session.GenerateAsync(new[] { 1 }, new() { MaxTokens = 1000 });
+        Task<GenerationResult> waiting = session.GenerateAsync(new[] { 2 });
+        Task<float[]> logits = session.NextTokenLogitsAsync(new[] { 2 });
+        await Until(() => session.GetStatistics() is { RunningSequences: 1, WaitingSequences: 2, GeneratedTokens: > 2 });
+
+        await Task.WhenAll(Task.Run(session.Dispose), Task.Run(() => session.DisposeAsync().AsTask()));
+        Assert.Multiple(() =>
+        {
+            Assert.That(decoder.IsDisposed);
+            Assert.That(running.Result.FinishReason, Is.EqualTo(FinishReason.Cancelled));
+            Assert.That(running.Result.TokenIds, Is.Not.Empty);
+            Assert.That(running.Result.Usage.CompletionTokens, Is.EqualTo(running.Result.TokenIds.Count));
+            Assert.That(waiting.Result.FinishReason, Is.EqualTo(FinishReason.Cancelled));
+        });
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => logits);
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => session.GenerateAsync(new[] { 1 }));
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => session.NextTokenLogitsAsync(new[] { 1 }));
+        Assert.DoesNotThrow(session.Dispose);
+    }
+
+    [Test]
+    public async Task An_idle_session_is_disposed_promptly()
+    {
+        FakeDecoder decoder = FakeDecoder.Hashed(40);
+        await SessionOver(decoder).DisposeAsync();
+        Assert.That(decoder.IsDisposed);
+    }
+
+    [Test]
+    public async Task Statistics_count_what_was_computed()
+    {
+        await using LlmSession session = SessionOver(FakeDecoder.Hashed(40), Narrow);
+        await session.GenerateAsync(new int[33], new() { MaxTokens = 7 });
+        await session.NextTokenLogitsAsync(new int[5]);
+        await Until(() => session.GetStatistics() is { RunningSequences: 0, WaitingSequences: 0 });
+        Assert.That(session.GetStatistics(), Has.Property("PromptTokens").EqualTo(38).And.Property("GeneratedTokens").EqualTo(7));
+    }
+}

@@ -1,0 +1,91 @@
+namespace Decart.Inference.Tests.Session;
+
+public class OptionsTests
+{
+    private static IEnumerable<TestCaseData> OutOfRange()
+    {
+        yield return Case(new() { MaxTokens = 0 }, "MaxTokens");
+        yield return Case(new() { Temperature = -0.1f }, "Temperature");
+        yield return Case(new() { Temperature = float.NaN }, "Temperature");
+        yield return Case(new() { Temperature = float.PositiveInfinity }, "Temperature");
+        yield return Case(new() { TopK = -1 }, "TopK");
+        yield return Case(new() { TopP = 0 }, "TopP");
+        yield return Case(new() { TopP = 1.01f }, "TopP");
+        yield return Case(new() { TopP = float.NaN }, "TopP");
+        yield return Case(new() { MinP = -0.1f }, "MinP");
+        yield return Case(new() { MinP = 1.1f }, "MinP");
+        yield return Case(new() { RepetitionPenalty = 0 }, "RepetitionPenalty");
+        yield return Case(new() { RepetitionPenalty = float.NaN }, "RepetitionPenalty");
+        yield return Case(new() { FrequencyPenalty = 2.1f }, "FrequencyPenalty");
+        yield return Case(new() { FrequencyPenalty = float.NaN }, "FrequencyPenalty");
+        yield return Case(new() { PresencePenalty = -2.1f }, "PresencePenalty");
+        yield return Case(new() { TopLogprobs = -1 }, "TopLogprobs");
+        yield return Case(new() { TopLogprobs = 21 }, "TopLogprobs");
+        yield return Case(new() { LogitBias = new Dictionary<int, float> { [100] = 1 } }, "LogitBias");
+        yield return Case(new() { LogitBias = new Dictionary<int, float> { [-1] = 1 } }, "LogitBias");
+        yield return Case(new() { LogitBias = new Dictionary<int, float> { [1] = float.NaN } }, "LogitBias");
+        yield return Case(new() { StopSequences = [""] }, "StopSequences");
+        yield return Case(new() { StopSequences = ["ok", null!] }, "StopSequences");
+        yield return Case(new() { StopSequences = null! }, "StopSequences");
+        yield return Case(new() { StopSequences = ["\udc00"] }, "StopSequences");
+
+        static TestCaseData Case(GenerationOptions options, string name) => new(options, name);
+    }
+
+    [TestCaseSource(nameof(OutOfRange))]
+    public void An_option_out_of_range_is_named(GenerationOptions options, string name) =>
+        Assert.That(() => options.Validate(vocabularySize: 100), Throws.InstanceOf<ArgumentException>().With.Property("ParamName").EqualTo(name));
+
+    [Test]
+    public void Options_at_their_limits_are_accepted()
+    {
+        var options = new GenerationOptions
+        {
+            MaxTokens = 1,
+            Temperature = 0,
+            TopK = 0,
+            TopP = 1,
+            MinP = 1,
+            RepetitionPenalty = 0.1f,
+            FrequencyPenalty = -2,
+            PresencePenalty = 2,
+            TopLogprobs = 20,
+            LogitBias = new Dictionary<int, float> { [99] = float.NegativeInfinity, [0] = -1000 },
+            StopSequences = ["👋"],
+        };
+        Assert.That(() => options.Validate(vocabularySize: 100), Throws.Nothing);
+        Assert.That(() => new GenerationOptions().Validate(vocabularySize: 1), Throws.Nothing);
+    }
+
+    [TestCase(0, 512, null, "MaxConcurrentSequences")]
+    [TestCase(8, 7, null, "MaxBatchTokens")]
+    [TestCase(8, 8, 0, "Threads")]
+    public void A_session_option_out_of_range_is_named(int sequences, int tokens, int? threads, string name)
+    {
+        var options = new LlmSessionOptions { MaxConcurrentSequences = sequences, MaxBatchTokens = tokens, Threads = threads };
+        Assert.That(options.Validate, Throws.InstanceOf<ArgumentException>().With.Property("ParamName").EqualTo(name));
+    }
+
+    [TestCase("auto", DeviceKind.Auto, 0)]
+    [TestCase("CPU", DeviceKind.Cpu, 0)]
+    [TestCase("cuda", DeviceKind.Cuda, 0)]
+    [TestCase("cuda:3", DeviceKind.Cuda, 3)]
+    public void A_device_is_parsed(string text, DeviceKind kind, int index)
+    {
+        var device = Device.Parse(text);
+        Assert.That((device.Kind, device.Index), Is.EqualTo((kind, index)));
+        Assert.That(Device.Parse(device.ToString()), Is.EqualTo(device));
+    }
+
+    [TestCase("")]
+    [TestCase("gpu")]
+    [TestCase("cuda:")]
+    [TestCase("cuda:-1")]
+    [TestCase("cuda:99999999999")]
+    [TestCase("cuda3")]
+    public void What_is_no_device_is_refused(string text)
+    {
+        Assert.Throws<FormatException>(() => Device.Parse(text));
+        Assert.That(Device.TryParse(text, null, out _), Is.False);
+    }
+}

@@ -1,0 +1,33 @@
+namespace Decart.Inference;
+
+/// <summary>A prompt has more tokens than the model's context can hold.</summary>
+public sealed class ContextLengthExceededException : Exception
+{
+    /// <summary>Creates the exception without a message.</summary>
+    public ContextLengthExceededException() { }
+
+    /// <summary>Creates the exception with a complete message.</summary>
+    /// <param name="message">The message.</param>
+    public ContextLengthExceededException(string message) : base(message) { }
+
+    /// <summary>Creates the exception with a complete message and its cause.</summary>
+    /// <param name="message">The message.</param>
+    /// <param name="innerException">The cause.</param>
+    public ContextLengthExceededException(string message, Exception? innerException) : base(message, innerException) { }
+
+    /// <summary>Creates the exception from its figures.</summary>
+    /// <param name="promptTokens">Tokens of the prompt.</param>
+    /// <param name="maxPromptTokens">The longest prompt possible.</param>
+    public ContextLengthExceededException(int promptTokens, int maxPromptTokens)
+        : base($"The prompt has {promptTokens} tokens; the model's context has room for a prompt of {maxPromptTokens}.")
+    {
+        PromptTokens = promptTokens;
+        MaxPromptTokens = maxPromptTokens;
+    }
+
+    /// <summary>Tokens of the prompt.</summary>
+    public int PromptTokens { get; }
+
+    /// <summary>The longest prompt possible: the model's context length, less one token when a completion is asked for.</summary>
+    public int MaxPromptTokens { get; }
+}

@@ -1,0 +1,19 @@
+namespace Decart.Inference.Engine;
+
+/// <summary>A request for the logits that follow a prompt.</summary>
+internal sealed class LogitsSequence(ReadOnlySpan<int> prompt) : Sequence(prompt)
+{
+    private readonly TaskCompletionSource<float[]> _logits = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    public Task<float[]> Logits => _logits.Task;
+
+    public override bool Accept(Span<float> logits)
+    {
+        _logits.TrySetResult(logits.ToArray());
+        return true;
+    }
+
+    public override void Fail(Exception error) => _logits.TrySetException(error);
+
+    public override void Abandon() => _logits.TrySetException(new ObjectDisposedException(nameof(LlmSession)));
+}

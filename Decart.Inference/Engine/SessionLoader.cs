@@ -1,0 +1,87 @@
+using System.Collections.Frozen;
+using Decart.Inference.Checkpoints;
+using Decart.Inference.Kernels.Cpu;
+using Decart.Inference.Models;
+
+namespace Decart.Inference.Engine;
+
+/// <summary>From a path to all that a session needs. Whatever has been opened is closed again when loading fails.</summary>
+internal static class SessionLoader
+{
+    private static readonly string[] TokenizerFiles = ["tokenizer.json", "tokenizer.model"];
+
+    /// <exception cref="ModelLoadException">The checkpoint or its tokenizer cannot be loaded.</exception>
+    /// <exception cref="NotSupportedException">The device cannot be used by this build.</exception>
+    public static LoadedModel Load(string path, LlmSessionOptions options, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
+    {
+        if (options.Device.Kind == DeviceKind.Cuda)
+            throw new NotSupportedException($"The device {options.Device} cannot be used: this build computes on the CPU only. Choose \"auto\" or \"cpu\".");
+        progress?.Report(new LoadProgress("Opening the checkpoint", 0, 0));
+        TensorSource source = ModelLoader.Open(path);
+        ModelConfig config;
+        ITokenizer? tokenizer;
+        try
+        {
+            config = ModelLoader.ReadConfig(source);
+            progress?.Report(new LoadProgress("Loading the tokenizer", 0, 0));
+            tokenizer = LoadTokenizer(source, config);
+            source.Prefetch(progress, cancellationToken);
+        }
+        catch
+        {
+            source.Dispose();
+            throw;
+        }
+        CpuKernels kernels = new(options.Threads ?? Environment.ProcessorCount);
+        try
+        {
+            progress?.Report(new LoadProgress("Preparing the weights", 0, 0));
+            Decoder decoder = Decoder.Load(source, config, kernels, options.MaxBatchTokens, options.MaxConcurrentSequences, cancellationToken);
+            return new LoadedModel(decoder, tokenizer, Describe(path, config), Defaults(path, config.Generation), EndOfText(config, tokenizer), kernels);
+        }
+        catch
+        {
+            kernels.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The checkpoint's tokenizer, or null if it has none.</summary>
+    private static ITokenizer? LoadTokenizer(TensorSource source, ModelConfig config)
+    {
+        ITokenizer? tokenizer = source switch
+        {
+            GgufTensors gguf when gguf.File.Metadata.ContainsKey("tokenizer.ggml.model") => Tokenizer.FromGguf(gguf.File),
+            HuggingFaceFolder folder when TokenizerFiles.Any(name => File.Exists(Path.Combine(folder.Path, name))) => Tokenizer.Load(folder.Path),
+            _ => null,
+        };
+        if (tokenizer?.VocabularySize > config.VocabularySize)
+        {
+            throw new ModelLoadException(
+                source.Path, "tokenizer", $"expected token ids below the model's vocabulary size {config.VocabularySize}, found ids up to {tokenizer.VocabularySize - 1}");
+        }
+        return tokenizer;
+    }
+
+    private static ModelInfo Describe(string path, ModelConfig config) => new()
+    {
+        Source = path,
+        Architecture = config.Architecture,
+        VocabularySize = config.VocabularySize,
+        ContextLength = config.ContextLength,
+        Device = Device.Cpu,
+    };
+
+    private static GenerationOptions Defaults(string path, GenerationDefaults checkpoint) => new()
+    {
+        Temperature = checkpoint.Sample == false ? 0 : (float?)checkpoint.Temperature,
+        TopK = checkpoint.TopK,
+        TopP = (float?)checkpoint.TopP,
+        MinP = (float?)checkpoint.MinP,
+        RepetitionPenalty = checkpoint.RepetitionPenalty is not <= 0
+            ? (float?)checkpoint.RepetitionPenalty
+            : throw new ModelLoadException(path, "repetition_penalty", $"expected a number above 0, found {checkpoint.RepetitionPenalty}"),
+    };
+
+    private static FrozenSet<int> EndOfText(ModelConfig config, ITokenizer? tokenizer) => [.. config.EosTokenIds, .. tokenizer?.EosTokenIds ?? []];
+}

@@ -1,0 +1,15 @@
+namespace Decart.Inference;
+
+/// <summary>Why a completion ended.</summary>
+public enum FinishReason
+{
+    /// <summary>The model ended the text, or a stop sequence appeared.</summary>
+    Stop,
+    /// <summary><see cref="GenerationOptions.MaxTokens"/> tokens were generated, or the model's context is full.</summary>
+    Length,
+    /// <summary>
+    /// The session was disposed before the completion was complete; what was generated until then is kept.
+    /// (A request cancelled by its own token throws <see cref="OperationCanceledException"/> instead.)
+    /// </summary>
+    Cancelled,
+}

@@ -1,0 +1,100 @@
+using System.Diagnostics.CodeAnalysis;
+
+namespace Decart.Inference;
+
+/// <summary>How tokens are chosen and when a completion ends. Immutable.</summary>
+/// <remarks>
+/// <para>
+/// From logits to a token, in this order: repetition penalty, frequency and presence penalties, logit bias, temperature, top-k, top-p
+/// (over the probabilities that top-k left, renormalised), min-p; then one token is drawn in proportion to the remaining probabilities.
+/// At temperature 0 the largest logit after penalties and bias is taken, among equals the lowest id.
+/// </para>
+/// <para>
+/// A property left <see langword="null"/> takes the value of the checkpoint's <c>generation_config.json</c>, else the default named at the property.
+/// </para>
+/// </remarks>
+public sealed record GenerationOptions
+{
+    internal static GenerationOptions Default { get; } = new();
+
+    /// <summary>The most tokens to generate, at least 1; the completion ends at the model's context length in any case. Default 256.</summary>
+    public int MaxTokens { get; init; } = 256;
+
+    /// <summary>Divides the logits: below 1 the best tokens become more probable, above 1 less. At least 0; 0 takes the best token always. Default 1.</summary>
+    public float? Temperature { get; init; }
+
+    /// <summary>Only the so many most probable tokens stay, among equals those of the lowest ids. At least 0; 0 means all. Default 0.</summary>
+    public int? TopK { get; init; }
+
+    /// <summary>Only the smallest set of most probable tokens stays whose probabilities sum to at least this. Above 0, at most 1; 1 means all. Default 1.</summary>
+    public float? TopP { get; init; }
+
+    /// <summary>Only tokens stay that are at least this share as probable as the most probable one. 0 to 1; 0 means all. Default 0.</summary>
+    public float? MinP { get; init; }
+
+    /// <summary>
+    /// Makes sampling reproducible: the same model, prompt, options and seed give the same tokens on the same machine, whatever else is being computed.
+    /// <see langword="null"/> (the default) for a random seed.
+    /// </summary>
+    public long? Seed { get; init; }
+
+    /// <summary>
+    /// Texts that end the completion; neither they nor what follows is part of its text. The sequence whose occurrence ends first counts;
+    /// of several that end together, the longest. Compared ordinally. Default none.
+    /// </summary>
+    public IReadOnlyList<string> StopSequences { get; init; } = [];
+
+    /// <summary>
+    /// Makes tokens that occur in the prompt or the completion less probable: their logits are divided by this when positive and multiplied
+    /// by it when negative (Keskar et al., CTRL, 2019). Above 0; 1 changes nothing, below 1 encourages repetition. Default 1.
+    /// </summary>
+    public float? RepetitionPenalty { get; init; }
+
+    /// <summary>Taken from a token's logit for each time it occurs in the completion. -2 to 2; default 0.</summary>
+    public float FrequencyPenalty { get; init; }
+
+    /// <summary>Taken from a token's logit once if it occurs in the completion. -2 to 2; default 0.</summary>
+    public float PresencePenalty { get; init; }
+
+    /// <summary>Added to the logits of the tokens named; any finite number, or negative infinity to forbid a token. Default none.</summary>
+    public IReadOnlyDictionary<int, float>? LogitBias { get; init; }
+
+    /// <summary>
+    /// With each token comes its log-probability and those of the so many most probable tokens, 0 to 20; <see langword="null"/> (the default) for none.
+    /// They are of the model's own distribution: before penalties, bias, temperature and truncation.
+    /// </summary>
+    public int? TopLogprobs { get; init; }
+
+    /// <summary>Generates on when the model ends the text, until <see cref="MaxTokens"/> or a stop sequence. Default <see langword="false"/>.</summary>
+    public bool IgnoreEndOfText { get; init; }
+
+    internal void Validate(int vocabularySize)
+    {
+        Require(MaxTokens >= 1, nameof(MaxTokens), MaxTokens, "at least 1");
+        Require(Temperature is null or (>= 0 and < float.PositiveInfinity), nameof(Temperature), Temperature, "a finite number, at least 0");
+        Require(TopK is not < 0, nameof(TopK), TopK, "at least 0");
+        Require(TopP is null or (> 0 and <= 1), nameof(TopP), TopP, "above 0 and at most 1");
+        Require(MinP is null or (>= 0 and <= 1), nameof(MinP), MinP, "0 to 1");
+        Require(RepetitionPenalty is null or (> 0 and < float.PositiveInfinity), nameof(RepetitionPenalty), RepetitionPenalty, "a finite number above 0");
+        Require(FrequencyPenalty is >= -2 and <= 2, nameof(FrequencyPenalty), FrequencyPenalty, "-2 to 2");
+        Require(PresencePenalty is >= -2 and <= 2, nameof(PresencePenalty), PresencePenalty, "-2 to 2");
+        Require(TopLogprobs is null or (>= 0 and <= 20), nameof(TopLogprobs), TopLogprobs, "0 to 20");
+        foreach ((int id, float bias) in LogitBias ?? new Dictionary<int, float>())
+        {
+            Require(id >= 0 && id < vocabularySize, nameof(LogitBias), id, $"a token id of the vocabulary, 0 to {vocabularySize - 1}");
+            Require(bias < float.PositiveInfinity, nameof(LogitBias), bias, "finite, or negative infinity");
+        }
+        Require(StopSequences is not null, nameof(StopSequences), null, "a list, which may be empty");
+        foreach (string stop in StopSequences)
+        {
+            Require(!string.IsNullOrEmpty(stop), nameof(StopSequences), stop, "texts of at least one character");
+            bool cutsCharacter = char.IsLowSurrogate(stop[0]) || char.IsHighSurrogate(stop[^1]);
+            Require(!cutsCharacter, nameof(StopSequences), stop, "texts that begin and end with whole characters");
+        }
+    }
+
+    private static void Require([DoesNotReturnIf(false)] bool holds, string option, object? value, string expectation)
+    {
+        if (!holds) throw new ArgumentOutOfRangeException(option, value, $"{option} must be {expectation}.");
+    }
+}

@@ -1,0 +1,20 @@
+namespace Decart.Inference;
+
+/// <summary>A whole completion. Immutable.</summary>
+public sealed record GenerationResult
+{
+    /// <summary>The generated text, without the prompt, the end-of-text token and the stop sequence; empty for a model without a tokenizer.</summary>
+    public required string Text { get; init; }
+
+    /// <summary>All generated tokens, including an end-of-text token or the tokens of a stop sequence that ended the completion.</summary>
+    public required IReadOnlyList<int> TokenIds { get; init; }
+
+    /// <summary>One entry for each of <see cref="TokenIds"/>; <see langword="null"/> unless <see cref="GenerationOptions.TopLogprobs"/> was set.</summary>
+    public IReadOnlyList<TokenLogprobs>? Logprobs { get; init; }
+
+    /// <summary>Why the completion ended.</summary>
+    public required FinishReason FinishReason { get; init; }
+
+    /// <summary>What the request cost.</summary>
+    public required Usage Usage { get; init; }
+}

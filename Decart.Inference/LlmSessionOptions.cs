@@ -1,0 +1,37 @@
+using Microsoft.Extensions.Logging;
+
+namespace Decart.Inference;
+
+/// <summary>How a session computes. Immutable.</summary>
+public sealed record LlmSessionOptions
+{
+    /// <summary>Where to compute; <see cref="Device.Auto"/> unless set.</summary>
+    public Device Device { get; init; } = Device.Auto;
+
+    /// <summary>Threads that compute on the CPU, at least 1; <see langword="null"/> (the default) for one on each processor that the process may use.</summary>
+    public int? Threads { get; init; }
+
+    /// <summary>The most requests computed together, at least 1; more wait their turn in the order of arrival. Default 32.</summary>
+    public int MaxConcurrentSequences { get; init; } = 32;
+
+    /// <summary>
+    /// The most tokens computed in one step, at least <see cref="MaxConcurrentSequences"/>. Longer prompts are computed in chunks between
+    /// the other requests' tokens: a larger value computes prompts faster, a smaller one disturbs running requests less. Default 512.
+    /// </summary>
+    public int MaxBatchTokens { get; init; } = 512;
+
+    /// <summary>Where log messages go; <see langword="null"/> (the default) for nowhere. Prompts and completions are logged at level Trace only.</summary>
+    public ILoggerFactory? LoggerFactory { get; init; }
+
+    internal void Validate()
+    {
+        if (Threads is < 1) throw new ArgumentOutOfRangeException(nameof(Threads), Threads, "At least one thread is needed.");
+        if (MaxConcurrentSequences < 1)
+            throw new ArgumentOutOfRangeException(nameof(MaxConcurrentSequences), MaxConcurrentSequences, "At least one sequence must be able to run.");
+        if (MaxBatchTokens < MaxConcurrentSequences)
+        {
+            throw new ArgumentOutOfRangeException(
+                nameof(MaxBatchTokens), MaxBatchTokens, $"A step needs room for one token of each of the {MaxConcurrentSequences} concurrent sequences.");
+        }
+    }
+}

@@ -1,0 +1,224 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using Decart.Inference.Checkpoints;
+using Decart.Inference.Kernels;
+
+namespace Decart.Inference.Models;
+
+/// <summary>An ordinary feed-forward block: <c>down(f(gate x) * up x)</c>, or <c>down(f(up x))</c> without a gate.</summary>
+internal sealed record FeedForwardWeights(Weight GateUp, WeightVector? GateUpBias, Weight Down, WeightVector? DownBias);
+
+/// <summary>The weights of one layer; it has either a feed-forward block or a router with experts.</summary>
+internal sealed record LayerWeights
+{
+    public required Norm AttentionNorm { get; init; }
+
+    public required AttentionShape Attention { get; init; }
+
+    public required Weight QueryKeyValue { get; init; }
+
+    public WeightVector? QueryKeyValueBias { get; init; }
+
+    public Norm? QueryNorm { get; init; }
+
+    public Norm? KeyNorm { get; init; }
+
+    public required Weight AttentionOutput { get; init; }
+
+    public WeightVector? AttentionOutputBias { get; init; }
+
+    /// <summary>Norm of the attention's output before it joins the residual (sandwich arrangement).</summary>
+    public Norm? PostAttentionNorm { get; init; }
+
+    /// <summary>Null where the feed-forward block reads what the attention reads.</summary>
+    public Norm? FeedForwardNorm { get; init; }
+
+    /// <summary>Norm of the feed-forward block's output before it joins the residual (sandwich arrangement).</summary>
+    public Norm? PostFeedForwardNorm { get; init; }
+
+    public FeedForwardWeights? FeedForward { get; init; }
+
+    public Weight? Router { get; init; }
+
+    public Experts? Experts { get; init; }
+}
+
+/// <summary>All weights of a decoder on its device. Owns them; the checkpoint must stay open as long as they live.</summary>
+internal sealed class DecoderWeights : IDisposable
+{
+    private readonly ModelConfig _config;
+    private readonly TensorSource _source;
+    private readonly IKernels _kernels;
+    private readonly List<IDisposable> _owned = [];
+
+    /// <summary>Makes the weights from the checkpoint's tensors, whose names and shapes are checked.</summary>
+    /// <exception cref="ModelLoadException">A tensor is missing or has another shape than the configuration says.</exception>
+    /// <exception cref="OperationCanceledException">The token was cancelled between two layers.</exception>
+    public DecoderWeights(TensorSource source, ModelConfig config, IKernels kernels, CancellationToken cancellationToken)
+    {
+        (_source, _config, _kernels) = (source, config, kernels);
+        try
+        {
+            Rotary = config.Rotary is null ? null : Own(kernels.CreateRotary(config.Rotary.ToParameters()));
+            (Embedding, Output) = LoadEmbeddings();
+            FinalNorm = LoadNorm(config.Names.FinalNorm, config.HiddenSize);
+            LayerWeights[] layers = new LayerWeights[config.Layers];
+            for (int layer = 0; layer < layers.Length; layer++)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                layers[layer] = LoadLayer(layer);
+            }
+            Layers = layers;
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    public Weight Embedding { get; }
+
+    /// <summary>The matrix that turns hidden states into logits; the embedding itself where they are tied.</summary>
+    public Weight Output { get; }
+
+    public Norm FinalNorm { get; }
+
+    public RotaryTable? Rotary { get; }
+
+    public IReadOnlyList<LayerWeights> Layers { get; }
+
+    public void Dispose()
+    {
+        for (int i = _owned.Count - 1; i >= 0; i--) _owned[i].Dispose();
+        _owned.Clear();
+    }
+
+    /// <summary>Tied checkpoints may store the one matrix under either name.</summary>
+    private (Weight Embedding, Weight Output) LoadEmbeddings()
+    {
+        WeightNames names = _config.Names;
+        bool onlyOutput = _config.TiedEmbeddings && !_source.TryGet(names.Embedding + ".weight", out _) && _source.TryGet(names.Output + ".weight", out _);
+        Weight embedding = LoadWeight(onlyOutput ? names.Output : names.Embedding, _config.VocabularySize, _config.HiddenSize);
+        return (embedding, _config.TiedEmbeddings ? embedding : LoadWeight(names.Output, _config.VocabularySize, _config.HiddenSize));
+    }
+
+    private LayerWeights LoadLayer(int layer)
+    {
+        ModelConfig config = _config;
+        WeightNames names = config.Names;
+        string Name(string stem) => names.InLayer(layer, stem);
+        int attended = config.Heads * config.HeadDim;
+        bool sandwich = config.Arrangement == BlockArrangement.Sandwich;
+        (Weight? router, Experts? experts) = config.HasExperts(layer) ? LoadExperts(layer, config.Experts!) : (null, null);
+        return new LayerWeights
+        {
+            AttentionNorm = LoadNorm(Name(names.AttentionNorm), config.HiddenSize),
+            Attention = new AttentionShape(
+                config.Heads, config.KvHeads, config.HeadDim, config.AttentionScale, config.AttentionSoftCap, config.Windows[layer],
+                config.AlibiSlopes is { } slopes ? [.. slopes] : null),
+            QueryKeyValue = Own(_kernels.CreateWeight(QueryKeyValueParts(layer).AsSpan())),
+            QueryKeyValueBias = config.QueryKeyValueBias ? Own(_kernels.CreateVector(QueryKeyValueBiasParts(layer).AsSpan())) : null,
+            QueryNorm = config.QueryKeyNorm ? LoadNorm(Name(names.QueryNorm), config.HeadDim) : null,
+            KeyNorm = config.QueryKeyNorm ? LoadNorm(Name(names.KeyNorm), config.HeadDim) : null,
+            AttentionOutput = LoadWeight(Name(names.AttentionOutput), config.HiddenSize, attended),
+            AttentionOutputBias = config.AttentionOutputBias ? LoadVector(Name(names.AttentionOutput) + ".bias", config.HiddenSize) : null,
+            PostAttentionNorm = sandwich ? LoadNorm(Name(names.PostAttentionNorm), config.HiddenSize) : null,
+            FeedForwardNorm = config.Arrangement == BlockArrangement.Parallel ? null : LoadNorm(Name(names.FeedForwardNorm), config.HiddenSize),
+            PostFeedForwardNorm = sandwich ? LoadNorm(Name(names.PostFeedForwardNorm), config.HiddenSize) : null,
+            FeedForward = experts is null ? LoadFeedForward(layer) : null,
+            Router = router,
+            Experts = experts,
+        };
+    }
+
+    /// <summary>The query rows, then the key rows, then the value rows, wherever they lie.</summary>
+    private ImmutableArray<StoredTensor> QueryKeyValueParts(int layer) =>
+        QueryKeyValueTensors(layer, (name, rows) => Require(name + ".weight", rows, _config.HiddenSize));
+
+    /// <remarks>A vector is cut by elements: it is seen as a matrix of one column.</remarks>
+    private ImmutableArray<StoredTensor> QueryKeyValueBiasParts(int layer) =>
+        QueryKeyValueTensors(layer, (name, rows) => Require(name + ".bias", rows) with { Shape = [rows, 1] });
+
+    private ImmutableArray<StoredTensor> QueryKeyValueTensors(int layer, Func<string, int, StoredTensor> require)
+    {
+        int queryRows = _config.Heads * _config.HeadDim, keyRows = _config.KvHeads * _config.HeadDim;
+        ImmutableArray<string> names = [.. _config.Names.QueryKeyValue.Select(stem => _config.Names.InLayer(layer, stem))];
+        if (names.Length > 1) return [require(names[0], queryRows), require(names[1], keyRows), require(names[2], keyRows)];
+        StoredTensor fused = require(names[0], queryRows + 2 * keyRows);
+        return _config.Names.GroupedQueryKeyValue && _config.KvHeads > 1 ? Ungroup(fused) : [fused];
+    }
+
+    private ImmutableArray<StoredTensor> Ungroup(StoredTensor fused)
+    {
+        int headDim = _config.HeadDim, queryRows = _config.Heads / _config.KvHeads * headDim, groupRows = queryRows + 2 * headDim;
+        IEnumerable<StoredTensor> Slices(int offset, int rows) =>
+            Enumerable.Range(0, _config.KvHeads).Select(group => fused.SliceRows((long)group * groupRows + offset, rows));
+        return [.. Slices(0, queryRows), .. Slices(queryRows, headDim), .. Slices(queryRows + headDim, headDim)];
+    }
+
+    private FeedForwardWeights LoadFeedForward(int layer)
+    {
+        ModelConfig config = _config;
+        ImmutableArray<string> names = [.. config.Names.GateUp.Select(stem => config.Names.InLayer(layer, stem))];
+        string down = config.Names.InLayer(layer, config.Names.Down);
+        int rows = config.IntermediateSize * (config.Gated && names.Length == 1 ? 2 : 1);
+        StoredTensor[] gateUp = [.. names.Select(name => Require(name + ".weight", rows, config.HiddenSize))];
+        StoredTensor[] gateUpBias = config.FeedForwardBias ? [.. names.Select(name => Require(name + ".bias", rows))] : [];
+        return new FeedForwardWeights(
+            Own(_kernels.CreateWeight(gateUp)),
+            config.FeedForwardBias ? Own(_kernels.CreateVector(gateUpBias)) : null,
+            LoadWeight(down, config.HiddenSize, config.IntermediateSize),
+            config.FeedForwardBias ? LoadVector(down + ".bias", config.HiddenSize) : null);
+    }
+
+    private (Weight Router, Experts Experts) LoadExperts(int layer, ExpertsConfig config)
+    {
+        Weight router = LoadWeight(_config.Names.InLayer(layer, _config.Names.Router), config.Count, _config.HiddenSize);
+        Weight[] gateUp = new Weight[config.Count], down = new Weight[config.Count];
+        for (int expert = 0; expert < config.Count; expert++)
+        {
+            gateUp[expert] = Own(_kernels.CreateWeight([
+                ExpertTensor(layer, expert, 0, config.IntermediateSize, _config.HiddenSize),
+                ExpertTensor(layer, expert, 1, config.IntermediateSize, _config.HiddenSize)]));
+            down[expert] = Own(_kernels.CreateWeight([ExpertTensor(layer, expert, 2, _config.HiddenSize, config.IntermediateSize)]));
+        }
+        return (router, new Experts(gateUp, down, config.PerToken, config.Renormalise, _config.Activation));
+    }
+
+    private StoredTensor ExpertTensor(int layer, int expert, int part, int rows, int columns)
+    {
+        string stem = _config.Names.ExpertGateUpDown[part];
+        bool stacked = !stem.Contains("{0}", StringComparison.Ordinal);
+        string name = _config.Names.InLayer(layer, string.Format(CultureInfo.InvariantCulture, stem, expert)) + ".weight";
+        return stacked
+            ? Require(name, _config.Experts!.Count, rows, columns).SliceRows((long)expert * rows, rows)
+            : Require(name, rows, columns);
+    }
+
+    private Weight LoadWeight(string name, int rows, int columns) => Own(_kernels.CreateWeight([Require(name + ".weight", rows, columns)]));
+
+    private WeightVector LoadVector(string name, int length, float offset = 0) =>
+        Own(_kernels.CreateVector([Require(name, length)], offset));
+
+    private Norm LoadNorm(string name, int length) => new(
+        LoadVector(name + ".weight", length, _config.NormOffset),
+        _config.LayerNorm ? LoadVector(name + ".bias", length) : null,
+        _config.NormEpsilon,
+        _config.LayerNorm);
+
+    private StoredTensor Require(string name, params ReadOnlySpan<long> shape)
+    {
+        StoredTensor tensor = _source.Require(name, shape);
+        return tensor.Type is TensorType.F32 or TensorType.F16 or TensorType.BF16 || tensor.Type.BlockLength() > 1
+            ? tensor
+            : throw new ModelLoadException(_source.Path, name, $"expected weights of type F32, F16, BF16 or a GGUF block format, found {tensor.Type}");
+    }
+
+    private T Own<T>(T resource)
+        where T : IDisposable
+    {
+        _owned.Add(resource);
+        return resource;
+    }
+}

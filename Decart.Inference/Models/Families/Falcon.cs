@@ -1,0 +1,123 @@
+using System.Collections.Immutable;
+using Decart.Inference.Kernels;
+
+namespace Decart.Inference.Models.Families;
+
+/// <summary>
+/// Falcon: LayerNorm, no gate, and query, key and value in one matrix grouped by key/value head. Three generations: 7B (parallel
+/// block, one key/value head), 40B, 180B and Falcon 2 ("new decoder": parallel, grouped heads), and the older RefinedWeb models
+/// (sequential or parallel, ALiBi, biases).
+/// </summary>
+internal static class Falcon
+{
+    public static ModelConfig ReadHuggingFace(JsonFields fields)
+    {
+        int hidden = fields.Integer("hidden_size", 1, ModelLimits.Hidden);
+        string headsField = fields.Has("n_head") ? "n_head" : "num_attention_heads";
+        int heads = fields.Integer(headsField, 1, ModelLimits.Heads);
+        int headDim = HeadFields.DefaultHeadDim(fields, "hidden_size", hidden, heads);
+        int layers = fields.Integer(fields.Has("n_layer") ? "n_layer" : "num_hidden_layers", 1, ModelLimits.Layers);
+        int context = fields.OptionalInteger("max_position_embeddings", 1, ModelLimits.Context) ?? 2048;
+        bool alibi = fields.Flag("alibi", false), bias = fields.Flag("bias", false);
+        float attentionScale = 1 / MathF.Sqrt(headDim);
+        return new ModelConfig
+        {
+            Architecture = "falcon",
+            VocabularySize = fields.Integer("vocab_size", 1, ModelLimits.Vocabulary),
+            HiddenSize = hidden,
+            IntermediateSize = fields.OptionalInteger("ffn_hidden_size", 1, ModelLimits.Intermediate) ?? 4 * hidden,
+            Layers = layers,
+            Heads = heads,
+            KvHeads = ReadKvHeads(fields, heads),
+            HeadDim = headDim,
+            ContextLength = context,
+            NormEpsilon = (float)(fields.OptionalNumber("layer_norm_epsilon", 0, 1) ?? 1e-5),
+            LayerNorm = true,
+            Arrangement = ReadArrangement(fields),
+            Activation = HuggingFaceConfig.ReadActivation(fields, "activation", "gelu"),
+            Gated = false,
+            Rotary = alibi ? null : HuggingFaceConfig.ReadRotary(fields, headDim, context, 10000),
+            AlibiSlopes = alibi ? Slopes(heads, attentionScale) : null,
+            Windows = ModelConfig.SameWindows(layers, 0),
+            AttentionScale = attentionScale,
+            QueryKeyValueBias = bias,
+            AttentionOutputBias = bias,
+            FeedForwardBias = bias,
+            TiedEmbeddings = fields.Flag("tie_word_embeddings", true),
+            BosTokenId = fields.OptionalInteger("bos_token_id", 0, int.MaxValue),
+            EosTokenIds = fields.Integers("eos_token_id", 0, int.MaxValue),
+            Names = Names(fields),
+        };
+    }
+
+    private static bool IsNewDecoder(ConfigFields fields) => fields.Flag("new_decoder_architecture", false);
+
+    private static int ReadKvHeads(ConfigFields fields, int heads)
+    {
+        if (IsNewDecoder(fields)) return HeadFields.ReadKvHeads(fields, fields.Has("n_head_kv") ? "n_head_kv" : "num_kv_heads", heads);
+        return fields.Flag("multi_query", true) ? 1 : heads;
+    }
+
+    private static BlockArrangement ReadArrangement(ConfigFields fields)
+    {
+        bool newDecoder = IsNewDecoder(fields);
+        int norms = fields.OptionalInteger("num_ln_in_parallel_attn", 1, 2) ?? (newDecoder ? 2 : 1);
+        if (!fields.Flag("parallel_attn", true))
+        {
+            return newDecoder ? throw fields.Wrong("parallel_attn", "true with new_decoder_architecture", false) : BlockArrangement.Sequential;
+        }
+        if (norms == 2 && !newDecoder) throw fields.Wrong("num_ln_in_parallel_attn", "1 without new_decoder_architecture", norms);
+        return norms == 2 ? BlockArrangement.ParallelTwoNorms : BlockArrangement.Parallel;
+    }
+
+    private static WeightNames Names(ConfigFields fields)
+    {
+        bool twoNorms = ReadArrangement(fields) == BlockArrangement.ParallelTwoNorms;
+        return new WeightNames
+        {
+            Embedding = "transformer.word_embeddings",
+            FinalNorm = "transformer.ln_f",
+            Output = "lm_head",
+            Layer = "transformer.h.{0}.",
+            QueryKeyValue = ["self_attention.query_key_value"],
+            GroupedQueryKeyValue = true,
+            AttentionOutput = "self_attention.dense",
+            GateUp = ["mlp.dense_h_to_4h"],
+            Down = "mlp.dense_4h_to_h",
+            AttentionNorm = twoNorms ? "ln_attn" : "input_layernorm",
+            FeedForwardNorm = twoNorms ? "ln_mlp" : "post_attention_layernorm",
+        };
+    }
+
+    /// <remarks>Falcon rounds its slopes to bfloat16 and adds the bias before the scores are scaled, so the slopes are scaled too.</remarks>
+    private static ImmutableArray<float> Slopes(int heads, float attentionScale) =>
+        [.. Alibi.Slopes(heads).Select(slope => RoundToBFloat16(slope) * attentionScale)];
+
+    /// <summary>To the nearest value whose lower half is zero, ties to even.</summary>
+    private static float RoundToBFloat16(float value)
+    {
+        uint bits = BitConverter.SingleToUInt32Bits(value);
+        return BitConverter.UInt32BitsToSingle((bits + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF0000);
+    }
+
+    /// <remarks>GGUF files hold the rows of query, key and value ungrouped, and only the parallel, rotary generations.</remarks>
+    public static ModelConfig ReadGguf(GgufFields fields)
+    {
+        ModelConfig config = GgufConfig.Read(fields, epsilonField: "attention.layer_norm_epsilon");
+        bool twoNorms = fields.HasTensor("blk.0.attn_norm_2.weight");
+        return config with
+        {
+            LayerNorm = true,
+            Arrangement = twoNorms ? BlockArrangement.ParallelTwoNorms : BlockArrangement.Parallel,
+            Activation = ActivationFunction.Gelu,
+            Gated = false,
+            Names = config.Names with
+            {
+                QueryKeyValue = ["attn_qkv"],
+                GateUp = ["ffn_up"],
+                AttentionNorm = twoNorms ? "attn_norm_2" : "attn_norm",
+                FeedForwardNorm = "attn_norm",
+            },
+        };
+    }
+}

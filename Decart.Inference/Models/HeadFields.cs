@@ -1,0 +1,16 @@
+namespace Decart.Inference.Models;
+
+/// <summary>The numbers of heads and their size, which must fit together, in whatever format the configuration is.</summary>
+internal static class HeadFields
+{
+    /// <summary>The size of a head where the configuration does not say it.</summary>
+    public static int DefaultHeadDim(ConfigFields fields, string hiddenField, int hidden, int heads) =>
+        hidden % heads == 0 ? hidden / heads : throw fields.Wrong(hiddenField, $"a multiple of the {heads} attention heads", hidden);
+
+    /// <summary>The number of key/value heads, by default one for each query head.</summary>
+    public static int ReadKvHeads(ConfigFields fields, string field, int heads)
+    {
+        int kvHeads = fields.OptionalInteger(field, 1, heads) ?? heads;
+        return heads % kvHeads == 0 ? kvHeads : throw fields.Wrong(field, $"a divisor of the {heads} attention heads", kvHeads);
+    }
+}

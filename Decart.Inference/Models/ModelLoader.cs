@@ -1,0 +1,126 @@
+using System.Collections.Frozen;
+using System.Text.Json;
+using Decart.Inference.Checkpoints;
+using Decart.Inference.Kernels;
+using Decart.Inference.Models.Families;
+
+namespace Decart.Inference.Models;
+
+/// <summary>From a path to a decoder: opens the checkpoint, recognises the family, reads its configuration.</summary>
+internal static class ModelLoader
+{
+    /// <summary>The families by <c>model_type</c>.</summary>
+    private static readonly FrozenDictionary<string, Func<JsonFields, ModelConfig>> HuggingFaceFamilies =
+        new Dictionary<string, Func<JsonFields, ModelConfig>>
+        {
+            ["llama"] = Llama.ReadHuggingFace,
+            ["mistral"] = Mistral.ReadHuggingFace,
+            ["mixtral"] = Mixtral.ReadHuggingFace,
+            ["qwen2"] = Qwen2.ReadHuggingFace,
+            ["qwen3"] = Qwen3.ReadHuggingFace,
+            ["qwen3_moe"] = Qwen3Moe.ReadHuggingFace,
+            ["falcon"] = Falcon.ReadHuggingFace,
+            ["phi3"] = Phi3.ReadHuggingFace,
+            ["gemma2"] = Gemma2.ReadHuggingFace,
+        }.ToFrozenDictionary();
+
+    /// <summary>The families by <c>general.architecture</c>.</summary>
+    private static readonly FrozenDictionary<string, Func<GgufFields, ModelConfig>> GgufFamilies =
+        new Dictionary<string, Func<GgufFields, ModelConfig>>
+        {
+            ["llama"] = Llama.ReadGguf,
+            ["qwen2"] = Qwen2.ReadGguf,
+            ["qwen3"] = Qwen3.ReadGguf,
+            ["qwen3moe"] = Qwen3Moe.ReadGguf,
+            ["falcon"] = Falcon.ReadGguf,
+            ["phi3"] = Phi3.ReadGguf,
+            ["gemma2"] = Gemma2.ReadGguf,
+        }.ToFrozenDictionary();
+
+    /// <summary>Opens a Hugging Face folder or a GGUF file.</summary>
+    /// <exception cref="ModelLoadException">There is neither, or it is damaged.</exception>
+    public static TensorSource Open(string path)
+    {
+        if (Directory.Exists(path)) return HuggingFaceFolder.Open(path);
+        return File.Exists(path)
+            ? GgufTensors.Open(path)
+            : throw new ModelLoadException(path, null, "expected a folder with config.json or a GGUF file, found nothing at this path");
+    }
+
+    /// <summary>Reads and checks the configuration of an opened checkpoint.</summary>
+    /// <exception cref="ModelLoadException">The architecture is not supported, or a field is missing or wrong.</exception>
+    public static ModelConfig ReadConfig(TensorSource source) => source switch
+    {
+        HuggingFaceFolder folder => ReadHuggingFace(folder.Path, folder.Config, folder.GenerationConfig),
+        GgufTensors tensors => ReadGguf(tensors),
+        _ => throw new ArgumentException($"{source.GetType().Name} has no configuration.", nameof(source)),
+    };
+
+    /// <summary>Opens a checkpoint and loads its decoder, which owns it.</summary>
+    /// <exception cref="ModelLoadException">The checkpoint cannot be loaded.</exception>
+    public static Decoder Load(
+        string path, IKernels kernels, int maxBatchTokens, int maxBatchSequences, CancellationToken cancellationToken = default)
+    {
+        TensorSource source = Open(path);
+        ModelConfig config;
+        try
+        {
+            config = ReadConfig(source);
+        }
+        catch
+        {
+            source.Dispose();
+            throw;
+        }
+        return Decoder.Load(source, config, kernels, maxBatchTokens, maxBatchSequences, cancellationToken);
+    }
+
+    /// <summary>A decoder with random weights in the shape that a folder's <c>config.json</c> describes; no other file is needed.</summary>
+    /// <exception cref="ModelLoadException">The configuration cannot be read.</exception>
+    public static Decoder LoadRandom(string folder, IKernels kernels, int maxBatchTokens, int maxBatchSequences, int seed = 0)
+    {
+        ModelConfig config = ReadHuggingFace(folder, HuggingFaceFolder.ReadConfig(folder), HuggingFaceFolder.ReadGenerationConfig(folder));
+        return Decoder.Load(new RandomTensors(folder, seed), config, kernels, maxBatchTokens, maxBatchSequences);
+    }
+
+    /// <summary>Reads the configuration of a Hugging Face folder from its parsed files.</summary>
+    /// <exception cref="ModelLoadException">The architecture is not supported, or a field is missing or wrong.</exception>
+    public static ModelConfig ReadHuggingFace(string folder, JsonElement config, JsonElement? generationConfig)
+    {
+        JsonFields fields = new(Path.Combine(folder, "config.json"), config);
+        string type = fields.OptionalText("model_type") ?? throw fields.Missing("model_type", Supported(HuggingFaceFamilies.Keys));
+        if (!HuggingFaceFamilies.TryGetValue(type, out Func<JsonFields, ModelConfig>? read))
+        {
+            throw fields.Wrong("model_type", Supported(HuggingFaceFamilies.Keys), type);
+        }
+        if (fields.OptionalSection("quantization_config") is { } quantisation)
+        {
+            throw quantisation.Wrong("quant_method", "a checkpoint without quantisation", quantisation.OptionalText("quant_method"));
+        }
+        ModelConfig model = read(fields);
+        return generationConfig is { } element ? WithGeneration(model, new JsonFields(Path.Combine(folder, "generation_config.json"), element)) : model;
+    }
+
+    private static ModelConfig ReadGguf(GgufTensors tensors)
+    {
+        GgufFields general = new(tensors, "general");
+        string architecture = general.OptionalText("architecture") ?? throw general.Missing("architecture", Supported(GgufFamilies.Keys));
+        return GgufFamilies.TryGetValue(architecture, out Func<GgufFields, ModelConfig>? read)
+            ? read(new GgufFields(tensors, architecture))
+            : throw general.Wrong("architecture", Supported(GgufFamilies.Keys), architecture);
+    }
+
+    private static ModelConfig WithGeneration(ModelConfig config, JsonFields fields) => config with
+    {
+        EosTokenIds = fields.Integers("eos_token_id", 0, int.MaxValue) is { IsEmpty: false } ids ? ids : config.EosTokenIds,
+        Generation = new GenerationDefaults(
+            fields.Has("do_sample") ? fields.Flag("do_sample", false) : null,
+            fields.OptionalNumber("temperature", 0, 100),
+            fields.OptionalInteger("top_k", 0, int.MaxValue),
+            fields.OptionalNumber("top_p", 0, 1),
+            fields.OptionalNumber("min_p", 0, 1),
+            fields.OptionalNumber("repetition_penalty", 0, 100)),
+    };
+
+    private static string Supported(IEnumerable<string> names) => "one of " + string.Join(", ", names.Order(StringComparer.Ordinal));
+}

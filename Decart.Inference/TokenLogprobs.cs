@@ -1,0 +1,14 @@
+namespace Decart.Inference;
+
+/// <summary>A token and its log-probability.</summary>
+/// <param name="TokenId">The token.</param>
+/// <param name="Logprob">Natural logarithm of the probability that the model gave the token, before penalties, bias, temperature and truncation.</param>
+public readonly record struct TokenLogprob(int TokenId, float Logprob);
+
+/// <summary>The log-probability of a generated token and of the tokens that the model found most probable in its place.</summary>
+/// <param name="TokenId">The generated token.</param>
+/// <param name="Logprob">Natural logarithm of the probability that the model gave the token, before penalties, bias, temperature and truncation.</param>
+/// <param name="Top">
+/// The <see cref="GenerationOptions.TopLogprobs"/> most probable tokens, best first (among equals the lowest id); the generated token need not be among them.
+/// </param>
+public sealed record TokenLogprobs(int TokenId, float Logprob, IReadOnlyList<TokenLogprob> Top);

@@ -1,0 +1,107 @@
+namespace Decart.Inference.Tokenization;
+
+/// <summary>Reads tokenizer.model: SentencePiece's ModelProto with a BPE or a unigram model.</summary>
+internal static class SentencePieceFile
+{
+    private const char Marker = '\u2581';
+    private const int MostBytes = 256 << 20;
+
+    public static TokenizerParts Read(string file, TokenizerSettings settings)
+    {
+        SentencePieceProto proto = SentencePieceProto.Read(file, ReadBytes(file));
+        Vocabulary vocabulary = ReadVocabulary(file, proto.Pieces);
+        Dictionary<string, int> texts = TextPieces(proto.Pieces);
+        int? unknown = IndexOf(proto, PieceKind.Unknown, proto.UnknownId);
+        UnknownSymbols symbols = new(proto.ByteFallback ? vocabulary.ByteIds() : null, unknown, Fuse: true);
+        float[] scores = [.. proto.Pieces.Select(piece => piece.Score)];
+        int? bos = IndexOf(proto, PieceKind.Control, proto.BosId), eos = IndexOf(proto, PieceKind.Control, proto.EosId);
+        return new TokenizerParts
+        {
+            Vocabulary = vocabulary,
+            Model = proto.Model switch
+            {
+                SentencePieceModel.Unigram => new UnigramModel(texts, Array.ConvertAll(scores, score => (double)score), symbols),
+                SentencePieceModel.Bpe => new BpeModel(new Vocabulary(texts, vocabulary.Size), ScoredMerges.Create(texts, scores), symbols, ignoreMerges: false),
+                _ => throw new ModelLoadException(file, "trainer_spec.model_type", $"expected 1 (unigram) or 2 (BPE), found {(int)proto.Model}"),
+            },
+            AddedTokens = ReadAddedTokens(proto.Pieces, vocabulary, settings),
+            Normalizer = ReadNormalizer(file, proto),
+            Decoder = new PieceDecoder
+            {
+                Steps = [new LiteralReplaceNormalizer(Marker.ToString(), " ")],
+                ByteFallback = true,
+                LeadingSpaces = proto.AddDummyPrefix && !proto.WhitespaceIsSuffix ? 1 : 0,
+                TrailingSpaces = proto.AddDummyPrefix && proto.WhitespaceIsSuffix ? 1 : 0,
+            },
+            BosTokenId = bos,
+            EosTokenIds = eos is { } id ? [id] : [],
+            // Models of this format expect BOS unless the settings deny it.
+            Prefix = bos is { } first && settings.AddBos != false ? [first] : [],
+        };
+    }
+
+    private static byte[] ReadBytes(string file)
+    {
+        try
+        {
+            long length = new FileInfo(file).Length;
+            return length <= MostBytes ? File.ReadAllBytes(file) : throw new ModelLoadException(file, null, $"expected at most {MostBytes} bytes, found {length}");
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new ModelLoadException(file, null, $"expected a readable file: {exception.Message.TrimEnd('.')}", exception);
+        }
+    }
+
+    private static Vocabulary ReadVocabulary(string file, IReadOnlyList<SentencePiece> pieces)
+    {
+        if (pieces.Count == 0) throw new ModelLoadException(file, "pieces", "expected pieces, found none");
+        Dictionary<string, int> ids = [];
+        for (int id = 0; id < pieces.Count; id++)
+        {
+            string piece = pieces[id].Text;
+            if (piece.Length is 0 or > ScoredMerges.LongestPiece) throw new ModelLoadException(file, $"pieces[{id}]", $"expected 1 to {ScoredMerges.LongestPiece} characters, found {piece.Length}");
+            if (!ids.TryAdd(piece, id)) throw new ModelLoadException(file, $"pieces[{id}]", $"expected each piece once, found \"{piece}\", which is piece {ids[piece]}");
+        }
+        return new Vocabulary(ids, pieces.Count);
+    }
+
+    /// <summary>The pieces that text is made of.</summary>
+    private static Dictionary<string, int> TextPieces(IReadOnlyList<SentencePiece> pieces)
+    {
+        Dictionary<string, int> texts = [];
+        for (int id = 0; id < pieces.Count; id++)
+        {
+            if (pieces[id].Kind is PieceKind.Normal or PieceKind.UserDefined or PieceKind.Unused) texts.Add(pieces[id].Text, id);
+        }
+        return texts;
+    }
+
+    private static List<AddedToken> ReadAddedTokens(IReadOnlyList<SentencePiece> pieces, Vocabulary vocabulary, TokenizerSettings settings)
+    {
+        List<AddedToken> tokens = [];
+        for (int id = 0; id < pieces.Count; id++)
+        {
+            if (pieces[id].Kind is PieceKind.Control or PieceKind.Unknown) tokens.Add(new AddedToken(id, pieces[id].Text, Special: true));
+            else if (pieces[id].Kind == PieceKind.UserDefined) tokens.Add(new AddedToken(id, pieces[id].Text, Special: false, Normalized: true));
+        }
+        foreach ((AddedToken token, JsonField field) in settings.AddedTokens(Vocabulary.LargestPlausibleId(pieces.Count)))
+        {
+            if (vocabulary.PieceOrNull(token.Id) is null && !vocabulary.TryGetId(token.Content, out _)) tokens.Add(token);
+            else if (vocabulary.PieceOrNull(token.Id) != token.Content) throw field.Wrong($"the id of \"{token.Content}\" in tokenizer.model", $"{token.Id}");
+        }
+        return tokens;
+    }
+
+    private static SequenceNormalizer ReadNormalizer(string file, SentencePieceProto proto)
+    {
+        if (proto.HasCharacterMap) throw new ModelLoadException(file, "normalizer_spec.precompiled_charsmap", "expected no map of characters (the rule \"identity\"), found one, which is not supported");
+        List<INormalizer> steps = [];
+        if (proto.RemoveExtraWhitespaces) steps.Add(new CollapseSpacesNormalizer());
+        if (proto.AddDummyPrefix) steps.Add(proto.WhitespaceIsSuffix ? new AppendNormalizer(" ") : new PrependNormalizer(" "));
+        if (proto.EscapeWhitespaces) steps.Add(new LiteralReplaceNormalizer(" ", Marker.ToString()));
+        return new SequenceNormalizer(steps);
+    }
+
+    private static int? IndexOf(SentencePieceProto proto, PieceKind kind, int id) => (uint)id < (uint)proto.Pieces.Count && proto.Pieces[id].Kind == kind ? id : null;
+}

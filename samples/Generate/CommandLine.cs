@@ -1,0 +1,52 @@
+using System.Globalization;
+using Decart.Inference;
+
+namespace Generate;
+
+/// <summary>What the command line asks for.</summary>
+internal sealed record CommandLine(string Model, string Prompt, GenerationOptions Options)
+{
+    public const string Usage = "usage: Generate [model folder or .gguf file] [prompt] [--max-tokens n] [--temperature t] [--seed s]";
+
+    /// <exception cref="FormatException">The command line is not understood; the message says why.</exception>
+    public static CommandLine Parse(string[] args)
+    {
+        List<string> positional = [];
+        var options = new GenerationOptions();
+        for (int i = 0; i < args.Length; i++)
+        {
+            if (!args[i].StartsWith("--", StringComparison.Ordinal))
+            {
+                positional.Add(args[i]);
+                continue;
+            }
+            string name = args[i];
+            string value = ++i < args.Length ? args[i] : throw new FormatException($"{name} needs a value.");
+            options = name switch
+            {
+                "--max-tokens" => options with { MaxTokens = Number<int>(name, value) },
+                "--temperature" => options with { Temperature = Number<float>(name, value) },
+                "--seed" => options with { Seed = Number<long>(name, value) },
+                _ => throw new FormatException($"{name} is not an option."),
+            };
+        }
+        if (positional.Count > 2) throw new FormatException($"\"{positional[2]}\" is one argument too many: put the prompt in quotation marks.");
+        return new CommandLine(positional.ElementAtOrDefault(0) ?? Storyteller(), positional.ElementAtOrDefault(1) ?? "Once upon a time", options);
+    }
+
+    private static T Number<T>(string name, string value) where T : IParsable<T> =>
+        T.TryParse(value, CultureInfo.InvariantCulture, out T? number) ? number : throw new FormatException($"{name}: \"{value}\" is not a number of its kind.");
+
+    /// <summary>The small model that comes with the samples: beside the program, or in the repository that it was built in.</summary>
+    private static string Storyteller()
+    {
+        string beside = Path.Combine(AppContext.BaseDirectory, "models", "storyteller");
+        if (Directory.Exists(beside)) return beside;
+        for (DirectoryInfo? folder = new(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+        {
+            string inRepository = Path.Combine(folder.FullName, "samples", "models", "storyteller");
+            if (Directory.Exists(inRepository)) return inRepository;
+        }
+        throw new FormatException("The storyteller model is not here: name a model.");
+    }
+}
