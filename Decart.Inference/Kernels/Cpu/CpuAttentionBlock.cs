@@ -74,7 +74,9 @@ internal readonly unsafe ref struct AttentionBlock<TLanes>
         }
     }
 
-    /// <summary>Four rows, of which those after <paramref name="last"/> do not matter, with the first <paramref name="count"/> keys of the packed tile.</summary>
+    /// <summary>
+    /// Four rows, of which those after <paramref name="last"/> do not matter, with the first <paramref name="count"/> keys of the packed tile.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void AttendRows(AttentionItem item, in CpuChunk chunk, int head, int row, int last, int tile, int count, AttentionState state)
     {

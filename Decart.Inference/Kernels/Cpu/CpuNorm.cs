@@ -66,7 +66,8 @@ internal readonly unsafe struct CpuNorm(Norm norm)
 }
 
 /// <summary>Normalises a share of the batch's rows: with a delta x += delta first; y = norm(x), or y += norm(x).</summary>
-internal readonly unsafe struct NormaliseJob(CpuNorm norm, CpuActivations x, CpuActivations? delta, CpuActivations y, bool add, int rows, int parts, MatMulPath path)
+internal readonly unsafe struct NormaliseJob(
+    CpuNorm norm, CpuActivations x, CpuActivations? delta, CpuActivations y, bool add, int rows, int parts, MatMulPath path)
     : ITeamJob
 {
     private readonly float* _x = x.Pointer;
