@@ -16,6 +16,22 @@ namespace Decart.Inference.Benchmarks;
 [MemoryDiagnoser]
 public class TokenizerBenchmarks
 {
+    private const string Alphabet = "abcdefghijklmnopqrstuvwxyz";
+
+    private static readonly string[] EnglishWords =
+    [
+        .. ("the of and to in a is that it was for on are as with his they at be this from have or by one had not but what all were when we there can an your which "
+            + "their said if do will each about how up out them then she many some so these would other into has more her two like him see time could no make than "
+            + "first been its who now people my made over did down only way find use may water long little very after words called just where most know").Split(' '),
+        "extraordinarily", "tokenization", "O'Reilly's", "1987", "3.14",
+    ];
+
+    private static readonly string[] MixedWords =
+    [
+        "hello", "naïve", "übermäßig", "привет", "мир", "你好世界", "今天天气很好", "日本語のテキスト", "한국어", "مرحبا", "नमस्ते", "\U0001F600", "\U0001F469\u200D\U0001F4BB",
+        "2024-05-17", "x = f(y[i]) + 0x1F;", "</div>", "\t\treturn null;\n",
+    ];
+
     private string _text = "";
     private ITokenizer _tokenizer = null!;
     private int[] _ids = [];
@@ -50,18 +66,13 @@ public class TokenizerBenchmarks
     internal static string CreateText(string kind)
     {
         Random random = new(1);
-        string[] words = kind switch
-        {
-            "English" => [.. "the of and to in a is that it was for on are as with his they at be this from have or by one had not but what all were when we there can an your which their said if do will each about how up out them then she many some so these would other into has more her two like him see time could no make than first been its who now people my made over did down only way find use may water long little very after words called just where most know".Split(' '), "extraordinarily", "tokenization", "O'Reilly's", "1987", "3.14"],
-            "Mixed" => ["hello", "naïve", "übermäßig", "привет", "мир", "你好世界", "今天天气很好", "日本語のテキスト", "한국어", "مرحبا", "नमस्ते", "\U0001F600", "\U0001F469\u200D\U0001F4BB", "2024-05-17", "x = f(y[i]) + 0x1F;", "</div>", "\t\treturn null;\n"],
-            _ => ["abcdefghijklmnopqrstuvwxyz"],
-        };
+        string[] words = kind switch { "English" => EnglishWords, "Mixed" => MixedWords, _ => [Alphabet] };
         StringBuilder text = new();
         while (text.Length < 200_000)
         {
             if (kind == "Unbroken")
             {
-                text.Append(words[0][random.Next(words[0].Length)]);
+                text.Append(Alphabet[random.Next(Alphabet.Length)]);
                 continue;
             }
             text.Append(words[random.Next(words.Length)]);
@@ -75,7 +86,9 @@ public class TokenizerBenchmarks
         DirectoryInfo? root = new(AppContext.BaseDirectory);
         while (root is not null && !File.Exists(Path.Combine(root.FullName, "Decart.sln"))) root = root.Parent;
         string repository = root?.FullName ?? ".";
-        string fixtures = Environment.GetEnvironmentVariable("DECART_FIXTURES") is { Length: > 0 } named ? named : Path.Combine(repository, "..", "shared", "fixtures");
+        string fixtures = Environment.GetEnvironmentVariable("DECART_FIXTURES") is { Length: > 0 } named
+            ? named
+            : Path.Combine(repository, "..", "shared", "fixtures");
         string llama3 = Path.Combine(fixtures, "tokenizers", "llama3_1");
         return Directory.Exists(llama3) ? llama3 : Path.Combine(repository, "samples", "models", "storyteller");
     }

@@ -6,7 +6,7 @@ namespace Decart.Inference.Tests.Tokenization;
 /// <summary>Tokenizers in the metadata of GGUF files made here.</summary>
 public class GgufTokenizerTests
 {
-    private const int Normal = 1, Unknown = 2, Control = 3, UserDefined = 4, Byte = 6;
+    private const int Normal = 1, Unknown = 2, Control = 3, UserDefined = 4;
 
     [Test]
     public void Scores_decide_what_is_merged()
@@ -25,8 +25,11 @@ public class GgufTokenizerTests
     }
 
     [Test]
-    public void The_space_in_front_is_left_out_when_the_file_says_so() =>
-        Assert.That(Read(Scored().Add("tokenizer.ggml.add_space_prefix", GgufValueKind.Boolean, writer => writer.Write(false))).Encode("a", addSpecialTokens: false), Is.EqualTo(new[] { 4 }));
+    public void The_space_in_front_is_left_out_when_the_file_says_so()
+    {
+        GgufBytes file = Scored().Add("tokenizer.ggml.add_space_prefix", GgufValueKind.Boolean, writer => writer.Write(false));
+        Assert.That(Read(file).Encode("a", addSpecialTokens: false), Is.EqualTo(new[] { 4 }));
+    }
 
     [Test]
     public void Byte_level_tokens_are_split_by_the_rule_of_the_file()
@@ -55,34 +58,41 @@ public class GgufTokenizerTests
         AssertWrong("tokenizer.ggml.pre", ByteLevel("martian"));
         AssertWrong("tokenizer.ggml.model", Strings(new GgufBytes(), "tokenizer.ggml.model", "bert"));
         AssertWrong("tokenizer.ggml.bos_token_id", ByteLevel("gpt-2").Add("tokenizer.ggml.bos_token_id", GgufValueKind.UInt32, writer => writer.Write(99u)));
-        AssertWrong("tokenizer.ggml.merges[0]", Model("gpt2", ["a", "b"], [Normal, Normal]).AddArray("tokenizer.ggml.merges", GgufValueKind.String, 1, writer => GgufBytes.WriteString(writer, "a b")));
+        AssertWrong("tokenizer.ggml.merges[0]", Merges(Model("gpt2", ["a", "b"], [Normal, Normal]), "a b"));
         AssertWrong("tokenizer.ggml.tokens[1]", Model("gpt2", ["a", "a"], [Normal, Normal]));
         AssertWrong("tokenizer.ggml.token_type", Model("gpt2", ["a", "b"], [Normal]));
-        AssertWrong("tokenizer.ggml.scores", Model("llama", ["a", "b"], [Normal, Normal]).AddArray("tokenizer.ggml.scores", GgufValueKind.Single, 1, writer => writer.Write(0f)));
+        AssertWrong("tokenizer.ggml.scores", Scores(Model("llama", ["a", "b"], [Normal, Normal]), [0]));
         AssertWrong("tokenizer.ggml.tokens", Strings(new GgufBytes(), "tokenizer.ggml.model", "gpt2"));
     }
 
-    private static void AssertWrong(string field, GgufBytes file) => Assert.That(() => Read(file), Throws.TypeOf<ModelLoadException>().With.Property("Field").EqualTo(field));
+    private static void AssertWrong(string field, GgufBytes file) =>
+        Assert.That(() => Read(file), Throws.TypeOf<ModelLoadException>().With.Property("Field").EqualTo(field));
 
-    private static GgufBytes Scored()
+    private static GgufBytes Scored() => Scores(
+        Model("llama", ["<unk>", "<s>", "</s>", "▁", "a", "b", "c", "ab", "bc"], [Unknown, Control, Control, Normal, Normal, Normal, Normal, Normal, Normal]),
+        [0, 0, 0, -5, -5, -5, -5, -1, -2]);
+
+    private static GgufBytes ByteLevel(string pre)
     {
-        float[] scores = [0, 0, 0, -5, -5, -5, -5, -1, -2];
-        return Model("llama", ["<unk>", "<s>", "</s>", "▁", "a", "b", "c", "ab", "bc"], [Unknown, Control, Control, Normal, Normal, Normal, Normal, Normal, Normal])
-            .AddArray("tokenizer.ggml.scores", GgufValueKind.Single, (ulong)scores.Length, writer => Array.ForEach(scores, writer.Write));
+        GgufBytes model = Model("gpt2", ["Ġ", "1", "11", "<|im_end|>", "<tool>"], [Normal, Normal, Normal, Control, UserDefined]);
+        return Merges(Strings(model, "tokenizer.ggml.pre", pre), "1 1");
     }
-
-    private static GgufBytes ByteLevel(string pre) => Strings(Model("gpt2", ["Ġ", "1", "11", "<|im_end|>", "<tool>"], [Normal, Normal, Normal, Control, UserDefined]), "tokenizer.ggml.pre", pre)
-        .AddArray("tokenizer.ggml.merges", GgufValueKind.String, 1, writer => GgufBytes.WriteString(writer, "1 1"));
 
     private static GgufBytes AllBytes(string pre)
     {
         string[] tokens = [.. TinyTokenizer.ByteLevel()["model"]!["vocab"]!.AsObject().Select(member => member.Key)];
-        return Strings(Model("gpt2", tokens, [.. Enumerable.Repeat(Normal, tokens.Length)]), "tokenizer.ggml.pre", pre).AddArray("tokenizer.ggml.merges", GgufValueKind.String, 0, _ => { });
+        return Merges(Strings(Model("gpt2", tokens, [.. Enumerable.Repeat(Normal, tokens.Length)]), "tokenizer.ggml.pre", pre));
     }
 
     private static GgufBytes Model(string model, string[] tokens, int[] kinds) => Strings(new GgufBytes(), "tokenizer.ggml.model", model)
         .AddArray("tokenizer.ggml.tokens", GgufValueKind.String, (ulong)tokens.Length, writer => Array.ForEach(tokens, token => GgufBytes.WriteString(writer, token)))
         .AddArray("tokenizer.ggml.token_type", GgufValueKind.Int32, (ulong)kinds.Length, writer => Array.ForEach(kinds, writer.Write));
+
+    private static GgufBytes Scores(GgufBytes bytes, float[] scores) =>
+        bytes.AddArray("tokenizer.ggml.scores", GgufValueKind.Single, (ulong)scores.Length, writer => Array.ForEach(scores, writer.Write));
+
+    private static GgufBytes Merges(GgufBytes bytes, params string[] merges) =>
+        bytes.AddArray("tokenizer.ggml.merges", GgufValueKind.String, (ulong)merges.Length, writer => Array.ForEach(merges, merge => GgufBytes.WriteString(writer, merge)));
 
     private static GgufBytes Strings(GgufBytes bytes, string key, string value) => bytes.Add(key, GgufValueKind.String, writer => GgufBytes.WriteString(writer, value));
 

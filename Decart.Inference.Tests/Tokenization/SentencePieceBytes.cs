@@ -20,7 +20,8 @@ internal sealed class SentencePieceBytes
         return bytes.Piece("qx", 0, UserDefined).Trainer(model).Normalizer(addDummyPrefix, removeExtraWhitespaces).ToArray();
     }
 
-    public SentencePieceBytes Piece(string text, float score, int kind) => Message(1, [.. Bytes(1, Encoding.UTF8.GetBytes(text)), 2 << 3 | 5, .. BitConverter.GetBytes(score), 3 << 3, (byte)kind]);
+    public SentencePieceBytes Piece(string text, float score, int kind) =>
+        Message(1, [.. Bytes(1, Encoding.UTF8.GetBytes(text)), 2 << 3 | 5, .. BitConverter.GetBytes(score), 3 << 3, (byte)kind]);
 
     /// <summary>With byte fallback (field 35).</summary>
     public SentencePieceBytes Trainer(int model) => Message(2, [3 << 3, (byte)model, .. Variable(35 << 3), 1]);

@@ -30,8 +30,10 @@ public class SentencePieceTests
     [Test]
     public void The_normalizer_follows_the_file()
     {
-        Assert.That(Load(SentencePieceBytes.Small(SentencePieceBytes.Bpe, addDummyPrefix: false)).Encode("  ", addSpecialTokens: false), Is.EqualTo(new[] { TwoMarkers }));
-        Assert.That(Load(SentencePieceBytes.Small(SentencePieceBytes.Bpe, removeExtraWhitespaces: true)).Encode("  hello   hello ", addSpecialTokens: false), Is.EqualTo(new[] { HelloPiece, HelloPiece }));
+        ITokenizer plain = Load(SentencePieceBytes.Small(SentencePieceBytes.Bpe, addDummyPrefix: false));
+        Assert.That(plain.Encode("  ", addSpecialTokens: false), Is.EqualTo(new[] { TwoMarkers }));
+        ITokenizer collapsing = Load(SentencePieceBytes.Small(SentencePieceBytes.Bpe, removeExtraWhitespaces: true));
+        Assert.That(collapsing.Encode("  hello   hello ", addSpecialTokens: false), Is.EqualTo(new[] { HelloPiece, HelloPiece }));
     }
 
     [Test]
