@@ -10,11 +10,12 @@ public class PatternTests
     /// <summary>What tokenizers trip over: each kind of letter, number, space and mark, inside and outside the basic plane.</summary>
     private static readonly string[] Fragments =
     [
-        "a", "Z", "é", "你", "한", "ß", "ſ", "\u01C5", "\U00010400", "\U00020000", "\U0001D400", "1", "9", "²", "Ⅷ", "\u0663", "\U0001D7D8", " ", "  ", "\n", "\r", "\t", "\u00A0", "\u2003", "\u3000", "\u2028",
-        "\u0085", "'", "'s", "'T", "'re", "'LL", "'ve", "'D", "'ſ", ".", "!?", "-", "\u0301", "\u200B", "\u200D", "\U0001F600", "\U0001F3FD", "\0", "\uE000", "\uFFFD", "$", "_",
+        "a", "Z", "é", "你", "한", "ß", "ſ", "\u01C5", "\U00010400", "\U00020000", "\U0001D400",
+        "1", "9", "²", "Ⅷ", "\u0663", "\U0001D7D8", " ", "  ", "\n", "\r", "\t", "\u00A0", "\u2003", "\u3000", "\u2028", "\u0085", "'", "'s", "'T", "'re", "'LL", "'ve", "'D", "'ſ", ".", "!?", "-", "\u0301", "\u200B", "\u200D", "\U0001F600", "\U0001F3FD", "\0", "\uE000", "\uFFFD", "$", "_",
     ];
 
-    private static Arbitrary<string> Texts => (from count in Gen.Choose(0, 20) from parts in Gen.Elements(Fragments).ArrayOf(count) select string.Concat(parts)).ToArbitrary();
+    private static Arbitrary<string> Texts =>
+        (from count in Gen.Choose(0, 20) from parts in Gen.Elements(Fragments).ArrayOf(count) select string.Concat(parts)).ToArbitrary();
 
     [TestCase(Gpt2Pattern.Expression)]
     [TestCase(Cl100kPattern.ThreeDigits)]
@@ -24,7 +25,8 @@ public class PatternTests
         ITextPattern scanner = RegexPattern.Create(expression);
         RegexPattern regex = RegexPattern.CreateRegex(expression);
         Assert.That(scanner, Is.Not.TypeOf<RegexPattern>());
-        Prop.ForAll(Texts, text => Assert.That(Matches(scanner, text), Is.EqualTo(Matches(regex, text)))).Check(Config.QuickThrowOnFailure.WithMaxTest(3000).WithQuietOnSuccess(true));
+        Prop.ForAll(Texts, text => Assert.That(Matches(scanner, text), Is.EqualTo(Matches(regex, text))))
+            .Check(Config.QuickThrowOnFailure.WithMaxTest(3000).WithQuietOnSuccess(true));
     }
 
     [TestCase(@"[^a]?+a", "ba a", new[] { "ba", " a" }, TestName = "a possessive quantifier after a class")]
@@ -58,7 +60,8 @@ public class PatternTests
     [TestCase(@"[z-a]")]
     [TestCase(@"(?<name>a)")]
     [TestCase(@"[a[b]]")]
-    public void Expressions_that_are_not_understood_are_refused(string expression) => Assert.That(() => RegexPattern.Create(expression), Throws.InstanceOf<ArgumentException>());
+    public void Expressions_that_are_not_understood_are_refused(string expression) =>
+        Assert.That(() => RegexPattern.Create(expression), Throws.InstanceOf<ArgumentException>());
 
     [TestCase(nameof(SplitBehavior.Isolated), false, "a| | |b| |c")]
     [TestCase(nameof(SplitBehavior.Removed), false, "a|b|c")]

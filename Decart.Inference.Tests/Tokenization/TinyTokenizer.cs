@@ -45,7 +45,8 @@ internal static class TinyTokenizer
         };
     }
 
-    public static JsonObject AddedToken(int id, string content, bool special = true, bool lstrip = false, bool rstrip = false, bool singleWord = false, bool normalized = false) => new()
+    public static JsonObject AddedToken(
+        int id, string content, bool special = true, bool lstrip = false, bool rstrip = false, bool singleWord = false, bool normalized = false) => new()
     {
         ["id"] = id,
         ["content"] = content,

@@ -1,4 +1,3 @@
-using System.Text;
 using System.Text.Json.Nodes;
 
 namespace Decart.Inference.Tests.Tokenization;
@@ -58,7 +57,9 @@ public class TokenizerJsonTests
     {
         JsonObject json = TinyTokenizer.ByteLevel();
         json["added_tokens"] = new JsonArray(
-            TinyTokenizer.AddedToken(256, "<s>", lstrip: true, rstrip: true), TinyTokenizer.AddedToken(257, "<s>x"), TinyTokenizer.AddedToken(258, "word", special: false, singleWord: true));
+            TinyTokenizer.AddedToken(256, "<s>", lstrip: true, rstrip: true),
+            TinyTokenizer.AddedToken(257, "<s>x"),
+            TinyTokenizer.AddedToken(258, "word", special: false, singleWord: true));
         ITokenizer tokenizer = TinyTokenizer.Load(json);
         Assert.Multiple(() =>
         {
@@ -162,7 +163,7 @@ public class TokenizerJsonTests
     public void Threads_share_a_tokenizer()
     {
         ITokenizer tokenizer = TinyTokenizer.Load(TinyTokenizer.ByteLevel("a b", "c d", "ab cd", "Ġ a"));
-        string[] texts = [.. Enumerable.Range(0, 200).Select(seed => new StringBuilder().AppendJoin(' ', Enumerable.Range(0, 40).Select(i => "abcd"[(seed + i) % 4] + "abcd"[..(i % 5)])).ToString())];
+        string[] texts = [.. Enumerable.Range(0, 200).Select(seed => string.Join(' ', Enumerable.Range(0, 40).Select(i => "abcd"[(seed + i) % 4] + "abcd"[..(i % 5)])))];
         int[][] expected = [.. texts.Select(text => tokenizer.Encode(text).ToArray())];
         Parallel.For(0, 2000, i => Assert.That(tokenizer.Encode(texts[i % texts.Length]), Is.EqualTo(expected[i % texts.Length])));
     }
