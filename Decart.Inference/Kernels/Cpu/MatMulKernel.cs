@@ -21,6 +21,9 @@ internal static class MatMulShape
     /// <summary>Encoded bytes of a row that are fetched ahead at once. At least a block of any format.</summary>
     public const int FetchBytes = 512;
 
+    /// <summary>Encoded bytes, over all rows of a loop, between those that are worked on and those that are fetched.</summary>
+    public const int FetchDistance = 8 * 1024;
+
     /// <summary>Distance between the rows of a decoded panel; not a power of two, so that rows do not compete for the same cache sets.</summary>
     public const int PanelStride = PanelLength + 16;
 
@@ -49,34 +52,87 @@ internal static unsafe class MatMulKernel<TLanes, TVector>
     /// <param name="blocks">Number of blocks.</param>
     /// <param name="x">As many elements.</param>
     /// <param name="accumulators">One for each weight row.</param>
+    /// <remarks>
+    /// Two rows at a time are nearly the order in which the weights lie, which memory likes best; a format whose blocks are long chains
+    /// of dependent additions needs more rows to keep the processor busy.
+    /// </remarks>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Dot<TFormat>(MatMulRow* rows, int blocks, float* x, void* accumulators)
         where TFormat : IWeightFormat
     {
         var a = (TVector*)accumulators;
+        nint bytes = (nint)blocks * TFormat.BlockBytes;
+        if (TFormat.BlockLength > MatMulTail.Length)
+        {
+            DotFour<TFormat>(rows, bytes, x, a);
+            return;
+        }
+        DotTwo<TFormat>(rows, bytes, x, a);
+        DotTwo<TFormat>(rows + 2, bytes, x, a + 2);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void DotTwo<TFormat>(MatMulRow* rows, nint bytes, float* x, TVector* a)
+        where TFormat : IWeightFormat
+    {
+        byte* r0 = rows[0].Data, r1 = rows[1].Data;
+        TVector a0 = a[0], a1 = a[1];
+        nint next = 2 * rows->RowBytes;
+        for (nint start = 0; start < bytes; start += FetchBytes<TFormat>())
+        {
+            nint end = Math.Min(start + FetchBytes<TFormat>(), bytes);
+            nint ahead = FetchOffset(start, bytes, next, FetchDistance / 2);
+            MatMulRow.Fetch(r0 + ahead, end - start);
+            MatMulRow.Fetch(r1 + ahead, end - start);
+            for (nint offset = start; offset < end; offset += TFormat.BlockBytes, x += TFormat.BlockLength)
+            {
+                a0 = TLanes.MultiplyAdd<TFormat>(a0, r0 + offset, x);
+                a1 = TLanes.MultiplyAdd<TFormat>(a1, r1 + offset, x);
+            }
+        }
+        (a[0], a[1]) = (a0, a1);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void DotFour<TFormat>(MatMulRow* rows, nint bytes, float* x, TVector* a)
+        where TFormat : IWeightFormat
+    {
         byte* r0 = rows[0].Data, r1 = rows[1].Data, r2 = rows[2].Data, r3 = rows[3].Data;
         TVector a0 = a[0], a1 = a[1], a2 = a[2], a3 = a[3];
-        nint end = (nint)blocks * TFormat.BlockBytes;
-        nint stretch = FetchBytes / TFormat.BlockBytes * TFormat.BlockBytes;
-        nint ahead = rows->Ahead;
-        nint offset = 0;
-        while (offset < end)
+        nint next = 4 * rows->RowBytes;
+        for (nint start = 0; start < bytes; start += FetchBytes<TFormat>())
         {
-            nint start = offset;
-            nint stop = Math.Min(start + stretch, end);
-            for (; offset < stop; offset += TFormat.BlockBytes, x += TFormat.BlockLength)
+            nint end = Math.Min(start + FetchBytes<TFormat>(), bytes);
+            nint ahead = FetchOffset(start, bytes, next, FetchDistance / 4);
+            MatMulRow.Fetch(r0 + ahead, end - start);
+            MatMulRow.Fetch(r1 + ahead, end - start);
+            MatMulRow.Fetch(r2 + ahead, end - start);
+            MatMulRow.Fetch(r3 + ahead, end - start);
+            for (nint offset = start; offset < end; offset += TFormat.BlockBytes, x += TFormat.BlockLength)
             {
                 a0 = TLanes.MultiplyAdd<TFormat>(a0, r0 + offset, x);
                 a1 = TLanes.MultiplyAdd<TFormat>(a1, r1 + offset, x);
                 a2 = TLanes.MultiplyAdd<TFormat>(a2, r2 + offset, x);
                 a3 = TLanes.MultiplyAdd<TFormat>(a3, r3 + offset, x);
             }
-            MatMulRow.Fetch(r0 + ahead + start, stop - start);
-            MatMulRow.Fetch(r1 + ahead + start, stop - start);
-            MatMulRow.Fetch(r2 + ahead + start, stop - start);
-            MatMulRow.Fetch(r3 + ahead + start, stop - start);
         }
         (a[0], a[1], a[2], a[3]) = (a0, a1, a2, a3);
+    }
+
+    /// <summary>Bytes of a row that are fetched at once: whole blocks.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static nint FetchBytes<TFormat>()
+        where TFormat : IWeightFormat => MatMulShape.FetchBytes / TFormat.BlockBytes * TFormat.BlockBytes;
+
+    /// <summary>
+    /// Where in its row, or past the row's end in the row that follows it in its place, lies what will be needed soon:
+    /// <paramref name="distance"/> bytes of this row later.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static nint FetchOffset(nint start, nint bytes, nint next, nint distance)
+    {
+        nint offset = start + distance;
+        return offset < bytes ? offset : offset - bytes + next;
     }
 
     /// <summary>Decoded weights times one row of x.</summary>
