@@ -56,6 +56,8 @@ internal unsafe struct MatMulProblem
 
     public readonly int TailLength => Length & (MatMulTail.Length - 1);
 
+    public readonly int WeightRows => Epilogue.Gated ? 2 * Epilogue.Columns : Epilogue.Columns;
+
     /// <summary>Panels of <see cref="PanelRows"/> weight rows; the last may repeat rows that are not stored.</summary>
     public readonly int Panels => (Epilogue.Columns + Epilogue.PanelColumns - 1) / Epilogue.PanelColumns;
 

@@ -85,8 +85,8 @@ internal readonly unsafe struct MatMulTileJob<TLanes, TVector>(
     {
         int row = 0;
         for (; row + TileRows <= rows; row += TileRows, x += TileRows * xStride)
-            MatMulKernel<TLanes, TVector>.TilePanel(decoded, length, x, xStride, accumulators + (row * PanelRows));
+            MatMulTileKernel<TLanes, TVector>.TilePanel(decoded, length, x, xStride, accumulators + (row * PanelRows));
         for (; row < rows; row++, x += xStride)
-            MatMulKernel<TLanes, TVector>.RowPanel(decoded, length, x, accumulators + (row * PanelRows));
+            MatMulTileKernel<TLanes, TVector>.RowPanel(decoded, length, x, accumulators + (row * PanelRows));
     }
 }

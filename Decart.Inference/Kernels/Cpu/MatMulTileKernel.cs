@@ -3,137 +3,15 @@ using static Decart.Inference.Kernels.Cpu.MatMulShape;
 
 namespace Decart.Inference.Kernels.Cpu;
 
-/// <summary>The shapes that the parts of a matmul agree on.</summary>
-internal static class MatMulShape
-{
-    /// <summary>Weight rows that are worked on together.</summary>
-    public const int PanelRows = 8;
-
-    /// <summary>Weight rows of one loop over encoded weights: half a panel, so that a gated panel's gates and ups may differ in format.</summary>
-    public const int DotRows = 4;
-
-    /// <summary>Rows of x of one loop over decoded weights.</summary>
-    public const int TileRows = 3;
-
-    /// <summary>Elements of a row that a decoded panel holds: a multiple of every block, and 16 KB a panel stay in the first-level cache.</summary>
-    public const int PanelLength = 512;
-
-    /// <summary>Encoded bytes of a row that are fetched ahead at once. At least a block of any format.</summary>
-    public const int FetchBytes = 512;
-
-    /// <summary>Encoded bytes, over all rows of a loop, between those that are worked on and those that are fetched.</summary>
-    public const int FetchDistance = 8 * 1024;
-
-    /// <summary>Distance between the rows of a decoded panel; not a power of two, so that rows do not compete for the same cache sets.</summary>
-    public const int PanelStride = PanelLength + 16;
-
-    /// <summary>Bytes of a decoded panel.</summary>
-    public const int PanelBytes = PanelRows * PanelStride * sizeof(float);
-
-    /// <summary>Rows of x, at most, that are multiplied with a decoded panel before the next one is decoded.</summary>
-    public const int BlockRows = 96;
-
-    /// <summary>A decoded panel and the accumulators of a block.</summary>
-    public const int ScratchBytes = PanelBytes + (BlockRows * PanelRows * 16 * sizeof(float));
-}
-
 /// <summary>
-/// The inner loops: a panel of 8 weight rows times 1 or 3 rows of x, adding to accumulators in memory (for each row of x the panel's 8,
-/// one after another). Each accumulator takes its row's products in ascending order whatever the loop around it, so all loops agree bit for bit.
+/// The inner loops over decoded weights in the first-level cache: a panel of weight rows times 1 or 3 rows of x, with accumulators as in
+/// <see cref="MatMulDotKernel{TLanes, TVector}"/>, with which they agree bit for bit.
 /// </summary>
-internal static unsafe class MatMulKernel<TLanes, TVector>
+internal static unsafe class MatMulTileKernel<TLanes, TVector>
     where TLanes : IMatMulLanes<TVector>
     where TVector : unmanaged
 {
     private static int Lanes => sizeof(TVector) / sizeof(float);
-
-    /// <summary>One row of x times encoded weights, widened in registers.</summary>
-    /// <param name="rows">The first block of each of <see cref="MatMulShape.DotRows"/> weight rows of the same format.</param>
-    /// <param name="blocks">Number of blocks.</param>
-    /// <param name="x">As many elements.</param>
-    /// <param name="accumulators">One for each weight row.</param>
-    /// <remarks>
-    /// Two rows at a time are nearly the order in which the weights lie, which memory likes best; a format whose blocks are long chains
-    /// of dependent additions needs more rows to keep the processor busy.
-    /// </remarks>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Dot<TFormat>(MatMulRow* rows, int blocks, float* x, void* accumulators)
-        where TFormat : IWeightFormat
-    {
-        var a = (TVector*)accumulators;
-        nint bytes = (nint)blocks * TFormat.BlockBytes;
-        if (TFormat.BlockLength > MatMulTail.Length)
-        {
-            DotFour<TFormat>(rows, bytes, x, a);
-            return;
-        }
-        DotTwo<TFormat>(rows, bytes, x, a);
-        DotTwo<TFormat>(rows + 2, bytes, x, a + 2);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void DotTwo<TFormat>(MatMulRow* rows, nint bytes, float* x, TVector* a)
-        where TFormat : IWeightFormat
-    {
-        byte* r0 = rows[0].Data, r1 = rows[1].Data;
-        TVector a0 = a[0], a1 = a[1];
-        nint next = 2 * rows->RowBytes;
-        for (nint start = 0; start < bytes; start += FetchBytes<TFormat>())
-        {
-            nint end = Math.Min(start + FetchBytes<TFormat>(), bytes);
-            nint ahead = FetchOffset(start, bytes, next, FetchDistance / 2);
-            MatMulRow.Fetch(r0 + ahead, end - start);
-            MatMulRow.Fetch(r1 + ahead, end - start);
-            for (nint offset = start; offset < end; offset += TFormat.BlockBytes, x += TFormat.BlockLength)
-            {
-                a0 = TLanes.MultiplyAdd<TFormat>(a0, r0 + offset, x);
-                a1 = TLanes.MultiplyAdd<TFormat>(a1, r1 + offset, x);
-            }
-        }
-        (a[0], a[1]) = (a0, a1);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void DotFour<TFormat>(MatMulRow* rows, nint bytes, float* x, TVector* a)
-        where TFormat : IWeightFormat
-    {
-        byte* r0 = rows[0].Data, r1 = rows[1].Data, r2 = rows[2].Data, r3 = rows[3].Data;
-        TVector a0 = a[0], a1 = a[1], a2 = a[2], a3 = a[3];
-        nint next = 4 * rows->RowBytes;
-        for (nint start = 0; start < bytes; start += FetchBytes<TFormat>())
-        {
-            nint end = Math.Min(start + FetchBytes<TFormat>(), bytes);
-            nint ahead = FetchOffset(start, bytes, next, FetchDistance / 4);
-            MatMulRow.Fetch(r0 + ahead, end - start);
-            MatMulRow.Fetch(r1 + ahead, end - start);
-            MatMulRow.Fetch(r2 + ahead, end - start);
-            MatMulRow.Fetch(r3 + ahead, end - start);
-            for (nint offset = start; offset < end; offset += TFormat.BlockBytes, x += TFormat.BlockLength)
-            {
-                a0 = TLanes.MultiplyAdd<TFormat>(a0, r0 + offset, x);
-                a1 = TLanes.MultiplyAdd<TFormat>(a1, r1 + offset, x);
-                a2 = TLanes.MultiplyAdd<TFormat>(a2, r2 + offset, x);
-                a3 = TLanes.MultiplyAdd<TFormat>(a3, r3 + offset, x);
-            }
-        }
-        (a[0], a[1], a[2], a[3]) = (a0, a1, a2, a3);
-    }
-
-    /// <summary>Bytes of a row that are fetched at once: whole blocks.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static nint FetchBytes<TFormat>()
-        where TFormat : IWeightFormat => MatMulShape.FetchBytes / TFormat.BlockBytes * TFormat.BlockBytes;
-
-    /// <summary>
-    /// Where in its row, or past the row's end in the row that follows it in its place, lies what will be needed soon:
-    /// <paramref name="distance"/> bytes of this row later.
-    /// </summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static nint FetchOffset(nint start, nint bytes, nint next, nint distance)
-    {
-        nint offset = start + distance;
-        return offset < bytes ? offset : offset - bytes + next;
-    }
 
     /// <summary>Decoded weights times one row of x.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
