@@ -24,7 +24,7 @@ internal static class MatMulShape
     public const int PanelLength = 512;
 
     /// <summary>Encoded bytes of a row that are fetched ahead at once. At least a block of any format.</summary>
-    public const int FetchBytes = 512;
+    public const int FetchBytes = 256;
 
     /// <summary>Encoded bytes, over all rows of a loop, between those that are worked on and those that are fetched.</summary>
     public const int FetchDistance = 8 * 1024;
