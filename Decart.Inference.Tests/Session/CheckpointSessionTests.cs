@@ -59,6 +59,37 @@ public class CheckpointSessionTests
     }
 
     [Test]
+    public async Task The_storytellers_greedy_stories_are_those_of_float64_arithmetic()
+    {
+        JsonElement[] cases = Cases(Path.Combine(Storyteller, "golden.json"));
+        await using LlmSession session = await LlmSession.LoadAsync(Storyteller);
+        GenerationResult[] results = await Task.WhenAll(cases.Select(story => session.GenerateAsync(
+            story.GetProperty("prompt").GetString()!, new() { Temperature = 0, MaxTokens = story.GetProperty("max_new_tokens").GetInt32() })));
+        for (int i = 0; i < cases.Length; i++)
+        {
+            Assert.That(results[i].TokenIds, Is.EqualTo(cases[i].GetProperty("generated_ids").Deserialize<int[]>()));
+            Assert.That(cases[i].GetProperty("prompt").GetString() + results[i].Text, Is.EqualTo(cases[i].GetProperty("text_including_prompt").GetString()));
+        }
+    }
+
+    [Test]
+    public async Task A_chat_model_in_a_gguf_file_answers_as_in_float64_arithmetic()
+    {
+        const string EndOfTurn = "<|im_end|>";
+        await using LlmSession session = await LlmSession.LoadAsync(Fixtures.Path("gguf", "SmolLM2-135M-Instruct-Q4_1.gguf"));
+        JsonElement[] cases = [.. Cases(Fixtures.Path("gguf", "SmolLM2-135M-Instruct-Q4_1.json")).Where(answer => answer.GetProperty("prompt_ids").GetArrayLength() < 100)];
+        GenerationResult[] results = await Task.WhenAll(cases.Select(answer => session.GenerateAsync(
+            answer.GetProperty("prompt").GetString()!, new() { Temperature = 0, MaxTokens = answer.GetProperty("greedy").GetArrayLength() })));
+        for (int i = 0; i < cases.Length; i++)
+        {
+            string expected = cases[i].GetProperty("greedy_text").GetString()!;
+            bool ended = expected.EndsWith(EndOfTurn, StringComparison.Ordinal);
+            Assert.That(results[i].Text, Is.EqualTo(ended ? expected[..^EndOfTurn.Length] : expected));
+            Assert.That(results[i].FinishReason, Is.EqualTo(ended ? FinishReason.Stop : FinishReason.Length));
+        }
+    }
+
+    [Test]
     public async Task A_checkpoint_without_a_tokenizer_takes_token_ids()
     {
         await using LlmSession session = await LlmSession.LoadAsync(Fixtures.Path("llama2-gqa-bf16"));
@@ -106,6 +137,8 @@ public class CheckpointSessionTests
             Directory.Delete(folder, recursive: true);
         }
     }
+
+    private static JsonElement[] Cases(string file) => [.. JsonDocument.Parse(File.ReadAllBytes(file)).RootElement.GetProperty("cases").EnumerateArray()];
 
     private static JsonElement Reference(string folder, string property) =>
         JsonDocument.Parse(File.ReadAllBytes(Fixtures.Path(folder, "reference.json"))).RootElement.GetProperty(property);
