@@ -25,6 +25,6 @@ internal static partial class EngineLog
     [LoggerMessage(6, LogLevel.Error, "Request failed after {PromptTokens} prompt tokens and {CompletionTokens} generated.")]
     public static partial void RequestFailed(this ILogger logger, Exception error, int promptTokens, int completionTokens);
 
-    [LoggerMessage(7, LogLevel.Critical, "The engine has stopped.")]
-    public static partial void LoopFailed(this ILogger logger, Exception error);
+    [LoggerMessage(7, LogLevel.Error, "The keys and values of a request that has ended could not be freed.")]
+    public static partial void FreeFailed(this ILogger logger, Exception error);
 }
