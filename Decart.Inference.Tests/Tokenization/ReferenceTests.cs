@@ -23,7 +23,8 @@ public class ReferenceTests
                 Assert.That(tokenizer.Encode(text, addSpecialTokens: false), Is.EqualTo(ids), text);
                 Assert.That(tokenizer.Encode(text), Is.EqualTo(Ids(row.GetProperty("ids_special"))), text);
                 // The reference writes special tokens out, which decoding here leaves out.
-                if (!ids.Any(id => tokenizer.GetTokenBytes(id).IsEmpty)) Assert.That(tokenizer.Decode(ids), Is.EqualTo(row.GetProperty("decoded").GetString()), text);
+                if (!ids.Any(id => tokenizer.GetTokenBytes(id).IsEmpty))
+                    Assert.That(tokenizer.Decode(ids), Is.EqualTo(row.GetProperty("decoded").GetString()), text);
             }
         });
     }
@@ -93,7 +94,8 @@ public class ReferenceTests
                 string text = row.GetProperty("text").GetString()!;
                 int[] ids = Ids(row.GetProperty("ids"));
                 Assert.That(tokenizer.Encode(text), Is.EqualTo(ids), text);
-                if (!ids.Any(id => tokenizer.GetTokenBytes(id).IsEmpty)) Assert.That(tokenizer.Decode(ids), Is.EqualTo(row.GetProperty("decoded").GetString()), text);
+                if (!ids.Any(id => tokenizer.GetTokenBytes(id).IsEmpty))
+                    Assert.That(tokenizer.Decode(ids), Is.EqualTo(row.GetProperty("decoded").GetString()), text);
             }
             Assert.That(tokenizer.BosTokenId, Is.EqualTo(1));
             Assert.That(tokenizer.EosTokenIds[0], Is.EqualTo(2));

@@ -10,7 +10,8 @@ namespace Decart.Inference.Tokenization;
 /// <param name="StripLeft">Whether it swallows white space in front of it.</param>
 /// <param name="StripRight">Whether it swallows white space after it.</param>
 /// <param name="Normalized">Whether it is searched for in the normalised text.</param>
-internal sealed record AddedToken(int Id, string Content, bool Special, bool SingleWord = false, bool StripLeft = false, bool StripRight = false, bool Normalized = false)
+internal sealed record AddedToken(
+    int Id, string Content, bool Special, bool SingleWord = false, bool StripLeft = false, bool StripRight = false, bool Normalized = false)
 {
     /// <summary>What is searched for.</summary>
     public string Pattern { get; init; } = Content;

@@ -41,7 +41,7 @@ internal static class CodePoints
 
     /// <summary>\p{M}</summary>
     public static bool IsMark(int codePoint) =>
-        CharUnicodeInfo.GetUnicodeCategory(codePoint) is UnicodeCategory.NonSpacingMark or UnicodeCategory.SpacingCombiningMark or UnicodeCategory.EnclosingMark;
+        CharUnicodeInfo.GetUnicodeCategory(codePoint) is >= UnicodeCategory.NonSpacingMark and <= UnicodeCategory.EnclosingMark;
 
     /// <summary>A character of a word: \w.</summary>
     public static bool IsWord(int codePoint) => CharUnicodeInfo.GetUnicodeCategory(codePoint)

@@ -43,6 +43,7 @@ internal sealed record PieceDecoder
     public static bool TryReadByte(ReadOnlySpan<char> piece, out byte value)
     {
         value = 0;
-        return piece.Length == 6 && piece.StartsWith("<0x") && piece[5] == '>' && byte.TryParse(piece[3..5], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out value);
+        return piece.Length == 6 && piece.StartsWith("<0x") && piece[5] == '>'
+            && byte.TryParse(piece[3..5], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out value);
     }
 }

@@ -131,8 +131,10 @@ internal sealed class TextTokenizer : ITokenizer
 
     private void WriteFirst(int id, char dropped, IBufferWriter<byte> writer)
     {
-        if (_parts.Vocabulary.PieceOrNull(id) is { } piece && piece.Contains(dropped)) Encoding.UTF8.GetBytes(piece.Replace(dropped.ToString(), "", StringComparison.Ordinal), writer);
-        else writer.Write(_bytes[id].Span);
+        if (_parts.Vocabulary.PieceOrNull(id) is { } piece && piece.Contains(dropped))
+            Encoding.UTF8.GetBytes(piece.Replace(dropped.ToString(), "", StringComparison.Ordinal), writer);
+        else
+            writer.Write(_bytes[id].Span);
     }
 
     private static Action<int, IBufferWriter<byte>> AppendDecoded(TokenizerParts parts)

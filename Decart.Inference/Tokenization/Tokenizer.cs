@@ -42,13 +42,14 @@ public static class Tokenizer
             BosTokenId = bos,
             EosTokenIds = eos,
             Prefix = Around(parts.Prefix, bos, settings.AddBos, settings.FlagsOutrankPostProcessor),
-            Suffix = Around(parts.Suffix, eos.Count > 0 ? eos[0] : null, settings.AddEos, settings.FlagsOutrankPostProcessor),
+            Suffix = Around(parts.Suffix, eos is [var end, ..] ? end : null, settings.AddEos, settings.FlagsOutrankPostProcessor),
         });
     }
 
+    /// <summary>The tokens at one end of a text, with or without the one that the settings add or deny.</summary>
     private static IReadOnlyList<int> Around(IReadOnlyList<int> tokens, int? token, bool? add, bool outranks) => (add, token) switch
     {
-        (true, { } id) => tokens.Contains(id) ? tokens : [.. tokens, id],
+        (true, { } id) => tokens.Contains(id) ? tokens : [id, .. tokens],
         (false, { } id) when outranks => [.. tokens.Where(other => other != id)],
         _ => tokens,
     };

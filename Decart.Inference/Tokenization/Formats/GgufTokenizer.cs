@@ -15,8 +15,11 @@ internal sealed class GgufTokenizer
     private const string KindsKey = "tokenizer.ggml.token_type", ScoresKey = "tokenizer.ggml.scores", MergesKey = "tokenizer.ggml.merges";
 
     /// <summary>Texts of tokens that end a turn, for files that do not name them all by id.</summary>
-    private static readonly HashSet<string> EndTexts =
-        ["<|eot_id|>", "<|im_end|>", "<|end|>", "<|return|>", "<end_of_turn>", "<|endoftext|>", "<|eom_id|>", "<EOT>", "<|end_of_text|>", "<end_of_utterance>", "<\uFF5Cend\u2581of\u2581sentence\uFF5C>"];
+    private static readonly string[] EndTexts =
+    [
+        "<|eot_id|>", "<|im_end|>", "<|end|>", "<|return|>", "<end_of_turn>", "<|endoftext|>", "<|eom_id|>", "<EOT>", "<|end_of_text|>",
+        "<end_of_utterance>", "<\uFF5Cend\u2581of\u2581sentence\uFF5C>",
+    ];
 
     private readonly GgufFile _file;
     private readonly GgufStrings _tokens;
@@ -66,7 +69,8 @@ internal sealed class GgufTokenizer
     private TokenizerParts ReadByteLevel()
     {
         string pre = _file.Metadata.TryGetValue(PreKey, out GgufValue? value) ? value.AsString() : "default";
-        if (!GgufSplitRule.All.TryGetValue(pre, out GgufSplitRule? rule)) throw Wrong(PreKey, $"a pre-tokenizer that is known ({string.Join(", ", GgufSplitRule.All.Keys)})", $"\"{pre}\"");
+        if (!GgufSplitRule.All.TryGetValue(pre, out GgufSplitRule? rule))
+            throw Wrong(PreKey, $"a pre-tokenizer that is known ({string.Join(", ", GgufSplitRule.All.Keys)})", $"\"{pre}\"");
         UnknownSymbols symbols = new(null, TokenId("tokenizer.ggml.unknown_token_id", missing: null), Fuse: false);
         return Create(new BpeModel(_vocabulary, ReadMerges(), symbols, rule.IgnoreMerges), defaultBos: 11, defaultEos: 11, rule.AddBos) with
         {
@@ -164,8 +168,11 @@ internal sealed class GgufTokenizer
             int space = line.Length > 1 ? line.IndexOf(' ', 1) : -1;
             if (space < 0) throw Wrong($"{MergesKey}[{rank}]", "two tokens with a space between them", $"\"{line}\"");
             ReadOnlySpan<char> left = line.AsSpan(0, space), right = line.AsSpan(space + 1);
-            if (!_vocabulary.TryGetId(left, out int leftId) || !_vocabulary.TryGetId(right, out int rightId) || !_vocabulary.TryGetId(left, right, out int merged))
+            if (!_vocabulary.TryGetId(left, out int leftId) || !_vocabulary.TryGetId(right, out int rightId)
+                || !_vocabulary.TryGetId(left, right, out int merged))
+            {
                 throw Wrong($"{MergesKey}[{rank}]", "two tokens of the vocabulary that make a third", $"\"{line}\"");
+            }
             if (!merges.TryGet(MergeTable.Pair(leftId, rightId), out _)) merges.Set(leftId, rightId, new Merge(rank, merged));
         }
         return merges;

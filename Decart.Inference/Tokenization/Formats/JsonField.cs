@@ -51,7 +51,9 @@ internal readonly struct JsonField
 
     /// <summary>An integer from 0 to a limit.</summary>
     public int Integer(int limit = int.MaxValue) =>
-        Kind == JsonValueKind.Number && _element.TryGetInt64(out long value) && value >= 0 && value <= limit ? (int)value : throw Wrong($"an integer from 0 to {limit}");
+        Kind == JsonValueKind.Number && _element.TryGetInt64(out long value) && value >= 0 && value <= limit
+            ? (int)value
+            : throw Wrong($"an integer from 0 to {limit}");
 
     public string Text(string name) => Required(name).Text();
 

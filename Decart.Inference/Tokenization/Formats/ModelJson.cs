@@ -40,7 +40,8 @@ internal static class ModelJson
         Vocabulary vocabulary = new(ids, size);
         foreach ((string piece, int id) in ids)
         {
-            if (vocabulary.PieceOrNull(id) is { } other && !ReferenceEquals(other, piece)) throw field.Wrong("each id once", $"{id} as \"{piece}\" and as \"{other}\"");
+            if (vocabulary.PieceOrNull(id) is { } other && !ReferenceEquals(other, piece))
+                throw field.Wrong("each id once", $"{id} as \"{piece}\" and as \"{other}\"");
         }
         return vocabulary;
     }
@@ -67,7 +68,7 @@ internal static class ModelJson
         int? unknownId = model.Optional("unk_token") is { } unknown
             ? vocabulary.TryGetId(unknown.Text(), out int id) ? id : throw unknown.Wrong("a token of the vocabulary")
             : null;
-        UnknownSymbols symbols = new(model.Flag("byte_fallback", missing: false) ? vocabulary.ByteIds() : null, unknownId, model.Flag("fuse_unk", missing: false));
+        UnknownSymbols symbols = new(ReadByteIds(model, vocabulary), unknownId, model.Flag("fuse_unk", missing: false));
         return new BpeModel(vocabulary, ReadMerges(model.Required("merges"), vocabulary), symbols, model.Flag("ignore_merges", missing: false));
     }
 
@@ -100,10 +101,10 @@ internal static class ModelJson
                 return;
             }
         }
-        else if (element.ValueKind == JsonValueKind.Array && element.GetArrayLength() == 2 && element[0].ValueKind == JsonValueKind.String && element[1].ValueKind == JsonValueKind.String)
+        else if (element.ValueKind == JsonValueKind.Array && element.GetArrayLength() == 2)
         {
-            left = element[0].GetString();
-            right = element[1].GetString();
+            left = merges.Item(index, element[0]).Text();
+            right = merges.Item(index, element[1]).Text();
             return;
         }
         throw merges.Item(index, element).Wrong("two tokens (\"a b\" or [\"a\", \"b\"])");
@@ -116,6 +117,8 @@ internal static class ModelJson
         int index = 0;
         foreach (JsonField entry in field.Items()) scores[index++] = entry.Items().Last().Number();
         int? unknownId = model.Optional("unk_id")?.Integer(vocabulary.Size - 1);
-        return new UnigramModel(vocabulary.Ids, scores, new UnknownSymbols(model.Flag("byte_fallback", missing: false) ? vocabulary.ByteIds() : null, unknownId, Fuse: true));
+        return new UnigramModel(vocabulary.Ids, scores, new UnknownSymbols(ReadByteIds(model, vocabulary), unknownId, Fuse: true));
     }
+
+    private static int[]? ReadByteIds(JsonField model, Vocabulary vocabulary) => model.Flag("byte_fallback", missing: false) ? vocabulary.ByteIds() : null;
 }

@@ -9,7 +9,8 @@ internal static class PreTokenizerJson
         return type.Text() switch
         {
             "Sequence" => new SequencePreTokenizer([.. field.Required("pretokenizers").Items().Select(Read)]),
-            "Split" => new SplitPreTokenizer(ReadPattern(field.Required("pattern")), ReadBehavior(field.Required("behavior")), field.Flag("invert", missing: false)),
+            "Split" => new SplitPreTokenizer(
+                ReadPattern(field.Required("pattern")), ReadBehavior(field.Required("behavior")), field.Flag("invert", missing: false)),
             "ByteLevel" => new ByteLevelPreTokenizer(field.Flag("add_prefix_space", missing: true), field.Flag("use_regex", missing: true)),
             "Metaspace" => new MetaspacePreTokenizer(ReadMarker(field), ReadPrependScheme(field), field.Flag("split", missing: true)),
             "Digits" => new SplitPreTokenizer(
@@ -21,7 +22,8 @@ internal static class PreTokenizerJson
             "Whitespace" => new SplitPreTokenizer(RegexPattern.Create(@"\w+|[^\w\s]+"), SplitBehavior.Removed, invert: true),
             "WhitespaceSplit" => new SplitPreTokenizer(new CodePointPattern(CodePoints.IsWhiteSpace), SplitBehavior.Removed),
             "CharDelimiterSplit" => new SplitPreTokenizer(new LiteralPattern(field.Text("delimiter")), SplitBehavior.Removed),
-            _ => throw type.Wrong("a pre-tokenizer that is known (Sequence, Split, ByteLevel, Metaspace, Digits, Punctuation, Whitespace, WhitespaceSplit, CharDelimiterSplit)"),
+            _ => throw type.Wrong(
+                "a pre-tokenizer that is known (Sequence, Split, ByteLevel, Metaspace, Digits, Punctuation, Whitespace, WhitespaceSplit, CharDelimiterSplit)"),
         };
     }
 
@@ -50,7 +52,8 @@ internal static class PreTokenizerJson
     /// <summary>Reads when Metaspace puts its marker in front of a text.</summary>
     public static PrependScheme ReadPrependScheme(JsonField field)
     {
-        if (field.Optional("prepend_scheme") is not { } scheme) return field.Flag("add_prefix_space", missing: true) ? PrependScheme.Always : PrependScheme.Never;
+        if (field.Optional("prepend_scheme") is not { } scheme)
+            return field.Flag("add_prefix_space", missing: true) ? PrependScheme.Always : PrependScheme.Never;
         return scheme.Text() switch
         {
             "always" => PrependScheme.Always,

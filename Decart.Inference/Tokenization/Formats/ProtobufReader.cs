@@ -55,7 +55,8 @@ internal ref struct ProtobufReader(string file, ReadOnlySpan<byte> message, stri
     {
         Expect(LengthDelimited, "bytes with a length");
         ulong length = ReadVariable();
-        return length <= (ulong)(_message.Length - _position) ? Take((int)length) : throw Malformed($"{length} bytes, of which {_message.Length - _position} are there");
+        int left = _message.Length - _position;
+        return length <= (ulong)left ? Take((int)length) : throw Malformed($"{length} bytes, of which {left} are there,");
     }
 
     /// <summary>Passes over a field whose number means nothing to the reader.</summary>

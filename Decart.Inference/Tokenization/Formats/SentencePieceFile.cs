@@ -21,7 +21,8 @@ internal static class SentencePieceFile
             Model = proto.Model switch
             {
                 SentencePieceModel.Unigram => new UnigramModel(texts, Array.ConvertAll(scores, score => (double)score), symbols),
-                SentencePieceModel.Bpe => new BpeModel(new Vocabulary(texts, vocabulary.Size), ScoredMerges.Create(texts, scores), symbols, ignoreMerges: false),
+                SentencePieceModel.Bpe =>
+                    new BpeModel(new Vocabulary(texts, vocabulary.Size), ScoredMerges.Create(texts, scores), symbols, ignoreMerges: false),
                 _ => throw new ModelLoadException(file, "trainer_spec.model_type", $"expected 1 (unigram) or 2 (BPE), found {(int)proto.Model}"),
             },
             AddedTokens = ReadAddedTokens(proto.Pieces, vocabulary, settings),
@@ -45,7 +46,9 @@ internal static class SentencePieceFile
         try
         {
             long length = new FileInfo(file).Length;
-            return length <= MostBytes ? File.ReadAllBytes(file) : throw new ModelLoadException(file, null, $"expected at most {MostBytes} bytes, found {length}");
+            return length <= MostBytes
+                ? File.ReadAllBytes(file)
+                : throw new ModelLoadException(file, null, $"expected at most {MostBytes} bytes, found {length}");
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
@@ -60,8 +63,10 @@ internal static class SentencePieceFile
         for (int id = 0; id < pieces.Count; id++)
         {
             string piece = pieces[id].Text;
-            if (piece.Length is 0 or > ScoredMerges.LongestPiece) throw new ModelLoadException(file, $"pieces[{id}]", $"expected 1 to {ScoredMerges.LongestPiece} characters, found {piece.Length}");
-            if (!ids.TryAdd(piece, id)) throw new ModelLoadException(file, $"pieces[{id}]", $"expected each piece once, found \"{piece}\", which is piece {ids[piece]}");
+            if (piece.Length is 0 or > ScoredMerges.LongestPiece)
+                throw new ModelLoadException(file, $"pieces[{id}]", $"expected 1 to {ScoredMerges.LongestPiece} characters, found {piece.Length}");
+            if (!ids.TryAdd(piece, id))
+                throw new ModelLoadException(file, $"pieces[{id}]", $"expected each piece once, found \"{piece}\", which is piece {ids[piece]}");
         }
         return new Vocabulary(ids, pieces.Count);
     }
@@ -95,7 +100,11 @@ internal static class SentencePieceFile
 
     private static SequenceNormalizer ReadNormalizer(string file, SentencePieceProto proto)
     {
-        if (proto.HasCharacterMap) throw new ModelLoadException(file, "normalizer_spec.precompiled_charsmap", "expected no map of characters (the rule \"identity\"), found one, which is not supported");
+        if (proto.HasCharacterMap)
+        {
+            throw new ModelLoadException(
+                file, "normalizer_spec.precompiled_charsmap", "expected the rule \"identity\", found a map of characters, which is not supported");
+        }
         List<INormalizer> steps = [];
         if (proto.RemoveExtraWhitespaces) steps.Add(new CollapseSpacesNormalizer());
         if (proto.AddDummyPrefix) steps.Add(proto.WhitespaceIsSuffix ? new AppendNormalizer(" ") : new PrependNormalizer(" "));
@@ -103,5 +112,6 @@ internal static class SentencePieceFile
         return new SequenceNormalizer(steps);
     }
 
-    private static int? IndexOf(SentencePieceProto proto, PieceKind kind, int id) => (uint)id < (uint)proto.Pieces.Count && proto.Pieces[id].Kind == kind ? id : null;
+    private static int? IndexOf(SentencePieceProto proto, PieceKind kind, int id) =>
+        (uint)id < (uint)proto.Pieces.Count && proto.Pieces[id].Kind == kind ? id : null;
 }

@@ -74,7 +74,9 @@ internal sealed class SentencePieceProto
             }
         }
         if (kind is < (int)PieceKind.Normal or > (int)PieceKind.Byte) throw new ModelLoadException(file, $"{path}.type", $"expected 1 to 6, found {kind}");
-        return float.IsFinite(score) ? new SentencePiece(text, score, (PieceKind)kind) : throw new ModelLoadException(file, $"{path}.score", "expected a finite number, found another");
+        return float.IsFinite(score)
+            ? new SentencePiece(text, score, (PieceKind)kind)
+            : throw new ModelLoadException(file, $"{path}.score", "expected a finite number, found another");
     }
 
     private void ReadTrainer(ProtobufReader reader)

@@ -43,8 +43,8 @@ internal static class TokenizerJson
         {
             // A token that is in the model's vocabulary keeps its id from there.
             if (vocabulary.TryGetId(token.Content, out int id)) token = token with { Id = id };
-            else if (vocabulary.PieceOrNull(token.Id) is { } piece) throw field.Wrong($"an id for \"{token.Content}\" that no token has", $"{token.Id}, which is \"{piece}\"");
-            if (contents.TryGetValue(token.Id, out string? other) && other != token.Content) throw field.Wrong($"an id for \"{token.Content}\" that no token has", $"{token.Id}, which is \"{other}\"");
+            if ((vocabulary.PieceOrNull(token.Id) ?? contents.GetValueOrDefault(token.Id)) is { } other && other != token.Content)
+                throw field.Wrong($"an id for \"{token.Content}\" that no token has", $"{token.Id}, which is \"{other}\"");
             contents[token.Id] = token.Content;
             tokens.Add(token.Normalized && normalizer is not null ? token with { Pattern = normalizer.Normalize(token.Content) } : token);
         }

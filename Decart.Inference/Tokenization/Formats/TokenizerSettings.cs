@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json;
 
 namespace Decart.Inference.Tokenization;
 
@@ -26,9 +27,9 @@ internal sealed class TokenizerSettings
     /// <summary>Whether the file says that EOS stands after a text; null when it does not say.</summary>
     public bool? AddEos => _tokenizer?.Optional("add_eos_token")?.Flag();
 
-    /// <summary>Whether <see cref="AddBos"/> and <see cref="AddEos"/> outrank tokenizer.json's post-processor, as they do in this class of tokenizers.</summary>
-    public bool FlagsOutrankPostProcessor =>
-        _tokenizer?.TextOrNull("tokenizer_class") is "LlamaTokenizer" or "LlamaTokenizerFast" or "CodeLlamaTokenizer" or "CodeLlamaTokenizerFast" or "GemmaTokenizer" or "GemmaTokenizerFast";
+    /// <summary>Whether <see cref="AddBos"/> and <see cref="AddEos"/> outrank tokenizer.json's post-processor: they do in some classes of tokenizers.</summary>
+    public bool FlagsOutrankPostProcessor => _tokenizer?.TextOrNull("tokenizer_class")
+        is "LlamaTokenizer" or "LlamaTokenizerFast" or "CodeLlamaTokenizer" or "CodeLlamaTokenizerFast" or "GemmaTokenizer" or "GemmaTokenizerFast";
 
     /// <summary>The added tokens that tokenizer_config.json lists, each with where it stands.</summary>
     public IEnumerable<(AddedToken Token, JsonField Field)> AddedTokens(int largestId)
@@ -36,7 +37,8 @@ internal sealed class TokenizerSettings
         if (_tokenizer?.Optional("added_tokens_decoder") is not { } list) yield break;
         foreach ((string name, JsonField field) in list.Members())
         {
-            if (!int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out int id) || id > largestId) throw field.Wrong($"an id from 0 to {largestId} as the name", $"\"{name}\"");
+            if (!int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out int id) || id > largestId)
+                throw field.Wrong($"an id from 0 to {largestId} as the name", $"\"{name}\"");
             yield return (AddedTokenJson.Read(field, id), field);
         }
     }
@@ -45,7 +47,9 @@ internal sealed class TokenizerSettings
     public int? BosTokenId(Func<string, int?> idOf, int vocabularySize)
     {
         if (_tokenizer is { } settings && settings.Has("bos_token") && settings.Optional("bos_token") is null) return null;
-        return NamedToken("bos_token", idOf) ?? ListedIds(_generation, "bos_token_id", vocabularySize).Concat(ListedIds(_model, "bos_token_id", vocabularySize)).Cast<int?>().FirstOrDefault();
+        return NamedToken("bos_token", idOf) ?? FirstListed(_generation) ?? FirstListed(_model);
+
+        int? FirstListed(JsonField? settings) => ListedIds(settings, "bos_token_id", vocabularySize) is [var id, ..] ? id : null;
     }
 
     /// <summary>The ids that end a text: those that generation stops at, and the one that the tokenizer names.</summary>
@@ -69,13 +73,14 @@ internal sealed class TokenizerSettings
     private int? NamedToken(string name, Func<string, int?> idOf)
     {
         JsonField? field = _tokenizer?.Optional(name) ?? _specialTokens?.Optional(name);
-        return field is { } token ? idOf(token.Kind == System.Text.Json.JsonValueKind.Object ? token.Text("content") : token.Text()) : null;
+        return field is { } token ? idOf(token.Kind == JsonValueKind.Object ? token.Text("content") : token.Text()) : null;
     }
 
-    private static IEnumerable<int> ListedIds(JsonField? settings, string name, int vocabularySize)
+    private static List<int> ListedIds(JsonField? settings, string name, int vocabularySize)
     {
         if (settings?.Optional(name) is not { } field) return [];
-        return field.Kind == System.Text.Json.JsonValueKind.Array ? [.. field.Items().Select(id => id.Integer(vocabularySize - 1))] : [field.Integer(vocabularySize - 1)];
+        IEnumerable<JsonField> ids = field.Kind == JsonValueKind.Array ? field.Items() : [field];
+        return [.. ids.Select(id => id.Integer(vocabularySize - 1))];
     }
 
     private static JsonField? ReadIfThere(string folder, string name)

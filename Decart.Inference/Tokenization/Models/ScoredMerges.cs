@@ -24,7 +24,8 @@ internal static class ScoredMerges
             Merge merge = new(ranks[scores[id]], id);
             for (int split = 1; split < piece.Length; split++)
             {
-                if (ids.TryGetValue(piece.AsSpan(0, split), out int left) && ids.TryGetValue(piece.AsSpan(split), out int right)) found.Add((left, right, merge));
+                if (ids.TryGetValue(piece.AsSpan(0, split), out int left) && ids.TryGetValue(piece.AsSpan(split), out int right))
+                    found.Add((left, right, merge));
             }
         }
         MergeTable merges = new(found.Count);

@@ -19,8 +19,8 @@ internal sealed class UnicodeNormalizer(bool compatibility, bool compose) : INor
 
     public string Normalize(string text)
     {
-        // Below these characters nothing changes in the form.
-        if (!text.AsSpan().ContainsAnyExceptInRange('\0', (compatibility, compose) switch { (false, true) => '\u02FF', (true, true) => '\u009F', _ => '\u007F' })) return text;
+        char lastStable = (compatibility, compose) switch { (false, true) => '\u02FF', (true, true) => '\u009F', _ => '\u007F' };
+        if (!text.AsSpan().ContainsAnyExceptInRange('\0', lastStable)) return text;
         Tables tables = SharedTables.Value;
         if (IsStable(text, tables)) return text;
         List<int> codePoints = new(text.Length + (text.Length / 4));

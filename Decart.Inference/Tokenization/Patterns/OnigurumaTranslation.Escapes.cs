@@ -89,7 +89,8 @@ internal sealed partial class OnigurumaTranslation
 
     /// <summary>Whether the escape at a position stands for one code point.</summary>
     private bool IsCodePointEscape(int position) =>
-        position + 1 < _source.Length && (_source[position + 1] is 'x' or 'u' or 'n' or 'r' or 't' or 'f' or 'v' or 'a' or 'e' || !char.IsAsciiLetterOrDigit(_source[position + 1]));
+        position + 1 < _source.Length
+        && (_source[position + 1] is 'x' or 'u' or 'n' or 'r' or 't' or 'f' or 'v' or 'a' or 'e' || !char.IsAsciiLetterOrDigit(_source[position + 1]));
 
     private int ReadCodePointEscape()
     {

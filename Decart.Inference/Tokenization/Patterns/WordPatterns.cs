@@ -100,7 +100,9 @@ internal static class WordScan
 
     public static int SkipNumbers(ReadOnlySpan<char> text, int position, int most)
     {
-        for (int count = 0; count < most && position < text.Length && CodePoints.IsNumber(CodePoints.At(text, position, out int length)); count++) position += length;
+        int length;
+        for (int count = 0; count < most && position < text.Length && CodePoints.IsNumber(CodePoints.At(text, position, out length)); count++)
+            position += length;
         return position;
     }
 
