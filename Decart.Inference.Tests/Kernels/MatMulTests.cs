@@ -41,7 +41,8 @@ internal sealed class MatMulTests(MatMulPath path)
         var random = new Random(rows);
         using var matMul = new CpuMatMul(_team, path);
         using var weight = new MatMulTestWeight(columns, random,
-            (TensorType.BF16, 5), (TensorType.F32, 1), (TensorType.F16, 9), (TensorType.BF16, 2), (TensorType.F32, 1), (TensorType.BF16, 14), (TensorType.F32, 2));
+            (TensorType.BF16, 5), (TensorType.F32, 1), (TensorType.F16, 9),
+            (TensorType.BF16, 2), (TensorType.F32, 1), (TensorType.BF16, 14), (TensorType.F32, 2));
         AssertAgrees(matMul, weight, rows, random);
     }
 

@@ -108,11 +108,22 @@ internal sealed unsafe class CpuMatMul : IDisposable
 
     private static long Elements(in MatMulProblem problem) => (long)MatMulShape.PanelRows * problem.Panels * problem.Length;
 
+    /// <summary>Rows of x up to which the weights are better widened in registers than decoded into the cache.</summary>
+    private static int MaxDotRows(in MatMulProblem problem)
+    {
+        CpuWeightPart* part = problem.Parts;
+        for (int row = 0; row < problem.WeightRows; row += part++->Rows)
+        {
+            if (problem.Formats[(int)part->Type].DotTile == null) return 1;
+        }
+        return MatMulShape.MaxDotRows;
+    }
+
     private void Run<TLanes, TVector>(in MatMulProblem problem)
         where TLanes : IMatMulLanes<TVector>
         where TVector : unmanaged
     {
-        if (problem.Rows == 1) RunDot<TLanes, TVector>(in problem);
+        if (problem.Rows <= MaxDotRows(in problem)) RunDot<TLanes, TVector>(in problem);
         else RunTiles<TLanes, TVector>(in problem);
     }
 

@@ -3,8 +3,8 @@ using static Decart.Inference.Kernels.Cpu.MatMulShape;
 
 namespace Decart.Inference.Kernels.Cpu;
 
-/// <summary>A matmul with one row of x (decode): the weights stream from memory once and are widened in registers.</summary>
-/// <param name="problem">The matmul.</param>
+/// <summary>A matmul with few rows of x (decode): the weights stream from memory once and are widened in registers.</summary>
+/// <param name="problem">The matmul, of at most <see cref="MaxDotRows"/> rows.</param>
 /// <param name="panelsPerPart">Consecutive panels of one part.</param>
 internal readonly unsafe struct MatMulDotJob<TLanes, TVector>(MatMulProblem problem, int panelsPerPart) : ITeamJob
     where TLanes : IMatMulLanes<TVector>
@@ -17,14 +17,14 @@ internal readonly unsafe struct MatMulDotJob<TLanes, TVector>(MatMulProblem prob
     public void Run(int part)
     {
         MatMulRow* weights = stackalloc MatMulRow[PanelRows];
-        TVector* accumulators = stackalloc TVector[PanelRows];
+        TVector* accumulators = stackalloc TVector[MaxDotRows * PanelRows];
         int end = Math.Min((part + 1) * panelsPerPart, _problem.Panels);
         for (int panel = part * panelsPerPart; panel < end; panel++)
         {
             _problem.FindPanel(panel, weights);
-            new Span<TVector>(accumulators, PanelRows).Clear();
+            new Span<TVector>(accumulators, _problem.Rows * PanelRows).Clear();
             for (int i = 0; i < PanelRows; i += DotRows) Dot(weights + i, accumulators + i);
-            _problem.Finish<TLanes, TVector>(accumulators, 0, 1, panel);
+            _problem.Finish<TLanes, TVector>(accumulators, 0, _problem.Rows, panel);
         }
     }
 
@@ -37,15 +37,15 @@ internal readonly unsafe struct MatMulDotJob<TLanes, TVector>(MatMulProblem prob
             DotSameFormat(weights, accumulators);
             return;
         }
-        // Rows of two parts: one after another, each in all four places of the loop.
+        // Rows of different parts: one after another, each in all four places of the loop.
         MatMulRow* same = stackalloc MatMulRow[DotRows];
-        TVector* sums = stackalloc TVector[DotRows];
+        TVector* sums = stackalloc TVector[MaxDotRows * PanelRows];
         for (int i = 0; i < DotRows; i++)
         {
             new Span<MatMulRow>(same, DotRows).Fill(weights[i]);
-            new Span<TVector>(sums, DotRows).Clear();
+            new Span<TVector>(sums, _problem.Rows * PanelRows).Clear();
             DotSameFormat(same, sums);
-            accumulators[i] = sums[0];
+            for (int row = 0; row < _problem.Rows; row++) accumulators[(row * PanelRows) + i] = sums[row * PanelRows];
         }
     }
 
@@ -54,16 +54,29 @@ internal readonly unsafe struct MatMulDotJob<TLanes, TVector>(MatMulProblem prob
     {
         MatMulFormat* format = weights->Format;
         int blocks = _problem.BlockedLength / format->BlockLength;
-        format->Dot(weights, blocks, _problem.X, accumulators);
+        DotBlocks(weights, blocks, _problem.X, (nint)_problem.XStride, accumulators);
         if (_problem.TailLength == 0) return;
 
         byte* tails = stackalloc byte[DotRows * MatMulTail.Bytes];
         MatMulRow* tailRows = stackalloc MatMulRow[DotRows];
         for (int i = 0; i < DotRows; i++)
         {
-            tailRows[i].Data = tails + (i * MatMulTail.Bytes);
+            tailRows[i] = new MatMulRow { Data = tails + (i * MatMulTail.Bytes), Format = format };
             MatMulTail.CopyWeights(in *format, weights[i].Data + ((long)blocks * format->BlockBytes), _problem.TailLength, tailRows[i].Data);
         }
-        format->Dot(tailRows, 1, _problem.XTails, accumulators);
+        DotBlocks(tailRows, 1, _problem.XTails, MatMulTail.Length, accumulators);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void DotBlocks(MatMulRow* weights, int blocks, float* x, nint xStride, TVector* accumulators)
+    {
+        MatMulFormat* format = weights->Format;
+        for (int row = 0; row < _problem.Rows;)
+        {
+            int rows = format->DotTile == null ? 1 : Math.Min(_problem.Rows - row, DotTileRows);
+            if (rows == 1) format->Dot(weights, blocks, x + (row * xStride), accumulators + (row * PanelRows));
+            else format->DotTile(weights, blocks, x + (row * xStride), xStride, rows, accumulators + (row * PanelRows));
+            row += rows;
+        }
     }
 }

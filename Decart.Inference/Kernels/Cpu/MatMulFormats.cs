@@ -19,6 +19,9 @@ internal unsafe struct MatMulFormat
 
     /// <summary>Adds the products of one row of x and that many blocks of <see cref="MatMulShape.DotRows"/> weight rows to their accumulators.</summary>
     public delegate*<MatMulRow*, int, float*, void*, void> Dot;
+
+    /// <summary>The same for 2 to <see cref="MatMulShape.DotTileRows"/> rows of x, if they can share what is widened in registers; else null.</summary>
+    public delegate*<MatMulRow*, int, float*, nint, int, void*, void> DotTile;
 }
 
 /// <summary>The weight formats that the CPU multiplies with: the one place that lists them.</summary>
@@ -77,10 +80,12 @@ internal static unsafe class MatMulFormats
         format.Decode = &DecodeBlocks<TFormat>;
         format.Dot = path switch
         {
-            MatMulPath.Vector512 => &MatMulKernel<Lanes512, Vector512<float>>.Dot<TFormat>,
-            MatMulPath.Vector256 => &MatMulKernel<Lanes256, Vector256<float>>.Dot<TFormat>,
-            _ => &MatMulKernel<Lanes1, float>.Dot<TFormat>,
+            MatMulPath.Vector512 => &MatMulDotKernel<Lanes512, Vector512<float>>.Dot<TFormat>,
+            MatMulPath.Vector256 => &MatMulDotKernel<Lanes256, Vector256<float>>.Dot<TFormat>,
+            _ => &MatMulDotKernel<Lanes1, float>.Dot<TFormat>,
         };
+        if (path == MatMulPath.Vector512 && TFormat.BlockLength == MatMulTail.Length)
+            format.DotTile = &MatMulDotKernel<Lanes512, Vector512<float>>.DotTile<TFormat>;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

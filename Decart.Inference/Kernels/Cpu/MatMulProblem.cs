@@ -13,18 +13,18 @@ internal unsafe struct MatMulRow
 
     public MatMulFormat* Format;
 
-    /// <summary>Distance to the same row of the next panel.</summary>
-    public nint Ahead;
+    /// <summary>Distance to the row that follows.</summary>
+    public nint RowBytes;
 
     /// <summary>
-    /// Has the processor fetch memory into the second-level cache: left to itself it fetches ahead within a page only, and
-    /// a row is about a page. The memory need not exist.
+    /// Has the processor fetch memory into its caches: left to itself it fetches ahead within a page only, and a row is
+    /// about a page. The memory need not exist.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Fetch(byte* start, nint bytes)
     {
         if (!Sse.IsSupported) return;
-        for (byte* line = start; line < start + bytes; line += CacheLine) Sse.Prefetch1(line);
+        for (byte* line = start; line < start + bytes; line += CacheLine) Sse.Prefetch0(line);
     }
 }
 
@@ -56,6 +56,8 @@ internal unsafe struct MatMulProblem
 
     public readonly int TailLength => Length & (MatMulTail.Length - 1);
 
+    public readonly int WeightRows => Epilogue.Gated ? 2 * Epilogue.Columns : Epilogue.Columns;
+
     /// <summary>Panels of <see cref="PanelRows"/> weight rows; the last may repeat rows that are not stored.</summary>
     public readonly int Panels => (Epilogue.Columns + Epilogue.PanelColumns - 1) / Epilogue.PanelColumns;
 
@@ -78,7 +80,7 @@ internal unsafe struct MatMulProblem
             {
                 Data = (byte*)part->Data + (row * part->RowBytes),
                 Format = Formats + (int)part->Type,
-                Ahead = (nint)(part->RowBytes * Epilogue.PanelColumns),
+                RowBytes = (nint)part->RowBytes,
             };
         }
     }

@@ -61,7 +61,7 @@ internal readonly unsafe struct MatMulTileJob<TLanes, TVector>(
                 nint offset = start / format->BlockLength * (nint)format->BlockBytes;
                 int blocks = length / format->BlockLength;
                 format->Decode(weights[i].Data + offset, blocks, decoded + (i * PanelStride));
-                MatMulRow.Fetch(weights[i].Data + offset + weights[i].Ahead, (nint)blocks * format->BlockBytes);
+                MatMulRow.Fetch(weights[i].Data + offset + (_problem.Epilogue.PanelColumns * weights[i].RowBytes), (nint)blocks * format->BlockBytes);
             }
             MultiplyDecoded(decoded, length, x + start, (nint)_problem.XStride, rows, accumulators);
         }
@@ -85,8 +85,8 @@ internal readonly unsafe struct MatMulTileJob<TLanes, TVector>(
     {
         int row = 0;
         for (; row + TileRows <= rows; row += TileRows, x += TileRows * xStride)
-            MatMulKernel<TLanes, TVector>.TilePanel(decoded, length, x, xStride, accumulators + (row * PanelRows));
+            MatMulTileKernel<TLanes, TVector>.TilePanel(decoded, length, x, xStride, accumulators + (row * PanelRows));
         for (; row < rows; row++, x += xStride)
-            MatMulKernel<TLanes, TVector>.RowPanel(decoded, length, x, accumulators + (row * PanelRows));
+            MatMulTileKernel<TLanes, TVector>.RowPanel(decoded, length, x, accumulators + (row * PanelRows));
     }
 }

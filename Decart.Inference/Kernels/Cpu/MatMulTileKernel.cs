@@ -3,81 +3,15 @@ using static Decart.Inference.Kernels.Cpu.MatMulShape;
 
 namespace Decart.Inference.Kernels.Cpu;
 
-/// <summary>The shapes that the parts of a matmul agree on.</summary>
-internal static class MatMulShape
-{
-    /// <summary>Weight rows that are worked on together.</summary>
-    public const int PanelRows = 8;
-
-    /// <summary>Weight rows of one loop over encoded weights: half a panel, so that a gated panel's gates and ups may differ in format.</summary>
-    public const int DotRows = 4;
-
-    /// <summary>Rows of x of one loop over decoded weights.</summary>
-    public const int TileRows = 3;
-
-    /// <summary>Elements of a row that a decoded panel holds: a multiple of every block, and 16 KB a panel stay in the first-level cache.</summary>
-    public const int PanelLength = 512;
-
-    /// <summary>Encoded bytes of a row that are fetched ahead at once. At least a block of any format.</summary>
-    public const int FetchBytes = 512;
-
-    /// <summary>Distance between the rows of a decoded panel; not a power of two, so that rows do not compete for the same cache sets.</summary>
-    public const int PanelStride = PanelLength + 16;
-
-    /// <summary>Bytes of a decoded panel.</summary>
-    public const int PanelBytes = PanelRows * PanelStride * sizeof(float);
-
-    /// <summary>Rows of x, at most, that are multiplied with a decoded panel before the next one is decoded.</summary>
-    public const int BlockRows = 96;
-
-    /// <summary>A decoded panel and the accumulators of a block.</summary>
-    public const int ScratchBytes = PanelBytes + (BlockRows * PanelRows * 16 * sizeof(float));
-}
-
 /// <summary>
-/// The inner loops: a panel of 8 weight rows times 1 or 3 rows of x, adding to accumulators in memory (for each row of x the panel's 8,
-/// one after another). Each accumulator takes its row's products in ascending order whatever the loop around it, so all loops agree bit for bit.
+/// The inner loops over decoded weights in the first-level cache: a panel of weight rows times 1 or 3 rows of x, with accumulators as in
+/// <see cref="MatMulDotKernel{TLanes, TVector}"/>, with which they agree bit for bit.
 /// </summary>
-internal static unsafe class MatMulKernel<TLanes, TVector>
+internal static unsafe class MatMulTileKernel<TLanes, TVector>
     where TLanes : IMatMulLanes<TVector>
     where TVector : unmanaged
 {
     private static int Lanes => sizeof(TVector) / sizeof(float);
-
-    /// <summary>One row of x times encoded weights, widened in registers.</summary>
-    /// <param name="rows">The first block of each of <see cref="MatMulShape.DotRows"/> weight rows of the same format.</param>
-    /// <param name="blocks">Number of blocks.</param>
-    /// <param name="x">As many elements.</param>
-    /// <param name="accumulators">One for each weight row.</param>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Dot<TFormat>(MatMulRow* rows, int blocks, float* x, void* accumulators)
-        where TFormat : IWeightFormat
-    {
-        var a = (TVector*)accumulators;
-        byte* r0 = rows[0].Data, r1 = rows[1].Data, r2 = rows[2].Data, r3 = rows[3].Data;
-        TVector a0 = a[0], a1 = a[1], a2 = a[2], a3 = a[3];
-        nint end = (nint)blocks * TFormat.BlockBytes;
-        nint stretch = FetchBytes / TFormat.BlockBytes * TFormat.BlockBytes;
-        nint ahead = rows->Ahead;
-        nint offset = 0;
-        while (offset < end)
-        {
-            nint start = offset;
-            nint stop = Math.Min(start + stretch, end);
-            for (; offset < stop; offset += TFormat.BlockBytes, x += TFormat.BlockLength)
-            {
-                a0 = TLanes.MultiplyAdd<TFormat>(a0, r0 + offset, x);
-                a1 = TLanes.MultiplyAdd<TFormat>(a1, r1 + offset, x);
-                a2 = TLanes.MultiplyAdd<TFormat>(a2, r2 + offset, x);
-                a3 = TLanes.MultiplyAdd<TFormat>(a3, r3 + offset, x);
-            }
-            MatMulRow.Fetch(r0 + ahead + start, stop - start);
-            MatMulRow.Fetch(r1 + ahead + start, stop - start);
-            MatMulRow.Fetch(r2 + ahead + start, stop - start);
-            MatMulRow.Fetch(r3 + ahead + start, stop - start);
-        }
-        (a[0], a[1], a[2], a[3]) = (a0, a1, a2, a3);
-    }
 
     /// <summary>Decoded weights times one row of x.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
