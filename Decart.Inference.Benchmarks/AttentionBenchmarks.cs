@@ -147,7 +147,8 @@ public unsafe class AttentionBenchmarks : IDisposable
         public string GetValue(Summary summary, BenchmarkCase benchmarkCase, SummaryStyle style)
         {
             double? mean = summary[benchmarkCase]?.ResultStatistics?.Mean;
-            return mean is null ? "?" : (amount((AttentionCase)benchmarkCase.Parameters[nameof(Case)]) / mean.Value).ToString("F1", CultureInfo.InvariantCulture);
+            if (mean is null) return "?";
+            return (amount((AttentionCase)benchmarkCase.Parameters[nameof(Case)]) / mean.Value).ToString("F1", CultureInfo.InvariantCulture);
         }
 
         public bool IsAvailable(Summary summary) => true;

@@ -9,7 +9,8 @@ internal sealed class CpuExpertsTests
     private const int Hidden = 40, Intermediate = 24, Count = 6;
 
     [Test]
-    public void Mixtures_agree_with_the_reference([Values] bool renormalise, [Values(1, 2, 6)] int perToken, [Values(1, 9)] int tokens, [Values] MatMulPath path)
+    public void Mixtures_agree_with_the_reference(
+        [Values] bool renormalise, [Values(1, 2, 6)] int perToken, [Values(1, 9)] int tokens, [Values] MatMulPath path)
     {
         using KernelBench bench = new(path);
         bench.Begin(tokens);

@@ -103,6 +103,28 @@ internal sealed unsafe class CpuKernelsTests
     }
 
     [Test]
+    public void Disposing_twice_does_no_harm()
+    {
+        CpuKernels kernels = new(2);
+        kernels.Dispose();
+        Assert.That(kernels.Dispose, Throws.Nothing);
+    }
+
+    [Test]
+    public void An_empty_batch_is_no_work()
+    {
+        AttentionShape shape = new(Heads: 2, KvHeads: 1, HeadDim: 8, Scale: 1);
+        using KernelBench bench = new(CpuMatMul.MachinePath);
+        var norm = bench.Norm(16, removeMean: false, bias: false);
+        ActivationsPair qkv = bench.Activations(1, 32), x = bench.Activations(1, 16, poisoned: true);
+        bench.Begin();
+        bench.Cpu.Normalise(norm.Cpu, x.Cpu, x.Cpu);
+        bench.Cpu.RotaryStore(qkv.Cpu, 0, shape, null, null, null);
+        bench.Cpu.Attend(qkv.Cpu, 0, shape, x.Cpu);
+        Assert.That(KernelBench.Row(x.Cpu, 0).ToArray(), Is.All.NaN);
+    }
+
+    [Test]
     public void Steps_allocate_nothing_once_the_largest_has_been_seen()
     {
         AttentionShape shape = new(Heads: 4, KvHeads: 2, HeadDim: 16, Scale: 1);
@@ -113,7 +135,8 @@ internal sealed unsafe class CpuKernelsTests
         RotaryTable rotary = (RotaryTable)bench.Keep(bench.Cpu.CreateRotary(new RotaryParameters(new float[8], 1, false)));
         Weight table = bench.Cpu.CreateWeight([bench.Tensor(TensorType.BF16, 10, 64)]);
         Weight square = bench.Cpu.CreateWeight([bench.Tensor(TensorType.BF16, 64, 64)]);
-        Experts experts = new([table, table], [bench.Cpu.CreateWeight([bench.Tensor(TensorType.F32, 64, 5)]), bench.Cpu.CreateWeight([bench.Tensor(TensorType.F32, 64, 5)])], 2, true, ActivationFunction.Silu);
+        Weight down = bench.Cpu.CreateWeight([bench.Tensor(TensorType.F32, 64, 5)]);
+        Experts experts = new([table, table], [down, down], 2, true, ActivationFunction.Silu);
         ActivationsPair qkv = bench.Activations(60, 128), x = bench.Activations(60, 64), y = bench.Activations(60, 64), logits = bench.Activations(60, 2);
         int[] tokens = new int[60];
         float[] row = new float[64];

@@ -44,7 +44,8 @@ internal sealed unsafe class KernelBench(MatMulPath path, int threads = 2, int s
     /// <summary>Random values in all rows, or not a number in all.</summary>
     public ActivationsPair Activations(int rows, int columns, bool poisoned = false)
     {
-        ActivationsPair pair = new((CpuActivations)Keep(Cpu.CreateActivations(rows, columns)), (ReferenceActivations)Reference.CreateActivations(rows, columns));
+        CpuActivations cpu = (CpuActivations)Keep(Cpu.CreateActivations(rows, columns));
+        ActivationsPair pair = new(cpu, (ReferenceActivations)Reference.CreateActivations(rows, columns));
         new Span<float>(pair.Cpu.Pointer, rows * pair.Cpu.Stride).Fill(float.NaN);
         pair.Reference.Values.AsSpan().Fill(double.NaN);
         if (poisoned) return pair;

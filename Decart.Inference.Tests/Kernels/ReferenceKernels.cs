@@ -90,8 +90,10 @@ internal sealed class ReferenceKernels : IKernels
                 ReferenceKvRange kv = (ReferenceKvRange)chunk.Kv;
                 for (int head = 0; head < shape.KvHeads; head++)
                 {
-                    row.Slice((shape.Heads + head) * shape.HeadDim, shape.HeadDim).CopyTo(kv.Head(chunk.FirstPosition + i, layer, head, value: false));
-                    row.Slice((shape.Heads + shape.KvHeads + head) * shape.HeadDim, shape.HeadDim).CopyTo(kv.Head(chunk.FirstPosition + i, layer, head, value: true));
+                    Span<double> key = row.Slice((shape.Heads + head) * shape.HeadDim, shape.HeadDim);
+                    Span<double> value = row.Slice((shape.Heads + shape.KvHeads + head) * shape.HeadDim, shape.HeadDim);
+                    key.CopyTo(kv.Head(chunk.FirstPosition + i, layer, head, value: false));
+                    value.CopyTo(kv.Head(chunk.FirstPosition + i, layer, head, value: true));
                 }
             }
         }

@@ -89,5 +89,6 @@ internal sealed unsafe class ReferenceKvRange(KvLayout layout, int tokens) : IKv
 
     public void Dispose() { }
 
-    private static double[] Allocate(KvLayout layout, int tokens) => GC.AllocateArray<double>(checked((int)(Math.Max(tokens, 1) * layout.TokenStride)), pinned: true);
+    private static double[] Allocate(KvLayout layout, int tokens) =>
+        GC.AllocateArray<double>(checked((int)(Math.Max(tokens, 1) * layout.TokenStride)), pinned: true);
 }

@@ -40,6 +40,7 @@ internal readonly unsafe ref struct AttentionBlock<TLanes>
     }
 
     /// <summary>Goes through the keys of one segment, from a multiple of the tile on.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void AttendSegment(AttentionItem item, int firstKey, int endKey, AttentionState state)
     {
         CpuChunk chunk = _arguments.Chunks[item.Chunk];
@@ -60,6 +61,7 @@ internal readonly unsafe ref struct AttentionBlock<TLanes>
     }
 
     /// <summary>All rows of one head, four at once; when fewer are left the last is repeated, into rows of the state that nobody reads.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void AttendTile(AttentionItem item, in CpuChunk chunk, int head, int tile, int count, AttentionState state)
     {
         int group = _arguments.Group, rows = item.Queries * group, firstPosition = chunk.FirstPosition + item.FirstQuery;
@@ -72,7 +74,10 @@ internal readonly unsafe ref struct AttentionBlock<TLanes>
         }
     }
 
-    /// <summary>Four rows, of which those after <paramref name="last"/> do not matter, with the first <paramref name="count"/> keys of the packed tile.</summary>
+    /// <summary>
+    /// Four rows, of which those after <paramref name="last"/> do not matter, with the first <paramref name="count"/> keys of the packed tile.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void AttendRows(AttentionItem item, in CpuChunk chunk, int head, int row, int last, int tile, int count, AttentionState state)
     {
         int step = 2 * TLanes.Count, columns = (count + step - 1) / step * step, stateRow = (head * _arguments.StateRows(item.Queries)) + row;
@@ -100,6 +105,7 @@ internal readonly unsafe ref struct AttentionBlock<TLanes>
     }
 
     /// <summary>Caps and biases the scores of one query and hides the keys after it or before its window; returns the factor that they still need.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private float FinishScores(float* scores, int columns, int queryHead, int position, int tile)
     {
         float scale = _arguments.Scale;

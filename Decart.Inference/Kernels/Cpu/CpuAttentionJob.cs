@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Decart.Inference.Kernels.Cpu;
 
 /// <summary>
@@ -48,7 +50,10 @@ internal readonly unsafe struct AttentionJob(AttentionArguments arguments, Atten
 
     private readonly AttentionArguments _arguments = arguments;
 
-    /// <summary>Elements of one thread's scratch memory: a tile of keys and of values, the scores of the rows taken at once with their factors, two states.</summary>
+    /// <summary>
+    /// Elements of one thread's scratch memory: a tile of keys and of values, the scores of the rows taken at once with their
+    /// factors, two states.
+    /// </summary>
     public static long ScratchLength(int rows, int headDim, int paddedDim) =>
         ((long)CpuAttentionTile.Keys * (headDim + paddedDim + CpuAttentionTile.RowsAtOnce)) + 16 + (2 * AttentionState.Length(rows, paddedDim));
 
@@ -72,11 +77,13 @@ internal readonly unsafe struct AttentionJob(AttentionArguments arguments, Atten
         AttentionState total = new(arguments.Segments + (first * arguments.StateLength), arguments.Rows, arguments.PaddedDim);
         for (int i = first + 1; i < first + count; i++)
         {
-            total.Add<TLanes>(new(arguments.Segments + (i * arguments.StateLength), arguments.Rows, arguments.PaddedDim), arguments.StateRows(item.Queries) * item.KvHeads);
+            AttentionState later = new(arguments.Segments + (i * arguments.StateLength), arguments.Rows, arguments.PaddedDim);
+            total.Add<TLanes>(later, arguments.StateRows(item.Queries) * item.KvHeads);
         }
         Finish<TLanes>(arguments, item, total);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Finish<TLanes>(in AttentionArguments arguments, AttentionItem item, AttentionState state)
         where TLanes : unmanaged, ILanes<TLanes>
     {

@@ -148,6 +148,7 @@ internal static unsafe class CpuAttentionTile
     }
 
     /// <summary>score = score * scale + slope * (i - distance), where the query stands <paramref name="distance"/> keys after the first.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void AddAlibi(float* scores, int columns, float scale, float slope, int distance)
     {
         for (int i = 0; i < columns; i++) scores[i] = (scores[i] * scale) + (slope * (i - distance));

@@ -1,5 +1,3 @@
-using System.Numerics.Tensors;
-
 namespace Decart.Inference.Kernels.Cpu;
 
 /// <summary>Rows of an embedding table as activations.</summary>
@@ -10,9 +8,9 @@ internal static unsafe class CpuEmbed
     {
         for (int row = 0; row < tokenIds.Length; row++)
         {
-            Span<float> embedding = new(x.Pointer + ((long)row * x.Stride), x.Columns);
-            table.DecodeRow(tokenIds[row], embedding);
-            if (scale != 1) TensorPrimitives.Multiply(embedding, scale, embedding);
+            float* embedding = x.Pointer + ((long)row * x.Stride);
+            table.DecodeRow(tokenIds[row], new Span<float>(embedding, x.Columns));
+            if (scale != 1) CpuRowMath.Scale(embedding, scale, x.Columns);
         }
     }
 }

@@ -1,4 +1,4 @@
-using System.Numerics.Tensors;
+using System.Runtime.CompilerServices;
 
 namespace Decart.Inference.Kernels.Cpu;
 
@@ -50,6 +50,7 @@ internal sealed unsafe class CpuExperts(CpuMatMul matMul) : IDisposable
     private static float* Row(CpuActivations activations, int row) => activations.Pointer + ((long)row * activations.Stride);
 
     /// <summary>The most probable experts of one token; of equally probable ones the first.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Choose(ReadOnlySpan<float> logits, int row, Experts experts)
     {
         Span<float> probabilities = _probabilities.AsSpan(0, logits.Length);
@@ -97,10 +98,6 @@ internal sealed unsafe class CpuExperts(CpuMatMul matMul) : IDisposable
         }
         matMul.Multiply(_inputs.Pointer, inputs, count, gateUp, new Epilogue(Function: function, Gated: true), null, _hidden.Pointer, hidden);
         matMul.Multiply(_hidden.Pointer, hidden, count, down, new Epilogue(), null, _outputs.Pointer, outputs);
-        for (int i = 0; i < count; i++)
-        {
-            Span<float> sum = new(Row(y, tokens[i].Row), outputs);
-            TensorPrimitives.MultiplyAdd(new ReadOnlySpan<float>(_outputs.Pointer + ((long)i * outputs), outputs), tokens[i].Weight, sum, sum);
-        }
+        for (int i = 0; i < count; i++) CpuRowMath.AddScaled(Row(y, tokens[i].Row), _outputs.Pointer + ((long)i * outputs), tokens[i].Weight, outputs);
     }
 }

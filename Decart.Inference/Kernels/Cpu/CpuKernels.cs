@@ -18,6 +18,7 @@ internal sealed unsafe class CpuKernels : IKernels
     private readonly CpuAttention _attention;
     private readonly CpuExperts _experts;
     private readonly CpuStep _step = new();
+    private bool _disposed;
 
     /// <summary>Starts the threads.</summary>
     /// <param name="threads">Number of threads including the caller's, at least 1.</param>
@@ -81,6 +82,8 @@ internal sealed unsafe class CpuKernels : IKernels
 
     public void Dispose()
     {
+        if (_disposed) return;
+        _disposed = true;
         _team.Dispose();
         _matMul.Dispose();
         _attention.Dispose();

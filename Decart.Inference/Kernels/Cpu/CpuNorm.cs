@@ -1,4 +1,3 @@
-using System.Numerics.Tensors;
 using System.Runtime.CompilerServices;
 
 namespace Decart.Inference.Kernels.Cpu;
@@ -67,7 +66,8 @@ internal readonly unsafe struct CpuNorm(Norm norm)
 }
 
 /// <summary>Normalises a share of the batch's rows: with a delta x += delta first; y = norm(x), or y += norm(x).</summary>
-internal readonly unsafe struct NormaliseJob(CpuNorm norm, CpuActivations x, CpuActivations? delta, CpuActivations y, bool add, int rows, int parts, MatMulPath path)
+internal readonly unsafe struct NormaliseJob(
+    CpuNorm norm, CpuActivations x, CpuActivations? delta, CpuActivations y, bool add, int rows, int parts, MatMulPath path)
     : ITeamJob
 {
     private readonly float* _x = x.Pointer;
@@ -85,6 +85,7 @@ internal readonly unsafe struct NormaliseJob(CpuNorm norm, CpuActivations x, Cpu
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Run<TLanes>(int part)
         where TLanes : unmanaged, ILanes<TLanes>
     {
@@ -92,11 +93,7 @@ internal readonly unsafe struct NormaliseJob(CpuNorm norm, CpuActivations x, Cpu
         for (long row = (long)rows * part / parts; row < end; row++)
         {
             float* values = _x + (row * _xStride);
-            if (_delta != null)
-            {
-                Span<float> sums = new(values, _columns);
-                TensorPrimitives.Add(sums, new ReadOnlySpan<float>(_delta + (row * _deltaStride), _columns), sums);
-            }
+            if (_delta != null) CpuRowMath.Add(values, _delta + (row * _deltaStride), _columns);
             norm.Apply<TLanes>(values, _columns, add, _y + (row * _yStride));
         }
     }

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 
 namespace Decart.Inference.Kernels.Cpu;
 
@@ -30,6 +31,7 @@ internal readonly unsafe struct RotaryStoreJob(
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Run<TLanes>(int part)
         where TLanes : unmanaged, ILanes<TLanes>
     {
@@ -71,11 +73,26 @@ internal readonly unsafe struct RotaryStoreJob(
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void RotateNeighbours(float* x, float* cosines, float* sines)
     {
-        for (int i = 0; i < _pairs; i++)
+        int i = 0;
+        for (; i <= _pairs - 4; i += 4)
+        {
+            Vector128<float> cosine = Vector128.Load(cosines + i), sine = Vector128.Load(sines + i);
+            RotateTwoPairs(x + (2 * i), Vector128.Shuffle(cosine, Vector128.Create(0, 0, 1, 1)), Vector128.Shuffle(sine, Vector128.Create(0, 0, 1, 1)));
+            RotateTwoPairs(x + (2 * i) + 4, Vector128.Shuffle(cosine, Vector128.Create(2, 2, 3, 3)), Vector128.Shuffle(sine, Vector128.Create(2, 2, 3, 3)));
+        }
+        for (; i < _pairs; i++)
         {
             float a = x[2 * i], b = x[(2 * i) + 1];
             x[2 * i] = (a * cosines[i]) - (b * sines[i]);
             x[(2 * i) + 1] = (b * cosines[i]) + (a * sines[i]);
         }
+    }
+
+    /// <summary>(a, b) becomes (a cos - b sin, b cos + a sin).</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void RotateTwoPairs(float* x, Vector128<float> cosine, Vector128<float> sine)
+    {
+        Vector128<float> pairs = Vector128.Load(x), swapped = Vector128.Shuffle(pairs, Vector128.Create(1, 0, 3, 2));
+        ((pairs * cosine) + (swapped * (sine * Vector128.Create(-1f, 1f, -1f, 1f)))).Store(x);
     }
 }

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Decart.Inference.Kernels.Cpu;
 
 /// <summary>Cosines and sines of the current step's rows, computed when the first layer asks for them.</summary>
@@ -18,6 +20,7 @@ internal sealed unsafe class CpuRotaryTable(RotaryParameters parameters) : Rotar
 
     /// <summary>Fills both tables for the rows of the step, unless they are.</summary>
     /// <remarks>The angle is rounded to float32, as in the implementations that models are trained with.</remarks>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Prepare(CpuStep step)
     {
         if (_step == step.Number) return;

@@ -1,4 +1,3 @@
-using System.Numerics.Tensors;
 using Decart.Inference.Checkpoints;
 
 namespace Decart.Inference.Kernels.Cpu;
@@ -31,8 +30,7 @@ internal sealed unsafe class CpuWeightVector(int length) : WeightVector(length)
                 destination += part.Columns;
             }
         }
-        Span<float> values = new(vector.Pointer, vector.Length);
-        TensorPrimitives.Add(values, offset, values);
+        for (int i = 0; i < vector.Length; i++) vector.Pointer[i] += offset;
         return vector;
     }
 
