@@ -15,11 +15,10 @@ public class LoggingTests
             await session.GenerateAsync("?", new() { Temperature = 0 });
         Assert.Multiple(() =>
         {
-            Assert.That(log.Entries.Where(entry => entry.Level == LogLevel.Trace).Select(entry => entry.Message), Has.Some.Contains("?"));
-            string answer = string.Concat(log.Entries.Where(entry => entry.Level == LogLevel.Trace).Select(entry => entry.Message[^1]));
-            Assert.That(answer, Does.Contain("secret answer"), "a character a message");
-            Assert.That(log.Entries.Where(entry => entry.Level == LogLevel.Information).Select(entry => entry.Message), Has.One.Contains("Loaded Fake"));
-            Assert.That(log.Entries.Where(entry => entry.Level == LogLevel.Debug).Select(entry => entry.Message), Has.One.Contains("(Stop): 2 prompt tokens, 14 generated"));
+            Assert.That(log.Messages(LogLevel.Trace), Has.Some.Contains("?"));
+            Assert.That(string.Concat(log.Messages(LogLevel.Trace).Select(message => message[^1])), Does.Contain("secret answer"), "a character a message");
+            Assert.That(log.Messages(LogLevel.Information), Has.One.Contains("Loaded Fake"));
+            Assert.That(log.Messages(LogLevel.Debug), Has.One.Contains("(Stop): 2 prompt tokens, 14 generated"));
         });
     }
 
@@ -70,6 +69,8 @@ public class LoggingTests
         public Action<LogLevel>? OnLog { get; init; }
 
         public ConcurrentQueue<(LogLevel Level, string Message, Exception? Error)> Entries { get; } = [];
+
+        public IEnumerable<string> Messages(LogLevel level) => Entries.Where(entry => entry.Level == level).Select(entry => entry.Message);
 
         public ILogger CreateLogger(string categoryName) => this;
 

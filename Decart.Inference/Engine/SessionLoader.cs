@@ -58,7 +58,7 @@ internal static class SessionLoader
         if (tokenizer?.VocabularySize > config.VocabularySize)
         {
             throw new ModelLoadException(
-                source.Path, "tokenizer", $"expected token ids below the model's vocabulary size {config.VocabularySize}, found ids up to {tokenizer.VocabularySize - 1}");
+                source.Path, "tokenizer", $"expected ids below the model's vocabulary size {config.VocabularySize}, found {tokenizer.VocabularySize - 1}");
         }
         return tokenizer;
     }
