@@ -16,7 +16,7 @@ internal static partial class EngineLog
     public static partial void PromptReceived(this ILogger logger, string prompt);
 
     [LoggerMessage(4, LogLevel.Debug,
-        "Request ended ({Reason}): {PromptTokens} prompt tokens, {CompletionTokens} generated, the first in {TimeToFirstToken}, then {TimePerOutputToken} each.")]
+        "Request ended ({Reason}): {PromptTokens} prompt tokens, {CompletionTokens} generated, first in {TimeToFirstToken}, then {TimePerOutputToken} each.")]
     public static partial void RequestEnded(
         this ILogger logger, FinishReason reason, int promptTokens, int completionTokens, TimeSpan timeToFirstToken, TimeSpan timePerOutputToken);
 
