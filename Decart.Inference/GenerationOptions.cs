@@ -26,7 +26,7 @@ public sealed record GenerationOptions
     /// <summary>Only the so many most probable tokens stay, among equals those of the lowest ids. At least 0; 0 means all. Default 0.</summary>
     public int? TopK { get; init; }
 
-    /// <summary>Only the smallest set of most probable tokens stays whose probabilities sum to at least this. Above 0, at most 1; 1 means all. Default 1.</summary>
+    /// <summary>Only the fewest most probable tokens stay whose probabilities sum to at least this. Above 0, at most 1; 1 means all. Default 1.</summary>
     public float? TopP { get; init; }
 
     /// <summary>Only tokens stay that are at least this share as probable as the most probable one. 0 to 1; 0 means all. Default 0.</summary>

@@ -36,7 +36,9 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
     /// Without a tokenizer in the checkpoint (<c>tokenizer.json</c> or <c>tokenizer.model</c>; a GGUF file's metadata) the session takes prompts of
     /// token ids only, and the texts of its results are empty.
     /// </remarks>
-    /// <param name="model">The folder or file; of a split GGUF model, its first part. The files are mapped into memory and must not change while the session lives.</param>
+    /// <param name="model">
+    /// The folder or file; of a split GGUF model, its first part. The files are mapped into memory and must not change while the session lives.
+    /// </param>
     /// <param name="options">How to compute; <see langword="null"/> for the defaults.</param>
     /// <param name="progress">Told how far loading has come, on the loading thread.</param>
     /// <param name="cancellationToken">Stops loading; what has been loaded is freed.</param>

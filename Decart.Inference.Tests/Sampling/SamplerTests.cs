@@ -25,7 +25,16 @@ public class SamplerTests
         new() { RepetitionPenalty = 1.7f },
         new() { FrequencyPenalty = 0.7f, PresencePenalty = -0.4f },
         new() { LogitBias = new Dictionary<int, float> { [3] = 2, [5] = float.NegativeInfinity, [99] = 4 } },
-        new() { RepetitionPenalty = 0.8f, FrequencyPenalty = 0.5f, LogitBias = new Dictionary<int, float> { [1] = -3 }, Temperature = 0.8f, TopK = 20, TopP = 0.9f, MinP = 0.05f },
+        new()
+        {
+            RepetitionPenalty = 0.8f,
+            FrequencyPenalty = 0.5f,
+            LogitBias = new Dictionary<int, float> { [1] = -3 },
+            Temperature = 0.8f,
+            TopK = 20,
+            TopP = 0.9f,
+            MinP = 0.05f,
+        },
     ];
 
     [TestCaseSource(nameof(Settings))]
@@ -120,8 +129,9 @@ public class SamplerTests
         float[] logits = RandomLogits(500, seed: 9);
         logits[400] = logits[100];
         double logSum = Math.Log(logits.Sum(logit => Math.Exp(logit)));
+        var bias = new Dictionary<int, float> { [250] = 30 };
         SamplingParameters parameters = SamplingParameters.Resolve(
-            new() { Seed = 5, Temperature = 2, TopK = 3, TopLogprobs = 20, RepetitionPenalty = 3, LogitBias = new Dictionary<int, float> { [250] = 30 } }, new());
+            new() { Seed = 5, Temperature = 2, TopK = 3, TopLogprobs = 20, RepetitionPenalty = 3, LogitBias = bias }, new());
         int chosen = new Sampler(500).Sample(logits.AsSpan().ToArray(), parameters, new TokenCounts([1, 2, 3]), 0, out TokenLogprobs? logprobs);
 
         int[] best = [.. Enumerable.Range(0, 500).OrderByDescending(id => logits[id]).ThenBy(id => id).Take(20)];

@@ -124,7 +124,8 @@ public class ConcurrencyTests
         decoder.OnForward = _ => Thread.Sleep(1);
         await using LlmSession session = SessionOver(decoder);
         using var cancellation = new CancellationTokenSource();
-        await using IAsyncEnumerator<GenerationUpdate> reader = session.StreamAsync(new[] { 2 }, new() { MaxTokens = 900 }, cancellation.Token).GetAsyncEnumerator();
+        IAsyncEnumerable<GenerationUpdate> updates = session.StreamAsync(new[] { 2 }, new() { MaxTokens = 900 }, cancellation.Token);
+        await using IAsyncEnumerator<GenerationUpdate> reader = updates.GetAsyncEnumerator();
         Assert.That(await reader.MoveNextAsync());
         await cancellation.CancelAsync();
         await Until(() => decoder.LiveRanges == 0);
@@ -168,7 +169,8 @@ public class ConcurrencyTests
         Assert.That(error.Message, Does.Contain("the disk is gone"));
         Assert.That(error.InnerException, Is.TypeOf<IOException>());
         await Assert.ThrowsAsync<InvalidOperationException>(() => session.NextTokenLogitsAsync(new[] { 13 }));
-        GenerationResult result = await session.GenerateAsync(new[] { 1 }, new() { MaxTokens = 3, LogitBias = new Dictionary<int, float> { [13] = float.NegativeInfinity } });
+        var harmless = new GenerationOptions { MaxTokens = 3, LogitBias = new Dictionary<int, float> { [13] = float.NegativeInfinity } };
+        GenerationResult result = await session.GenerateAsync(new[] { 1 }, harmless);
         Assert.That(result.TokenIds, Has.Count.EqualTo(3));
         Assert.That(decoder.LiveRanges, Is.Zero);
     }
@@ -181,7 +183,8 @@ public class ConcurrencyTests
         decoder.OnCreateKvRange = tokens => { if (tokens > 100) throw new InsufficientMemoryException("no room for keys and values"); };
         await using LlmSession session = SessionOver(decoder);
         Task<GenerationResult> other = session.GenerateAsync(new[] { 1 }, new() { MaxTokens = 100 });
-        await Assert.ThatAsync(() => session.GenerateAsync(new int[101]), Throws.InvalidOperationException.With.Message.Contains("no room for keys and values"));
+        await Assert.ThatAsync(
+            () => session.GenerateAsync(new int[101]), Throws.InvalidOperationException.With.Message.Contains("no room for keys and values"));
         Assert.That((await other).TokenIds, Has.Count.EqualTo(100));
     }
 

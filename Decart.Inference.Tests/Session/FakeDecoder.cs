@@ -27,6 +27,9 @@ internal sealed class FakeDecoder(int vocabularySize, Action<IReadOnlyList<int>,
     /// <summary>Called when a range is created, with the tokens asked for.</summary>
     public Action<int>? OnCreateKvRange { get; set; }
 
+    /// <summary>Called when a range has been freed, on the engine's thread.</summary>
+    public Action? OnDisposeKvRange { get; set; }
+
     public int LiveRanges => Volatile.Read(ref _liveRanges);
 
     public int Steps { get; private set; }
@@ -108,6 +111,7 @@ internal sealed class FakeDecoder(int vocabularySize, Action<IReadOnlyList<int>,
             if (IsDisposed) return;
             IsDisposed = true;
             Interlocked.Decrement(ref owner._liveRanges);
+            owner.OnDisposeKvRange?.Invoke();
         }
     }
 }

@@ -17,7 +17,7 @@ public class GenerationTests
             Assert.That(result.Text, Is.EqualTo("Hi"));
             Assert.That(result.TokenIds, Is.EqualTo(new[] { 'H', 'i', ByteTokenizer.Eos }));
             Assert.That(result.FinishReason, Is.EqualTo(FinishReason.Stop));
-            Assert.That(result.Usage, Has.Property("PromptTokens").EqualTo(2).And.Property("CompletionTokens").EqualTo(3).And.Property("CachedPromptTokens").Zero);
+            Assert.That((result.Usage.PromptTokens, result.Usage.CachedPromptTokens, result.Usage.CompletionTokens), Is.EqualTo((2, 0, 3)));
         });
     }
 
@@ -139,7 +139,8 @@ public class GenerationTests
     public async Task Log_probabilities_come_with_each_token()
     {
         await using LlmSession session = SessionOver(new FakeDecoder(4, (_, logits) => new float[] { 0, 2, 1, -1 }.CopyTo(logits, 0)));
-        GenerationResult result = await session.GenerateAsync(new[] { 1 }, new() { Temperature = 0, MaxTokens = 2, TopLogprobs = 2, LogitBias = new Dictionary<int, float> { [3] = 100 } });
+        var bias = new Dictionary<int, float> { [3] = 100 };
+        GenerationResult result = await session.GenerateAsync(new[] { 1 }, new() { Temperature = 0, MaxTokens = 2, TopLogprobs = 2, LogitBias = bias });
         float logSum = MathF.Log(1 + MathF.Exp(2) + MathF.Exp(1) + MathF.Exp(-1));
         Assert.That(result.Logprobs, Has.Count.EqualTo(2));
         TokenLogprobs first = result.Logprobs![0];

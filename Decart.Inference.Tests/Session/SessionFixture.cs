@@ -18,7 +18,10 @@ internal static class SessionFixture
             Device = Device.Cpu,
         };
         int[] endOfText = [.. tokenizer?.EosTokenIds ?? []];
-        return new LlmSession(new LoadedModel(decoder, tokenizer, info, defaults ?? new(), endOfText.ToFrozenSet()), options ?? new());
+        LlmSession session = new(new LoadedModel(decoder, tokenizer, info, defaults ?? new(), endOfText.ToFrozenSet()), options ?? new());
+        // A test that hangs is ended by its CancelAfter: disposal ends whatever it waits for.
+        TestContext.CurrentContext.CancellationToken.Register(session.Dispose);
+        return session;
     }
 
     /// <summary>A session whose model answers every prompt of one character with the text, then ends it.</summary>

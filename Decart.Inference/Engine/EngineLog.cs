@@ -5,7 +5,8 @@ namespace Decart.Inference.Engine;
 /// <summary>What sessions log. What users write and models answer appears at level Trace only.</summary>
 internal static partial class EngineLog
 {
-    [LoggerMessage(1, LogLevel.Information, "Loaded {Architecture} from {Source} on {Device}: vocabulary of {VocabularySize}, context of {ContextLength} tokens.")]
+    [LoggerMessage(1, LogLevel.Information,
+        "Loaded {Architecture} from {Source} on {Device}: vocabulary of {VocabularySize}, context of {ContextLength} tokens.")]
     public static partial void ModelLoaded(this ILogger logger, string architecture, string source, Device device, int vocabularySize, int contextLength);
 
     [LoggerMessage(2, LogLevel.Debug, "Request of {PromptTokens} prompt tokens for at most {MaxTokens} tokens.")]
@@ -15,7 +16,7 @@ internal static partial class EngineLog
     public static partial void PromptReceived(this ILogger logger, string prompt);
 
     [LoggerMessage(4, LogLevel.Debug,
-        "Request ended ({Reason}): {PromptTokens} prompt tokens, {CompletionTokens} generated, first after {TimeToFirstToken}, then {TimePerOutputToken} each.")]
+        "Request ended ({Reason}): {PromptTokens} prompt tokens, {CompletionTokens} generated, first in {TimeToFirstToken}, then {TimePerOutputToken} each.")]
     public static partial void RequestEnded(
         this ILogger logger, FinishReason reason, int promptTokens, int completionTokens, TimeSpan timeToFirstToken, TimeSpan timePerOutputToken);
 
@@ -25,6 +26,6 @@ internal static partial class EngineLog
     [LoggerMessage(6, LogLevel.Error, "Request failed after {PromptTokens} prompt tokens and {CompletionTokens} generated.")]
     public static partial void RequestFailed(this ILogger logger, Exception error, int promptTokens, int completionTokens);
 
-    [LoggerMessage(7, LogLevel.Critical, "The engine has stopped.")]
-    public static partial void LoopFailed(this ILogger logger, Exception error);
+    [LoggerMessage(7, LogLevel.Error, "The keys and values of a request that has ended could not be freed.")]
+    public static partial void FreeFailed(this ILogger logger, Exception error);
 }

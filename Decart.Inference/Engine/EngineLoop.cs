@@ -17,8 +17,9 @@ internal sealed class EngineLoop
     private readonly List<ScheduledChunk> _step = [];
     private readonly float[] _logits;
     private readonly Queue<Sequence> _arrivals = [];
-    private readonly object _gate = new(); // guards _arrivals and _stopping
+    private readonly object _gate = new(); // guards _arrivals, _stopping and _failure
     private bool _stopping;
+    private Exception? _failure;
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Thread _thread;
     private long _promptTokens;
@@ -39,10 +40,12 @@ internal sealed class EngineLoop
 
     /// <summary>Queues a sequence. Any thread.</summary>
     /// <exception cref="ObjectDisposedException">The loop is stopping.</exception>
+    /// <exception cref="InvalidOperationException">The loop has failed.</exception>
     public void Submit(Sequence sequence)
     {
         lock (_gate)
         {
+            if (_failure is not null) throw LoopFailed(_failure);
             ObjectDisposedException.ThrowIf(_stopping, typeof(LlmSession));
             _arrivals.Enqueue(sequence);
             Monitor.Pulse(_gate);
@@ -75,32 +78,33 @@ internal sealed class EngineLoop
 
     private void Run()
     {
-        Exception? failure = null;
         try
         {
             while (TakeArrivals())
             {
-                foreach (Sequence cancelled in _scheduler.RemoveAll(sequence => sequence.IsCancelled)) cancelled.Dispose();
+                foreach (Sequence cancelled in _scheduler.RemoveAll(sequence => sequence.IsCancelled)) Free(cancelled);
                 if (_scheduler.HasWork) Step();
             }
         }
         catch (Exception error)
         {
-            _logger.LoopFailed(error);
-            failure = error;
+            lock (_gate) _failure = error;
         }
         Stop();
         TakeArrivals();
-        foreach (Sequence sequence in _scheduler.RemoveAll(_ => true)) End(sequence, failure);
+        foreach (Sequence sequence in _scheduler.RemoveAll(_ => true)) End(sequence);
         _ended.SetResult();
     }
 
-    private static void End(Sequence sequence, Exception? failure)
+    /// <summary>Ends a sequence because the loop ends.</summary>
+    private void End(Sequence sequence)
     {
-        if (failure is not null) sequence.Fail(new InvalidOperationException($"The session has failed: {failure.Message}", failure));
+        if (_failure is not null) sequence.Fail(LoopFailed(_failure));
         else if (!sequence.IsCancelled) sequence.Abandon();
-        sequence.Dispose();
+        Free(sequence);
     }
+
+    private static InvalidOperationException LoopFailed(Exception error) => new($"The session has failed and takes no more requests: {error.Message}", error);
 
     /// <summary>Takes in what has been submitted; without other work, waits for it.</summary>
     /// <returns>Whether to go on: false once the loop is to stop.</returns>
@@ -174,14 +178,26 @@ internal sealed class EngineLoop
 
     private void Fail(Sequence sequence, Exception error)
     {
-        _logger.RequestFailed(error, sequence.PromptLength, sequence.CompletionLength);
         sequence.Fail(new InvalidOperationException($"The model could not compute the next token: {error.Message}", error));
         Retire(sequence);
+        _logger.RequestFailed(error, sequence.PromptLength, sequence.CompletionLength);
     }
 
     private void Retire(Sequence sequence)
     {
         _scheduler.Remove(sequence);
-        sequence.Dispose();
+        Free(sequence);
+    }
+
+    private void Free(Sequence sequence)
+    {
+        try
+        {
+            sequence.Dispose();
+        }
+        catch (Exception error)
+        {
+            _logger.FreeFailed(error);
+        }
     }
 }

@@ -20,24 +20,27 @@ internal static class SessionLoader
         TensorSource source = ModelLoader.Open(path);
         ModelConfig config;
         ITokenizer? tokenizer;
+        GenerationOptions defaults;
+        CpuKernels kernels;
         try
         {
             config = ModelLoader.ReadConfig(source);
+            defaults = Defaults(path, config.Generation);
             progress?.Report(new LoadProgress("Loading the tokenizer", 0, 0));
             tokenizer = LoadTokenizer(source, config);
             source.Prefetch(progress, cancellationToken);
+            progress?.Report(new LoadProgress("Preparing the weights", 0, 0));
+            kernels = new CpuKernels(options.Threads ?? Environment.ProcessorCount);
         }
         catch
         {
             source.Dispose();
             throw;
         }
-        CpuKernels kernels = new(options.Threads ?? Environment.ProcessorCount);
         try
         {
-            progress?.Report(new LoadProgress("Preparing the weights", 0, 0));
             Decoder decoder = Decoder.Load(source, config, kernels, options.MaxBatchTokens, options.MaxConcurrentSequences, cancellationToken);
-            return new LoadedModel(decoder, tokenizer, Describe(path, config), Defaults(path, config.Generation), EndOfText(config, tokenizer), kernels);
+            return new LoadedModel(decoder, tokenizer, Describe(path, config), defaults, EndOfText(config, tokenizer), kernels);
         }
         catch
         {
@@ -58,7 +61,7 @@ internal static class SessionLoader
         if (tokenizer?.VocabularySize > config.VocabularySize)
         {
             throw new ModelLoadException(
-                source.Path, "tokenizer", $"expected token ids below the model's vocabulary size {config.VocabularySize}, found ids up to {tokenizer.VocabularySize - 1}");
+                source.Path, "tokenizer", $"expected ids below the model's vocabulary size {config.VocabularySize}, found {tokenizer.VocabularySize - 1}");
         }
         return tokenizer;
     }

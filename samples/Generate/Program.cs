@@ -25,7 +25,8 @@ Console.CancelKeyPress += (_, key) =>
 try
 {
     await using LlmSession session = await LlmSession.LoadAsync(commandLine.Model, progress: new ConsoleProgress(), cancellationToken: interrupted.Token);
-    Console.Error.WriteLine($"{session.Model.Architecture}, {session.Model.VocabularySize} tokens, context of {session.Model.ContextLength}, on {session.Model.Device}.");
+    ModelInfo model = session.Model;
+    Console.Error.WriteLine($"{model.Architecture}, vocabulary of {model.VocabularySize}, context of {model.ContextLength} tokens, on {model.Device}.");
     Console.Write(commandLine.Prompt);
     await foreach (GenerationUpdate update in session.StreamAsync(commandLine.Prompt, commandLine.Options, interrupted.Token))
     {

@@ -1,0 +1,93 @@
+using System.Collections.Concurrent;
+using Microsoft.Extensions.Logging;
+using static Decart.Inference.Tests.Session.SessionFixture;
+
+namespace Decart.Inference.Tests.Session;
+
+[CancelAfter(30_000)]
+public class LoggingTests
+{
+    [Test]
+    public async Task What_users_write_and_models_answer_is_logged_at_trace_only()
+    {
+        using var log = new RecordingLog();
+        await using (LlmSession session = Answering("secret answer", new() { LoggerFactory = log }))
+            await session.GenerateAsync("?", new() { Temperature = 0 });
+        Assert.Multiple(() =>
+        {
+            Assert.That(log.Messages(LogLevel.Trace), Has.Some.Contains("?"));
+            Assert.That(string.Concat(log.Messages(LogLevel.Trace).Select(message => message[^1])), Does.Contain("secret answer"), "a character a message");
+            Assert.That(log.Messages(LogLevel.Information), Has.One.Contains("Loaded Fake"));
+            Assert.That(log.Messages(LogLevel.Debug), Has.One.Contains("(Stop): 2 prompt tokens, 14 generated"));
+        });
+    }
+
+    [Test]
+    public async Task Failures_are_logged_with_their_cause()
+    {
+        using var log = new RecordingLog();
+        FakeDecoder decoder = FakeDecoder.Hashed(8);
+        decoder.OnForward = _ => throw new IOException("the disk is gone");
+        await using LlmSession session = SessionOver(decoder, new() { LoggerFactory = log });
+        await Assert.ThrowsAsync<InvalidOperationException>(() => session.GenerateAsync(new[] { 1 }));
+        Assert.That(log.Entries.Where(entry => entry.Level == LogLevel.Error).Select(entry => entry.Error), Has.One.TypeOf<IOException>());
+    }
+
+    [Test]
+    public async Task Memory_that_cannot_be_freed_is_logged_and_the_session_goes_on()
+    {
+        using var log = new RecordingLog();
+        FakeDecoder decoder = FakeDecoder.Hashed(8);
+        decoder.OnDisposeKvRange = () => throw new IOException("the driver is gone");
+        await using LlmSession session = SessionOver(decoder, new() { LoggerFactory = log });
+        for (int i = 0; i < 2; i++) Assert.That((await session.GenerateAsync(new[] { 1 }, new() { MaxTokens = 3 })).TokenIds, Has.Count.EqualTo(3));
+        await Until(() => log.Entries.Count(entry => entry.Error is IOException) == 2);
+    }
+
+    [Test]
+    public async Task A_loop_that_cannot_go_on_fails_every_request_and_takes_no_more()
+    {
+        using var log = new RecordingLog { OnLog = level => { if (level == LogLevel.Error) throw new InvalidDataException("the log is full"); } };
+        using var gate = new ManualResetEventSlim();
+        FakeDecoder decoder = FakeDecoder.Hashed(8);
+        decoder.OnForward = _ =>
+        {
+            gate.Wait();
+            throw new IOException("the disk is gone");
+        };
+        await using LlmSession session = SessionOver(decoder, new() { LoggerFactory = log, MaxConcurrentSequences = 1 });
+        Task<GenerationResult> running = session.GenerateAsync(new[] { 1 });
+        Task<GenerationResult> waiting = session.GenerateAsync(new[] { 2 });
+        gate.Set();
+        await Assert.ThatAsync(() => running, Throws.InvalidOperationException.With.Message.Contains("the disk is gone"));
+        await Assert.ThatAsync(() => waiting, Throws.InvalidOperationException.With.Message.Contains("the log is full"));
+        await Assert.ThatAsync(() => session.GenerateAsync(new[] { 1 }), Throws.InvalidOperationException.With.Message.Contains("takes no more requests"));
+    }
+
+    private sealed class RecordingLog : ILoggerFactory, ILogger
+    {
+        public Action<LogLevel>? OnLog { get; init; }
+
+        public ConcurrentQueue<(LogLevel Level, string Message, Exception? Error)> Entries { get; } = [];
+
+        public IEnumerable<string> Messages(LogLevel level) => Entries.Where(entry => entry.Level == level).Select(entry => entry.Message);
+
+        public ILogger CreateLogger(string categoryName) => this;
+
+        public IDisposable? BeginScope<TState>(TState state) where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        {
+            OnLog?.Invoke(logLevel);
+            Entries.Enqueue((logLevel, formatter(state, exception), exception));
+        }
+
+        public void AddProvider(ILoggerProvider provider) => throw new NotSupportedException();
+
+        public void Dispose()
+        {
+        }
+    }
+}
