@@ -68,7 +68,8 @@ public class GgufTokenizerTests
     private static void AssertWrong(string field, GgufBytes file) =>
         Assert.That(() => Read(file), Throws.TypeOf<ModelLoadException>().With.Property("Field").EqualTo(field));
 
-    private static GgufBytes Scored() => Scores(
+    /// <summary>A vocabulary of the SentencePiece kind.</summary>
+    internal static GgufBytes Scored() => Scores(
         Model("llama", ["<unk>", "<s>", "</s>", "▁", "a", "b", "c", "ab", "bc"], [Unknown, Control, Control, Normal, Normal, Normal, Normal, Normal, Normal]),
         [0, 0, 0, -5, -5, -5, -5, -1, -2]);
 

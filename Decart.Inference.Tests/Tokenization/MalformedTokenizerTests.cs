@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json.Nodes;
+using Decart.Inference.Checkpoints;
 using Decart.Inference.Tests.Checkpoints;
 using FsCheck;
 using FsCheck.Fluent;
@@ -84,11 +85,28 @@ public class MalformedTokenizerTests
     [TestCase("tinystories-656k", "tokenizer.json")]
     public void A_mutated_real_tokenizer_loads_or_is_rejected(string model, string name) => CheckMutations(name, File.ReadAllBytes(Fixtures.Path("real", model, name)));
 
-    private static void CheckMutations(string name, byte[] original)
+    [Test]
+    public void A_mutated_gguf_vocabulary_loads_or_is_rejected() => CheckMutations("model.gguf", GgufTokenizerTests.Scored().Compose(0));
+
+    [Test]
+    public void A_mutated_real_gguf_vocabulary_loads_or_is_rejected()
+    {
+        byte[] file = File.ReadAllBytes(Fixtures.Path("gguf", "TinyStories-656K-q4_0.gguf"));
+        CheckMutations("model.gguf", file, headerEnd: file.AsSpan().IndexOf("token_embd.weight"u8));
+    }
+
+    private static ITokenizer Load(string folder, string name)
+    {
+        if (!name.EndsWith(".gguf", StringComparison.Ordinal)) return Tokenizer.Load(folder);
+        using GgufFile file = GgufFile.Open(Path.Combine(folder, name));
+        return Tokenizer.FromGguf(file);
+    }
+
+    private static void CheckMutations(string name, byte[] original, int? headerEnd = null)
     {
         using TemporaryFolder folder = new();
         int rejected = 0;
-        Prop.ForAll(Mutation.Some(original.Length).ToArbitrary(), mutations =>
+        Prop.ForAll(Mutation.Some(headerEnd ?? original.Length).ToArbitrary(), mutations =>
         {
             byte[] bytes = mutations.Aggregate(original, (bytes, mutation) => mutation.Apply(bytes));
             folder.Write(name, bytes);
@@ -96,7 +114,7 @@ public class MalformedTokenizerTests
             Stopwatch watch = Stopwatch.StartNew();
             try
             {
-                ITokenizer tokenizer = Tokenizer.Load(folder.Path);
+                ITokenizer tokenizer = Load(folder.Path, name);
                 IReadOnlyList<int> ids = tokenizer.Encode("Once upon a time, ünïcödé 日本 \U0001F642 <s>\0\r\n  12345");
                 Assert.That(ids, Is.All.InRange(0, tokenizer.VocabularySize - 1));
                 Assert.That(tokenizer.Decode(ids), Is.Not.Null);

@@ -47,15 +47,15 @@ internal static class TinyTokenizer
 
     public static JsonObject AddedToken(
         int id, string content, bool special = true, bool lstrip = false, bool rstrip = false, bool singleWord = false, bool normalized = false) => new()
-    {
-        ["id"] = id,
-        ["content"] = content,
-        ["special"] = special,
-        ["lstrip"] = lstrip,
-        ["rstrip"] = rstrip,
-        ["single_word"] = singleWord,
-        ["normalized"] = normalized,
-    };
+        {
+            ["id"] = id,
+            ["content"] = content,
+            ["special"] = special,
+            ["lstrip"] = lstrip,
+            ["rstrip"] = rstrip,
+            ["single_word"] = singleWord,
+            ["normalized"] = normalized,
+        };
 
     /// <summary>Loads a tokenizer from what would be the files of a folder.</summary>
     public static ITokenizer Load(JsonObject tokenizer, params (string Name, string Content)[] files)

@@ -8,17 +8,18 @@ namespace Decart.Inference.Tokenization;
 /// </summary>
 internal sealed class BpeModel : ITokenModel
 {
+    // SentencePiece's marker of spaces.
+    private const char Marker = '\u2581';
+
     private readonly Vocabulary _vocabulary;
     private readonly MergeTable _merges;
     private readonly UnknownSymbols _unknown;
     private readonly bool _ignoreMerges;
     private readonly int[] _basicPlaneIds;
-
-    // SentencePiece's marker of spaces. Where no merge joins one to a word before it, text is encoded word by word.
-    private const char Marker = '\u2581';
-    private readonly bool _wordsAreApart;
-
     private readonly WordCache _cache = new();
+
+    // Where no merge joins a marker to a word before it, text is encoded word by word.
+    private readonly bool _wordsAreApart;
 
     [ThreadStatic]
     private static BpeWorkspace? _workspace;
