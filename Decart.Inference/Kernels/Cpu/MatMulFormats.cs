@@ -32,10 +32,22 @@ internal static unsafe class MatMulFormats
     /// <summary>The formats indexed by <see cref="TensorType"/>, in memory that does not move.</summary>
     public static MatMulFormat[] CreateTable(MatMulPath path)
     {
+        // A kernel compiled before this table exists would look for it in its loop.
+        RuntimeHelpers.RunClassConstructor(typeof(HalfTable).TypeHandle);
         MatMulFormat[] table = GC.AllocateArray<MatMulFormat>(Enum.GetValues<TensorType>().Length, pinned: true);
         Add<F32Format>(table, path);
         Add<F16Format>(table, path);
         Add<BF16Format>(table, path);
+        Add<Q4_0Format>(table, path);
+        Add<Q4_1Format>(table, path);
+        Add<Q5_0Format>(table, path);
+        Add<Q5_1Format>(table, path);
+        Add<Q8_0Format>(table, path);
+        Add<Q2_KFormat>(table, path);
+        Add<Q3_KFormat>(table, path);
+        Add<Q4_KFormat>(table, path);
+        Add<Q5_KFormat>(table, path);
+        Add<Q6_KFormat>(table, path);
         return table;
     }
 

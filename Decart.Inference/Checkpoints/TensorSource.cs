@@ -1,0 +1,62 @@
+namespace Decart.Inference.Checkpoints;
+
+/// <summary>
+/// The tensors of a checkpoint, whatever files it is made of. Owns the files: the tensors are views of them and valid until
+/// <see cref="Dispose()"/>. Reading is safe from any number of threads.
+/// </summary>
+internal abstract class TensorSource : IDisposable
+{
+    /// <summary>The folder or file, as it was given.</summary>
+    public abstract string Path { get; }
+
+    public abstract IReadOnlyCollection<string> Names { get; }
+
+    /// <summary>The size of all files together.</summary>
+    public long TotalBytes => Files.Sum(file => file.Length);
+
+    protected abstract IReadOnlyList<MappedFile> Files { get; }
+
+    public abstract bool TryGet(string name, out StoredTensor tensor);
+
+    /// <summary>A tensor that the model needs.</summary>
+    /// <param name="name">The tensor's name.</param>
+    /// <param name="shape">Its dimensions, outermost first; none if any shape will do.</param>
+    /// <exception cref="ModelLoadException">The tensor is missing or has another shape.</exception>
+    public StoredTensor Require(string name, params ReadOnlySpan<long> shape)
+    {
+        if (!TryGet(name, out StoredTensor tensor))
+        {
+            string expected = shape.IsEmpty ? "this tensor" : $"a tensor of shape {Describe(shape)}";
+            throw new ModelLoadException(Path, name, $"expected {expected}, found none of this name");
+        }
+        if (!shape.IsEmpty && !tensor.Shape.AsSpan().SequenceEqual(shape))
+            throw new ModelLoadException(Path, name, $"expected shape {Describe(shape)}, found {Describe(tensor.Shape.AsSpan())}");
+        return tensor;
+    }
+
+    /// <summary>Brings the files into memory, so that the first tokens do not wait for the disk.</summary>
+    /// <param name="progress">Told the bytes read after each 16 MiB.</param>
+    /// <param name="cancellationToken">Stops the reading.</param>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    public void Prefetch(IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
+    {
+        long loaded = 0, total = TotalBytes;
+        foreach (MappedFile file in Files)
+        {
+            file.Touch(bytes => progress?.Report(new LoadProgress("Reading weights", loaded += bytes, total)), cancellationToken);
+        }
+    }
+
+    public void Dispose()
+    {
+        foreach (MappedFile file in Files) file.Dispose();
+    }
+
+    /// <summary>A shape for error messages: <c>[32000, 4096]</c>.</summary>
+    public static string Describe(ReadOnlySpan<long> shape)
+    {
+        const int Shown = 8;
+        string dimensions = string.Join(", ", shape[..Math.Min(shape.Length, Shown)].ToArray());
+        return shape.Length > Shown ? $"[{dimensions}, ...] of {shape.Length} dimensions" : $"[{dimensions}]";
+    }
+}

@@ -1,0 +1,31 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using Decart.Inference.Checkpoints;
+
+namespace Decart.Inference.Kernels.Cpu.Formats;
+
+/// <summary>f16 scale d, f16 minimum m, 16 bytes of nibbles q: weight <c>d * q + m</c>.</summary>
+internal readonly unsafe struct Q4_1Format : IBlockFormat<Q4_1Format>
+{
+    public static TensorType Type => TensorType.Q4_1;
+
+    public static int BlockLength => 32;
+
+    public static int BlockBytes => 20;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> ForEach<TOperation>(Vector512<float> accumulator, byte* block, float* elements)
+        where TOperation : ILaneOperation
+    {
+        Vector512<float> scale = Vector512.Create(HalfTable.Load(block)), minimum = Vector512.Create(HalfTable.Load(block + 2));
+        return NibbleBlock.ForEach<TOperation>(accumulator, block + 4, scale, minimum, elements);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> ForEach<TOperation>(Vector256<float> accumulator, byte* block, float* elements)
+        where TOperation : ILaneOperation
+    {
+        Vector256<float> scale = Vector256.Create(HalfTable.Load(block)), minimum = Vector256.Create(HalfTable.Load(block + 2));
+        return NibbleBlock.ForEach<TOperation>(accumulator, block + 4, scale, minimum, elements);
+    }
+}

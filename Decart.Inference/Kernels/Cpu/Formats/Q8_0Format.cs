@@ -1,0 +1,37 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using Decart.Inference.Checkpoints;
+
+namespace Decart.Inference.Kernels.Cpu.Formats;
+
+/// <summary>f16 scale d, 32 signed bytes q: weight <c>d * q</c>.</summary>
+internal readonly unsafe struct Q8_0Format : IBlockFormat<Q8_0Format>
+{
+    public static TensorType Type => TensorType.Q8_0;
+
+    public static int BlockLength => 32;
+
+    public static int BlockBytes => 34;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> ForEach<TOperation>(Vector512<float> accumulator, byte* block, float* elements)
+        where TOperation : ILaneOperation
+    {
+        Vector512<float> scale = Vector512.Create(HalfTable.Load(block));
+        sbyte* q = (sbyte*)block + 2;
+        accumulator = TOperation.Apply(accumulator, Vector512.ConvertToSingle(Lanes.Widen16(q)) * scale, elements);
+        return TOperation.Apply(accumulator, Vector512.ConvertToSingle(Lanes.Widen16(q + 16)) * scale, elements + 16);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> ForEach<TOperation>(Vector256<float> accumulator, byte* block, float* elements)
+        where TOperation : ILaneOperation
+    {
+        Vector256<float> scale = Vector256.Create(HalfTable.Load(block));
+        sbyte* q = (sbyte*)block + 2;
+        accumulator = TOperation.Apply(accumulator, Vector256.ConvertToSingle(Lanes.Widen8(q)) * scale, elements);
+        accumulator = TOperation.Apply(accumulator, Vector256.ConvertToSingle(Lanes.Widen8(q + 8)) * scale, elements + 8);
+        accumulator = TOperation.Apply(accumulator, Vector256.ConvertToSingle(Lanes.Widen8(q + 16)) * scale, elements + 16);
+        return TOperation.Apply(accumulator, Vector256.ConvertToSingle(Lanes.Widen8(q + 24)) * scale, elements + 24);
+    }
+}
