@@ -62,6 +62,8 @@ internal sealed unsafe class CpuMatMul : IDisposable
         ArgumentOutOfRangeException.ThrowIfNegative(rows);
         if (rows == 0) return;
         ArgumentOutOfRangeException.ThrowIfLessThan(xStride, weight.Columns);
+        if (epilogue.Gated && weight.Rows % 2 != 0)
+            throw new ArgumentException($"A gated weight has as many gates as ups, this one {weight.Rows} rows.", nameof(weight));
         int columns = epilogue.Gated ? weight.Rows / 2 : weight.Rows;
         ArgumentOutOfRangeException.ThrowIfLessThan(yStride, columns);
         var problem = new MatMulProblem

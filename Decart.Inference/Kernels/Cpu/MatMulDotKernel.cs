@@ -12,28 +12,18 @@ internal static unsafe class MatMulDotKernel<TLanes, TVector>
     where TLanes : IMatMulLanes<TVector>
     where TVector : unmanaged
 {
-    /// <summary>One row of x times encoded weights, widened in registers.</summary>
-    /// <param name="rows">The first block of each of <see cref="MatMulShape.DotRows"/> weight rows of the same format.</param>
+    /// <summary>
+    /// One row of x times encoded weights, widened in registers, two weight rows at a time: nearly the order in which they lie, which memory likes best.
+    /// </summary>
+    /// <param name="rows">The first block of each of <see cref="DotRows"/> weight rows of the same format.</param>
     /// <param name="blocks">Number of blocks.</param>
     /// <param name="x">As many elements.</param>
     /// <param name="accumulators">One for each weight row.</param>
-    /// <remarks>
-    /// Two rows at a time are nearly the order in which the weights lie, which memory likes best; a format whose blocks are long chains
-    /// of dependent additions needs more rows to keep the processor busy.
-    /// </remarks>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Dot<TFormat>(MatMulRow* rows, int blocks, float* x, void* accumulators)
+    public static void DotByTwo<TFormat>(MatMulRow* rows, int blocks, float* x, void* accumulators)
         where TFormat : IWeightFormat
     {
-        var a = (TVector*)accumulators;
-        nint bytes = (nint)blocks * TFormat.BlockBytes;
-        if (TFormat.BlockLength > MatMulTail.Length)
-        {
-            DotFour<TFormat>(rows, bytes, x, a);
-            return;
-        }
-        DotTwo<TFormat>(rows, bytes, x, a);
-        DotTwo<TFormat>(rows + 2, bytes, x, a + 2);
+        for (int i = 0; i < DotRows; i += 2) DotTwo<TFormat>(rows + i, (nint)blocks * TFormat.BlockBytes, x, (TVector*)accumulators + i);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -58,10 +48,13 @@ internal static unsafe class MatMulDotKernel<TLanes, TVector>
         (a[0], a[1]) = (a0, a1);
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void DotFour<TFormat>(MatMulRow* rows, nint bytes, float* x, TVector* a)
+    /// <summary>As <see cref="DotByTwo"/>, four weight rows at a time: for blocks that are long chains of dependent additions.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void DotByFour<TFormat>(MatMulRow* rows, int blocks, float* x, void* accumulators)
         where TFormat : IWeightFormat
     {
+        var a = (TVector*)accumulators;
+        nint bytes = (nint)blocks * TFormat.BlockBytes;
         byte* r0 = rows[0].Data, r1 = rows[1].Data, r2 = rows[2].Data, r3 = rows[3].Data;
         TVector a0 = a[0], a1 = a[1], a2 = a[2], a3 = a[3];
         nint next = 4 * rows->RowBytes;
@@ -85,11 +78,11 @@ internal static unsafe class MatMulDotKernel<TLanes, TVector>
     }
 
     /// <summary>2 to 4 rows of x times encoded weights, which are widened in registers once for all: 16 accumulators.</summary>
-    /// <param name="rows">The first block of each of <see cref="MatMulShape.DotRows"/> weight rows of the same format.</param>
+    /// <param name="rows">The first block of each of <see cref="DotRows"/> weight rows of the same format.</param>
     /// <param name="blocks">Number of blocks.</param>
     /// <param name="x">As many elements of the first row.</param>
     /// <param name="xStride">Elements from one row of x to the next.</param>
-    /// <param name="xRows">Rows of x; fewer than <see cref="MatMulShape.DotTileRows"/> leave anything in the other rows' accumulators.</param>
+    /// <param name="xRows">Rows of x; fewer than <see cref="DotTileRows"/> leave anything in the other rows' accumulators.</param>
     /// <param name="accumulators">One for each weight row and, a panel later, for the next row of x; for 4 rows of x in any case.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void DotTile<TFormat>(MatMulRow* rows, int blocks, float* x, nint xStride, int xRows, void* accumulators)

@@ -78,14 +78,30 @@ internal static unsafe class MatMulFormats
         format.BlockLength = TFormat.BlockLength;
         format.BlockBytes = TFormat.BlockBytes;
         format.Decode = &DecodeBlocks<TFormat>;
-        format.Dot = path switch
+        switch (path)
         {
-            MatMulPath.Vector512 => &MatMulDotKernel<Lanes512, Vector512<float>>.Dot<TFormat>,
-            MatMulPath.Vector256 => &MatMulDotKernel<Lanes256, Vector256<float>>.Dot<TFormat>,
-            _ => &MatMulDotKernel<Lanes1, float>.Dot<TFormat>,
-        };
-        if (path == MatMulPath.Vector512 && TFormat.BlockLength == MatMulTail.Length)
-            format.DotTile = &MatMulDotKernel<Lanes512, Vector512<float>>.DotTile<TFormat>;
+            case MatMulPath.Vector512:
+                AddKernels<Lanes512, Vector512<float>, TFormat>(ref format);
+                break;
+            case MatMulPath.Vector256:
+                AddKernels<Lanes256, Vector256<float>, TFormat>(ref format);
+                break;
+            default:
+                AddKernels<Lanes1, float, TFormat>(ref format);
+                break;
+        }
+    }
+
+    private static void AddKernels<TLanes, TVector, TFormat>(ref MatMulFormat format)
+        where TLanes : IMatMulLanes<TVector>
+        where TVector : unmanaged
+        where TFormat : IWeightFormat
+    {
+        bool plain = TFormat.BlockLength == MatMulTail.Length;
+        if (plain) format.Dot = &MatMulDotKernel<TLanes, TVector>.DotByTwo<TFormat>;
+        else format.Dot = &MatMulDotKernel<TLanes, TVector>.DotByFour<TFormat>;
+        // 16 accumulators need 32 registers.
+        if (plain && TLanes.Path == MatMulPath.Vector512) format.DotTile = &MatMulDotKernel<TLanes, TVector>.DotTile<TFormat>;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
