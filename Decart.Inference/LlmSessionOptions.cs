@@ -20,7 +20,16 @@ public sealed record LlmSessionOptions
     /// </summary>
     public int MaxBatchTokens { get; init; } = 512;
 
-    /// <summary>Where log messages go; <see langword="null"/> (the default) for nowhere. Prompts and completions are logged at level Trace only.</summary>
+    /// <summary>
+    /// Makes up the weights instead of reading them: a folder with a <c>config.json</c> is enough to measure the speed of a model of its
+    /// shape, in bfloat16. What it generates means nothing. Default <see langword="false"/>.
+    /// </summary>
+    public bool RandomWeights { get; init; }
+
+    /// <summary>
+    /// Where log messages go; <see langword="null"/> (the default) for nowhere. Prompts and completions are logged at level Trace only.
+    /// Messages are written on the threads that compute, load and call: a logger must not wait for the session.
+    /// </summary>
     public ILoggerFactory? LoggerFactory { get; init; }
 
     internal void Validate()

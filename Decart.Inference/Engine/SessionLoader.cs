@@ -17,7 +17,7 @@ internal static class SessionLoader
         if (options.Device.Kind == DeviceKind.Cuda)
             throw new NotSupportedException($"The device {options.Device} cannot be used: this build computes on the CPU only. Choose \"auto\" or \"cpu\".");
         progress?.Report(new LoadProgress("Opening the checkpoint", 0, 0));
-        TensorSource source = ModelLoader.Open(path);
+        TensorSource source = options.RandomWeights ? new RandomTensors(path, seed: 0) : ModelLoader.Open(path);
         ModelConfig config;
         ITokenizer? tokenizer;
         GenerationOptions defaults;
@@ -54,9 +54,8 @@ internal static class SessionLoader
     {
         ITokenizer? tokenizer = source switch
         {
-            GgufTensors gguf when gguf.File.Metadata.ContainsKey("tokenizer.ggml.model") => Tokenizer.FromGguf(gguf.File),
-            HuggingFaceFolder folder when TokenizerFiles.Any(name => File.Exists(Path.Combine(folder.Path, name))) => Tokenizer.Load(folder.Path),
-            _ => null,
+            GgufTensors gguf => gguf.File.Metadata.ContainsKey("tokenizer.ggml.model") ? Tokenizer.FromGguf(gguf.File) : null,
+            _ => TokenizerFiles.Any(name => File.Exists(Path.Combine(source.Path, name))) ? Tokenizer.Load(source.Path) : null,
         };
         if (tokenizer?.VocabularySize > config.VocabularySize)
         {

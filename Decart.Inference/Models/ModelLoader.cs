@@ -53,6 +53,7 @@ internal static class ModelLoader
     {
         HuggingFaceFolder folder => ReadHuggingFace(folder.Path, folder.Config, folder.GenerationConfig),
         GgufTensors tensors => ReadGguf(tensors),
+        RandomTensors random => ReadHuggingFace(random.Path, HuggingFaceFolder.ReadConfig(random.Path), HuggingFaceFolder.ReadGenerationConfig(random.Path)),
         _ => throw new ArgumentException($"{source.GetType().Name} has no configuration.", nameof(source)),
     };
 
@@ -79,8 +80,8 @@ internal static class ModelLoader
     /// <exception cref="ModelLoadException">The configuration cannot be read.</exception>
     public static Decoder LoadRandom(string folder, IKernels kernels, int maxBatchTokens, int maxBatchSequences, int seed = 0)
     {
-        ModelConfig config = ReadHuggingFace(folder, HuggingFaceFolder.ReadConfig(folder), HuggingFaceFolder.ReadGenerationConfig(folder));
-        return Decoder.Load(new RandomTensors(folder, seed), config, kernels, maxBatchTokens, maxBatchSequences);
+        RandomTensors source = new(folder, seed);
+        return Decoder.Load(source, ReadConfig(source), kernels, maxBatchTokens, maxBatchSequences);
     }
 
     /// <summary>Reads the configuration of a Hugging Face folder from its parsed files.</summary>
