@@ -49,6 +49,7 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
     /// <exception cref="ArgumentException"><paramref name="model"/> is empty, or an option is out of range.</exception>
     /// <exception cref="ModelLoadException">The model is missing, damaged or not supported; the message names file and field.</exception>
     /// <exception cref="NotSupportedException"><see cref="LlmSessionOptions.Device"/> cannot be used.</exception>
+    /// <exception cref="OutOfMemoryException">There is not enough memory for steps of <see cref="LlmSessionOptions.MaxBatchTokens"/>.</exception>
     /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled.</exception>
     public static Task<LlmSession> LoadAsync(
         string model, LlmSessionOptions? options = null, IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default)
@@ -66,7 +67,7 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
     /// <exception cref="NotSupportedException">The checkpoint has no tokenizer: only prompts of token ids can be used.</exception>
     public ITokenizer Tokenizer => _model.Tokenizer ?? throw NoTokenizer("There is no tokenizer to give");
 
-    /// <summary>Generates a completion of a prompt.</summary>
+    /// <summary>Generates a completion of a prompt. The calling thread encodes the prompt; the rest happens elsewhere.</summary>
     /// <param name="prompt">What to continue.</param>
     /// <param name="options">How to choose tokens and when to end; <see langword="null"/> for the defaults.</param>
     /// <param name="cancellationToken">Ends the request at any moment and frees what it uses.</param>
@@ -83,7 +84,7 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
         Request request = Prepare(prompt, options);
         var text = new StringBuilder();
         List<int> tokens = [];
-        List<TokenLogprobs>? logprobs = request.Parameters.TopLogprobs is null ? null : [];
+        List<TokenLogprobs>? logprobs = request.Options.TopLogprobs is null ? null : [];
         GenerationUpdate? last = null;
         await foreach (GenerationUpdate update in RunAsync(request, cancellationToken).ConfigureAwait(false))
         {
@@ -102,7 +103,7 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
         };
     }
 
-    /// <summary>Generates a completion of a prompt and passes it on token by token.</summary>
+    /// <summary>Generates a completion of a prompt and passes it on token by token. The calling thread encodes and checks the prompt at once.</summary>
     /// <param name="prompt">What to continue.</param>
     /// <param name="options">How to choose tokens and when to end; <see langword="null"/> for the defaults.</param>
     /// <param name="cancellationToken">Ends the request at any moment and frees what it uses; so does leaving the enumeration early.</param>
@@ -181,7 +182,7 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
         options ??= GenerationOptions.Default;
         options.Validate(Model.VocabularySize);
         if (options.StopSequences.Count > 0 && _model.Tokenizer is null) throw NoTokenizer("Stop sequences cannot be found");
-        return new Request(Encode(prompt, maxTokens: Model.ContextLength - 1), options, SamplingParameters.Resolve(options, _model.Defaults));
+        return new Request(Encode(prompt, maxTokens: Model.ContextLength - 1), options);
     }
 
     /// <summary>The prompt's tokens, checked; token ids are copied, so that they stay what was checked.</summary>
@@ -211,14 +212,16 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
     private async IAsyncEnumerable<GenerationUpdate> RunAsync(Request request, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
+        // Resolved for each enumeration: without a seed, each draws its own.
+        SamplingParameters parameters = SamplingParameters.Resolve(request.Options, _model.Defaults);
         var sequence = new GenerationSequence(
             request.Prompt,
-            request.Parameters,
+            parameters,
             _sampler,
             new CompletionText(_model.Tokenizer, request.Options.StopSequences),
             request.Options.IgnoreEndOfText ? FrozenSet<int>.Empty : _model.EndOfTextTokens,
             Model.ContextLength);
-        _logger.RequestReceived(request.Prompt.Length, request.Parameters.MaxTokens);
+        _logger.RequestReceived(request.Prompt.Length, parameters.MaxTokens);
         // Cancels also while the reader is busy elsewhere with an update, not only while it waits for the next.
         using CancellationTokenRegistration registration = cancellationToken.UnsafeRegister(state => ((GenerationSequence)state!).Cancel(), sequence);
         _engine.Submit(sequence);
@@ -247,5 +250,5 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
             _logger.RequestEnded(reason, promptTokens, usage.CompletionTokens, usage.TimeToFirstToken, usage.TimePerOutputToken);
     }
 
-    private sealed record Request(int[] Prompt, GenerationOptions Options, SamplingParameters Parameters);
+    private sealed record Request(int[] Prompt, GenerationOptions Options);
 }

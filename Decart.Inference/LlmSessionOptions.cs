@@ -5,10 +5,12 @@ namespace Decart.Inference;
 /// <summary>How a session computes. Immutable.</summary>
 public sealed record LlmSessionOptions
 {
+    private const int MostThreads = 1024;
+
     /// <summary>Where to compute; <see cref="Device.Auto"/> unless set.</summary>
     public Device Device { get; init; } = Device.Auto;
 
-    /// <summary>Threads that compute on the CPU, at least 1; <see langword="null"/> (the default) for one on each processor that the process may use.</summary>
+    /// <summary>Threads that compute on the CPU, 1 to 1024; <see langword="null"/> (the default) for one on each processor that the process may use.</summary>
     public int? Threads { get; init; }
 
     /// <summary>The most requests computed together, at least 1; more wait their turn in the order of arrival. Default 32.</summary>
@@ -34,7 +36,7 @@ public sealed record LlmSessionOptions
 
     internal void Validate()
     {
-        if (Threads is < 1) throw new ArgumentOutOfRangeException(nameof(Threads), Threads, "At least one thread is needed.");
+        if (Threads is < 1 or > MostThreads) throw new ArgumentOutOfRangeException(nameof(Threads), Threads, $"Threads must be 1 to {MostThreads}.");
         if (MaxConcurrentSequences < 1)
             throw new ArgumentOutOfRangeException(nameof(MaxConcurrentSequences), MaxConcurrentSequences, "At least one sequence must be able to run.");
         if (MaxBatchTokens < MaxConcurrentSequences)

@@ -42,6 +42,21 @@ public class ConcurrencyTests
     }
 
     [Test]
+    public async Task A_stream_enumerated_again_is_a_request_of_its_own()
+    {
+        await using LlmSession session = SessionOver(FakeDecoder.Hashed(40));
+        Assert.That(await Twice(session.StreamAsync(new[] { 1 }, new() { MaxTokens = 40 })), Is.False);
+        Assert.That(await Twice(session.StreamAsync(new[] { 1 }, new() { MaxTokens = 40, Seed = 1 })), Is.True);
+
+        static async Task<bool> Twice(IAsyncEnumerable<GenerationUpdate> updates)
+        {
+            IEnumerable<int> first = (await updates.ToListAsync()).SelectMany(update => update.TokenIds);
+            IEnumerable<int> second = (await updates.ToListAsync()).SelectMany(update => update.TokenIds);
+            return first.SequenceEqual(second);
+        }
+    }
+
+    [Test]
     public async Task A_request_cancelled_before_it_starts_is_never_computed()
     {
         FakeDecoder decoder = FakeDecoder.Hashed(8);
