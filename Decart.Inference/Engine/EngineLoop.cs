@@ -196,12 +196,12 @@ internal sealed class EngineLoop
         try
         {
             Retire(sequence);
+            _logger.RequestFailed(error, sequence.PromptLength, sequence.CompletionLength);
         }
         finally
         {
             sequence.Fail(new InvalidOperationException($"The model could not compute the next token: {error.Message}", error));
         }
-        _logger.RequestFailed(error, sequence.PromptLength, sequence.CompletionLength);
     }
 
     private void Retire(Sequence sequence)

@@ -20,12 +20,10 @@ internal static class SessionLoader
         TensorSource source = options.RandomWeights ? new RandomTensors(path, seed: 0) : ModelLoader.Open(path);
         ModelConfig config;
         ITokenizer? tokenizer;
-        GenerationOptions defaults;
         CpuKernels kernels;
         try
         {
             config = ModelLoader.ReadConfig(source);
-            defaults = Defaults(path, config.Generation);
             progress?.Report(new LoadProgress("Loading the tokenizer", 0, 0));
             tokenizer = LoadTokenizer(source, config);
             source.Prefetch(progress, cancellationToken);
@@ -40,7 +38,7 @@ internal static class SessionLoader
         try
         {
             Decoder decoder = Decoder.Load(source, config, kernels, options.MaxBatchTokens, options.MaxConcurrentSequences, cancellationToken);
-            return new LoadedModel(decoder, tokenizer, Describe(path, config), defaults, EndOfText(config, tokenizer), kernels);
+            return new LoadedModel(decoder, tokenizer, Describe(path, config), Defaults(config.Generation), EndOfText(config, tokenizer), kernels);
         }
         catch
         {
@@ -74,15 +72,13 @@ internal static class SessionLoader
         Device = Device.Cpu,
     };
 
-    private static GenerationOptions Defaults(string path, GenerationDefaults checkpoint) => new()
+    private static GenerationOptions Defaults(GenerationDefaults checkpoint) => new()
     {
         Temperature = checkpoint.Sample == false ? 0 : (float?)checkpoint.Temperature,
         TopK = checkpoint.TopK,
         TopP = (float?)checkpoint.TopP,
         MinP = (float?)checkpoint.MinP,
-        RepetitionPenalty = checkpoint.RepetitionPenalty is not <= 0
-            ? (float?)checkpoint.RepetitionPenalty
-            : throw new ModelLoadException(path, "repetition_penalty", $"expected a number above 0, found {checkpoint.RepetitionPenalty}"),
+        RepetitionPenalty = (float?)checkpoint.RepetitionPenalty,
     };
 
     private static FrozenSet<int> EndOfText(ModelConfig config, ITokenizer? tokenizer) => [.. config.EosTokenIds, .. tokenizer?.EosTokenIds ?? []];

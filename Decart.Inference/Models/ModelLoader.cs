@@ -120,7 +120,7 @@ internal static class ModelLoader
             fields.OptionalInteger("top_k", 0, int.MaxValue),
             fields.OptionalNumber("top_p", 0, 1),
             fields.OptionalNumber("min_p", 0, 1),
-            fields.OptionalNumber("repetition_penalty", 0, 100)),
+            fields.OptionalNumber("repetition_penalty", 1e-3, 100)),
     };
 
     private static string Supported(IEnumerable<string> names) => "one of " + string.Join(", ", names.Order(StringComparer.Ordinal));
