@@ -10,7 +10,10 @@ public sealed record LlmSessionOptions
     /// <summary>Where to compute; <see cref="Device.Auto"/> unless set.</summary>
     public Device Device { get; init; } = Device.Auto;
 
-    /// <summary>Threads that compute on the CPU, 1 to 1024; <see langword="null"/> (the default) for one on each processor that the process may use.</summary>
+    /// <summary>
+    /// Threads that compute on the CPU, 1 to 1024; <see langword="null"/> (the default) for one on each processor that the process may use, at
+    /// most 64.
+    /// </summary>
     public int? Threads { get; init; }
 
     /// <summary>The most requests computed together, at least 1; more wait their turn in the order of arrival. Default 32.</summary>

@@ -166,9 +166,9 @@ public class ConcurrencyTests
     {
         await using LlmSession session = SessionOver(FakeDecoder.Hashed(40));
         await foreach (GenerationUpdate _ in session.StreamAsync(new[] { 1 }, new() { MaxTokens = 20 }).ConfigureAwait(false))
-            Assert.That(Thread.CurrentThread.Name, Is.Not.EqualTo("Decart engine"));
+            Assert.That(Thread.CurrentThread.Name, Is.Not.EqualTo("Decart.Inference engine"));
         await session.NextTokenLogitsAsync(new[] { 1 }).ConfigureAwait(false);
-        Assert.That(Thread.CurrentThread.Name, Is.Not.EqualTo("Decart engine"));
+        Assert.That(Thread.CurrentThread.Name, Is.Not.EqualTo("Decart.Inference engine"));
     }
 
     [Test]

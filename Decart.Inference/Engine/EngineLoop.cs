@@ -31,7 +31,7 @@ internal sealed class EngineLoop
         _scheduler = scheduler;
         _logger = logger;
         _logits = new float[decoder.VocabularySize];
-        _thread = new Thread(Run) { IsBackground = true, Name = "Decart engine" };
+        _thread = new Thread(Run) { IsBackground = true, Name = "Decart.Inference engine" };
         _thread.Start();
     }
 

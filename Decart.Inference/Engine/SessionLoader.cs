@@ -28,7 +28,7 @@ internal static class SessionLoader
             tokenizer = LoadTokenizer(source, config);
             source.Prefetch(progress, cancellationToken);
             progress?.Report(new LoadProgress("Preparing the weights", 0, 0));
-            kernels = new CpuKernels(options.Threads ?? Environment.ProcessorCount);
+            kernels = new CpuKernels(options.Threads ?? ThreadTeam.DefaultThreads);
         }
         catch
         {
