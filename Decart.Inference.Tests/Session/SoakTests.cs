@@ -6,7 +6,7 @@ public class SoakTests
 {
     private const int Requests = 150;
 
-    private static readonly string[] Beginnings = ["Once upon a time", "One morning, a little fox", "The clever girl said", "", "👋 It was", "Luca and Molly"];
+    private static readonly string[] Beginnings = ["Once upon a time", "One morning, a little fox", "The clever girl said", "", "👋 It was"];
 
     [Test]
     public async Task Answers_are_those_given_alone_whatever_others_do([Values(1, 2)] int seed)

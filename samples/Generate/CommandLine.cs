@@ -53,7 +53,9 @@ internal sealed record CommandLine(string Model, string Prompt, GenerationOption
     }
 
     private static T Number<T>(string name, string value) where T : IParsable<T> =>
-        T.TryParse(value, CultureInfo.InvariantCulture, out T? number) ? number : throw new FormatException($"{name}: \"{value}\" is not the kind of number that is expected.");
+        T.TryParse(value, CultureInfo.InvariantCulture, out T? number)
+            ? number
+            : throw new FormatException($"{name}: \"{value}\" is not the kind of number that is expected.");
 
     /// <summary>The small model that comes with the samples: beside the program, or in the repository that it was built in.</summary>
     private static string Storyteller()

@@ -3,7 +3,7 @@ using Decart.Inference;
 
 namespace Generate;
 
-/// <summary>Shows how far loading has come: one line on a terminal, rewritten as it changes and gone at the end; one line a step where output is redirected.</summary>
+/// <summary>Shows how far loading has come: on a terminal one line, rewritten as it changes and gone at the end; elsewhere one line a step.</summary>
 internal sealed class ConsoleProgress : IProgress<LoadProgress>
 {
     private string _shown = "";
