@@ -12,7 +12,10 @@ namespace Decart.Inference;
 /// A language model in memory, ready to generate. Any number of threads may use one session at once: their requests are computed
 /// together, step by step, and none depends on the others.
 /// </summary>
-/// <remarks>Dispose the session to free the model; requests still running then end with <see cref="FinishReason.Cancelled"/>.</remarks>
+/// <remarks>
+/// Dispose the session to free the model; requests still running then end with <see cref="FinishReason.Cancelled"/>. A session that is
+/// forgotten keeps its thread and its memory until the process ends.
+/// </remarks>
 public sealed class LlmSession : IAsyncDisposable, IDisposable
 {
     private readonly LoadedModel _model;
@@ -25,10 +28,10 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
     {
         _model = model;
         _logger = options.LoggerFactory?.CreateLogger<LlmSession>() ?? NullLogger<LlmSession>.Instance;
-        _sampler = new Sampler(model.Decoder.VocabularySize);
-        _engine = new EngineLoop(model.Decoder, new Scheduler(options.MaxBatchTokens, options.MaxConcurrentSequences), _logger);
-        _disposal = new Lazy<Task>(StopAsync);
         _logger.ModelLoaded(Model.Architecture, Model.Source, Model.Device, Model.VocabularySize, Model.ContextLength);
+        _sampler = new Sampler(model.Decoder.VocabularySize);
+        _disposal = new Lazy<Task>(StopAsync);
+        _engine = new EngineLoop(model.Decoder, new Scheduler(options.MaxBatchTokens, options.MaxConcurrentSequences), _logger);
     }
 
     /// <summary>Loads a model: a folder with <c>config.json</c> and safetensors files (as on the Hugging Face Hub), or a GGUF file.</summary>
@@ -46,6 +49,7 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
     /// <exception cref="ArgumentException"><paramref name="model"/> is empty, or an option is out of range.</exception>
     /// <exception cref="ModelLoadException">The model is missing, damaged or not supported; the message names file and field.</exception>
     /// <exception cref="NotSupportedException"><see cref="LlmSessionOptions.Device"/> cannot be used.</exception>
+    /// <exception cref="OutOfMemoryException">There is not enough memory for steps of <see cref="LlmSessionOptions.MaxBatchTokens"/>.</exception>
     /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled.</exception>
     public static Task<LlmSession> LoadAsync(
         string model, LlmSessionOptions? options = null, IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default)
@@ -53,7 +57,7 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
         ArgumentException.ThrowIfNullOrEmpty(model);
         options ??= new LlmSessionOptions();
         options.Validate();
-        return Task.Run(() => new LlmSession(SessionLoader.Load(model, options, progress, cancellationToken), options), cancellationToken);
+        return Task.Run(() => Load(model, options, progress, cancellationToken), cancellationToken);
     }
 
     /// <summary>What the loaded model is.</summary>
@@ -63,7 +67,7 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
     /// <exception cref="NotSupportedException">The checkpoint has no tokenizer: only prompts of token ids can be used.</exception>
     public ITokenizer Tokenizer => _model.Tokenizer ?? throw NoTokenizer("There is no tokenizer to give");
 
-    /// <summary>Generates a completion of a prompt.</summary>
+    /// <summary>Generates a completion of a prompt. The calling thread encodes the prompt; the rest happens elsewhere.</summary>
     /// <param name="prompt">What to continue.</param>
     /// <param name="options">How to choose tokens and when to end; <see langword="null"/> for the defaults.</param>
     /// <param name="cancellationToken">Ends the request at any moment and frees what it uses.</param>
@@ -80,7 +84,7 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
         Request request = Prepare(prompt, options);
         var text = new StringBuilder();
         List<int> tokens = [];
-        List<TokenLogprobs>? logprobs = request.Parameters.TopLogprobs is null ? null : [];
+        List<TokenLogprobs>? logprobs = request.Options.TopLogprobs is null ? null : [];
         GenerationUpdate? last = null;
         await foreach (GenerationUpdate update in RunAsync(request, cancellationToken).ConfigureAwait(false))
         {
@@ -99,7 +103,7 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
         };
     }
 
-    /// <summary>Generates a completion of a prompt and passes it on token by token.</summary>
+    /// <summary>Generates a completion of a prompt and passes it on token by token. The calling thread encodes and checks the prompt at once.</summary>
     /// <param name="prompt">What to continue.</param>
     /// <param name="options">How to choose tokens and when to end; <see langword="null"/> for the defaults.</param>
     /// <param name="cancellationToken">Ends the request at any moment and frees what it uses; so does leaving the enumeration early.</param>
@@ -123,9 +127,9 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
     /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled.</exception>
     public async Task<float[]> NextTokenLogitsAsync(Prompt prompt, CancellationToken cancellationToken = default)
     {
-        ReadOnlyMemory<int> tokens = Encode(prompt, maxTokens: Model.ContextLength);
+        int[] tokens = Encode(prompt, maxTokens: Model.ContextLength);
         cancellationToken.ThrowIfCancellationRequested();
-        var sequence = new LogitsSequence(tokens.Span);
+        var sequence = new LogitsSequence(tokens);
         _engine.Submit(sequence);
         try
         {
@@ -146,11 +150,31 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
     /// <summary>Ends all requests and frees the model; completes when the step that is being computed has ended.</summary>
     public ValueTask DisposeAsync() => new(_disposal.Value);
 
+    private static LlmSession Load(string path, LlmSessionOptions options, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
+    {
+        LoadedModel model = SessionLoader.Load(path, options, progress, cancellationToken);
+        try
+        {
+            return new LlmSession(model, options);
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
+    }
+
     private async Task StopAsync()
     {
         _engine.Stop();
-        await _engine.Ended.ConfigureAwait(false);
-        _model.Dispose();
+        try
+        {
+            await _engine.Ended.ConfigureAwait(false);
+        }
+        finally
+        {
+            _model.Dispose();
+        }
     }
 
     private Request Prepare(Prompt prompt, GenerationOptions? options)
@@ -158,15 +182,16 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
         options ??= GenerationOptions.Default;
         options.Validate(Model.VocabularySize);
         if (options.StopSequences.Count > 0 && _model.Tokenizer is null) throw NoTokenizer("Stop sequences cannot be found");
-        return new Request(Encode(prompt, maxTokens: Model.ContextLength - 1), options, SamplingParameters.Resolve(options, _model.Defaults));
+        return new Request(Encode(prompt, maxTokens: Model.ContextLength - 1), options);
     }
 
-    private ReadOnlyMemory<int> Encode(Prompt prompt, int maxTokens)
+    /// <summary>The prompt's tokens, checked; token ids are copied, so that they stay what was checked.</summary>
+    private int[] Encode(Prompt prompt, int maxTokens)
     {
-        ReadOnlyMemory<int> tokens = prompt.Text is null ? prompt.TokenIds : EncodeText(prompt.Text);
-        if (tokens.IsEmpty) throw new ArgumentException("The prompt is empty: at least one token is needed to continue from.", nameof(prompt));
+        int[] tokens = prompt.Text is null ? prompt.TokenIds.ToArray() : EncodeText(prompt.Text);
+        if (tokens.Length == 0) throw new ArgumentException("The prompt is empty: at least one token is needed to continue from.", nameof(prompt));
         if (tokens.Length > maxTokens) throw new ContextLengthExceededException(tokens.Length, maxTokens);
-        foreach (int id in tokens.Span)
+        foreach (int id in tokens)
         {
             if ((uint)id >= (uint)Model.VocabularySize)
                 throw new ArgumentException($"The prompt has the token id {id}; the model's go from 0 to {Model.VocabularySize - 1}.", nameof(prompt));
@@ -174,11 +199,11 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
         return tokens;
     }
 
-    private ReadOnlyMemory<int> EncodeText(string text)
+    private int[] EncodeText(string text)
     {
         if (_model.Tokenizer is null) throw NoTokenizer("A prompt of text cannot be encoded");
         _logger.PromptReceived(text);
-        return _model.Tokenizer.Encode(text).ToArray();
+        return [.. _model.Tokenizer.Encode(text)];
     }
 
     private NotSupportedException NoTokenizer(string consequence) =>
@@ -187,14 +212,16 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
     private async IAsyncEnumerable<GenerationUpdate> RunAsync(Request request, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
+        // Resolved for each enumeration: without a seed, each draws its own.
+        SamplingParameters parameters = SamplingParameters.Resolve(request.Options, _model.Defaults);
         var sequence = new GenerationSequence(
-            request.Prompt.Span,
-            request.Parameters,
+            request.Prompt,
+            parameters,
             _sampler,
             new CompletionText(_model.Tokenizer, request.Options.StopSequences),
             request.Options.IgnoreEndOfText ? FrozenSet<int>.Empty : _model.EndOfTextTokens,
             Model.ContextLength);
-        _logger.RequestReceived(request.Prompt.Length, request.Parameters.MaxTokens);
+        _logger.RequestReceived(request.Prompt.Length, parameters.MaxTokens);
         // Cancels also while the reader is busy elsewhere with an update, not only while it waits for the next.
         using CancellationTokenRegistration registration = cancellationToken.UnsafeRegister(state => ((GenerationSequence)state!).Cancel(), sequence);
         _engine.Submit(sequence);
@@ -223,5 +250,5 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
             _logger.RequestEnded(reason, promptTokens, usage.CompletionTokens, usage.TimeToFirstToken, usage.TimePerOutputToken);
     }
 
-    private sealed record Request(ReadOnlyMemory<int> Prompt, GenerationOptions Options, SamplingParameters Parameters);
+    private sealed record Request(int[] Prompt, GenerationOptions Options);
 }

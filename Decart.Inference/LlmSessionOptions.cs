@@ -5,10 +5,15 @@ namespace Decart.Inference;
 /// <summary>How a session computes. Immutable.</summary>
 public sealed record LlmSessionOptions
 {
+    private const int MostThreads = 1024;
+
     /// <summary>Where to compute; <see cref="Device.Auto"/> unless set.</summary>
     public Device Device { get; init; } = Device.Auto;
 
-    /// <summary>Threads that compute on the CPU, at least 1; <see langword="null"/> (the default) for one on each processor that the process may use.</summary>
+    /// <summary>
+    /// Threads that compute on the CPU, 1 to 1024; <see langword="null"/> (the default) for one on each processor that the process may use, at
+    /// most 64.
+    /// </summary>
     public int? Threads { get; init; }
 
     /// <summary>The most requests computed together, at least 1; more wait their turn in the order of arrival. Default 32.</summary>
@@ -20,12 +25,21 @@ public sealed record LlmSessionOptions
     /// </summary>
     public int MaxBatchTokens { get; init; } = 512;
 
-    /// <summary>Where log messages go; <see langword="null"/> (the default) for nowhere. Prompts and completions are logged at level Trace only.</summary>
+    /// <summary>
+    /// Makes up the weights instead of reading them: a folder with a <c>config.json</c> is enough to measure the speed of a model of its
+    /// shape, in bfloat16. What it generates means nothing. Default <see langword="false"/>.
+    /// </summary>
+    public bool RandomWeights { get; init; }
+
+    /// <summary>
+    /// Where log messages go; <see langword="null"/> (the default) for nowhere. Prompts and completions are logged at level Trace only.
+    /// Messages are written on the threads that compute, load and call: a logger must not wait for the session.
+    /// </summary>
     public ILoggerFactory? LoggerFactory { get; init; }
 
     internal void Validate()
     {
-        if (Threads is < 1) throw new ArgumentOutOfRangeException(nameof(Threads), Threads, "At least one thread is needed.");
+        if (Threads is < 1 or > MostThreads) throw new ArgumentOutOfRangeException(nameof(Threads), Threads, $"Threads must be 1 to {MostThreads}.");
         if (MaxConcurrentSequences < 1)
             throw new ArgumentOutOfRangeException(nameof(MaxConcurrentSequences), MaxConcurrentSequences, "At least one sequence must be able to run.");
         if (MaxBatchTokens < MaxConcurrentSequences)

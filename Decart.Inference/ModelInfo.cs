@@ -6,7 +6,10 @@ public sealed record ModelInfo
     /// <summary>The folder or file that the model was loaded from, as it was given.</summary>
     public required string Source { get; init; }
 
-    /// <summary>The family, as the checkpoint names it: <c>LlamaForCausalLM</c> in a Hugging Face folder, <c>llama</c> in a GGUF file.</summary>
+    /// <summary>
+    /// The family, as the checkpoint names it (<c>model_type</c> in a <c>config.json</c>, <c>general.architecture</c> in a GGUF file): <c>llama</c>,
+    /// <c>qwen2</c> and so on.
+    /// </summary>
     public required string Architecture { get; init; }
 
     /// <summary>Number of logits: one more than the largest token id that the model knows.</summary>

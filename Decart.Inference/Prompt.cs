@@ -3,7 +3,7 @@ namespace Decart.Inference;
 /// <summary>What a completion continues: a text, or token ids that are taken as they are.</summary>
 /// <remarks>
 /// A text is encoded by the session's tokenizer, with the special tokens that the model expects around a text (usually BOS in front).
-/// Token ids are not copied: they must not change before the request has ended.
+/// Token ids are copied when a request is made of the prompt; until then they are the caller's array.
 /// </remarks>
 public readonly struct Prompt
 {

@@ -39,7 +39,7 @@ public class SchedulerTests
 
     private static (Sequence, int)[] Step(Scheduler scheduler)
     {
-        (Sequence, int)[] step = [.. scheduler.Schedule().Select(chunk => (chunk.Sequence, chunk.Length))];
+        (Sequence, int)[] step = [.. scheduler.Schedule().ToArray().Select(chunk => (chunk.Sequence, chunk.Length))];
         foreach ((Sequence sequence, int length) in step) sequence.Advance(length);
         return step;
     }

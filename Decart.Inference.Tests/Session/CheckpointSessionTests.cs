@@ -1,4 +1,6 @@
 using System.Text.Json;
+using Decart.Inference.Tests.Checkpoints;
+using Microsoft.Extensions.Logging;
 
 namespace Decart.Inference.Tests.Session;
 
@@ -142,26 +144,69 @@ public class CheckpointSessionTests
     }
 
     [Test]
+    public async Task A_progress_or_a_log_that_fails_fails_loading_and_leaves_nothing_running()
+    {
+        var failing = new Recorder([], step => { if (step.BytesLoaded > 0) throw new InvalidDataException("the window is closed"); });
+        await Assert.ThrowsAsync<InvalidDataException>(() => LlmSession.LoadAsync(Storyteller, progress: failing));
+        using var log = new FailingLog();
+        await Assert.ThrowsAsync<InvalidDataException>(() => LlmSession.LoadAsync(Storyteller, new() { LoggerFactory = log }));
+        Assert.That(Mappings("storyteller"), Is.Empty);
+    }
+
+    [Test]
+    public async Task Random_weights_need_no_more_than_a_configuration()
+    {
+        using var folder = new TemporaryFolder();
+        File.Copy(Path.Combine(Storyteller, "config.json"), Path.Combine(folder.Path, "config.json"));
+        LlmSessionOptions options = new() { RandomWeights = true };
+        await using LlmSession session = await LlmSession.LoadAsync(folder.Path, options);
+        await using LlmSession again = await LlmSession.LoadAsync(folder.Path, options);
+        GenerationResult result = await session.GenerateAsync(new[] { 1, 2, 3 }, Greedy);
+        Assert.That(result.TokenIds, Has.Count.EqualTo(24));
+        Assert.That((await again.GenerateAsync(new[] { 1, 2, 3 }, Greedy)).TokenIds, Is.EqualTo(result.TokenIds));
+        File.Copy(Path.Combine(Storyteller, "tokenizer.json"), Path.Combine(folder.Path, "tokenizer.json"));
+        await using LlmSession texts = await LlmSession.LoadAsync(folder.Path, options);
+        Assert.That((await texts.GenerateAsync("Once", Greedy)).Text, Is.Not.Empty);
+        await Assert.ThrowsAsync<ModelLoadException>(() => LlmSession.LoadAsync(Path.Combine(folder.Path, "config.json"), options));
+    }
+
+    [Test]
     public async Task A_tokenizer_with_ids_beyond_the_models_is_refused()
     {
-        string folder = Directory.CreateTempSubdirectory("decart").FullName;
-        try
-        {
-            foreach (string file in (string[])["config.json", "model.safetensors"])
-                File.Copy(Fixtures.Path("llama2-gqa-bf16", file), Path.Combine(folder, file));
-            File.Copy(Path.Combine(Storyteller, "tokenizer.json"), Path.Combine(folder, "tokenizer.json"));
-            await Assert.ThatAsync(() => LlmSession.LoadAsync(folder), Throws.TypeOf<ModelLoadException>().With.Message.Match("expected .*ids below"));
-        }
-        finally
-        {
-            Directory.Delete(folder, recursive: true);
-        }
+        using var folder = new TemporaryFolder();
+        foreach (string file in (string[])["config.json", "model.safetensors"])
+            File.Copy(Fixtures.Path("llama2-gqa-bf16", file), Path.Combine(folder.Path, file));
+        File.Copy(Path.Combine(Storyteller, "tokenizer.json"), Path.Combine(folder.Path, "tokenizer.json"));
+        await Assert.ThatAsync(() => LlmSession.LoadAsync(folder.Path), Throws.TypeOf<ModelLoadException>().With.Message.Match("expected .*ids below"));
     }
 
     private static JsonElement[] Cases(string file) => [.. JsonDocument.Parse(File.ReadAllBytes(file)).RootElement.GetProperty("cases").EnumerateArray()];
 
     private static JsonElement Reference(string folder, string property) =>
         JsonDocument.Parse(File.ReadAllBytes(Fixtures.Path(folder, "reference.json"))).RootElement.GetProperty(property);
+
+    /// <summary>What the process has mapped of files with a name like this, where the system tells: on Linux.</summary>
+    private static IEnumerable<string> Mappings(string name) =>
+        OperatingSystem.IsLinux() ? File.ReadLines("/proc/self/maps").Where(line => line.Contains(name, StringComparison.Ordinal)) : [];
+
+    /// <summary>Fails when the session reports that the model is loaded.</summary>
+    private sealed class FailingLog : ILoggerFactory, ILogger
+    {
+        public ILogger CreateLogger(string categoryName) => this;
+
+        public IDisposable? BeginScope<TState>(TState state) where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+            throw new InvalidDataException("the log is full");
+
+        public void AddProvider(ILoggerProvider provider) => throw new NotSupportedException();
+
+        public void Dispose()
+        {
+        }
+    }
 
     /// <summary>Keeps the reports in the order in which they are made, on the thread that makes them.</summary>
     private sealed class Recorder(List<LoadProgress> reports, Action<LoadProgress>? onReport = null) : IProgress<LoadProgress>

@@ -42,6 +42,21 @@ public class ConcurrencyTests
     }
 
     [Test]
+    public async Task A_stream_enumerated_again_is_a_request_of_its_own()
+    {
+        await using LlmSession session = SessionOver(FakeDecoder.Hashed(40));
+        Assert.That(await Twice(session.StreamAsync(new[] { 1 }, new() { MaxTokens = 40 })), Is.False);
+        Assert.That(await Twice(session.StreamAsync(new[] { 1 }, new() { MaxTokens = 40, Seed = 1 })), Is.True);
+
+        static async Task<bool> Twice(IAsyncEnumerable<GenerationUpdate> updates)
+        {
+            IEnumerable<int> first = (await updates.ToListAsync()).SelectMany(update => update.TokenIds);
+            IEnumerable<int> second = (await updates.ToListAsync()).SelectMany(update => update.TokenIds);
+            return first.SequenceEqual(second);
+        }
+    }
+
+    [Test]
     public async Task A_request_cancelled_before_it_starts_is_never_computed()
     {
         FakeDecoder decoder = FakeDecoder.Hashed(8);
@@ -151,9 +166,9 @@ public class ConcurrencyTests
     {
         await using LlmSession session = SessionOver(FakeDecoder.Hashed(40));
         await foreach (GenerationUpdate _ in session.StreamAsync(new[] { 1 }, new() { MaxTokens = 20 }).ConfigureAwait(false))
-            Assert.That(Thread.CurrentThread.Name, Is.Not.EqualTo("Decart engine"));
+            Assert.That(Thread.CurrentThread.Name, Is.Not.EqualTo("Decart.Inference engine"));
         await session.NextTokenLogitsAsync(new[] { 1 }).ConfigureAwait(false);
-        Assert.That(Thread.CurrentThread.Name, Is.Not.EqualTo("Decart engine"));
+        Assert.That(Thread.CurrentThread.Name, Is.Not.EqualTo("Decart.Inference engine"));
     }
 
     [Test]
@@ -224,6 +239,22 @@ public class ConcurrencyTests
     }
 
     [Test]
+    public async Task Disposal_within_a_synchronisation_context_that_nobody_serves_does_not_wait_for_it()
+    {
+        FakeDecoder decoder = FakeDecoder.Hashed(40);
+        decoder.OnForward = _ => Thread.Sleep(1);
+        LlmSession session = SessionOver(decoder);
+        Task<GenerationResult> running = session.GenerateAsync(new[] { 1 }, new() { MaxTokens = 1000 });
+        await Task.Run(() =>
+        {
+            SynchronizationContext.SetSynchronizationContext(new SynchronizationContextThatDropsEverything());
+            session.Dispose();
+            SynchronizationContext.SetSynchronizationContext(null);
+        });
+        Assert.That((await running).FinishReason, Is.EqualTo(FinishReason.Cancelled));
+    }
+
+    [Test]
     public async Task An_idle_session_is_disposed_promptly()
     {
         FakeDecoder decoder = FakeDecoder.Hashed(40);
@@ -237,7 +268,40 @@ public class ConcurrencyTests
         await using LlmSession session = SessionOver(FakeDecoder.Hashed(40), Narrow);
         await session.GenerateAsync(new int[33], new() { MaxTokens = 7 });
         await session.NextTokenLogitsAsync(new int[5]);
-        await Until(() => session.GetStatistics() is { RunningSequences: 0, WaitingSequences: 0 });
         Assert.That(session.GetStatistics(), Has.Property("PromptTokens").EqualTo(38).And.Property("GeneratedTokens").EqualTo(7));
+    }
+
+    [Test]
+    public async Task Whoever_has_the_end_of_a_request_finds_it_gone()
+    {
+        FakeDecoder decoder = FakeDecoder.Hashed(40);
+        decoder.OnDisposeKvRange = () => Thread.Sleep(20);
+        await using LlmSession session = SessionOver(decoder);
+        await session.GenerateAsync(new[] { 1 }, new() { MaxTokens = 3 });
+        Assert.That((session.GetStatistics().RunningSequences, decoder.LiveRanges), Is.EqualTo((0, 0)));
+        await session.NextTokenLogitsAsync(new[] { 1 });
+        Assert.That((session.GetStatistics().RunningSequences, decoder.LiveRanges), Is.EqualTo((0, 0)));
+        decoder.OnForward = _ => throw new IOException("the disk is gone");
+        await Assert.ThrowsAsync<InvalidOperationException>(() => session.GenerateAsync(new[] { 1 }));
+        Assert.That((session.GetStatistics().RunningSequences, decoder.LiveRanges), Is.EqualTo((0, 0)));
+    }
+
+    [Test]
+    public async Task A_prompts_array_may_change_once_the_request_is_made()
+    {
+        await using LlmSession session = SessionOver(FakeDecoder.Hashed(40));
+        GenerationOptions options = new() { Temperature = 0, MaxTokens = 5 };
+        int[] prompt = [1, 2, 3];
+        IAsyncEnumerable<GenerationUpdate> updates = session.StreamAsync(prompt, options);
+        prompt.AsSpan().Fill(999);
+        IEnumerable<int> tokens = (await updates.ToListAsync()).SelectMany(update => update.TokenIds);
+        Assert.That(tokens, Is.EqualTo((await session.GenerateAsync(new[] { 1, 2, 3 }, options)).TokenIds));
+    }
+
+    private sealed class SynchronizationContextThatDropsEverything : SynchronizationContext
+    {
+        public override void Post(SendOrPostCallback d, object? state)
+        {
+        }
     }
 }

@@ -27,7 +27,7 @@ internal sealed class FakeDecoder(int vocabularySize, Action<IReadOnlyList<int>,
     /// <summary>Called when a range is created, with the tokens asked for.</summary>
     public Action<int>? OnCreateKvRange { get; set; }
 
-    /// <summary>Called when a range has been freed, on the engine's thread.</summary>
+    /// <summary>Called when a range is being freed, on the engine's thread.</summary>
     public Action? OnDisposeKvRange { get; set; }
 
     public int LiveRanges => Volatile.Read(ref _liveRanges);
@@ -110,8 +110,14 @@ internal sealed class FakeDecoder(int vocabularySize, Action<IReadOnlyList<int>,
         {
             if (IsDisposed) return;
             IsDisposed = true;
-            Interlocked.Decrement(ref owner._liveRanges);
-            owner.OnDisposeKvRange?.Invoke();
+            try
+            {
+                owner.OnDisposeKvRange?.Invoke();
+            }
+            finally
+            {
+                Interlocked.Decrement(ref owner._liveRanges);
+            }
         }
     }
 }

@@ -64,6 +64,23 @@ public class LoggingTests
         await Assert.ThatAsync(() => session.GenerateAsync(new[] { 1 }), Throws.InvalidOperationException.With.Message.Contains("takes no more requests"));
     }
 
+    [Test]
+    public async Task Disposal_tells_every_caller_and_frees_the_model_though_the_log_fails()
+    {
+        bool full = false;
+        using var log = new RecordingLog { OnLog = _ => { if (Volatile.Read(ref full)) throw new InvalidDataException("the log is full"); } };
+        FakeDecoder decoder = FakeDecoder.Hashed(8);
+        decoder.OnForward = _ => Thread.Sleep(1);
+        decoder.OnDisposeKvRange = () => throw new IOException("the driver is gone");
+        LlmSession session = SessionOver(decoder, new() { LoggerFactory = log });
+        Task<float[]> running = session.NextTokenLogitsAsync(new int[1000]);
+        await Until(() => decoder.LiveRanges == 1);
+        Volatile.Write(ref full, true);
+        await Assert.ThrowsAsync<InvalidDataException>(async () => await session.DisposeAsync());
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => running);
+        Assert.That(decoder.IsDisposed);
+    }
+
     private sealed class RecordingLog : ILoggerFactory, ILogger
     {
         public Action<LogLevel>? OnLog { get; init; }

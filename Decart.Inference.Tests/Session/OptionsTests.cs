@@ -60,6 +60,7 @@ public class OptionsTests
     [TestCase(0, 512, null, "MaxConcurrentSequences")]
     [TestCase(8, 7, null, "MaxBatchTokens")]
     [TestCase(8, 8, 0, "Threads")]
+    [TestCase(8, 8, 1025, "Threads")]
     public void A_session_option_out_of_range_is_named(int sequences, int tokens, int? threads, string name)
     {
         var options = new LlmSessionOptions { MaxConcurrentSequences = sequences, MaxBatchTokens = tokens, Threads = threads };

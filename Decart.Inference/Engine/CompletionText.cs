@@ -10,7 +10,7 @@ namespace Decart.Inference.Engine;
 internal sealed class CompletionText(ITokenizer? tokenizer, IReadOnlyList<string> stopSequences)
 {
     private readonly IncrementalDecoder? _decoder = tokenizer is null ? null : new IncrementalDecoder(tokenizer);
-    private readonly StopMatcher _stops = new(stopSequences);
+    private readonly StopMatcher _stops = new([.. stopSequences]);
 
     /// <summary>Whether a stop sequence has appeared.</summary>
     public bool Stopped => _stops.Matched;

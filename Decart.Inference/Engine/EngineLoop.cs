@@ -31,11 +31,11 @@ internal sealed class EngineLoop
         _scheduler = scheduler;
         _logger = logger;
         _logits = new float[decoder.VocabularySize];
-        _thread = new Thread(Run) { IsBackground = true, Name = "Decart engine" };
+        _thread = new Thread(Run) { IsBackground = true, Name = "Decart.Inference engine" };
         _thread.Start();
     }
 
-    /// <summary>Completes when the loop has ended and every sequence with it.</summary>
+    /// <summary>Completes when the loop has ended and every sequence with it; with the error, if one could neither be freed nor logged.</summary>
     public Task Ended => _ended.Task;
 
     /// <summary>Queues a sequence. Any thread.</summary>
@@ -90,18 +90,29 @@ internal sealed class EngineLoop
         {
             lock (_gate) _failure = error;
         }
-        Stop();
-        TakeArrivals();
-        foreach (Sequence sequence in _scheduler.RemoveAll(_ => true)) End(sequence);
-        _ended.SetResult();
+        try
+        {
+            EndAll();
+            _ended.SetResult();
+        }
+        catch (Exception error)
+        {
+            _ended.SetException(error);
+        }
     }
 
-    /// <summary>Ends a sequence because the loop ends.</summary>
-    private void End(Sequence sequence)
+    /// <summary>Ends all sequences because the loop ends: their callers are told first, whatever goes wrong in freeing them.</summary>
+    private void EndAll()
     {
-        if (_failure is not null) sequence.Fail(LoopFailed(_failure));
-        else if (!sequence.IsCancelled) sequence.Abandon();
-        Free(sequence);
+        Stop();
+        TakeArrivals();
+        IReadOnlyList<Sequence> sequences = _scheduler.RemoveAll(_ => true);
+        foreach (Sequence sequence in sequences)
+        {
+            if (_failure is not null) sequence.Fail(LoopFailed(_failure));
+            else if (!sequence.IsCancelled) sequence.Abandon();
+        }
+        foreach (Sequence sequence in sequences) Free(sequence);
     }
 
     private static InvalidOperationException LoopFailed(Exception error) => new($"The session has failed and takes no more requests: {error.Message}", error);
@@ -160,15 +171,19 @@ internal sealed class EngineLoop
         }
     }
 
-    /// <summary>Gives a sequence the logits that it waits for, in the given row.</summary>
+    /// <summary>
+    /// Gives a sequence the logits that it waits for, in the given row. The caller is told last: what it then finds in the statistics and
+    /// in memory is true.
+    /// </summary>
     private void Continue(Sequence sequence, int row)
     {
         try
         {
             _decoder.ReadLogits(row, _logits);
             bool complete = sequence.Accept(_logits);
-            Interlocked.Add(ref _generatedTokens, sequence.Remaining);
+            Interlocked.Add(ref _generatedTokens, sequence.Remaining); // the token just chosen; none where only logits were wanted
             if (complete) Retire(sequence);
+            sequence.Publish();
         }
         catch (Exception error)
         {
@@ -178,9 +193,15 @@ internal sealed class EngineLoop
 
     private void Fail(Sequence sequence, Exception error)
     {
-        sequence.Fail(new InvalidOperationException($"The model could not compute the next token: {error.Message}", error));
-        Retire(sequence);
-        _logger.RequestFailed(error, sequence.PromptLength, sequence.CompletionLength);
+        try
+        {
+            Retire(sequence);
+            _logger.RequestFailed(error, sequence.PromptLength, sequence.CompletionLength);
+        }
+        finally
+        {
+            sequence.Fail(new InvalidOperationException($"The model could not compute the next token: {error.Message}", error));
+        }
     }
 
     private void Retire(Sequence sequence)

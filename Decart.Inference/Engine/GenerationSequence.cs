@@ -17,6 +17,7 @@ internal sealed class GenerationSequence : Sequence
     private readonly long _arrival = Stopwatch.GetTimestamp();
     private long _firstToken;
     private long _lastToken;
+    private GenerationUpdate? _accepted;
 
     // Holds at most MaxTokens updates: a slow reader never holds up the loop.
     private readonly Channel<GenerationUpdate> _updates = Channel.CreateUnbounded<GenerationUpdate>(new UnboundedChannelOptions { SingleReader = true });
@@ -54,8 +55,21 @@ internal sealed class GenerationSequence : Sequence
         bool last = ended || _text.Stopped || CompletionLength == _maxLength;
         if (last) text += _text.Flush();
         FinishReason? reason = !last ? null : ended || _text.Stopped ? FinishReason.Stop : FinishReason.Length;
-        Write(text, token, logprobs, reason);
+        _accepted = new GenerationUpdate
+        {
+            Text = text,
+            TokenIds = [token],
+            Logprobs = logprobs is null ? null : [logprobs],
+            FinishReason = reason,
+            Usage = last ? Usage() : null,
+        };
         return last;
+    }
+
+    public override void Publish()
+    {
+        _updates.Writer.TryWrite(_accepted!);
+        if (_accepted!.FinishReason is not null) _updates.Writer.TryComplete();
     }
 
     public override void Fail(Exception error) => _updates.Writer.TryComplete(error);
@@ -65,19 +79,6 @@ internal sealed class GenerationSequence : Sequence
         string text = _text.Flush();
         _updates.Writer.TryWrite(new GenerationUpdate { Text = text, FinishReason = FinishReason.Cancelled, Usage = Usage() });
         _updates.Writer.TryComplete();
-    }
-
-    private void Write(string text, int token, TokenLogprobs? logprobs, FinishReason? reason)
-    {
-        _updates.Writer.TryWrite(new GenerationUpdate
-        {
-            Text = text,
-            TokenIds = [token],
-            Logprobs = logprobs is null ? null : [logprobs],
-            FinishReason = reason,
-            Usage = reason is null ? null : Usage(),
-        });
-        if (reason is not null) _updates.Writer.TryComplete();
     }
 
     private Usage Usage() => new(

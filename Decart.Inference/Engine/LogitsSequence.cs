@@ -4,14 +4,17 @@ namespace Decart.Inference.Engine;
 internal sealed class LogitsSequence(ReadOnlySpan<int> prompt) : Sequence(prompt)
 {
     private readonly TaskCompletionSource<float[]> _logits = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private float[]? _accepted;
 
     public Task<float[]> Logits => _logits.Task;
 
     public override bool Accept(Span<float> logits)
     {
-        _logits.TrySetResult(logits.ToArray());
+        _accepted = logits.ToArray();
         return true;
     }
+
+    public override void Publish() => _logits.TrySetResult(_accepted!);
 
     public override void Fail(Exception error) => _logits.TrySetException(error);
 

@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+
 namespace Decart.Inference.Engine;
 
 /// <summary>The next tokens of one sequence that a step computes.</summary>
@@ -27,11 +29,11 @@ internal sealed class Scheduler(int maxBatchTokens, int maxConcurrentSequences)
         PublishCounts();
     }
 
-    /// <summary>Chooses the next step's chunks; the list is valid until the next call. Not empty while there is work.</summary>
-    public IReadOnlyList<ScheduledChunk> Schedule()
+    /// <summary>Chooses the next step's chunks, valid until the next call. Not empty while there is work.</summary>
+    public ReadOnlySpan<ScheduledChunk> Schedule()
     {
         int admitted = Math.Min(maxConcurrentSequences - _running.Count, _waiting.Count);
-        _running.AddRange(_waiting[..admitted]);
+        _running.AddRange(CollectionsMarshal.AsSpan(_waiting)[..admitted]);
         _waiting.RemoveRange(0, admitted);
 
         _step.Clear();
@@ -45,7 +47,7 @@ internal sealed class Scheduler(int maxBatchTokens, int maxConcurrentSequences)
             if (sequence.Remaining > 1) Take(sequence, ref budget);
         }
         PublishCounts();
-        return _step;
+        return CollectionsMarshal.AsSpan(_step);
     }
 
     /// <summary>Forgets a sequence that has ended.</summary>
@@ -58,8 +60,8 @@ internal sealed class Scheduler(int maxBatchTokens, int maxConcurrentSequences)
     /// <summary>Forgets the sequences that meet the condition and returns them.</summary>
     public IReadOnlyList<Sequence> RemoveAll(Predicate<Sequence> condition)
     {
+        if (!_running.Exists(condition) && !_waiting.Exists(condition)) return [];
         List<Sequence> removed = [.. _running.FindAll(condition), .. _waiting.FindAll(condition)];
-        if (removed.Count == 0) return removed;
         _running.RemoveAll(condition);
         _waiting.RemoveAll(condition);
         PublishCounts();

@@ -52,6 +52,9 @@ internal abstract class Sequence : IDisposable
     /// <returns>Whether the request is complete.</returns>
     public abstract bool Accept(Span<float> logits);
 
+    /// <summary>Passes on to the caller what the last logits gave, and ends the request if it is complete.</summary>
+    public abstract void Publish();
+
     /// <summary>Ends the request with an error.</summary>
     public abstract void Fail(Exception error);
 

@@ -17,20 +17,18 @@ internal static class SessionLoader
         if (options.Device.Kind == DeviceKind.Cuda)
             throw new NotSupportedException($"The device {options.Device} cannot be used: this build computes on the CPU only. Choose \"auto\" or \"cpu\".");
         progress?.Report(new LoadProgress("Opening the checkpoint", 0, 0));
-        TensorSource source = ModelLoader.Open(path);
+        TensorSource source = options.RandomWeights ? new RandomTensors(path, seed: 0) : ModelLoader.Open(path);
         ModelConfig config;
         ITokenizer? tokenizer;
-        GenerationOptions defaults;
         CpuKernels kernels;
         try
         {
             config = ModelLoader.ReadConfig(source);
-            defaults = Defaults(path, config.Generation);
             progress?.Report(new LoadProgress("Loading the tokenizer", 0, 0));
             tokenizer = LoadTokenizer(source, config);
             source.Prefetch(progress, cancellationToken);
             progress?.Report(new LoadProgress("Preparing the weights", 0, 0));
-            kernels = new CpuKernels(options.Threads ?? Environment.ProcessorCount);
+            kernels = new CpuKernels(options.Threads ?? ThreadTeam.DefaultThreads);
         }
         catch
         {
@@ -40,7 +38,7 @@ internal static class SessionLoader
         try
         {
             Decoder decoder = Decoder.Load(source, config, kernels, options.MaxBatchTokens, options.MaxConcurrentSequences, cancellationToken);
-            return new LoadedModel(decoder, tokenizer, Describe(path, config), defaults, EndOfText(config, tokenizer), kernels);
+            return new LoadedModel(decoder, tokenizer, Describe(path, config), Defaults(config.Generation), EndOfText(config, tokenizer), kernels);
         }
         catch
         {
@@ -54,9 +52,8 @@ internal static class SessionLoader
     {
         ITokenizer? tokenizer = source switch
         {
-            GgufTensors gguf when gguf.File.Metadata.ContainsKey("tokenizer.ggml.model") => Tokenizer.FromGguf(gguf.File),
-            HuggingFaceFolder folder when TokenizerFiles.Any(name => File.Exists(Path.Combine(folder.Path, name))) => Tokenizer.Load(folder.Path),
-            _ => null,
+            GgufTensors gguf => gguf.File.Metadata.ContainsKey("tokenizer.ggml.model") ? Tokenizer.FromGguf(gguf.File) : null,
+            _ => TokenizerFiles.Any(name => File.Exists(Path.Combine(source.Path, name))) ? Tokenizer.Load(source.Path) : null,
         };
         if (tokenizer?.VocabularySize > config.VocabularySize)
         {
@@ -75,15 +72,13 @@ internal static class SessionLoader
         Device = Device.Cpu,
     };
 
-    private static GenerationOptions Defaults(string path, GenerationDefaults checkpoint) => new()
+    private static GenerationOptions Defaults(GenerationDefaults checkpoint) => new()
     {
         Temperature = checkpoint.Sample == false ? 0 : (float?)checkpoint.Temperature,
         TopK = checkpoint.TopK,
         TopP = (float?)checkpoint.TopP,
         MinP = (float?)checkpoint.MinP,
-        RepetitionPenalty = checkpoint.RepetitionPenalty is not <= 0
-            ? (float?)checkpoint.RepetitionPenalty
-            : throw new ModelLoadException(path, "repetition_penalty", $"expected a number above 0, found {checkpoint.RepetitionPenalty}"),
+        RepetitionPenalty = (float?)checkpoint.RepetitionPenalty,
     };
 
     private static FrozenSet<int> EndOfText(ModelConfig config, ITokenizer? tokenizer) => [.. config.EosTokenIds, .. tokenizer?.EosTokenIds ?? []];

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Decart.Inference.Memory;
 
 namespace Decart.Inference.Kernels;
@@ -22,14 +23,14 @@ internal sealed class Batch
 
     public int TokenCount => _tokenIds.Count;
 
-    public ReadOnlySpan<int> TokenIds => System.Runtime.InteropServices.CollectionsMarshal.AsSpan(_tokenIds);
+    public ReadOnlySpan<int> TokenIds => CollectionsMarshal.AsSpan(_tokenIds);
 
-    public ReadOnlySpan<int> Positions => System.Runtime.InteropServices.CollectionsMarshal.AsSpan(_positions);
+    public ReadOnlySpan<int> Positions => CollectionsMarshal.AsSpan(_positions);
 
-    public ReadOnlySpan<BatchChunk> Chunks => System.Runtime.InteropServices.CollectionsMarshal.AsSpan(_chunks);
+    public ReadOnlySpan<BatchChunk> Chunks => CollectionsMarshal.AsSpan(_chunks);
 
     /// <summary>The rows whose logits are wanted, ascending.</summary>
-    public ReadOnlySpan<int> LogitRows => System.Runtime.InteropServices.CollectionsMarshal.AsSpan(_logitRows);
+    public ReadOnlySpan<int> LogitRows => CollectionsMarshal.AsSpan(_logitRows);
 
     public void Clear()
     {

@@ -46,9 +46,9 @@ internal sealed record RotaryParameters(float[] InverseFrequencies, float Scale,
 
 /// <summary>A normalisation over the last dimension.</summary>
 /// <param name="Scale">Multiplier for each element.</param>
-/// <param name="Bias">With a bias the norm is a LayerNorm (mean removed), without it an RMSNorm, unless <paramref name="RemoveMean"/> says otherwise.</param>
-/// <param name="Epsilon">Added to the variance.</param>
-/// <param name="RemoveMean">LayerNorm instead of RMSNorm.</param>
+/// <param name="Bias">Added to each element after scaling; null for none.</param>
+/// <param name="Epsilon">Added to the variance or mean square.</param>
+/// <param name="RemoveMean">Whether the mean is subtracted first: LayerNorm (Ba et al., 2016) instead of RMSNorm (Zhang and Sennrich, 2019).</param>
 internal sealed record Norm(WeightVector Scale, WeightVector? Bias, float Epsilon, bool RemoveMean);
 
 internal enum ActivationFunction

@@ -53,6 +53,7 @@ internal static class ModelLoader
     {
         HuggingFaceFolder folder => ReadHuggingFace(folder.Path, folder.Config, folder.GenerationConfig),
         GgufTensors tensors => ReadGguf(tensors),
+        RandomTensors random => ReadHuggingFace(random.Path, HuggingFaceFolder.ReadConfig(random.Path), HuggingFaceFolder.ReadGenerationConfig(random.Path)),
         _ => throw new ArgumentException($"{source.GetType().Name} has no configuration.", nameof(source)),
     };
 
@@ -79,8 +80,8 @@ internal static class ModelLoader
     /// <exception cref="ModelLoadException">The configuration cannot be read.</exception>
     public static Decoder LoadRandom(string folder, IKernels kernels, int maxBatchTokens, int maxBatchSequences, int seed = 0)
     {
-        ModelConfig config = ReadHuggingFace(folder, HuggingFaceFolder.ReadConfig(folder), HuggingFaceFolder.ReadGenerationConfig(folder));
-        return Decoder.Load(new RandomTensors(folder, seed), config, kernels, maxBatchTokens, maxBatchSequences);
+        RandomTensors source = new(folder, seed);
+        return Decoder.Load(source, ReadConfig(source), kernels, maxBatchTokens, maxBatchSequences);
     }
 
     /// <summary>Reads the configuration of a Hugging Face folder from its parsed files.</summary>
@@ -119,7 +120,7 @@ internal static class ModelLoader
             fields.OptionalInteger("top_k", 0, int.MaxValue),
             fields.OptionalNumber("top_p", 0, 1),
             fields.OptionalNumber("min_p", 0, 1),
-            fields.OptionalNumber("repetition_penalty", 0, 100)),
+            fields.OptionalNumber("repetition_penalty", 1e-3, 100)),
     };
 
     private static string Supported(IEnumerable<string> names) => "one of " + string.Join(", ", names.Order(StringComparer.Ordinal));

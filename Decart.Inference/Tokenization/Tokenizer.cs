@@ -13,6 +13,7 @@ public static class Tokenizer
     /// </summary>
     /// <param name="folder">The folder.</param>
     /// <returns>The tokenizer; it holds no file open.</returns>
+    /// <exception cref="ArgumentException"><paramref name="folder"/> is empty.</exception>
     /// <exception cref="ModelLoadException">There is no tokenizer in the folder, or one of its files is malformed or uses what is not supported.</exception>
     public static ITokenizer Load(string folder)
     {

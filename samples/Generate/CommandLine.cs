@@ -6,7 +6,25 @@ namespace Generate;
 /// <summary>What the command line asks for.</summary>
 internal sealed record CommandLine(string Model, string Prompt, GenerationOptions Options)
 {
-    public const string Usage = "usage: Generate [model folder or .gguf file] [prompt] [--max-tokens n] [--temperature t] [--seed s]";
+    public const string Usage = "usage: Generate [model] [prompt] [--max-tokens n] [--temperature t] [--seed s] [--help]";
+
+    public const string Help = $"""
+        Continues a prompt.
+
+        {Usage}
+
+          model          a folder with config.json and safetensors files, or a .gguf file; without it, the storyteller of the samples
+          prompt         the text to continue; without it, "Once upon a time"
+          --max-tokens   the most tokens to generate; 256 unless given
+          --temperature  0 for the most probable token each time, 1 for the model's own probabilities; the model's default unless given
+          --seed         a number that makes the answer the same each time
+
+        The prompt is given to the model as it stands. A chat model expects the turns of its template around it: write them out, or it
+        continues the text instead of answering.
+
+        The text goes to standard output, progress and figures to standard error. Exit codes: 0 when the completion is complete, 1 when
+        the model or the options cannot be used, 2 when the command line is not understood, 130 when stopped by Ctrl+C.
+        """;
 
     /// <exception cref="FormatException">The command line is not understood; the message says why.</exception>
     public static CommandLine Parse(string[] args)
@@ -35,7 +53,9 @@ internal sealed record CommandLine(string Model, string Prompt, GenerationOption
     }
 
     private static T Number<T>(string name, string value) where T : IParsable<T> =>
-        T.TryParse(value, CultureInfo.InvariantCulture, out T? number) ? number : throw new FormatException($"{name}: \"{value}\" is not its kind of number.");
+        T.TryParse(value, CultureInfo.InvariantCulture, out T? number)
+            ? number
+            : throw new FormatException($"{name}: \"{value}\" is not the kind of number that is expected.");
 
     /// <summary>The small model that comes with the samples: beside the program, or in the repository that it was built in.</summary>
     private static string Storyteller()

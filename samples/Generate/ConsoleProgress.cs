@@ -3,7 +3,7 @@ using Decart.Inference;
 
 namespace Generate;
 
-/// <summary>Shows how far loading has come: one line on a terminal, rewritten as it changes; one line a step where output is redirected.</summary>
+/// <summary>Shows how far loading has come: on a terminal one line, rewritten as it changes and gone at the end; elsewhere one line a step.</summary>
 internal sealed class ConsoleProgress : IProgress<LoadProgress>
 {
     private string _shown = "";
@@ -12,10 +12,21 @@ internal sealed class ConsoleProgress : IProgress<LoadProgress>
     {
         bool terminal = !Console.IsErrorRedirected;
         string percent = terminal && value.BytesTotal > 0 ? value.Fraction.ToString(" 0%", CultureInfo.InvariantCulture) : "";
-        string line = value.Step + percent;
+        Show(value.Step + percent, terminal);
+    }
+
+    /// <summary>Clears the line of a terminal.</summary>
+    public void Clear()
+    {
+        if (Console.IsErrorRedirected) return;
+        Show("", terminal: true);
+        Console.Error.Write('\r');
+    }
+
+    private void Show(string line, bool terminal)
+    {
         if (line == _shown) return;
         Console.Error.Write(terminal ? $"\r{line.PadRight(_shown.Length)}" : $"{line}\n");
-        if (terminal && value.Fraction >= 1) Console.Error.WriteLine();
         _shown = line;
     }
 }

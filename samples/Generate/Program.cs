@@ -1,8 +1,16 @@
 using System.Globalization;
+using System.Text;
 using Decart.Inference;
 using Generate;
 
 // Continues a prompt: the text goes to standard output as it is generated, progress and figures to standard error.
+
+Console.OutputEncoding = new UTF8Encoding(encoderShouldEmitUTF8Identifier: false);
+if (args.Contains("--help"))
+{
+    Console.WriteLine(CommandLine.Help);
+    return 0;
+}
 
 CommandLine commandLine;
 try
@@ -24,9 +32,9 @@ Console.CancelKeyPress += (_, key) =>
 
 try
 {
-    await using LlmSession session = await LlmSession.LoadAsync(commandLine.Model, progress: new ConsoleProgress(), cancellationToken: interrupted.Token);
+    await using LlmSession session = await LoadAsync(commandLine.Model, interrupted.Token);
     ModelInfo model = session.Model;
-    Console.Error.WriteLine($"{model.Architecture}, vocabulary of {model.VocabularySize}, context of {model.ContextLength} tokens, on {model.Device}.");
+    Console.Error.WriteLine($"{model.Architecture}, vocabulary of {model.VocabularySize}, context of {model.ContextLength} tokens, on {model.Device}.\n");
     Console.Write(commandLine.Prompt);
     await foreach (GenerationUpdate update in session.StreamAsync(commandLine.Prompt, commandLine.Options, interrupted.Token))
     {
@@ -46,14 +54,26 @@ catch (Exception e) when (e is ModelLoadException or ArgumentException or Contex
     return 1;
 }
 
+static async Task<LlmSession> LoadAsync(string model, CancellationToken cancellationToken)
+{
+    var progress = new ConsoleProgress();
+    try
+    {
+        return await LlmSession.LoadAsync(model, progress: progress, cancellationToken: cancellationToken);
+    }
+    finally
+    {
+        progress.Clear();
+    }
+}
+
 static void Report(Usage usage)
 {
     Console.WriteLine();
-    double prefill = usage.PromptTokens / usage.TimeToFirstToken.TotalSeconds;
-    string decode = usage.TimePerOutputToken > TimeSpan.Zero
-        ? string.Create(CultureInfo.InvariantCulture, $", {1 / usage.TimePerOutputToken.TotalSeconds:F1} tokens/s")
+    string rate = usage.TimePerOutputToken > TimeSpan.Zero
+        ? string.Create(CultureInfo.InvariantCulture, $", then {1 / usage.TimePerOutputToken.TotalSeconds:F1} tokens/s")
         : "";
     Console.Error.WriteLine(string.Create(
         CultureInfo.InvariantCulture,
-        $"\nPrompt: {usage.PromptTokens} tokens, {prefill:F1} tokens/s. Completion: {usage.CompletionTokens} tokens{decode}."));
+        $"\n{usage.PromptTokens} prompt tokens, {usage.CompletionTokens} generated: the first after {usage.TimeToFirstToken.TotalMilliseconds:F0} ms{rate}."));
 }

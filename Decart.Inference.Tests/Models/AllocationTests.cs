@@ -1,0 +1,25 @@
+using Decart.Inference.Kernels;
+using Decart.Inference.Kernels.Cpu;
+using Decart.Inference.Memory;
+using Decart.Inference.Models;
+
+namespace Decart.Inference.Tests.Models;
+
+public class AllocationTests
+{
+    [TestCaseSource(typeof(TinyModels), nameof(TinyModels.Names))]
+    public void A_step_allocates_nothing_once_warm(string model)
+    {
+        ModelConfig config = TinyCheckpoint.Read(TinyModels.Config(model));
+        int[] prompt = [.. Enumerable.Range(0, 30)];
+        using var kernels = new CpuKernels(threads: 2);
+        using Decoder decoder = Decoder.Load(TinyCheckpoint.Weights(config), config, kernels, prompt.Length, 1);
+        using IKvRange kv = decoder.CreateKvRange(prompt.Length);
+        Batch batch = new();
+        batch.Add(kv, prompt, 0, wantsLogits: true);
+        for (int i = 0; i < 3; i++) decoder.Forward(batch);
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        decoder.Forward(batch);
+        Assert.That(GC.GetAllocatedBytesForCurrentThread() - before, Is.Zero);
+    }
+}
