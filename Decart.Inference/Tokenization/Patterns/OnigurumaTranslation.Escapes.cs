@@ -8,6 +8,10 @@ internal sealed partial class OnigurumaTranslation
     private const string WordRanges = @"\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc}";
     private const string HexadecimalRanges = "0-9a-fA-F";
 
+    // .NET's own boundaries know fewer marks and count joiners among the characters of words.
+    private const string WordBoundary = $"(?:(?<=[{WordRanges}])(?![{WordRanges}])|(?<![{WordRanges}])(?=[{WordRanges}]))";
+    private const string NoWordBoundary = $"(?:(?<=[{WordRanges}])(?=[{WordRanges}])|(?<![{WordRanges}])(?![{WordRanges}]))";
+
     private static readonly HashSet<string> Categories =
     [
         "L", "Lu", "Ll", "Lt", "Lm", "Lo", "M", "Mn", "Mc", "Me", "N", "Nd", "Nl", "No", "P", "Pc", "Pd", "Ps", "Pe", "Pi", "Pf", "Po",
@@ -37,7 +41,13 @@ internal sealed partial class OnigurumaTranslation
             case 'h' or 'H':
                 AppendRanges(HexadecimalRanges, negated: letter == 'H', inClass);
                 break;
-            case 'b' or 'B' or 'A' or 'z' or 'Z' or 'G' when !inClass:
+            case 'b' when !inClass:
+                _output.Append(WordBoundary);
+                break;
+            case 'B' when !inClass:
+                _output.Append(NoWordBoundary);
+                break;
+            case 'A' or 'z' or 'Z' or 'G' when !inClass:
                 _output.Append('\\').Append(letter);
                 break;
             case 'R' when !inClass:
