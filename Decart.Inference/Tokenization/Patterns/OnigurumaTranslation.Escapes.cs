@@ -8,9 +8,10 @@ internal sealed partial class OnigurumaTranslation
     private const string WordRanges = @"\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc}";
     private const string HexadecimalRanges = "0-9a-fA-F";
 
-    // .NET's own boundaries know fewer marks and count joiners among the characters of words.
-    private const string WordBoundary = $"(?:(?<=[{WordRanges}])(?![{WordRanges}])|(?<![{WordRanges}])(?=[{WordRanges}]))";
-    private const string NoWordBoundary = $"(?:(?<=[{WordRanges}])(?=[{WordRanges}])|(?<![{WordRanges}])(?![{WordRanges}]))";
+    // .NET's own boundaries know fewer marks and count joiners among the characters of words; Oniguruma's count superscripts and fractions of Latin-1.
+    private const string BoundedRanges = WordRanges + @"\xB2\xB3\xB9\xBC-\xBE";
+    private const string WordBoundary = $"(?:(?<=[{BoundedRanges}])(?![{BoundedRanges}])|(?<![{BoundedRanges}])(?=[{BoundedRanges}]))";
+    private const string NoWordBoundary = $"(?:(?<=[{BoundedRanges}])(?=[{BoundedRanges}])|(?<![{BoundedRanges}])(?![{BoundedRanges}]))";
 
     private static readonly HashSet<string> Categories =
     [
