@@ -18,6 +18,9 @@ internal sealed class GgufConversion(string architecture, ModelConfig config, Te
     /// <summary>Experts as one tensor each, as files of 2023 have them.</summary>
     public bool SeparateExperts { get; init; }
 
+    /// <summary>Factor on cosines and sines beside that of YaRN; 1 is not written.</summary>
+    public float AttentionFactor { get; init; } = 1;
+
     public byte[] Convert()
     {
         WriteMetadata();
@@ -62,6 +65,7 @@ internal sealed class GgufConversion(string architecture, ModelConfig config, Te
     {
         Number("rope.freq_base", (float)rotary.Theta);
         Integer("rope.dimension_count", rotary.Dimensions);
+        if (AttentionFactor != 1) Number("rope.scaling.attn_factor", AttentionFactor);
         if (rotary.Scaling is not (RotaryScaling.Linear or RotaryScaling.Yarn)) return;
         string type = rotary.Scaling == RotaryScaling.Yarn ? "yarn" : "linear";
         _file.Add($"{architecture}.rope.scaling.type", GgufValueKind.String, writer => GgufBytes.WriteString(writer, type));

@@ -53,6 +53,18 @@ public class GgufModelTests
         Assert.That(Logits(ModelLoader.Open(file)), Is.EqualTo(Logits(json)).Within(1e-4f));
     }
 
+    [TestCase("llama")]
+    [TestCase("llama linear")]
+    [TestCase("llama yarn")]
+    public void The_attention_factor_counts_with_every_stretch(string model)
+    {
+        ModelConfig config = Read(TinyModels.Config(model));
+        using RandomTensors weights = new("random", Seed);
+        byte[] converted = new GgufConversion("llama", config, weights) { AttentionFactor = 1.25f }.Convert();
+        using TensorSource source = ModelLoader.Open(_folder.Write("model.gguf", converted));
+        Assert.That(ModelLoader.ReadConfig(source).Rotary!.AttentionFactor, Is.EqualTo(1.25 * config.Rotary!.AttentionFactor).Within(1e-6));
+    }
+
     [Test]
     public void An_unknown_architecture_is_named_beside_the_known_ones()
     {

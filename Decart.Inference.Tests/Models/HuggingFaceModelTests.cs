@@ -58,6 +58,31 @@ public class HuggingFaceModelTests
         Assert.That(Logits, Throws.TypeOf<ModelLoadException>().With.Property("Field").EqualTo("model.embed_tokens.weight"));
     }
 
+    [TestCase("llama tied, explicit head_dim")]
+    [TestCase("falcon 7B")]
+    public void A_model_that_was_saved_without_its_head_loads(string model)
+    {
+        new TinyCheckpoint(model).Write(_folder);
+        float[] expected = Logits();
+        new TinyCheckpoint(model) { Damage = WithoutPrefixes }.Write(_folder);
+        Assert.That(Logits(), Is.EqualTo(expected));
+
+        static void WithoutPrefixes(JsonObject header)
+        {
+            foreach (string name in header.Select(entry => entry.Key).ToArray()) Rename(header, name, name[(name.IndexOf('.') + 1)..]);
+        }
+    }
+
+    [TestCase("mixtral")]
+    [TestCase("qwen3_moe")]
+    public void Experts_may_be_stored_as_two_tensors_a_layer(string model)
+    {
+        new TinyCheckpoint(model).Write(_folder);
+        float[] expected = Logits();
+        new TinyCheckpoint(model) { StackExperts = true }.Write(_folder);
+        Assert.That(Logits(), Is.EqualTo(expected));
+    }
+
     [Test]
     public void A_damaged_configuration_loads_or_is_refused()
     {

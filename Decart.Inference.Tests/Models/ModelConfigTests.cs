@@ -118,7 +118,7 @@ public class ModelConfigTests
     {
         ModelLoadException error = Assert.Throws<ModelLoadException>(() => Read(With("llama", "model_type", "mamba")))!;
         Assert.That(error.Field, Is.EqualTo("model_type"));
-        Assert.That(error.Message, Does.Contain("\"mamba\"").And.Contain("falcon, gemma2, llama, mistral, mixtral, phi3, qwen2, qwen3, qwen3_moe"));
+        Assert.That(error.Message, Does.Contain("\"mamba\"").And.Contain("RefinedWeb, RefinedWebModel, falcon, gemma2, llama, mistral, mixtral, phi3, qwen2, qwen3, qwen3_moe"));
         JsonObject without = TinyModels.Config("llama");
         without.Remove("model_type");
         Assert.That(() => Read(without), Throws.TypeOf<ModelLoadException>().With.Property("Field").EqualTo("model_type"));

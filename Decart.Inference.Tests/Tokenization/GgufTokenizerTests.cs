@@ -42,6 +42,13 @@ public class GgufTokenizerTests
     }
 
     [Test]
+    public void Bytes_that_no_token_has_are_left_out()
+    {
+        GgufBytes file = ByteLevel("gpt-2").Add("tokenizer.ggml.unknown_token_id", GgufValueKind.UInt32, writer => writer.Write(3u));
+        Assert.That(Read(file).Encode("1z1 \U000E0067"), Is.EqualTo(new[] { 1, 1, 0 }));
+    }
+
+    [Test]
     public void Every_known_rule_divides_text_and_loses_none_of_it()
     {
         const string Text = "Hello, they'll say 12345 times: naïve 你好 \U0001D400\U0001F600\r\n\t x  \n";

@@ -42,6 +42,8 @@ public class PatternTests
     [TestCase(@"(?i:s)", "sSſ", new[] { "s", "S", "ſ" }, TestName = "the long s is an s")]
     [TestCase(@"^a|b$", "a\nab\nb", new[] { "a", "a", "b", "b" }, TestName = "anchors are those of lines")]
     [TestCase(@"\w+", "a_1é漢-\u0301", new[] { "a_1é漢", "\u0301" }, TestName = "characters of words")]
+    [TestCase(@"\b", "a\u1087\u200D b", new[] { "", "", "", "" }, TestName = "a word includes spacing marks and ends before a joiner")]
+    [TestCase(@"\b.\B.\b", "\u0915\u093E\u200Dab", new[] { "\u0915\u093E", "ab" }, TestName = "places within words are no boundaries")]
     [TestCase(@"\p{^L}|\P{L}", "a1", new[] { "1" }, TestName = "negated properties")]
     [TestCase(@"a{,2}b", "aab", new[] { "aab" }, TestName = "an interval without a lower bound")]
     [TestCase(@"x{", "x{", new[] { "x{" }, TestName = "a brace that is no interval")]
@@ -62,6 +64,15 @@ public class PatternTests
     [TestCase(@"[a[b]]")]
     public void Expressions_that_are_not_understood_are_refused(string expression) =>
         Assert.That(() => RegexPattern.Create(expression), Throws.InstanceOf<ArgumentException>());
+
+    [Test]
+    public void An_expression_that_backtracks_without_end_is_stopped()
+    {
+        RegexPattern pattern = RegexPattern.CreateRegex("^(a|aa)+$", TimeSpan.FromMilliseconds(100));
+        Assert.That(
+            () => Matches(pattern, new string('a', 200) + "b"),
+            Throws.InvalidOperationException.With.Message.Contains("^(a|aa)+$").And.Message.Contains("0.1 s"));
+    }
 
     [TestCase(nameof(SplitBehavior.Isolated), false, "a| | |b| |c")]
     [TestCase(nameof(SplitBehavior.Removed), false, "a|b|c")]

@@ -19,6 +19,7 @@ public class UnicodeNormalizerTests
     [TestCase("\U0001D15E", "\U0001D157\U0001D165", "\U0001D157\U0001D165", "\U0001D157\U0001D165", "\U0001D157\U0001D165")]
     [TestCase("\U000110A5\U000110BA", "\U000110AB", "\U000110A5\U000110BA", "\U000110AB", "\U000110A5\U000110BA")]
     [TestCase("\U0002F800", "\u4E3D", "\u4E3D", "\u4E3D", "\u4E3D")]
+    [TestCase("\u0385", "\u0385", "\u00A8\u0301", " \u0308\u0301", " \u0308\u0301")]
     [TestCase("\uFF76\uFF9E", "\uFF76\uFF9E", "\uFF76\uFF9E", "\u30AC", "\u30AB\u3099")]
     public void Forms_are_as_in_the_standard(string source, string nfc, string nfd, string nfkc, string nfkd)
     {

@@ -37,6 +37,8 @@ internal static class JsonFile
         if (Directory.Exists(path)) throw new ModelLoadException(path, null, "expected a file, found a folder");
         try
         {
+            // Asked for before it is opened: a named pipe, which has no length, would not open before somebody writes to it.
+            if (new FileInfo(path).Length == 0) throw new ModelLoadException(path, null, "expected a JSON object, found an empty file");
             using FileStream stream = File.OpenRead(path);
             if (stream.Length > maxBytes) throw new ModelLoadException(path, null, $"expected at most {maxBytes} bytes, found {stream.Length}");
             byte[] bytes = new byte[stream.Length];

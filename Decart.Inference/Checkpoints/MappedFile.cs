@@ -48,6 +48,8 @@ internal sealed unsafe class MappedFile : IDisposable
         MemoryMappedFile? mapping = null;
         try
         {
+            // Asked for before it is opened: a named pipe, which has no length, would not open before somebody writes to it.
+            if (new FileInfo(path).Length == 0) throw new ModelLoadException(path, null, "expected a model file, found an empty file");
             using Microsoft.Win32.SafeHandles.SafeFileHandle handle = File.OpenHandle(path);
             long length = RandomAccess.GetLength(handle);
             if (length == 0) throw new ModelLoadException(path, null, "expected a model file, found an empty file");

@@ -178,19 +178,21 @@ internal sealed class DecoderWeights : IDisposable
         Weight[] gateUp = new Weight[config.Count], down = new Weight[config.Count];
         for (int expert = 0; expert < config.Count; expert++)
         {
-            gateUp[expert] = Own(_kernels.CreateWeight([
-                ExpertTensor(layer, expert, 0, config.IntermediateSize, _config.HiddenSize),
-                ExpertTensor(layer, expert, 1, config.IntermediateSize, _config.HiddenSize)]));
-            down[expert] = Own(_kernels.CreateWeight([ExpertTensor(layer, expert, 2, _config.HiddenSize, config.IntermediateSize)]));
+            gateUp[expert] = Own(_kernels.CreateWeight(ExpertGateUp(layer, expert, config.IntermediateSize)));
+            down[expert] = Own(_kernels.CreateWeight([ExpertTensor(layer, expert, ^1, _config.HiddenSize, config.IntermediateSize)]));
         }
         return (router, new Experts(gateUp, down, config.PerToken, config.Renormalise, _config.Activation));
     }
 
-    private StoredTensor ExpertTensor(int layer, int expert, int part, int rows, int columns)
+    private StoredTensor[] ExpertGateUp(int layer, int expert, int innerRows) => _config.Names.ExpertGateUpDown.Length == 2
+        ? [ExpertTensor(layer, expert, 0, 2 * innerRows, _config.HiddenSize)]
+        : [ExpertTensor(layer, expert, 0, innerRows, _config.HiddenSize), ExpertTensor(layer, expert, 1, innerRows, _config.HiddenSize)];
+
+    private StoredTensor ExpertTensor(int layer, int expert, Index part, int rows, int columns)
     {
-        string stem = _config.Names.ExpertGateUpDown[part];
+        string stem = _config.Names.ExpertGateUpDown[part], ending = _config.Names.ExpertGateUpDown.Length == 2 ? "" : ".weight";
         bool stacked = !stem.Contains("{0}", StringComparison.Ordinal);
-        string name = _config.Names.InLayer(layer, string.Format(CultureInfo.InvariantCulture, stem, expert)) + ".weight";
+        string name = _config.Names.InLayer(layer, string.Format(CultureInfo.InvariantCulture, stem, expert)) + ending;
         return stacked
             ? Require(name, _config.Experts!.Count, rows, columns).SliceRows((long)expert * rows, rows)
             : Require(name, rows, columns);

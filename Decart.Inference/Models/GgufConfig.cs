@@ -89,6 +89,7 @@ internal static class GgufConfig
             Theta = fields.OptionalNumber("rope.freq_base", 2, 1e15) ?? 10000,
             Dimensions = dimensions,
             FrequencyDivisors = ReadFrequencyDivisors(fields, dimensions / 2),
+            AttentionFactor = fields.OptionalNumber("rope.scaling.attn_factor", 1e-6, 1e3) ?? 1,
         };
         double stored = fields.OptionalNumber("rope.scaling.factor", 0, 1e6) ?? fields.OptionalNumber("rope.scale_linear", 0, 1e6) ?? 0;
         double factor = stored == 0 ? 1 : stored;
@@ -102,7 +103,7 @@ internal static class GgufConfig
                 Scaling = RotaryScaling.Yarn,
                 Factor = factor,
                 OriginalContextLength = fields.OptionalInteger("rope.scaling.original_context_length", 1, ModelLimits.Context) ?? context,
-                AttentionFactor = RotaryConfig.YarnAttentionFactor(factor) * (fields.OptionalNumber("rope.scaling.attn_factor", 1e-6, 1e3) ?? 1),
+                AttentionFactor = RotaryConfig.YarnAttentionFactor(factor) * plain.AttentionFactor,
                 BetaFast = fields.OptionalNumber("rope.scaling.yarn_beta_fast", 1e-6, 1e6) ?? 32,
                 BetaSlow = fields.OptionalNumber("rope.scaling.yarn_beta_slow", 1e-6, 1e6) ?? 1,
             },

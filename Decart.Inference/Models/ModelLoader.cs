@@ -20,6 +20,8 @@ internal static class ModelLoader
             ["qwen3"] = Qwen3.ReadHuggingFace,
             ["qwen3_moe"] = Qwen3Moe.ReadHuggingFace,
             ["falcon"] = Falcon.ReadHuggingFace,
+            ["RefinedWeb"] = Falcon.ReadHuggingFace,
+            ["RefinedWebModel"] = Falcon.ReadHuggingFace,
             ["phi3"] = Phi3.ReadHuggingFace,
             ["gemma2"] = Gemma2.ReadHuggingFace,
         }.ToFrozenDictionary();
@@ -51,7 +53,7 @@ internal static class ModelLoader
     /// <exception cref="ModelLoadException">The architecture is not supported, or a field is missing or wrong.</exception>
     public static ModelConfig ReadConfig(TensorSource source) => source switch
     {
-        HuggingFaceFolder folder => ReadHuggingFace(folder.Path, folder.Config, folder.GenerationConfig),
+        HuggingFaceFolder folder => WithStoredNames(ReadHuggingFace(folder.Path, folder.Config, folder.GenerationConfig), folder),
         GgufTensors tensors => ReadGguf(tensors),
         RandomTensors random => ReadHuggingFace(random.Path, HuggingFaceFolder.ReadConfig(random.Path), HuggingFaceFolder.ReadGenerationConfig(random.Path)),
         _ => throw new ArgumentException($"{source.GetType().Name} has no configuration.", nameof(source)),
@@ -101,6 +103,9 @@ internal static class ModelLoader
         ModelConfig model = read(fields);
         return generationConfig is { } element ? WithGeneration(model, new JsonFields(Path.Combine(folder, "generation_config.json"), element)) : model;
     }
+
+    private static ModelConfig WithStoredNames(ModelConfig config, HuggingFaceFolder folder) =>
+        config with { Names = config.Names.AsStoredIn(folder) };
 
     private static ModelConfig ReadGguf(GgufTensors tensors)
     {

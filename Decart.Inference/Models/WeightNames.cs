@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Globalization;
+using Decart.Inference.Checkpoints;
 
 namespace Decart.Inference.Models;
 
@@ -50,8 +51,29 @@ internal sealed record WeightNames
 
     public string Router { get; init; } = "";
 
-    /// <summary>Gate, up and down of one expert; {0} is the expert's number. Without {0} each name holds all experts, stacked.</summary>
+    /// <summary>
+    /// Gate, up and down of one expert; {0} is the expert's number. Without {0} each name holds all experts, stacked. Two names, which
+    /// are whole and no stems, hold all experts with gate above up, and down.
+    /// </summary>
     public ImmutableArray<string> ExpertGateUpDown { get; init; } = [];
+
+    /// <summary>
+    /// These names as transformers writes them for a model that is saved without its head, whose name is then no prefix, or whose
+    /// experts are saved as they are in memory (from version 5 on).
+    /// </summary>
+    public WeightNames AsStoredIn(TensorSource source)
+    {
+        WeightNames names = this;
+        if (!source.TryGet(Embedding + ".weight", out _) && source.TryGet(WithoutPrefix(Embedding) + ".weight", out _))
+        {
+            names = names with { Embedding = WithoutPrefix(Embedding), FinalNorm = WithoutPrefix(FinalNorm), Layer = WithoutPrefix(Layer) };
+        }
+        return source.Names.Any(name => name.EndsWith(".mlp.experts.gate_up_proj", StringComparison.Ordinal))
+            ? names with { Router = "mlp.gate", ExpertGateUpDown = ["mlp.experts.gate_up_proj", "mlp.experts.down_proj"] }
+            : names;
+
+        static string WithoutPrefix(string name) => name[(name.IndexOf('.', StringComparison.Ordinal) + 1)..];
+    }
 
     public string InLayer(int layer, string stem) => string.Format(CultureInfo.InvariantCulture, Layer, layer) + stem;
 

@@ -6,7 +6,7 @@ namespace Decart.Inference.Models.Families;
 /// <summary>
 /// Falcon: LayerNorm, no gate, and query, key and value in one matrix grouped by key/value head. Three generations: 7B (parallel
 /// block, one key/value head), 40B, 180B and Falcon 2 ("new decoder": parallel, grouped heads), and the older RefinedWeb models
-/// (sequential or parallel, ALiBi, biases).
+/// (sequential or parallel, ALiBi, biases). The first releases named themselves RefinedWeb (40B) and RefinedWebModel.
 /// </summary>
 internal static class Falcon
 {
@@ -50,7 +50,8 @@ internal static class Falcon
         };
     }
 
-    private static bool IsNewDecoder(ConfigFields fields) => fields.Flag("new_decoder_architecture", false);
+    private static bool IsNewDecoder(ConfigFields fields) =>
+        fields.Flag("new_decoder_architecture", fields.OptionalText("model_type") == "RefinedWeb");
 
     private static int ReadKvHeads(ConfigFields fields, int heads)
     {
@@ -100,7 +101,10 @@ internal static class Falcon
         return BitConverter.UInt32BitsToSingle((bits + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF0000);
     }
 
-    /// <remarks>GGUF files hold the rows of query, key and value ungrouped, and only the parallel, rotary generations.</remarks>
+    /// <remarks>
+    /// GGUF files hold the rows of query, key and value ungrouped, and only the parallel, rotary generations. They do not name the
+    /// activation: it is the exact GELU that the models were trained with, of which llama.cpp computes the approximation by tanh.
+    /// </remarks>
     public static ModelConfig ReadGguf(GgufFields fields)
     {
         ModelConfig config = GgufConfig.Read(fields, epsilonField: "attention.layer_norm_epsilon");

@@ -8,6 +8,7 @@ internal sealed record GgufSplitRule(string[] Expressions, bool IgnoreMerges = f
 {
     private const string PunctuationRuns = @"[\p{P}\$\+<=>\^~\|]+";
     private const string PunctuationRunsFalcon = @"[\p{P}\$\+<=>\^~\|`]+";
+    private const string WordsWithoutPunctuation = " ?[^(\\s|.,!?\u2026\u3002\uFF0C\u3001\u0964\u06D4\u060C)]+";
     private const string ThreeAsciiDigits = "[0-9][0-9][0-9]";
     private const string CasedLetters =
         "A-Za-z\u00B5\u00C0-\u00D6\u00D8-\u00F6\u00F8-\u01BA\u01BC-\u01BF\u01C4-\u0293\u0295-\u02AF\u0370-\u0373\u0376\u0377\u037B-\u037D\u037F"
@@ -52,6 +53,11 @@ internal sealed record GgufSplitRule(string[] Expressions, bool IgnoreMerges = f
         ["mellum"] = Gpt2,
         ["trillion"] = Gpt2,
         ["granite-docling"] = Gpt2,
+        ["a.x-4.0"] = Gpt2,
+        ["viking"] = new([WordsWithoutPunctuation, @"\p{N}"]),
+        ["bloom"] = new([WordsWithoutPunctuation]),
+        ["poro-chat"] = new([WordsWithoutPunctuation]),
+        ["gpt3-finnish"] = new([WordsWithoutPunctuation]),
         ["llama3"] = Llama3,
         ["llama-v3"] = Llama3,
         ["llama-bpe"] = Llama3,

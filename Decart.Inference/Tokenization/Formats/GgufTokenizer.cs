@@ -71,7 +71,8 @@ internal sealed class GgufTokenizer
         string pre = _file.Metadata.TryGetValue(PreKey, out GgufValue? value) ? value.AsString() : "default";
         if (!GgufSplitRule.All.TryGetValue(pre, out GgufSplitRule? rule))
             throw Wrong(PreKey, $"a pre-tokenizer that is known ({string.Join(", ", GgufSplitRule.All.Keys)})", $"\"{pre}\"");
-        UnknownSymbols symbols = new(null, TokenId("tokenizer.ggml.unknown_token_id", missing: null), Fuse: false);
+        // A byte that no token has is left out: the unknown token that files name is often the one that ends a text.
+        UnknownSymbols symbols = new(null, null, Fuse: false);
         return Create(new BpeModel(_vocabulary, ReadMerges(), symbols, rule.IgnoreMerges), defaultBos: 11, defaultEos: 11, rule.AddBos) with
         {
             PreTokenizer = rule.CreatePreTokenizer(),

@@ -138,6 +138,7 @@ internal sealed class UnicodeNormalizer(bool compatibility, bool compose) : INor
             Mark(canonical.Keys.Concat(Enumerable.Range(SyllableBase, SyllableCount)), Change.Decomposition);
             Mark(Enumerable.Range(VowelBase, TrailBase + TrailCount - VowelBase), Change.Composition);
             Mark(Compatibility.Keys, Change.Compatibility);
+            Mark(canonical.Keys.Where(HasCompatibilityPart), Change.Compatibility);
         }
 
         /// <summary>By UTF-16 unit: a high surrogate stands for all characters that begin with it.</summary>
@@ -166,6 +167,10 @@ internal sealed class UnicodeNormalizer(bool compatibility, bool compose) : INor
             }
             return _compositions.TryGetValue((first, second), out composed);
         }
+
+        /// <summary>Whether a character's canonical parts have compatibility mappings, such as those of U+0385 do.</summary>
+        private bool HasCompatibilityPart(int codePoint) =>
+            Compatibility.ContainsKey(codePoint) || (Canonical.TryGetValue(codePoint, out int[]? parts) && parts.Any(HasCompatibilityPart));
 
         private void Mark(IEnumerable<int> codePoints, Change change)
         {

@@ -8,6 +8,11 @@ internal sealed partial class OnigurumaTranslation
     private const string WordRanges = @"\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc}";
     private const string HexadecimalRanges = "0-9a-fA-F";
 
+    // .NET's own boundaries know fewer marks and count joiners among the characters of words; Oniguruma's count superscripts and fractions of Latin-1.
+    private const string BoundedRanges = WordRanges + @"\xB2\xB3\xB9\xBC-\xBE";
+    private const string WordBoundary = $"(?:(?<=[{BoundedRanges}])(?![{BoundedRanges}])|(?<![{BoundedRanges}])(?=[{BoundedRanges}]))";
+    private const string NoWordBoundary = $"(?:(?<=[{BoundedRanges}])(?=[{BoundedRanges}])|(?<![{BoundedRanges}])(?![{BoundedRanges}]))";
+
     private static readonly HashSet<string> Categories =
     [
         "L", "Lu", "Ll", "Lt", "Lm", "Lo", "M", "Mn", "Mc", "Me", "N", "Nd", "Nl", "No", "P", "Pc", "Pd", "Ps", "Pe", "Pi", "Pf", "Po",
@@ -37,7 +42,13 @@ internal sealed partial class OnigurumaTranslation
             case 'h' or 'H':
                 AppendRanges(HexadecimalRanges, negated: letter == 'H', inClass);
                 break;
-            case 'b' or 'B' or 'A' or 'z' or 'Z' or 'G' when !inClass:
+            case 'b' when !inClass:
+                _output.Append(WordBoundary);
+                break;
+            case 'B' when !inClass:
+                _output.Append(NoWordBoundary);
+                break;
+            case 'A' or 'z' or 'Z' or 'G' when !inClass:
                 _output.Append('\\').Append(letter);
                 break;
             case 'R' when !inClass:

@@ -6,13 +6,18 @@ namespace Decart.Inference.Tokenization;
 /// <summary>A regular expression as tokenizers write them: Oniguruma's syntax, over code points.</summary>
 internal sealed class RegexPattern : ITextPattern
 {
+    /// <summary>No expression that is meant well needs so long, even on megabytes.</summary>
+    private static readonly TimeSpan DefaultLongestSearch = TimeSpan.FromSeconds(5);
+
+    private readonly string _expression;
     private readonly Regex _regex;
     private readonly PlaneProjection _projection;
 
-    private RegexPattern(string expression)
+    private RegexPattern(string expression, TimeSpan longestSearch)
     {
         OnigurumaTranslation translation = OnigurumaTranslation.Of(expression);
-        _regex = new Regex(translation.Expression, RegexOptions.CultureInvariant | RegexOptions.Multiline | RegexOptions.Compiled);
+        _expression = expression;
+        _regex = new Regex(translation.Expression, RegexOptions.CultureInvariant | RegexOptions.Multiline | RegexOptions.Compiled, longestSearch);
         _projection = new PlaneProjection(translation);
     }
 
@@ -27,10 +32,27 @@ internal sealed class RegexPattern : ITextPattern
     };
 
     /// <summary>The pattern of an expression, by the regular expression engine in any case.</summary>
+    /// <param name="expression">The expression.</param>
+    /// <param name="longestSearch">How long the search for one match may take; 5 seconds unless given.</param>
     /// <exception cref="ArgumentException">The expression is malformed or uses what is not supported.</exception>
-    public static RegexPattern CreateRegex(string expression) => new(expression);
+    public static RegexPattern CreateRegex(string expression, TimeSpan? longestSearch = null) => new(expression, longestSearch ?? DefaultLongestSearch);
 
+    /// <exception cref="InvalidOperationException">The search for a match took too long: the expression backtracks without end on this text.</exception>
     public void Match(ReadOnlySpan<char> text, List<Piece> matches)
+    {
+        try
+        {
+            MatchWithin(text, matches);
+        }
+        catch (RegexMatchTimeoutException exception)
+        {
+            throw new InvalidOperationException(
+                $"The tokenizer's expression \"{_expression}\" found no next match within {_regex.MatchTimeout.TotalSeconds} s in a text of {text.Length} characters.",
+                exception);
+        }
+    }
+
+    private void MatchWithin(ReadOnlySpan<char> text, List<Piece> matches)
     {
         if (!text.ContainsAnyInRange('\uD800', '\uDFFF'))
         {
