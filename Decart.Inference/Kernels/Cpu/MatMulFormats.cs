@@ -35,9 +35,9 @@ internal static unsafe class MatMulFormats
         // A kernel compiled before this table exists would look for it in its loop.
         RuntimeHelpers.RunClassConstructor(typeof(HalfTable).TypeHandle);
         MatMulFormat[] table = GC.AllocateArray<MatMulFormat>(Enum.GetValues<TensorType>().Length, pinned: true);
-        Add<F32Format>(table, path);
+        Add<F32Format>(table, path, sharesWidening: true);
         Add<F16Format>(table, path);
-        Add<BF16Format>(table, path);
+        Add<BF16Format>(table, path, sharesWidening: true);
         Add<Q4_0Format>(table, path);
         Add<Q4_1Format>(table, path);
         Add<Q5_0Format>(table, path);
@@ -71,7 +71,12 @@ internal static unsafe class MatMulFormats
         new ReadOnlySpan<float>(tail, length - decoded).CopyTo(new Span<float>(destination + decoded, length - decoded));
     }
 
-    private static void Add<TFormat>(MatMulFormat[] table, MatMulPath path)
+    /// <param name="table">The table.</param>
+    /// <param name="path">The width of the accumulators.</param>
+    /// <param name="sharesWidening">
+    /// The compiler widens a block once for products with several rows of x: so it does where that takes an instruction or two.
+    /// </param>
+    private static void Add<TFormat>(MatMulFormat[] table, MatMulPath path, bool sharesWidening = false)
         where TFormat : IWeightFormat
     {
         ref MatMulFormat format = ref table[(int)TFormat.Type];
@@ -81,27 +86,26 @@ internal static unsafe class MatMulFormats
         switch (path)
         {
             case MatMulPath.Vector512:
-                AddKernels<Lanes512, Vector512<float>, TFormat>(ref format);
+                AddKernels<Lanes512, Vector512<float>, TFormat>(ref format, sharesWidening);
                 break;
             case MatMulPath.Vector256:
-                AddKernels<Lanes256, Vector256<float>, TFormat>(ref format);
+                AddKernels<Lanes256, Vector256<float>, TFormat>(ref format, sharesWidening);
                 break;
             default:
-                AddKernels<Lanes1, float, TFormat>(ref format);
+                AddKernels<Lanes1, float, TFormat>(ref format, sharesWidening);
                 break;
         }
     }
 
-    private static void AddKernels<TLanes, TVector, TFormat>(ref MatMulFormat format)
+    private static void AddKernels<TLanes, TVector, TFormat>(ref MatMulFormat format, bool sharesWidening)
         where TLanes : IMatMulLanes<TVector>
         where TVector : unmanaged
         where TFormat : IWeightFormat
     {
-        bool plain = TFormat.BlockLength == MatMulTail.Length;
-        if (plain) format.Dot = &MatMulDotKernel<TLanes, TVector>.DotByTwo<TFormat>;
+        if (TFormat.BlockLength == MatMulTail.Length) format.Dot = &MatMulDotKernel<TLanes, TVector>.DotByTwo<TFormat>;
         else format.Dot = &MatMulDotKernel<TLanes, TVector>.DotByFour<TFormat>;
         // 16 accumulators need 32 registers.
-        if (plain && TLanes.Path == MatMulPath.Vector512) format.DotTile = &MatMulDotKernel<TLanes, TVector>.DotTile<TFormat>;
+        if (sharesWidening && TLanes.Path == MatMulPath.Vector512) format.DotTile = &MatMulDotKernel<TLanes, TVector>.DotTile<TFormat>;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
