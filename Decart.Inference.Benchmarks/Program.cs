@@ -1,3 +1,5 @@
 using BenchmarkDotNet.Running;
+using Decart.Inference.Benchmarks;
 
-BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(args);
+if (args is ["throughput", .. { Length: > 0 } arguments]) await GenerationThroughput.RunAsync(arguments);
+else BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(args);

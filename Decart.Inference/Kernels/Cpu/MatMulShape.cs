@@ -20,8 +20,8 @@ internal static class MatMulShape
     /// <summary>Rows of x of one loop over decoded weights.</summary>
     public const int TileRows = 3;
 
-    /// <summary>Elements of a row that a decoded panel holds: a multiple of every block, and 16 KB a panel stay in the first-level cache.</summary>
-    public const int PanelLength = 512;
+    /// <summary>Elements of a row that a decoded panel holds: a multiple of every block, and 24 KB a panel stay in the first-level cache.</summary>
+    public const int PanelLength = 768;
 
     /// <summary>Encoded bytes of a row that are fetched ahead at once. At least a block of any format.</summary>
     public const int FetchBytes = 256;

@@ -6,16 +6,15 @@ namespace Decart.Inference.Kernels.Cpu.Formats;
 
 /// <summary>IEEE 754 binary16; every value is kept, subnormal numbers, infinities and NaN included.</summary>
 /// <remarks>
-/// .NET has no conversion instruction for it, so bits are moved: exponent and mantissa shift into their binary32 places and the
-/// exponent's bias grows by 112. Exponent 31 needs 112 more. Exponent 0 is read as 2^-14 * (1 + mantissa), from which 2^-14 is
-/// taken, so that no arithmetic meets a subnormal binary32 (slow on many processors).
+/// .NET has no conversion instruction for it, so bits are moved: sign, exponent and mantissa shift into their binary32 places, and a
+/// product with 2^112, exact for subnormal numbers too, corrects the exponent's bias. Exponent 31 becomes 2^16 and more, which no
+/// finite number reaches: there all exponent bits are set.
 /// </remarks>
 internal readonly unsafe struct F16Format : IWeightFormat
 {
-    private const uint BiasDifference = 112u << 23;
-    private const uint ExponentOne = 1u << 23;
-    private const uint Exponent31 = 31u << 23;
-    private const float SmallestNormal = 1f / 16384;
+    private const int SignAndMagnitude = unchecked((int)0x8FFF_E000);
+    private const float Rebias = 5.1922969e33f; // 2^112
+    private const float BeyondFinite = 65536;
 
     public static TensorType Type => TensorType.F16;
 
@@ -28,47 +27,39 @@ internal readonly unsafe struct F16Format : IWeightFormat
     {
         if (Vector512.IsHardwareAccelerated)
         {
-            Vector512.Store(Widen(Vector256.Load((ushort*)block)), destination);
+            Vector512.Store(Widen(Vector256.Load((short*)block)), destination);
             return;
         }
-        Vector256.Store(Widen(Vector128.Load((ushort*)block)), destination);
-        Vector256.Store(Widen(Vector128.Load((ushort*)block + 8)), destination + 8);
+        Vector256.Store(Widen(Vector128.Load((short*)block)), destination);
+        Vector256.Store(Widen(Vector128.Load((short*)block + 8)), destination + 8);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> MultiplyAdd(Vector512<float> accumulator, byte* block, float* x) =>
-        Vector512.FusedMultiplyAdd(Widen(Vector256.Load((ushort*)block)), Vector512.Load(x), accumulator);
+        Vector512.FusedMultiplyAdd(Widen(Vector256.Load((short*)block)), Vector512.Load(x), accumulator);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> MultiplyAdd(Vector256<float> accumulator, byte* block, float* x)
     {
-        accumulator = Vector256.FusedMultiplyAdd(Widen(Vector128.Load((ushort*)block)), Vector256.Load(x), accumulator);
-        return Vector256.FusedMultiplyAdd(Widen(Vector128.Load((ushort*)block + 8)), Vector256.Load(x + 8), accumulator);
+        accumulator = Vector256.FusedMultiplyAdd(Widen(Vector128.Load((short*)block)), Vector256.Load(x), accumulator);
+        return Vector256.FusedMultiplyAdd(Widen(Vector128.Load((short*)block + 8)), Vector256.Load(x + 8), accumulator);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<float> Widen(Vector256<ushort> values)
+    private static Vector512<float> Widen(Vector256<short> values)
     {
-        Vector512<uint> bits = Vector512.WidenLower(values.ToVector512Unsafe());
-        Vector512<uint> magnitude = (bits & Vector512.Create(0x7FFFu)) << 13;
-        Vector512<uint> subnormal = Vector512.LessThan(magnitude, Vector512.Create(ExponentOne));
-        Vector512<uint> special = Vector512.GreaterThanOrEqual(magnitude, Vector512.Create(Exponent31));
-        Vector512<uint> moved = magnitude + Vector512.Create(BiasDifference)
-            + (subnormal & Vector512.Create(ExponentOne)) + (special & Vector512.Create(BiasDifference));
-        Vector512<float> value = moved.AsSingle() - (subnormal.AsSingle() & Vector512.Create(SmallestNormal));
-        return value | ((bits & Vector512.Create(0x8000u)) << 16).AsSingle();
+        Vector512<int> moved = (Vector512.WidenLower(values.ToVector512Unsafe()) << 13) & Vector512.Create(SignAndMagnitude);
+        Vector512<float> value = moved.AsSingle() * Vector512.Create(Rebias);
+        Vector512<float> special = Vector512.GreaterThanOrEqual(Vector512.Abs(value), Vector512.Create(BeyondFinite));
+        return value | (special & Vector512.Create(float.PositiveInfinity));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<float> Widen(Vector128<ushort> values)
+    private static Vector256<float> Widen(Vector128<short> values)
     {
-        Vector256<uint> bits = Vector256.WidenLower(values.ToVector256Unsafe());
-        Vector256<uint> magnitude = (bits & Vector256.Create(0x7FFFu)) << 13;
-        Vector256<uint> subnormal = Vector256.LessThan(magnitude, Vector256.Create(ExponentOne));
-        Vector256<uint> special = Vector256.GreaterThanOrEqual(magnitude, Vector256.Create(Exponent31));
-        Vector256<uint> moved = magnitude + Vector256.Create(BiasDifference)
-            + (subnormal & Vector256.Create(ExponentOne)) + (special & Vector256.Create(BiasDifference));
-        Vector256<float> value = moved.AsSingle() - (subnormal.AsSingle() & Vector256.Create(SmallestNormal));
-        return value | ((bits & Vector256.Create(0x8000u)) << 16).AsSingle();
+        Vector256<int> moved = (Vector256.WidenLower(values.ToVector256Unsafe()) << 13) & Vector256.Create(SignAndMagnitude);
+        Vector256<float> value = moved.AsSingle() * Vector256.Create(Rebias);
+        Vector256<float> special = Vector256.GreaterThanOrEqual(Vector256.Abs(value), Vector256.Create(BeyondFinite));
+        return value | (special & Vector256.Create(float.PositiveInfinity));
     }
 }
