@@ -106,7 +106,7 @@ public class HuggingFaceFolderTests
 
     [TestCase("[]", "expected a JSON object, found Array")]
     [TestCase("{", "malformed JSON")]
-    [TestCase("", "malformed JSON")]
+    [TestCase("", "an empty file")]
     [TestCase("""{"a":"\udc00"}""", "surrogate")]
     [TestCase("""{"\ud800":1}""", "surrogate")]
     public void A_wrong_configuration_is_rejected(string json, string problem)
