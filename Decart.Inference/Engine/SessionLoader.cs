@@ -26,8 +26,6 @@ internal static class SessionLoader
             config = ModelLoader.ReadConfig(source);
             progress?.Report(new LoadProgress("Loading the tokenizer", 0, 0));
             tokenizer = LoadTokenizer(source, config);
-            source.Prefetch(progress, cancellationToken);
-            progress?.Report(new LoadProgress("Preparing the weights", 0, 0));
             kernels = new CpuKernels(options.Threads ?? ThreadTeam.DefaultThreads);
         }
         catch
@@ -35,13 +33,19 @@ internal static class SessionLoader
             source.Dispose();
             throw;
         }
+        Decoder? decoder = null;
         try
         {
-            Decoder decoder = Decoder.Load(source, config, kernels, options.MaxBatchTokens, options.MaxConcurrentSequences, cancellationToken);
+            progress?.Report(new LoadProgress("Preparing the weights", 0, 0));
+            decoder = Decoder.Load(source, config, kernels, options.MaxBatchTokens, options.MaxConcurrentSequences, cancellationToken);
+            // Last, so that what is wrong with a checkpoint of many gigabytes is said before they are read.
+            source.Prefetch(progress, cancellationToken);
+            cancellationToken.ThrowIfCancellationRequested();
             return new LoadedModel(decoder, tokenizer, Describe(path, config), Defaults(config.Generation), EndOfText(config, tokenizer), kernels);
         }
         catch
         {
+            decoder?.Dispose();
             kernels.Dispose();
             throw;
         }

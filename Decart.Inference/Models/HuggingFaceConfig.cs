@@ -93,12 +93,12 @@ internal static class HuggingFaceConfig
         return scaling is null ? plain : ReadScaling(fields, scaling, plain, contextLength);
     }
 
-    /// <summary>
-    /// Transformers 5 writes <c>dtype</c>, the type of the module that was saved. A module made in that type, rather than loaded, holds its
-    /// rotary frequencies rounded to it; one that <c>from_pretrained</c> loads holds them in float32. Nothing in the file tells the two apart,
-    /// so the size does: models of so short a context are made on the spot and evaluated as they were made, while over the contexts of
-    /// trained models the rounding would turn late positions by whole radians.
-    /// </summary>
+    /// <summary>The type that rotary frequencies are rounded to.</summary>
+    /// <remarks>
+    /// Transformers 5 writes <c>dtype</c>, the type of the module that was saved. A module cast to that type holds its frequencies
+    /// rounded to it; one that <c>from_pretrained</c> loads holds them in float32, and trained models are meant so. Nothing in the file tells
+    /// the two apart: the rounding is followed over contexts so short that it turns no position by more than a radian, and nowhere else.
+    /// </remarks>
     public static TensorType ReadFrequencyType(JsonFields fields, int contextLength) => fields.OptionalText("dtype") switch
     {
         "bfloat16" when contextLength <= HalfPrecisionContext => TensorType.BF16,

@@ -76,13 +76,12 @@ internal sealed record RotaryConfig
         return new RotaryParameters(frequencies, (float)AttentionFactor, Interleaved);
     }
 
-    private static float Round(float frequency, TensorType type)
+    private static float Round(float frequency, TensorType type) => type switch
     {
-        if (type == TensorType.F16) return (float)(Half)frequency;
-        if (type != TensorType.BF16) return frequency;
-        uint bits = BitConverter.SingleToUInt32Bits(frequency);
-        return BitConverter.UInt32BitsToSingle((bits + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF0000); // to nearest, ties to even
-    }
+        TensorType.BF16 => BFloat16.Round(frequency),
+        TensorType.F16 => (float)(Half)frequency,
+        _ => frequency,
+    };
 
     private float ScaleLlama3(float frequency)
     {

@@ -92,14 +92,7 @@ internal static class Falcon
 
     /// <remarks>Falcon rounds its slopes to bfloat16 and adds the bias before the scores are scaled, so the slopes are scaled too.</remarks>
     private static ImmutableArray<float> Slopes(int heads, float attentionScale) =>
-        [.. Alibi.Slopes(heads).Select(slope => RoundToBFloat16(slope) * attentionScale)];
-
-    /// <summary>To the nearest value whose lower half is zero, ties to even.</summary>
-    private static float RoundToBFloat16(float value)
-    {
-        uint bits = BitConverter.SingleToUInt32Bits(value);
-        return BitConverter.UInt32BitsToSingle((bits + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF0000);
-    }
+        [.. Alibi.Slopes(heads).Select(slope => BFloat16.Round(slope) * attentionScale)];
 
     /// <remarks>
     /// GGUF files hold the rows of query, key and value ungrouped, and only the parallel, rotary generations. They do not name the
