@@ -19,9 +19,9 @@ internal sealed class CpuAttentionTests
     ];
 
     [Test]
-    public void A_ragged_batch_agrees_with_the_reference([ValueSource(nameof(Shapes))] AttentionShape shape, [Values] MatMulPath path)
+    public void A_ragged_batch_agrees_with_the_reference([ValueSource(nameof(Shapes))] AttentionShape shape, [Values] SimdWidth width)
     {
-        using KernelBench bench = new(path, threads: 3);
+        using KernelBench bench = new(width, threads: 3);
         KvPair prompt = Filled(bench, shape, 100), single = Filled(bench, shape, 1), longer = Filled(bench, shape, 640), chunk = Filled(bench, shape, 195);
         bench.Begin((prompt, 0, 100), (single, 0, 1), (longer, 639, 1), (chunk, 130, 65));
         ActivationsPair qkv = bench.Activations(167, Columns(shape)), y = bench.Activations(167, shape.Heads * shape.HeadDim, poisoned: true);
@@ -33,10 +33,10 @@ internal sealed class CpuAttentionTests
     }
 
     [Test]
-    public void Segments_divided_among_threads_agree_with_the_reference([Values(0, 1500)] int window, [Values] MatMulPath path)
+    public void Segments_divided_among_threads_agree_with_the_reference([Values(0, 1500)] int window, [Values] SimdWidth width)
     {
         AttentionShape shape = new(Heads: 4, KvHeads: 1, HeadDim: 64, Scale: 0.3f, Window: window);
-        using KernelBench bench = new(path, threads: 4);
+        using KernelBench bench = new(width, threads: 4);
         KvPair kv = Filled(bench, shape, 2500);
         bench.Begin((kv, 2499, 1));
         ActivationsPair qkv = bench.Activations(1, Columns(shape)), y = bench.Activations(1, shape.Heads * shape.HeadDim, poisoned: true);
@@ -48,10 +48,10 @@ internal sealed class CpuAttentionTests
     }
 
     [Test]
-    public void Scores_of_any_size_make_finite_probabilities([Values(1e-6f, 3e3f)] float scale, [Values] MatMulPath path)
+    public void Scores_of_any_size_make_finite_probabilities([Values(1e-6f, 3e3f)] float scale, [Values] SimdWidth width)
     {
         AttentionShape shape = new(Heads: 2, KvHeads: 1, HeadDim: 64, Scale: scale);
-        using KernelBench bench = new(path);
+        using KernelBench bench = new(width);
         KvPair kv = Filled(bench, shape, 200);
         bench.Begin((kv, 0, 200));
         ActivationsPair qkv = bench.Activations(200, Columns(shape)), y = bench.Activations(200, shape.Heads * shape.HeadDim, poisoned: true);
@@ -64,15 +64,15 @@ internal sealed class CpuAttentionTests
 
     [Test]
     public void However_a_prompt_is_chunked_and_batched_its_rows_have_the_same_bits(
-        [ValueSource(nameof(Shapes))] AttentionShape shape, [Values] MatMulPath path)
+        [ValueSource(nameof(Shapes))] AttentionShape shape, [Values] SimdWidth width)
     {
         const int Tokens = 1100;
-        using KernelBench bench = new(path, threads: 1);
+        using KernelBench bench = new(width, threads: 1);
         KvPair kv = Filled(bench, shape, Tokens), other = Filled(bench, shape, 70);
         ActivationsPair qkv = bench.Activations(Tokens, Columns(shape)), y = bench.Activations(Tokens, shape.Heads * shape.HeadDim, poisoned: true);
         bench.Begin((kv, 0, Tokens));
         bench.Cpu.Attend(qkv.Cpu, Layer, shape, y.Cpu);
-        using CpuKernels threaded = new(4, path);
+        using CpuKernels threaded = new(4, width);
 
         foreach ((int first, int length) in ((int, int)[])[(0, 1), (5, 3), (63, 2), (130, 71), (511, 1), (512, 1), (513, 130), (1023, 77), (1099, 1)])
         {

@@ -10,9 +10,9 @@ internal sealed class CpuExpertsTests
 
     [Test]
     public void Mixtures_agree_with_the_reference(
-        [Values] bool renormalise, [Values(1, 2, 6)] int perToken, [Values(1, 9)] int tokens, [Values] MatMulPath path)
+        [Values] bool renormalise, [Values(1, 2, 6)] int perToken, [Values(1, 9)] int tokens, [Values] SimdWidth width)
     {
-        using KernelBench bench = new(path);
+        using KernelBench bench = new(width);
         bench.Begin(tokens);
         var experts = Create(bench, perToken, renormalise);
         ActivationsPair x = bench.Activations(tokens, Hidden), logits = bench.Activations(tokens, Count);
@@ -25,9 +25,9 @@ internal sealed class CpuExpertsTests
     }
 
     [Test]
-    public void Of_equally_probable_experts_the_first_are_chosen([Values] MatMulPath path)
+    public void Of_equally_probable_experts_the_first_are_chosen([Values] SimdWidth width)
     {
-        using KernelBench bench = new(path);
+        using KernelBench bench = new(width);
         bench.Begin(3);
         var experts = Create(bench, perToken: 2, renormalise: true);
         ActivationsPair x = bench.Activations(3, Hidden), logits = bench.Activations(3, Count), y = bench.Activations(3, Hidden, poisoned: true);
@@ -44,9 +44,9 @@ internal sealed class CpuExpertsTests
     }
 
     [Test]
-    public void A_token_has_the_same_bits_alone_and_among_others([Values] MatMulPath path)
+    public void A_token_has_the_same_bits_alone_and_among_others([Values] SimdWidth width)
     {
-        using KernelBench bench = new(path, threads: 3);
+        using KernelBench bench = new(width, threads: 3);
         var experts = Create(bench, perToken: 3, renormalise: false);
         ActivationsPair x = bench.Activations(17, Hidden), logits = bench.Activations(17, Count), y = bench.Activations(17, Hidden, poisoned: true);
         bench.Begin(17);

@@ -11,7 +11,7 @@ internal sealed unsafe class CpuKernelsTests
     public void Embeddings_are_rows_of_the_table_times_a_scale(
         [Values(TensorType.F32, TensorType.F16, TensorType.BF16)] TensorType type, [Values(1f, 5.5f)] float scale)
     {
-        using KernelBench bench = new(CpuMatMul.MachinePath);
+        using KernelBench bench = new(SimdWidths.Machine);
         bench.Begin(6);
         StoredTensor table = bench.Tensor(type, 10, 37);
         ActivationsPair x = bench.Activations(6, 37, poisoned: true);
@@ -25,7 +25,7 @@ internal sealed unsafe class CpuKernelsTests
     [Test]
     public void Vectors_join_their_parts_and_add_the_offset()
     {
-        using KernelBench bench = new(CpuMatMul.MachinePath);
+        using KernelBench bench = new(SimdWidths.Machine);
         StoredTensor[] parts = [bench.Tensor(TensorType.F32, 5), bench.Tensor(TensorType.BF16, 3, 17), bench.Tensor(TensorType.F16, 1)];
         using CpuWeightVector vector = (CpuWeightVector)bench.Cpu.CreateVector(parts, 1);
         ReferenceVector expected = (ReferenceVector)bench.Reference.CreateVector(parts, 1);
@@ -43,7 +43,7 @@ internal sealed unsafe class CpuKernelsTests
     [Test]
     public void Rows_are_gathered_and_read()
     {
-        using KernelBench bench = new(CpuMatMul.MachinePath);
+        using KernelBench bench = new(SimdWidths.Machine);
         ActivationsPair x = bench.Activations(7, 21), y = bench.Activations(3, 21, poisoned: true);
         bench.Cpu.GatherRows(x.Cpu, [6, 0, 3], y.Cpu);
         float[] row = new float[21];
@@ -53,9 +53,9 @@ internal sealed unsafe class CpuKernelsTests
     }
 
     [Test]
-    public void A_matmul_takes_bias_function_and_rows_from_the_operation([Values] MatMulPath path)
+    public void A_matmul_takes_bias_function_and_rows_from_the_operation([Values] SimdWidth width)
     {
-        using KernelBench bench = new(path);
+        using KernelBench bench = new(width);
         StoredTensor weight = bench.Tensor(TensorType.F32, 50, 33), bias = bench.Tensor(TensorType.F32, 50);
         ActivationsPair x = bench.Activations(5, 33), y = bench.Activations(5, 25, poisoned: true);
 
@@ -96,7 +96,7 @@ internal sealed unsafe class CpuKernelsTests
     [Test]
     public void An_operation_before_the_first_step_is_refused()
     {
-        using KernelBench bench = new(CpuMatMul.MachinePath);
+        using KernelBench bench = new(SimdWidths.Machine);
         var norm = bench.Norm(4, removeMean: false, bias: false);
         ActivationsPair x = bench.Activations(1, 4);
         Assert.That(() => bench.Cpu.Normalise(norm.Cpu, x.Cpu, x.Cpu), Throws.InvalidOperationException);
@@ -114,7 +114,7 @@ internal sealed unsafe class CpuKernelsTests
     public void An_empty_batch_is_no_work()
     {
         AttentionShape shape = new(Heads: 2, KvHeads: 1, HeadDim: 8, Scale: 1);
-        using KernelBench bench = new(CpuMatMul.MachinePath);
+        using KernelBench bench = new(SimdWidths.Machine);
         var norm = bench.Norm(16, removeMean: false, bias: false);
         ActivationsPair qkv = bench.Activations(1, 32), x = bench.Activations(1, 16, poisoned: true);
         bench.Begin();
@@ -128,7 +128,7 @@ internal sealed unsafe class CpuKernelsTests
     public void Steps_allocate_nothing_once_the_largest_has_been_seen()
     {
         AttentionShape shape = new(Heads: 4, KvHeads: 2, HeadDim: 16, Scale: 1);
-        using KernelBench bench = new(CpuMatMul.MachinePath, threads: 2);
+        using KernelBench bench = new(SimdWidths.Machine, threads: 2);
         KvPair kv = bench.Kv(new KvLayout(1, 2, 16), 700);
         bench.FillKv(kv, 700);
         var norm = bench.Norm(64, removeMean: false, bias: false);

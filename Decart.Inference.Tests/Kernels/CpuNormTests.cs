@@ -8,9 +8,9 @@ internal sealed class CpuNormTests
 
     [Test]
     public void Norms_of_all_kinds_and_odd_lengths_agree_with_the_reference(
-        [Values] bool removeMean, [Values] bool bias, [Values(1, 7, 16, 33, 80, 257, 4096)] int columns, [Values] MatMulPath path)
+        [Values] bool removeMean, [Values] bool bias, [Values(1, 7, 16, 33, 80, 257, 4096)] int columns, [Values] SimdWidth width)
     {
-        using KernelBench bench = new(path);
+        using KernelBench bench = new(width);
         bench.Begin(Tokens);
         var norm = bench.Norm(columns, removeMean, bias);
         ActivationsPair x = bench.Activations(Tokens, columns), y = bench.Activations(Tokens, columns, poisoned: true);
@@ -22,9 +22,9 @@ internal sealed class CpuNormTests
     }
 
     [Test]
-    public void A_delta_is_added_to_the_residual_before_the_norm([Values(7, 33, 576)] int columns, [Values] MatMulPath path)
+    public void A_delta_is_added_to_the_residual_before_the_norm([Values(7, 33, 576)] int columns, [Values] SimdWidth width)
     {
-        using KernelBench bench = new(path);
+        using KernelBench bench = new(width);
         bench.Begin(Tokens);
         var norm = bench.Norm(columns, removeMean: false, bias: false);
         ActivationsPair residual = bench.Activations(Tokens, columns), delta = bench.Activations(Tokens, columns);
@@ -38,9 +38,9 @@ internal sealed class CpuNormTests
     }
 
     [Test]
-    public void A_normalised_delta_is_added_to_the_residual([Values(7, 33, 576)] int columns, [Values] MatMulPath path)
+    public void A_normalised_delta_is_added_to_the_residual([Values(7, 33, 576)] int columns, [Values] SimdWidth width)
     {
-        using KernelBench bench = new(path);
+        using KernelBench bench = new(width);
         bench.Begin(Tokens);
         var norm = bench.Norm(columns, removeMean: false, bias: false);
         ActivationsPair residual = bench.Activations(Tokens, columns), delta = bench.Activations(Tokens, columns);
@@ -52,9 +52,9 @@ internal sealed class CpuNormTests
     }
 
     [Test]
-    public void Rows_beyond_the_batch_are_left_alone([Values] MatMulPath path)
+    public void Rows_beyond_the_batch_are_left_alone([Values] SimdWidth width)
     {
-        using KernelBench bench = new(path);
+        using KernelBench bench = new(width);
         bench.Begin(Tokens - 1);
         var norm = bench.Norm(48, removeMean: false, bias: false);
         ActivationsPair x = bench.Activations(Tokens, 48), y = bench.Activations(Tokens, 48, poisoned: true);
@@ -65,13 +65,13 @@ internal sealed class CpuNormTests
     }
 
     [Test]
-    public void A_row_has_the_same_bits_alone_and_among_many_on_any_number_of_threads([Values] MatMulPath path)
+    public void A_row_has_the_same_bits_alone_and_among_many_on_any_number_of_threads([Values] SimdWidth width)
     {
         const int Columns = 2050, Many = 40;
         int[]? expected = null;
         foreach (int threads in (int[])[1, 3])
         {
-            using KernelBench bench = new(path, threads);
+            using KernelBench bench = new(width, threads);
             var norm = bench.Norm(Columns, removeMean: true, bias: true);
             ActivationsPair x = bench.Activations(Many, Columns), y = bench.Activations(Many, Columns, poisoned: true);
             bench.Begin(Many);

@@ -10,10 +10,10 @@ internal sealed class CpuRotaryTests
 
     [Test]
     public void Heads_are_normalised_rotated_and_stored(
-        [Values] bool interleaved, [Values] bool norms, [Values(4, 10, 40)] int pairs, [Values] MatMulPath path)
+        [Values] bool interleaved, [Values] bool norms, [Values(4, 10, 40)] int pairs, [Values] SimdWidth width)
     {
         AttentionShape shape = new(Heads: 6, KvHeads: 2, HeadDim: 80, Scale: 1);
-        using KernelBench bench = new(path, threads: 3);
+        using KernelBench bench = new(width, threads: 3);
         KvPair first = bench.Kv(new KvLayout(Layers, shape.KvHeads, shape.HeadDim), 80), second = bench.Kv(first.Cpu.Layout, 9000);
         bench.Begin((first, 3, 70), (second, 8999, 1));
         ActivationsPair qkv = bench.Activations(71, (shape.Heads + (2 * shape.KvHeads)) * shape.HeadDim);
@@ -32,10 +32,10 @@ internal sealed class CpuRotaryTests
     }
 
     [Test]
-    public void Without_a_table_heads_are_stored_as_they_are([Values] MatMulPath path)
+    public void Without_a_table_heads_are_stored_as_they_are([Values] SimdWidth width)
     {
         AttentionShape shape = new(Heads: 2, KvHeads: 2, HeadDim: 20, Scale: 1);
-        using KernelBench bench = new(path);
+        using KernelBench bench = new(width);
         KvPair kv = bench.Kv(new KvLayout(Layers, shape.KvHeads, shape.HeadDim), 4);
         bench.Begin((kv, 1, 3));
         ActivationsPair qkv = bench.Activations(3, 6 * shape.HeadDim);
@@ -50,7 +50,7 @@ internal sealed class CpuRotaryTests
     public void Angles_are_those_of_the_step_at_hand([Values] bool interleaved)
     {
         AttentionShape shape = new(Heads: 1, KvHeads: 1, HeadDim: 32, Scale: 1);
-        using KernelBench bench = new(CpuMatMul.MachinePath);
+        using KernelBench bench = new(SimdWidths.Machine);
         KvPair kv = bench.Kv(new KvLayout(Layers, 1, 32), 50);
         RotaryParameters parameters = new([.. Enumerable.Range(0, 16).Select(i => 1f / (i + 1))], 1, interleaved);
         RotaryTable table = (RotaryTable)bench.Keep(bench.Cpu.CreateRotary(parameters)), expected = bench.Reference.CreateRotary(parameters);

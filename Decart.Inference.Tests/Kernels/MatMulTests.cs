@@ -3,10 +3,10 @@ using Decart.Inference.Kernels.Cpu;
 
 namespace Decart.Inference.Tests.Kernels;
 
-[TestFixture(MatMulPath.Scalar)]
-[TestFixture(MatMulPath.Vector256)]
-[TestFixture(MatMulPath.Vector512)]
-internal sealed class MatMulTests(MatMulPath path)
+[TestFixture(SimdWidth.Scalar)]
+[TestFixture(SimdWidth.Vector256)]
+[TestFixture(SimdWidth.Vector512)]
+internal sealed class MatMulTests(SimdWidth width)
 {
     private readonly ThreadTeam _team = new(3);
 
@@ -20,7 +20,7 @@ internal sealed class MatMulTests(MatMulPath path)
         [Values(1, 3, 8, 17)] int outputs)
     {
         var random = new Random(columns + outputs);
-        using var matMul = new CpuMatMul(_team, path);
+        using var matMul = new CpuMatMul(_team, width);
         using var weight = new MatMulTestWeight(columns, random, (type, outputs));
         foreach (int rows in (int[])[1, 2, 3, 5, 40]) AssertAgrees(matMul, weight, rows, random);
     }
@@ -29,7 +29,7 @@ internal sealed class MatMulTests(MatMulPath path)
     public void Large_matrices_split_over_blocks_and_tasks()
     {
         var random = new Random(1);
-        using var matMul = new CpuMatMul(_team, path);
+        using var matMul = new CpuMatMul(_team, width);
         using var weight = new MatMulTestWeight(600, random, (TensorType.BF16, 301));
         AssertAgrees(matMul, weight, 211, random);
         AssertAgrees(matMul, weight, 1, random);
@@ -39,7 +39,7 @@ internal sealed class MatMulTests(MatMulPath path)
     public void Parts_may_differ_in_encoding_and_end_anywhere([Values(1, 2, 6)] int rows, [Values(64, 45)] int columns)
     {
         var random = new Random(rows);
-        using var matMul = new CpuMatMul(_team, path);
+        using var matMul = new CpuMatMul(_team, width);
         using var weight = new MatMulTestWeight(columns, random,
             (TensorType.BF16, 5), (TensorType.F32, 1), (TensorType.F16, 9),
             (TensorType.BF16, 2), (TensorType.F32, 1), (TensorType.BF16, 14), (TensorType.F32, 2));
@@ -54,7 +54,7 @@ internal sealed class MatMulTests(MatMulPath path)
         using var weight = new MatMulTestWeight(columns, random, (type, 50));
         float[] x = MatMulTestRun.RandomActivations(17, columns, random);
         using var alone = new ThreadTeam(1);
-        using var matMulAlone = new CpuMatMul(alone, path);
+        using var matMulAlone = new CpuMatMul(alone, width);
         int stride = columns + MatMulTestRun.Padding;
         var expected = new List<float>();
         for (int row = 0; row < 17; row++) expected.AddRange(MatMulTestRun.Multiply(matMulAlone, weight.Weight, x[(row * stride)..], 1));
@@ -62,7 +62,7 @@ internal sealed class MatMulTests(MatMulPath path)
         foreach (int threads in (int[])[1, 2, 5])
         {
             using var team = new ThreadTeam(threads);
-            using var matMul = new CpuMatMul(team, path);
+            using var matMul = new CpuMatMul(team, width);
             for (int rows = 1; rows <= 17; rows++)
             {
                 float[] results = MatMulTestRun.Multiply(matMul, weight.Weight, x, rows);
@@ -78,7 +78,7 @@ internal sealed class MatMulTests(MatMulPath path)
         using var weight = new MatMulTestWeight(320, random, (TensorType.BF16, 700));
         float[] x = MatMulTestRun.RandomActivations(rows, 320, random);
         using var team = new ThreadTeam((2 * Environment.ProcessorCount) + 3);
-        using var matMul = new CpuMatMul(team, path);
+        using var matMul = new CpuMatMul(team, width);
         float[] first = MatMulTestRun.Multiply(matMul, weight.Weight, x, rows);
         for (int i = 0; i < 200; i++) Assert.That(MatMulTestRun.Multiply(matMul, weight.Weight, x, rows).AsSpan().SequenceEqual(first));
     }
@@ -89,7 +89,7 @@ internal sealed class MatMulTests(MatMulPath path)
         var random = new Random(3);
         using var weight = new MatMulTestWeight(330, random, (TensorType.BF16, 64));
         float[] x = MatMulTestRun.RandomActivations(rows, 330, random);
-        using var matMul = new CpuMatMul(_team, path);
+        using var matMul = new CpuMatMul(_team, width);
         fixed (float* xPointer = x, y = new float[rows * 64])
         {
             matMul.Multiply(xPointer, 335, rows, weight.Weight, default, null, y, 64);

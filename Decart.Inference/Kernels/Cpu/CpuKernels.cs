@@ -12,7 +12,7 @@ internal sealed unsafe class CpuKernels : IKernels
     /// <summary>Elements below which the caller works alone on a batch's rows: waking the others would take about as long.</summary>
     private const long MinElementsPerPart = 16 * 1024;
 
-    private readonly MatMulPath _path;
+    private readonly SimdWidth _width;
     private readonly ThreadTeam _team;
     private readonly CpuMatMul _matMul;
     private readonly CpuAttention _attention;
@@ -22,13 +22,13 @@ internal sealed unsafe class CpuKernels : IKernels
 
     /// <summary>Starts the threads.</summary>
     /// <param name="threads">Number of threads including the caller's, at least 1.</param>
-    /// <param name="path">The width of the vectors to compute with; the machine's own when null.</param>
-    public CpuKernels(int threads, MatMulPath? path = null)
+    /// <param name="width">The width of the vectors to compute with; the machine's own when null.</param>
+    public CpuKernels(int threads, SimdWidth? width = null)
     {
-        _path = path ?? CpuMatMul.MachinePath;
+        _width = width ?? SimdWidths.Machine;
         _team = new ThreadTeam(threads);
-        _matMul = new CpuMatMul(_team, _path);
-        _attention = new CpuAttention(_team, _path);
+        _matMul = new CpuMatMul(_team, _width);
+        _attention = new CpuAttention(_team, _width);
         _experts = new CpuExperts(_matMul);
     }
 
@@ -64,7 +64,7 @@ internal sealed unsafe class CpuKernels : IKernels
         CpuRotaryTable? table = (CpuRotaryTable?)rotary;
         table?.Prepare(_step);
         int parts = Parts(qkv.Columns);
-        _team.Run(new RotaryStoreJob((CpuActivations)qkv, layer, shape, table, queryNorm, keyNorm, _step, parts, _path), parts);
+        _team.Run(new RotaryStoreJob((CpuActivations)qkv, layer, shape, table, queryNorm, keyNorm, _step, parts, _width), parts);
     }
 
     public void Attend(Activations qkv, int layer, AttentionShape shape, Activations y) =>
@@ -102,7 +102,7 @@ internal sealed unsafe class CpuKernels : IKernels
     {
         int parts = Parts(x.Columns);
         NormaliseJob job = new(
-            new CpuNorm(norm), (CpuActivations)x, (CpuActivations?)delta, (CpuActivations)y, add, _step.Batch.TokenCount, parts, _path);
+            new CpuNorm(norm), (CpuActivations)x, (CpuActivations?)delta, (CpuActivations)y, add, _step.Batch.TokenCount, parts, _width);
         _team.Run(job, parts);
     }
 

@@ -38,7 +38,7 @@ internal static unsafe class MatMulTileKernel<TLanes, TVector>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void TilePanel(float* panel, int length, float* x, nint xStride, TVector* a)
     {
-        if (TLanes.Path == MatMulPath.Vector512)
+        if (TLanes.Width == SimdWidth.Vector512)
         {
             Tile8(panel, length, x, x + xStride, x + (2 * xStride), a);
             return;

@@ -27,27 +27,27 @@ internal unsafe struct MatMulFormat
 /// <summary>The weight formats that the CPU multiplies with: the one place that lists them.</summary>
 internal static unsafe class MatMulFormats
 {
-    private static readonly MatMulFormat[] Decoders = CreateTable(MatMulPath.Scalar);
+    private static readonly MatMulFormat[] Decoders = CreateTable(SimdWidth.Scalar);
 
     /// <summary>The formats indexed by <see cref="TensorType"/>, in memory that does not move.</summary>
-    public static MatMulFormat[] CreateTable(MatMulPath path)
+    public static MatMulFormat[] CreateTable(SimdWidth width)
     {
         // A kernel compiled before this table exists would look for it in its loop.
         RuntimeHelpers.RunClassConstructor(typeof(HalfTable).TypeHandle);
         MatMulFormat[] table = GC.AllocateArray<MatMulFormat>(Enum.GetValues<TensorType>().Length, pinned: true);
-        Add<F32Format>(table, path, sharesWidening: true);
-        Add<F16Format>(table, path);
-        Add<BF16Format>(table, path, sharesWidening: true);
-        Add<Q4_0Format>(table, path);
-        Add<Q4_1Format>(table, path);
-        Add<Q5_0Format>(table, path);
-        Add<Q5_1Format>(table, path);
-        Add<Q8_0Format>(table, path);
-        Add<Q2_KFormat>(table, path);
-        Add<Q3_KFormat>(table, path);
-        Add<Q4_KFormat>(table, path);
-        Add<Q5_KFormat>(table, path);
-        Add<Q6_KFormat>(table, path);
+        Add<F32Format>(table, width, sharesWidening: true);
+        Add<F16Format>(table, width);
+        Add<BF16Format>(table, width, sharesWidening: true);
+        Add<Q4_0Format>(table, width);
+        Add<Q4_1Format>(table, width);
+        Add<Q5_0Format>(table, width);
+        Add<Q5_1Format>(table, width);
+        Add<Q8_0Format>(table, width);
+        Add<Q2_KFormat>(table, width);
+        Add<Q3_KFormat>(table, width);
+        Add<Q4_KFormat>(table, width);
+        Add<Q5_KFormat>(table, width);
+        Add<Q6_KFormat>(table, width);
         return table;
     }
 
@@ -72,23 +72,23 @@ internal static unsafe class MatMulFormats
     }
 
     /// <param name="table">The table.</param>
-    /// <param name="path">The width of the accumulators.</param>
+    /// <param name="width">The width of the accumulators.</param>
     /// <param name="sharesWidening">
     /// The compiler widens a block once for products with several rows of x: so it does where that takes an instruction or two.
     /// </param>
-    private static void Add<TFormat>(MatMulFormat[] table, MatMulPath path, bool sharesWidening = false)
+    private static void Add<TFormat>(MatMulFormat[] table, SimdWidth width, bool sharesWidening = false)
         where TFormat : IWeightFormat
     {
         ref MatMulFormat format = ref table[(int)TFormat.Type];
         format.BlockLength = TFormat.BlockLength;
         format.BlockBytes = TFormat.BlockBytes;
         format.Decode = &DecodeBlocks<TFormat>;
-        switch (path)
+        switch (width)
         {
-            case MatMulPath.Vector512:
+            case SimdWidth.Vector512:
                 AddKernels<Lanes512, Vector512<float>, TFormat>(ref format, sharesWidening);
                 break;
-            case MatMulPath.Vector256:
+            case SimdWidth.Vector256:
                 AddKernels<Lanes256, Vector256<float>, TFormat>(ref format, sharesWidening);
                 break;
             default:
@@ -105,7 +105,7 @@ internal static unsafe class MatMulFormats
         if (TFormat.BlockLength == MatMulTail.Length) format.Dot = &MatMulDotKernel<TLanes, TVector>.DotByTwo<TFormat>;
         else format.Dot = &MatMulDotKernel<TLanes, TVector>.DotByFour<TFormat>;
         // 16 accumulators need 32 registers.
-        if (sharesWidening && TLanes.Path == MatMulPath.Vector512) format.DotTile = &MatMulDotKernel<TLanes, TVector>.DotTile<TFormat>;
+        if (sharesWidening && TLanes.Width == SimdWidth.Vector512) format.DotTile = &MatMulDotKernel<TLanes, TVector>.DotTile<TFormat>;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

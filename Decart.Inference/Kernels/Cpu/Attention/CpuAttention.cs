@@ -1,7 +1,7 @@
 namespace Decart.Inference.Kernels.Cpu;
 
 /// <summary>Divides the attention of a batch into items and has the team work on them. Owns the threads' scratch memory.</summary>
-internal sealed unsafe class CpuAttention(ThreadTeam team, MatMulPath path) : IDisposable
+internal sealed unsafe class CpuAttention(ThreadTeam team, SimdWidth width) : IDisposable
 {
     /// <summary>Rows of queries for which a tile is read once; more when a single query has more heads to a key/value head.</summary>
     private const int MaxRows = 128;
@@ -20,7 +20,7 @@ internal sealed unsafe class CpuAttention(ThreadTeam team, MatMulPath path) : ID
     /// <summary>See <see cref="IKernels.Attend"/>.</summary>
     public void Attend(CpuStep step, CpuActivations qkv, int layer, AttentionShape shape, CpuActivations y)
     {
-        int group = shape.Heads / shape.KvHeads, padding = path == MatMulPath.Vector512 ? 32 : 16;
+        int group = shape.Heads / shape.KvHeads, padding = width == SimdWidth.Vector512 ? 32 : 16;
         AttentionArguments arguments = new()
         {
             Chunks = step.Chunks,
@@ -53,7 +53,7 @@ internal sealed unsafe class CpuAttention(ThreadTeam team, MatMulPath path) : ID
         {
             arguments.AlibiSlopes = slopes;
             int taken = 0;
-            team.Run(new AttentionJob(arguments, pointer, items.Count, &taken, path), Math.Min(parts, items.Count));
+            team.Run(new AttentionJob(arguments, pointer, items.Count, &taken, width), Math.Min(parts, items.Count));
         }
         if (segmented) Merge(arguments);
     }
@@ -114,10 +114,10 @@ internal sealed unsafe class CpuAttention(ThreadTeam team, MatMulPath path) : ID
         {
             int count = 1;
             while (_segmentItems[first + count - 1].EndKey < item.EndKey) count++;
-            switch (path)
+            switch (width)
             {
-                case MatMulPath.Vector512: AttentionJob.Merge<Float32x16>(arguments, item, first, count); break;
-                case MatMulPath.Vector256: AttentionJob.Merge<Float32x8>(arguments, item, first, count); break;
+                case SimdWidth.Vector512: AttentionJob.Merge<Float32x16>(arguments, item, first, count); break;
+                case SimdWidth.Vector256: AttentionJob.Merge<Float32x8>(arguments, item, first, count); break;
                 default: AttentionJob.Merge<Float32x1>(arguments, item, first, count); break;
             }
             first += count;

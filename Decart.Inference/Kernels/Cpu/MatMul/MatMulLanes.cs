@@ -4,23 +4,12 @@ using System.Runtime.Intrinsics.X86;
 
 namespace Decart.Inference.Kernels.Cpu;
 
-/// <summary>The width of the accumulators of a matmul.</summary>
-internal enum MatMulPath
-{
-    /// <summary>One lane, for machines without vectors that .NET knows.</summary>
-    Scalar,
-    /// <summary>8 lanes; where the machine has 128-bit vectors only, .NET makes two of one.</summary>
-    Vector256,
-    /// <summary>16 lanes.</summary>
-    Vector512,
-}
-
 /// <summary>Arithmetic on one accumulator, so that kernels are written once for all widths.</summary>
 /// <remarks>Vectors are loaded and stored through pointers to <typeparamref name="TVector"/>; lane i lies at element i.</remarks>
 internal unsafe interface IMatMulLanes<TVector>
     where TVector : unmanaged
 {
-    static abstract MatMulPath Path { get; }
+    static abstract SimdWidth Width { get; }
 
     /// <summary>accumulator + weight * x, rounded once.</summary>
     static abstract TVector MultiplyAdd(TVector accumulator, TVector weight, TVector x);
@@ -37,7 +26,7 @@ internal unsafe interface IMatMulLanes<TVector>
 
 internal readonly unsafe struct Lanes512 : IMatMulLanes<Vector512<float>>
 {
-    public static MatMulPath Path => MatMulPath.Vector512;
+    public static SimdWidth Width => SimdWidth.Vector512;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> MultiplyAdd(Vector512<float> accumulator, Vector512<float> weight, Vector512<float> x) =>
@@ -57,7 +46,7 @@ internal readonly unsafe struct Lanes512 : IMatMulLanes<Vector512<float>>
 
 internal readonly unsafe struct Lanes256 : IMatMulLanes<Vector256<float>>
 {
-    public static MatMulPath Path => MatMulPath.Vector256;
+    public static SimdWidth Width => SimdWidth.Vector256;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> MultiplyAdd(Vector256<float> accumulator, Vector256<float> weight, Vector256<float> x) =>
@@ -103,7 +92,7 @@ internal readonly unsafe struct Lanes1 : IMatMulLanes<float>
     /// <summary>The longest block of any format.</summary>
     private const int LongestBlock = 256;
 
-    public static MatMulPath Path => MatMulPath.Scalar;
+    public static SimdWidth Width => SimdWidth.Scalar;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float MultiplyAdd(float accumulator, float weight, float x) => MathF.FusedMultiplyAdd(weight, x, accumulator);

@@ -8,7 +8,7 @@ namespace Decart.Inference.Kernels.Cpu;
 /// side in a row as in a token of the sequence's range, to that range.
 /// </summary>
 internal readonly unsafe struct RotaryStoreJob(
-    CpuActivations qkv, int layer, AttentionShape shape, CpuRotaryTable? table, Norm? queryNorm, Norm? keyNorm, CpuStep step, int parts, MatMulPath path)
+    CpuActivations qkv, int layer, AttentionShape shape, CpuRotaryTable? table, Norm? queryNorm, Norm? keyNorm, CpuStep step, int parts, SimdWidth width)
     : ITeamJob
 {
     private readonly float* _qkv = qkv.Pointer;
@@ -23,10 +23,10 @@ internal readonly unsafe struct RotaryStoreJob(
 
     public void Run(int part)
     {
-        switch (path)
+        switch (width)
         {
-            case MatMulPath.Vector512: Run<Float32x16>(part); break;
-            case MatMulPath.Vector256: Run<Float32x8>(part); break;
+            case SimdWidth.Vector512: Run<Float32x16>(part); break;
+            case SimdWidth.Vector256: Run<Float32x8>(part); break;
             default: Run<Float32x1>(part); break;
         }
     }

@@ -67,7 +67,7 @@ internal readonly unsafe struct CpuNorm(Norm norm)
 
 /// <summary>Normalises a share of the batch's rows: with a delta x += delta first; y = norm(x), or y += norm(x).</summary>
 internal readonly unsafe struct NormaliseJob(
-    CpuNorm norm, CpuActivations x, CpuActivations? delta, CpuActivations y, bool add, int rows, int parts, MatMulPath path)
+    CpuNorm norm, CpuActivations x, CpuActivations? delta, CpuActivations y, bool add, int rows, int parts, SimdWidth width)
     : ITeamJob
 {
     private readonly float* _x = x.Pointer;
@@ -77,10 +77,10 @@ internal readonly unsafe struct NormaliseJob(
 
     public void Run(int part)
     {
-        switch (path)
+        switch (width)
         {
-            case MatMulPath.Vector512: Run<Float32x16>(part); break;
-            case MatMulPath.Vector256: Run<Float32x8>(part); break;
+            case SimdWidth.Vector512: Run<Float32x16>(part); break;
+            case SimdWidth.Vector256: Run<Float32x8>(part); break;
             default: Run<Float32x1>(part); break;
         }
     }

@@ -25,7 +25,7 @@ internal sealed unsafe class CpuMatMul : IDisposable
     private const int CacheLine = 64;
 
     private readonly ThreadTeam _team;
-    private readonly MatMulPath _path;
+    private readonly SimdWidth _width;
     private readonly MatMulFormat[] _formats;
     private readonly byte* _scratch;
     private float* _tails;
@@ -33,20 +33,14 @@ internal sealed unsafe class CpuMatMul : IDisposable
 
     /// <summary>Prepares the scratch memory of each thread.</summary>
     /// <param name="team">The threads; stays the caller's.</param>
-    /// <param name="path">The width of the accumulators; the machine's own when null.</param>
-    public CpuMatMul(ThreadTeam team, MatMulPath? path = null)
+    /// <param name="width">The width of the accumulators; the machine's own when null.</param>
+    public CpuMatMul(ThreadTeam team, SimdWidth? width = null)
     {
         _team = team;
-        _path = path ?? MachinePath;
-        _formats = MatMulFormats.CreateTable(_path);
+        _width = width ?? SimdWidths.Machine;
+        _formats = MatMulFormats.CreateTable(_width);
         _scratch = (byte*)NativeMemory.AlignedAlloc((nuint)(team.Threads * MatMulShape.ScratchBytes), CacheLine);
     }
-
-    /// <summary>The widest accumulators that this machine computes with.</summary>
-    public static MatMulPath MachinePath =>
-        Vector512.IsHardwareAccelerated ? MatMulPath.Vector512
-        : Vector128.IsHardwareAccelerated ? MatMulPath.Vector256
-        : MatMulPath.Scalar;
 
     /// <summary>Computes y = epilogue(x W^T).</summary>
     /// <param name="x">Row-major [<paramref name="rows"/>, the weight's columns].</param>
@@ -87,12 +81,12 @@ internal sealed unsafe class CpuMatMul : IDisposable
             },
         };
         if (problem.TailLength != 0) problem.XTails = CopyTails(in problem);
-        switch (_path)
+        switch (_width)
         {
-            case MatMulPath.Vector512:
+            case SimdWidth.Vector512:
                 Run<Lanes512, Vector512<float>>(in problem);
                 break;
-            case MatMulPath.Vector256:
+            case SimdWidth.Vector256:
                 Run<Lanes256, Vector256<float>>(in problem);
                 break;
             default:

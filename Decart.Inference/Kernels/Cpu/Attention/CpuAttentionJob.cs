@@ -43,7 +43,7 @@ internal unsafe struct AttentionArguments
 /// segments, that begin at fixed positions; each segment's softmax starts afresh, and segments are added in ascending order.
 /// A tile or segment of which a query sees nothing leaves its state as it was, whatever other queries made it be visited.
 /// </remarks>
-internal readonly unsafe struct AttentionJob(AttentionArguments arguments, AttentionItem* items, int itemCount, int* taken, MatMulPath path) : ITeamJob
+internal readonly unsafe struct AttentionJob(AttentionArguments arguments, AttentionItem* items, int itemCount, int* taken, SimdWidth width) : ITeamJob
 {
     /// <summary>Keys of a segment, a multiple of the tile: what one thread takes when there are fewer heads than threads.</summary>
     public const int SegmentKeys = 512;
@@ -62,10 +62,10 @@ internal readonly unsafe struct AttentionJob(AttentionArguments arguments, Atten
 
     public void Run(int part)
     {
-        switch (path)
+        switch (width)
         {
-            case MatMulPath.Vector512: Run<Float32x16>(part); break;
-            case MatMulPath.Vector256: Run<Float32x8>(part); break;
+            case SimdWidth.Vector512: Run<Float32x16>(part); break;
+            case SimdWidth.Vector256: Run<Float32x8>(part); break;
             default: Run<Float32x1>(part); break;
         }
     }
