@@ -195,11 +195,11 @@ public class ConcurrencyTests
     {
         FakeDecoder decoder = FakeDecoder.Hashed(40);
         decoder.OnForward = _ => Thread.Sleep(1);
-        decoder.OnCreateKvRange = tokens => { if (tokens > 100) throw new InsufficientMemoryException("no room for keys and values"); };
+        decoder.OnCreateKvRange = tokens => { if (tokens > 500) throw new InsufficientMemoryException("no room for keys and values"); };
         await using LlmSession session = SessionOver(decoder);
         Task<GenerationResult> other = session.GenerateAsync(new[] { 1 }, new() { MaxTokens = 100 });
         await Assert.ThatAsync(
-            () => session.GenerateAsync(new int[101]), Throws.InvalidOperationException.With.Message.Contains("no room for keys and values"));
+            () => session.GenerateAsync(new int[501]), Throws.InvalidOperationException.With.Message.Contains("no room for keys and values"));
         Assert.That((await other).TokenIds, Has.Count.EqualTo(100));
     }
 

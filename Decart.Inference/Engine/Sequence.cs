@@ -10,6 +10,9 @@ namespace Decart.Inference.Engine;
 /// </summary>
 internal abstract class Sequence : IDisposable
 {
+    /// <summary>Room for a usual completion beyond the prompt, so that the first tokens do not move the prompt's keys and values.</summary>
+    private const int CompletionReserve = 256;
+
     private readonly List<int> _tokens;
     private IKvRange? _kv;
     private volatile bool _cancelled;
@@ -40,7 +43,7 @@ internal abstract class Sequence : IDisposable
     /// <summary>Keys and values with room for the next <paramref name="length"/> tokens; created when the sequence first runs.</summary>
     public IKvRange PrepareKv(IDecoder decoder, int length)
     {
-        _kv ??= decoder.CreateKvRange(PromptLength);
+        _kv ??= decoder.CreateKvRange(Math.Min(PromptLength + CompletionReserve, decoder.ContextLength));
         _kv.EnsureCapacity(Computed + length);
         return _kv;
     }
