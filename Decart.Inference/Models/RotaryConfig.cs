@@ -50,7 +50,7 @@ internal sealed record RotaryConfig
 
     public bool Interleaved { get; init; }
 
-    /// <summary>The type that the frequencies are rounded to: F32, or what <see cref="HuggingFaceConfig.ReadFrequencyType"/> finds.</summary>
+    /// <summary>The type that the frequencies are rounded to: F32, or what <see cref="HuggingFaceConfig.ReadConstantType"/> finds.</summary>
     public TensorType FrequencyType { get; init; } = TensorType.F32;
 
     /// <summary>YaRN's default attention factor for a stretch by <paramref name="factor"/>.</summary>
@@ -71,17 +71,10 @@ internal sealed record RotaryConfig
                 _ => 1 / power,
             };
             if (!FrequencyDivisors.IsEmpty) frequencies[i] /= FrequencyDivisors[i];
-            frequencies[i] = Round(frequencies[i], FrequencyType);
+            frequencies[i] = Rounding.To(FrequencyType, frequencies[i]);
         }
         return new RotaryParameters(frequencies, (float)AttentionFactor, Interleaved);
     }
-
-    private static float Round(float frequency, TensorType type) => type switch
-    {
-        TensorType.BF16 => BFloat16.Round(frequency),
-        TensorType.F16 => (float)(Half)frequency,
-        _ => frequency,
-    };
 
     private float ScaleLlama3(float frequency)
     {

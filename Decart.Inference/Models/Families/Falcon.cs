@@ -92,7 +92,7 @@ internal static class Falcon
 
     /// <remarks>Falcon rounds its slopes to bfloat16 and adds the bias before the scores are scaled, so the slopes are scaled too.</remarks>
     private static ImmutableArray<float> Slopes(int heads, float attentionScale) =>
-        [.. Alibi.Slopes(heads).Select(slope => BFloat16.Round(slope) * attentionScale)];
+        [.. Alibi.Slopes(heads).Select(slope => Rounding.ToBFloat16(slope) * attentionScale)];
 
     /// <remarks>
     /// GGUF files hold the rows of query, key and value ungrouped, and only the parallel, rotary generations. They do not name the
