@@ -40,7 +40,7 @@ internal sealed class FakeDecoder(int vocabularySize, Action<IReadOnlyList<int>,
 
     /// <summary>The token of the script at each place of the completion; tokens are told apart from the prompt by the script's place alone.</summary>
     public static FakeDecoder Scripted(int vocabularySize, int promptLength, params int[] script) =>
-        new(vocabularySize, (tokens, logits) => logits[script[(tokens.Count - promptLength) % script.Length]] = 10);
+        new(vocabularySize, (tokens, logits) => logits[script[(tokens.Count - promptLength) % script.Length]] = 50); // no sampling strays from so large a lead
 
     /// <summary>Logits that look random and depend on every token so far.</summary>
     public static FakeDecoder Hashed(int vocabularySize) => new(vocabularySize, (tokens, logits) =>

@@ -72,7 +72,7 @@ public class LoggingTests
         FakeDecoder decoder = FakeDecoder.Hashed(8);
         decoder.OnForward = _ => Thread.Sleep(1);
         decoder.OnDisposeKvRange = () => throw new IOException("the driver is gone");
-        LlmSession session = SessionOver(decoder, new() { LoggerFactory = log });
+        LlmSession session = SessionOver(decoder, new() { LoggerFactory = log, MaxBatchTokens = 1, MaxConcurrentSequences = 1 }); // a second's work
         Task<float[]> running = session.NextTokenLogitsAsync(new int[1000]);
         await Until(() => decoder.LiveRanges == 1);
         Volatile.Write(ref full, true);
