@@ -62,10 +62,11 @@ public sealed unsafe class ThreadTeamTests
     {
         using var team = new ThreadTeam(2);
         int* runs = stackalloc int[4];
-        team.Run(new CountingJob(runs), 4);
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        for (int i = 0; i < 100; i++) team.Run(new CountingJob(runs), 4);
-        Assert.That(GC.GetAllocatedBytesForCurrentThread() - before, Is.Zero);
+        long bytes = Allocations.InSteadyState(() =>
+        {
+            for (int i = 0; i < 100; i++) team.Run(new CountingJob(runs), 4);
+        });
+        Assert.That(bytes, Is.Zero);
     }
 
     [Test]

@@ -160,10 +160,11 @@ public class SamplerTests
         var sampler = new Sampler(1000);
         var counts = new TokenCounts([1, 2, 3]);
         SamplingParameters parameters = SamplingParameters.Resolve(new() { TopP = 0.9f, RepetitionPenalty = 1.1f, Seed = 1 }, new());
-        sampler.Sample(logits, parameters, counts, 0, out _);
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        for (int i = 1; i < 100; i++) sampler.Sample(logits, parameters, counts, i, out _);
-        Assert.That(GC.GetAllocatedBytesForCurrentThread() - before, Is.Zero);
+        long bytes = Allocations.InSteadyState(() =>
+        {
+            for (int i = 0; i < 100; i++) sampler.Sample(logits, parameters, counts, i, out _);
+        });
+        Assert.That(bytes, Is.Zero);
     }
 
     private static int Choose(float[] logits, GenerationOptions options) =>
