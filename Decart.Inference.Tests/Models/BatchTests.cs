@@ -26,7 +26,7 @@ public sealed class BatchTests(string device, string model)
         try
         {
             _kernels = Devices.Create(device);
-            _decoder = ModelLoader.LoadRandom(folder, _kernels, MaxBatchTokens, PromptLengths.Length, seed: 5);
+            _decoder = Decoders.LoadRandom(folder, _kernels, MaxBatchTokens, PromptLengths.Length, seed: 5);
         }
         finally
         {

@@ -85,7 +85,7 @@ public class GgufModelTests
             try
             {
                 using ReferenceKernels kernels = new();
-                using Decoder decoder = ModelLoader.Load(file, kernels, 1, 1);
+                using Decoder decoder = Decoders.Load(file, kernels, 1, 1);
             }
             catch (ModelLoadException error)
             {

@@ -27,7 +27,7 @@ public class HuggingFaceModelTests
         checkpoint.Write(_folder);
         ModelConfig config = TinyCheckpoint.Read(checkpoint.Config);
         using ReferenceKernels kernels = new();
-        using Decoder written = ModelLoader.Load(_folder.Path, kernels, Prompt.Length, 1);
+        using Decoder written = Decoders.Load(_folder.Path, kernels, Prompt.Length, 1);
         using Decoder original = Decoder.Load(TinyCheckpoint.Weights(config), config, kernels, Prompt.Length, 1);
         Assert.That(written.Generate(Prompt, 1).FirstLogits, Is.EqualTo(original.Generate(Prompt, 1).FirstLogits));
     }
@@ -110,7 +110,7 @@ public class HuggingFaceModelTests
         new TinyCheckpoint("llama").Write(_folder);
         using ReferenceKernels kernels = new();
         CancellationToken cancelled = new(canceled: true);
-        Assert.That(() => ModelLoader.Load(_folder.Path, kernels, 1, 1, cancelled), Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(() => Decoders.Load(_folder.Path, kernels, 1, 1, cancelled), Throws.InstanceOf<OperationCanceledException>());
     }
 
     [Test]
@@ -118,7 +118,7 @@ public class HuggingFaceModelTests
     {
         string path = Path.Combine(_folder.Path, "nowhere");
         using ReferenceKernels kernels = new();
-        Assert.That(() => ModelLoader.Load(path, kernels, 1, 1), Throws.TypeOf<ModelLoadException>().With.Property("File").EqualTo(path));
+        Assert.That(() => Decoders.Load(path, kernels, 1, 1), Throws.TypeOf<ModelLoadException>().With.Property("File").EqualTo(path));
     }
 
     private void EachTensorDamaged(string model, Action<JsonObject, string> damage)
@@ -136,7 +136,7 @@ public class HuggingFaceModelTests
     private float[] Logits()
     {
         using ReferenceKernels kernels = new();
-        using Decoder decoder = ModelLoader.Load(_folder.Path, kernels, Prompt.Length, 1);
+        using Decoder decoder = Decoders.Load(_folder.Path, kernels, Prompt.Length, 1);
         return decoder.Generate(Prompt, 1).FirstLogits;
     }
 

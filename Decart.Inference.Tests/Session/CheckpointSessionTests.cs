@@ -133,6 +133,27 @@ public class CheckpointSessionTests
     }
 
     [Test]
+    public async Task What_is_wrong_with_a_checkpoint_is_said_before_its_weights_are_read()
+    {
+        string folder = Directory.CreateTempSubdirectory("decart").FullName;
+        try
+        {
+            File.Copy(Path.Combine(Storyteller, "model.safetensors"), Path.Combine(folder, "model.safetensors"));
+            string config = await File.ReadAllTextAsync(Path.Combine(Storyteller, "config.json"));
+            await File.WriteAllTextAsync(
+                Path.Combine(folder, "config.json"), config.Replace("\"num_hidden_layers\": 6", "\"num_hidden_layers\": 7", StringComparison.Ordinal));
+            List<LoadProgress> steps = [];
+            await Assert.ThatAsync(
+                () => LlmSession.LoadAsync(folder, progress: new Recorder(steps)), Throws.TypeOf<ModelLoadException>().With.Message.Contains("model.layers.6."));
+            Assert.That(steps.Select(step => step.BytesLoaded), Is.All.Zero);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    [Test]
     public async Task Loading_can_be_cancelled_between_its_steps()
     {
         using var cancellation = new CancellationTokenSource();

@@ -1,12 +1,11 @@
 using System.Collections.Frozen;
 using System.Text.Json;
 using Decart.Inference.Checkpoints;
-using Decart.Inference.Kernels;
 using Decart.Inference.Models.Families;
 
 namespace Decart.Inference.Models;
 
-/// <summary>From a path to a decoder: opens the checkpoint, recognises the family, reads its configuration.</summary>
+/// <summary>From a path to what a decoder is loaded from: opens the checkpoint, recognises the family, reads its configuration.</summary>
 internal static class ModelLoader
 {
     /// <summary>The families by <c>model_type</c>.</summary>
@@ -58,33 +57,6 @@ internal static class ModelLoader
         RandomTensors random => ReadHuggingFace(random.Path, HuggingFaceFolder.ReadConfig(random.Path), HuggingFaceFolder.ReadGenerationConfig(random.Path)),
         _ => throw new ArgumentException($"{source.GetType().Name} has no configuration.", nameof(source)),
     };
-
-    /// <summary>Opens a checkpoint and loads its decoder, which owns it.</summary>
-    /// <exception cref="ModelLoadException">The checkpoint cannot be loaded.</exception>
-    public static Decoder Load(
-        string path, IKernels kernels, int maxBatchTokens, int maxBatchSequences, CancellationToken cancellationToken = default)
-    {
-        TensorSource source = Open(path);
-        ModelConfig config;
-        try
-        {
-            config = ReadConfig(source);
-        }
-        catch
-        {
-            source.Dispose();
-            throw;
-        }
-        return Decoder.Load(source, config, kernels, maxBatchTokens, maxBatchSequences, cancellationToken);
-    }
-
-    /// <summary>A decoder with random weights in the shape that a folder's <c>config.json</c> describes; no other file is needed.</summary>
-    /// <exception cref="ModelLoadException">The configuration cannot be read.</exception>
-    public static Decoder LoadRandom(string folder, IKernels kernels, int maxBatchTokens, int maxBatchSequences, int seed = 0)
-    {
-        RandomTensors source = new(folder, seed);
-        return Decoder.Load(source, ReadConfig(source), kernels, maxBatchTokens, maxBatchSequences);
-    }
 
     /// <summary>Reads the configuration of a Hugging Face folder from its parsed files.</summary>
     /// <exception cref="ModelLoadException">The architecture is not supported, or a field is missing or wrong.</exception>

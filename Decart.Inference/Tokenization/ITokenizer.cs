@@ -15,11 +15,13 @@ public interface ITokenizer
     /// <summary>Encodes a text. Any string is encodable; special tokens written out in the text become their ids.</summary>
     /// <param name="text">The text; lone surrogates are replaced by U+FFFD.</param>
     /// <param name="addSpecialTokens">Whether the tokens that the model expects around a text (usually BOS in front) are added.</param>
+    /// <exception cref="ArgumentNullException"><paramref name="text"/> is <see langword="null"/>.</exception>
     /// <exception cref="InvalidOperationException">The tokenizer's file has an expression that backtracks without end on this text.</exception>
     IReadOnlyList<int> Encode(string text, bool addSpecialTokens = true);
 
     /// <summary>Decodes token ids to text; special tokens are left out and invalid UTF-8 becomes U+FFFD.</summary>
     /// <param name="ids">The token ids.</param>
+    /// <exception cref="ArgumentNullException"><paramref name="ids"/> is <see langword="null"/>.</exception>
     /// <exception cref="ArgumentOutOfRangeException">An id is negative or at least <see cref="VocabularySize"/>.</exception>
     string Decode(IEnumerable<int> ids);
 
