@@ -14,17 +14,3 @@ internal interface IKvRange : IDisposable
     /// <summary>Makes room for tokens 0 .. <paramref name="tokens"/> - 1; what was written stays.</summary>
     void EnsureCapacity(int tokens);
 }
-
-/// <summary>Where the keys and values of one token lie within a range; strides count elements.</summary>
-/// <param name="Layers">Number of layers.</param>
-/// <param name="KvHeads">Key/value heads of a layer.</param>
-/// <param name="HeadDim">Elements of a head.</param>
-internal readonly record struct KvLayout(int Layers, int KvHeads, int HeadDim)
-{
-    /// <summary>Elements between the keys and the values of one token in one layer.</summary>
-    public int ValueOffset => KvHeads * HeadDim;
-
-    public int LayerStride => 2 * ValueOffset;
-
-    public long TokenStride => (long)Layers * LayerStride;
-}

@@ -1,0 +1,28 @@
+namespace Decart.Inference.Memory;
+
+/// <summary>The memory that a device's kernels compute in. Any thread may call.</summary>
+internal interface IDeviceMemory
+{
+    /// <summary>The smallest page that the device's memory management unit can map, a power of two; 0 where it offers no virtual memory.</summary>
+    long PageGranularity { get; }
+
+    /// <summary>Bytes that could be allocated now, as the system reports them.</summary>
+    long MeasureFree();
+
+    /// <summary>Virtual memory with pages of the given size, a power of two and at least <see cref="PageGranularity"/>.</summary>
+    /// <param name="pageBytes">Bytes of a page.</param>
+    /// <param name="maxPages">The most pages that will exist at once.</param>
+    /// <exception cref="VirtualMemoryException">The system refuses.</exception>
+    /// <exception cref="NotSupportedException"><see cref="PageGranularity"/> is 0.</exception>
+    IVirtualMemory CreateVirtualMemory(long pageBytes, int maxPages);
+
+    /// <summary>Allocates plain memory of undefined content, aligned for the kernels.</summary>
+    /// <exception cref="OutOfMemoryException">There is not that much memory.</exception>
+    nint Allocate(long bytes);
+
+    /// <summary>Frees what <see cref="Allocate"/> returned.</summary>
+    void Free(nint address);
+
+    /// <summary>Copies between two places that do not overlap; returns when the copy can be read.</summary>
+    void Copy(nint destination, nint source, long bytes);
+}

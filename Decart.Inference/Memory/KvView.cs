@@ -1,0 +1,12 @@
+namespace Decart.Inference.Memory;
+
+/// <summary>
+/// Where kernels find the keys and values of one sequence. With hardware paging: token t lies at
+/// <c>Address + t * TokenBytes</c>, a plain strided array. With a page table: at
+/// <c>PageTable[t / TokensPerPage] + t % TokensPerPage * TokenBytes</c>.
+/// </summary>
+/// <param name="Address">Address of token 0; 0 with a page table.</param>
+/// <param name="TokenStride">Elements from one token to the next, as <see cref="KvLayout.TokenStride"/>.</param>
+/// <param name="PageTable">Address of the array of the pages' addresses (<c>nint</c>) in the device's memory; 0 with hardware paging.</param>
+/// <param name="TokensPerPage">Tokens of a page, a power of two; 0 with hardware paging.</param>
+internal readonly record struct KvView(nint Address, long TokenStride, nint PageTable = 0, int TokensPerPage = 0);
