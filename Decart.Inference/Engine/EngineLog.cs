@@ -25,7 +25,4 @@ internal static partial class EngineLog
 
     [LoggerMessage(6, LogLevel.Error, "Request failed after {PromptTokens} prompt tokens and {CompletionTokens} generated.")]
     public static partial void RequestFailed(this ILogger logger, Exception error, int promptTokens, int completionTokens);
-
-    [LoggerMessage(7, LogLevel.Error, "The keys and values of a request that has ended could not be freed.")]
-    public static partial void FreeFailed(this ILogger logger, Exception error);
 }
