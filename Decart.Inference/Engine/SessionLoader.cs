@@ -1,7 +1,10 @@
 using System.Collections.Frozen;
 using Decart.Inference.Checkpoints;
 using Decart.Inference.Kernels.Cpu;
+using Decart.Inference.Memory;
 using Decart.Inference.Models;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Decart.Inference.Engine;
 
@@ -41,7 +44,10 @@ internal static class SessionLoader
             // Last, so that what is wrong with a checkpoint of many gigabytes is said before they are read.
             source.Prefetch(progress, cancellationToken);
             cancellationToken.ThrowIfCancellationRequested();
-            return new LoadedModel(decoder, tokenizer, Describe(path, config), Defaults(config.Generation), EndOfText(config, tokenizer), kernels);
+            progress?.Report(new LoadProgress("Making room for keys and values", 0, 0));
+            ILogger logger = options.LoggerFactory?.CreateLogger<LlmSession>() ?? NullLogger<LlmSession>.Instance;
+            KvMemory kv = KvMemoryPlan.For(kernels.Memory, decoder.KvLayout, decoder.ContextLength, options).Create(kernels.Memory, options.PrefixCaching, logger);
+            return new LoadedModel(decoder, kv, tokenizer, Describe(path, config), Defaults(config.Generation), EndOfText(config, tokenizer), kernels);
         }
         catch
         {

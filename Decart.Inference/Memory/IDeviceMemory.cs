@@ -6,6 +6,9 @@ internal interface IDeviceMemory
     /// <summary>The smallest page that the device's memory management unit can map, a power of two; 0 where it offers no virtual memory.</summary>
     long PageGranularity { get; }
 
+    /// <summary>How many separate mappings the system allows a process; it refuses more.</summary>
+    long MaxMappings { get; }
+
     /// <summary>Bytes that could be allocated now, as the system reports them.</summary>
     long MeasureFree();
 

@@ -27,6 +27,14 @@ internal readonly record struct PageGeometry(long PageBytes, long TokenBytes)
         return new PageGeometry(Math.Max(granularity, wanted), tokenBytes);
     }
 
+    /// <summary>Larger pages where the system does not allow as many mappings as there would be pages.</summary>
+    public PageGeometry WithAtMost(long pages, long budget)
+    {
+        long bytes = PageBytes;
+        while (budget / bytes > pages) bytes *= 2;
+        return this with { PageBytes = bytes };
+    }
+
     /// <summary>Pages of 16 whole tokens.</summary>
     public static PageGeometry ForTable(long tokenBytes) => new(TableTokensPerPage * tokenBytes, tokenBytes);
 
