@@ -29,6 +29,7 @@ internal sealed class HardwarePageMap : IPageMap
     private readonly List<int>[] _mapped; // for each slot and index the page that is mapped there
     private readonly Fault?[] _faults;
     private long _completed;
+    private Exception? _unmapError;
     private bool _disposed;
 
     /// <summary>Creates the pages and reserves the addresses. Takes ownership of the virtual memory, also when it fails.</summary>
@@ -100,7 +101,14 @@ internal sealed class HardwarePageMap : IPageMap
             Monitor.Pulse(_gate);
         }
         _helper.Join();
-        _memory.Dispose();
+        try
+        {
+            LogUnmapError();
+        }
+        finally
+        {
+            _memory.Dispose();
+        }
     }
 
     /// <summary>Reserves as many slots as wanted, or half as many, and so on.</summary>
@@ -123,12 +131,18 @@ internal sealed class HardwarePageMap : IPageMap
 
     private long Issue(Call call)
     {
+        if (Volatile.Read(ref _unmapError) is not null) LogUnmapError();
         lock (_gate)
         {
             _calls.Enqueue(call);
             Monitor.Pulse(_gate);
             return ++_issued;
         }
+    }
+
+    private void LogUnmapError()
+    {
+        if (Interlocked.Exchange(ref _unmapError, null) is { } error) _logger.UnmapFailed(error);
     }
 
     private void Help()
@@ -159,7 +173,7 @@ internal sealed class HardwarePageMap : IPageMap
             }
             catch (Exception error)
             {
-                if (call.Operation == Operation.Unmap) _logger.UnmapFailed(error);
+                if (call.Operation == Operation.Unmap) Volatile.Write(ref _unmapError, error); // whoever calls next logs it
                 else Volatile.Write(ref _faults[call.Slot], new Fault(_completed + 1, error));
             }
             Volatile.Write(ref _completed, _completed + 1);
