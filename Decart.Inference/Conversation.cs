@@ -1,6 +1,5 @@
 using System.Runtime.CompilerServices;
 using Decart.Inference.Engine;
-using Decart.Inference.Memory;
 
 namespace Decart.Inference;
 
@@ -62,7 +61,7 @@ public sealed class Conversation : IDisposable
     /// <returns>The answer.</returns>
     /// <inheritdoc cref="StreamAsync" path="/exception"/>
     public async Task<GenerationResult> GenerateAsync(Prompt prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default) =>
-        await GenerationResult.CollectAsync(StreamAsync(prompt, options), cancellationToken).ConfigureAwait(false);
+        await GenerationResult.CollectAsync(StreamAsync(prompt, options, cancellationToken)).ConfigureAwait(false);
 
     /// <summary>A conversation of its own that holds the same tokens. Both share their keys and values; at most one page is copied.</summary>
     /// <exception cref="InvalidOperationException">A turn is running.</exception>
@@ -107,8 +106,9 @@ public sealed class Conversation : IDisposable
         try
         {
             _session.RequireRoomForCompletion(_tokens.Count);
-            await using IAsyncEnumerator<GenerationUpdate> updates =
-                _session.RunAsync(new([.. _tokens], options), _kept, cancellationToken).GetAsyncEnumerator(cancellationToken);
+            IAsyncEnumerator<GenerationUpdate> updates =
+                _session.RunAsync(new([.. _tokens], options), _kept, cancellationToken).GetAsyncEnumerator(CancellationToken.None);
+            await using ConfiguredAsyncDisposable end = updates.ConfigureAwait(false);
             while (await NextAsync(updates, cancellationToken).ConfigureAwait(false))
             {
                 _tokens.AddRange(updates.Current.TokenIds);

@@ -21,13 +21,13 @@ public sealed record GenerationResult
     public required Usage Usage { get; init; }
 
     /// <summary>Reads a stream to its end.</summary>
-    internal static async Task<GenerationResult> CollectAsync(IAsyncEnumerable<GenerationUpdate> updates, CancellationToken cancellationToken)
+    internal static async Task<GenerationResult> CollectAsync(IAsyncEnumerable<GenerationUpdate> updates)
     {
         var text = new StringBuilder();
         List<int> tokens = [];
         List<TokenLogprobs>? logprobs = null;
         GenerationUpdate? last = null;
-        await foreach (GenerationUpdate update in updates.WithCancellation(cancellationToken).ConfigureAwait(false))
+        await foreach (GenerationUpdate update in updates.ConfigureAwait(false))
         {
             text.Append(update.Text);
             tokens.AddRange(update.TokenIds);

@@ -1,6 +1,5 @@
 using System.Collections.Frozen;
 using System.Runtime.CompilerServices;
-using System.Text;
 using Decart.Inference.Engine;
 using Decart.Inference.Sampling;
 using Microsoft.Extensions.Logging;
@@ -88,7 +87,7 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
     /// <exception cref="ObjectDisposedException">The session has been disposed.</exception>
     /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled.</exception>
     public async Task<GenerationResult> GenerateAsync(Prompt prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default) =>
-        await GenerationResult.CollectAsync(StreamAsync(prompt, options), cancellationToken).ConfigureAwait(false);
+        await GenerationResult.CollectAsync(StreamAsync(prompt, options, cancellationToken)).ConfigureAwait(false);
 
     /// <summary>Generates a completion of a prompt and passes it on token by token. The calling thread encodes and checks the prompt at once.</summary>
     /// <param name="prompt">What to continue.</param>

@@ -100,6 +100,7 @@ internal sealed class RandomService : IDecoder
 
     public void Forward(Batch batch)
     {
+        Steps++;
         _logits.Clear();
         foreach (BatchChunk chunk in batch.Chunks)
         {
@@ -132,7 +133,12 @@ internal sealed class RandomService : IDecoder
         else if (chance < 0.36 && Idle() is { } rewound) Rewind(rewound);
         else if (chance < 0.37 && Idle() is { } closed) Close(closed);
         else if (chance < 0.39 && _live.Count > 0) Cancel(_live[_random.Next(_live.Count)]);
-        else if (chance < 0.45 && _live.Count > 0) Toggle(_live[_random.Next(_live.Count)]);
+        else if (chance < 0.41 && _live.Count > 0) _live[_random.Next(_live.Count)].Reads = false;
+        foreach (StubSequence sequence in _live.FindAll(sequence => !sequence.Reads && _random.Next(30) == 0))
+        {
+            sequence.Reads = true;
+            _loop.Wake();
+        }
     }
 
     /// <summary>One of a few beginnings, so that prefixes are shared, and an end of its own.</summary>
@@ -193,12 +199,6 @@ internal sealed class RandomService : IDecoder
         End(sequence);
     }
 
-    private void Toggle(StubSequence sequence)
-    {
-        sequence.Reads = !sequence.Reads;
-        if (sequence.Reads) _loop.Wake();
-    }
-
     /// <summary>A conversation goes on from what its turn has given so far.</summary>
     private void End(StubSequence sequence)
     {
@@ -213,7 +213,6 @@ internal sealed class RandomService : IDecoder
     {
         _conversations.RemoveAll(conversation => conversation.IsClosed && conversation.Turn is null);
         _loop.RunOnce();
-        Steps++;
         foreach (StubSequence sequence in _live.FindAll(sequence => sequence.IsDone || sequence.Error is not null))
         {
             Assert.That(sequence.Error, Is.Null);

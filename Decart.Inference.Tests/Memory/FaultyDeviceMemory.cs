@@ -7,6 +7,8 @@ internal sealed class FaultyDeviceMemory(IDeviceMemory inner, FaultPlan plan) : 
 {
     public long PageGranularity => inner.PageGranularity;
 
+    public long MaxMappings => inner.MaxMappings;
+
     public long MeasureFree() => inner.MeasureFree();
 
     public IVirtualMemory CreateVirtualMemory(long pageBytes, int maxPages)

@@ -12,7 +12,7 @@ internal static class SessionFixture
         FakeDecoder decoder, LlmSessionOptions? options = null, ITokenizer? tokenizer = null, GenerationOptions? defaults = null, IDeviceMemory? memory = null)
     {
         options ??= new();
-        memory ??= HostMemory.Instance;
+        memory ??= new HostMemory();
         var info = new ModelInfo
         {
             Source = "fake",
