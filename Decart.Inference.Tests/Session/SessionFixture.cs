@@ -1,6 +1,7 @@
 using System.Collections.Frozen;
 using Decart.Inference.Engine;
 using Decart.Inference.Memory;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Decart.Inference.Tests.Session;
@@ -22,7 +23,7 @@ internal static class SessionFixture
             Device = Device.Cpu,
         };
         int[] endOfText = [.. tokenizer?.EosTokenIds ?? []];
-        KvMemory kv = KvMemoryPlan.For(memory, decoder.KvLayout, decoder.ContextLength, options).Create(memory, options.PrefixCaching, NullLogger.Instance);
+        KvMemory kv = KvMemoryPlan.For(memory, decoder.KvLayout, decoder.ContextLength, options).Create(memory, options.PrefixCaching, options.LoggerFactory?.CreateLogger("memory") ?? NullLogger.Instance);
         LlmSession session = new(new LoadedModel(decoder, kv, tokenizer, info, defaults ?? new(), endOfText.ToFrozenSet()), options);
         // A test that hangs is ended by its CancelAfter: disposal ends whatever it waits for.
         TestContext.CurrentContext.CancellationToken.Register(session.Dispose);

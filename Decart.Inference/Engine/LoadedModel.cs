@@ -23,8 +23,14 @@ internal sealed record LoadedModel(
 {
     public void Dispose()
     {
-        Kv.Dispose();
-        Decoder.Dispose();
-        foreach (IDisposable resource in Resources) resource.Dispose();
+        try
+        {
+            Kv.Dispose();
+        }
+        finally
+        {
+            Decoder.Dispose();
+            foreach (IDisposable resource in Resources) resource.Dispose();
+        }
     }
 }

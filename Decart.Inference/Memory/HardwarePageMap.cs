@@ -15,6 +15,7 @@ internal sealed class HardwarePageMap : IPageMap
     private readonly nint[] _pages;
     private readonly nint _base;
     private readonly nint _window; // where a page is mapped while it is copied from
+    private bool _windowMapped;
     private readonly long _slotBytes;
     private readonly long _tokenStride;
     private readonly IDeviceMemory _device;
@@ -194,19 +195,30 @@ internal sealed class HardwarePageMap : IPageMap
             case Operation.Copy when mapped[call.Index] == Unmapped:
                 break; // its mapping has failed, which the slot's user will hear of
             case Operation.Copy:
+                ClearWindow(); // an earlier attempt has failed
                 _memory.Map(_window, _pages[call.Page]);
-                try
-                {
-                    _device.Copy(Address(call.Slot, call.Index), _window, call.Bytes);
-                }
-                finally
-                {
-                    _memory.Unmap(_window, Geometry.PageBytes);
-                }
+                _windowMapped = true;
+                _device.Copy(Address(call.Slot, call.Index), _window, call.Bytes);
+                ClearWindow();
                 break;
             case Operation.Unmap:
                 Unmap(call.Slot, mapped, call.Index, Math.Min(call.Index + call.Count, mapped.Count));
                 break;
+        }
+    }
+
+    /// <summary>What fails here concerns nobody until the window is needed again.</summary>
+    private void ClearWindow()
+    {
+        if (!_windowMapped) return;
+        try
+        {
+            _memory.Unmap(_window, Geometry.PageBytes);
+            _windowMapped = false;
+        }
+        catch (VirtualMemoryException error)
+        {
+            Volatile.Write(ref _unmapError, error);
         }
     }
 
