@@ -1,7 +1,6 @@
 using System.Collections.Frozen;
 using Decart.Inference.Engine;
 using Decart.Inference.Memory;
-using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Decart.Inference.Tests.Session;
