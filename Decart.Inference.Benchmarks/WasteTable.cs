@@ -12,7 +12,6 @@ internal static class WasteTable
 {
     private const int Context = 4096, BlockTokens = 16;
     private const long CudaGranularity = 2 << 20;
-    private const double KiB = 1024;
 
     private static readonly int[] Lengths = [1, 16, 100, 512, 1000, 2048, 4096];
 
@@ -23,33 +22,33 @@ internal static class WasteTable
         ("Llama-2-70B", new KvLayout(Layers: 80, KvHeads: 8, HeadDim: 128, ElementBytes: 2)),
     ];
 
-    /// <summary>Prints a table for each model on CUDA (16-bit) and on the CPU (float32), as Markdown.</summary>
+    /// <summary>Prints a Markdown table in KiB: for each model on CUDA (16-bit) and on the CPU (float32) a row for each layout, a column for each length.</summary>
     public static void Print()
     {
+        Console.WriteLine($"| model | layout | {string.Join(" | ", Lengths.Select(length => length.ToString("N0", CultureInfo.InvariantCulture)))} |");
+        Console.WriteLine($"|---|---|{string.Concat(Enumerable.Repeat("---:|", Lengths.Length))}");
         foreach ((string model, KvLayout layout) in Models)
         {
-            Print($"{model}, 16-bit, CUDA", PageGeometry.ForHardware(layout.TokenBytes, CudaGranularity));
+            PrintRows($"{model}, 16-bit, CUDA", PageGeometry.ForHardware(layout.TokenBytes, CudaGranularity));
             long floatBytes = (layout with { ElementBytes = sizeof(float) }).TokenBytes;
-            Print($"{model}, float32, CPU", PageGeometry.ForHardware(floatBytes, Environment.SystemPageSize));
+            PrintRows($"{model}, float32, CPU", PageGeometry.ForHardware(floatBytes, Environment.SystemPageSize));
         }
     }
 
-    private static void Print(string title, PageGeometry geometry)
+    private static void PrintRows(string model, PageGeometry geometry)
     {
-        Write($"**{title}**: a token takes {geometry.TokenBytes / KiB:N0} KiB, a page {geometry.PageBytes / KiB:N0} KiB ({(double)geometry.PageBytes / geometry.TokenBytes:0.#} tokens)\n");
-        Write($"| tokens | pages | wasted: pages here, KiB | whole context, KiB | blocks of {BlockTokens}, KiB | pages here, share of what is held |");
-        Write($"|---:|---:|---:|---:|---:|---:|");
-        foreach (int tokens in Lengths)
-        {
-            long written = tokens * geometry.TokenBytes;
-            int pages = geometry.PagesFor(Math.Min(tokens + Scheduler.TokensAhead, Context));
-            long held = pages * geometry.PageBytes;
-            long context = Context * geometry.TokenBytes;
-            long blocks = (tokens + BlockTokens - 1) / BlockTokens * BlockTokens * geometry.TokenBytes;
-            Write($"| {tokens:N0} | {pages:N0} | {(held - written) / KiB:N0} | {(context - written) / KiB:N0} | {(blocks - written) / KiB:N0} | {(double)(held - written) / held:P1} |");
-        }
-        Console.WriteLine();
+        string tokensOfPage = ((double)geometry.PageBytes / geometry.TokenBytes).ToString("0.#", CultureInfo.InvariantCulture);
+        PrintRow($"{model}: token {KiB(geometry.TokenBytes)}", $"pages of {KiB(geometry.PageBytes)} ({tokensOfPage} tokens)", Pages);
+        PrintRow("", $"blocks of {BlockTokens} tokens", Blocks);
+        PrintRow("", "whole context", tokens => Context * geometry.TokenBytes);
+
+        long Pages(int tokens) => geometry.PagesFor(Math.Min(tokens + Scheduler.TokensAhead, Context)) * geometry.PageBytes;
+
+        long Blocks(int tokens) => (tokens + BlockTokens - 1) / BlockTokens * BlockTokens * geometry.TokenBytes;
+
+        void PrintRow(string first, string second, Func<int, long> held) =>
+            Console.WriteLine($"| {first} | {second} | {string.Join(" | ", Lengths.Select(tokens => KiB(held(tokens) - (tokens * geometry.TokenBytes))))} |");
     }
 
-    private static void Write(FormattableString line) => Console.WriteLine(line.ToString(CultureInfo.InvariantCulture));
+    private static string KiB(long bytes) => (bytes / 1024).ToString("N0", CultureInfo.InvariantCulture);
 }
