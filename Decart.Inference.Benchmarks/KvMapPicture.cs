@@ -108,10 +108,10 @@ internal sealed class KvMapPicture
         Add($"<text class=\"head\" x=\"{Margin}\" y=\"{PhysicalY + 14}\">Physical pages</text>\n");
         Add($"<text class=\"small\" x=\"{Margin}\" y=\"{PhysicalY + 29}\">of {_map.PageBytes / 1024} KiB, {(double)_map.PageBytes / _map.TokenBytes:0.#} tokens each</text>\n");
         Add($"<text class=\"small\" x=\"{Margin}\" y=\"{PhysicalY + CellHeight + 44}\">{separate} mappings of {_holders.Count} physical pages; blue ones are shared.</text>\n");
-        Add($"<text class=\"small\" x=\"{Margin}\" y=\"{PhysicalY + CellHeight + 60}\">Pale: no token is written there yet. Dashed: addresses without memory.{(_pages.Length > _holders.Count ? " Grey: pages that nobody holds." : "")}</text>\n");
+        Add($"<text class=\"small\" x=\"{Margin}\" y=\"{PhysicalY + CellHeight + 60}\">Faint: no token is written there yet. Dashed: addresses without memory.{(_pages.Length > _holders.Count ? " Grey: pages that nobody holds." : "")}</text>\n");
     }
 
-    /// <summary>A page in its colour, pale where nothing is written, with its number.</summary>
+    /// <summary>A page in its colour, faint where nothing is written, with its number.</summary>
     private void DrawFilled(int x, int y, int page, double share)
     {
         string colour = Colour(page);

@@ -14,7 +14,7 @@ internal sealed class RandomServiceTests
         new(PagingMode.Hardware, TokenElements: 12, Pages: 40, PrefixCaching: false),
         new(PagingMode.Hardware, TokenElements: 15, Pages: 60, Slots: 7),
         new(PagingMode.Table, TokenElements: 4, Pages: 15),
-        new(PagingMode.Table, TokenElements: 4, Pages: 80, Slots: 9),
+        new(PagingMode.Table, TokenElements: 4, Pages: 60, Slots: 9),
         new(PagingMode.Table, TokenElements: 4, Pages: 50, PrefixCaching: false),
     ];
 
