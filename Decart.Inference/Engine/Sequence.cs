@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using Decart.Inference.Memory;
 
 namespace Decart.Inference.Engine;
@@ -12,7 +11,8 @@ internal abstract class Sequence : IComparable<Sequence>
     /// <summary>Tokens of a completion for which there is room from the start, so that steps allocate nothing.</summary>
     private const int RoomForCompletion = 1024;
 
-    private readonly List<int> _tokens;
+    private int[] _tokens; // an array, not a list: at thousands of sequences a step costs what it touches
+    private int _count;
     private int _promptTokensDone;
     private volatile bool _cancelled;
 
@@ -22,8 +22,9 @@ internal abstract class Sequence : IComparable<Sequence>
     /// <param name="kept">Where its keys and values come from and go to, for a turn of a conversation.</param>
     protected Sequence(ReadOnlySpan<int> prompt, int maxTokens, int priority = 0, KeptKv? kept = null)
     {
-        _tokens = new List<int>(prompt.Length + Math.Min(maxTokens - prompt.Length + 1, RoomForCompletion));
-        _tokens.AddRange(prompt);
+        _tokens = new int[prompt.Length + Math.Clamp(maxTokens - prompt.Length + 1, 0, RoomForCompletion)];
+        prompt.CopyTo(_tokens);
+        _count = prompt.Length;
         PromptLength = prompt.Length;
         MaxTokens = maxTokens;
         Priority = priority;
@@ -31,11 +32,11 @@ internal abstract class Sequence : IComparable<Sequence>
     }
 
     /// <summary>Prompt and completion.</summary>
-    public ReadOnlySpan<int> Tokens => CollectionsMarshal.AsSpan(_tokens);
+    public ReadOnlySpan<int> Tokens => _tokens.AsSpan(0, _count);
 
     public int PromptLength { get; }
 
-    public int CompletionLength => _tokens.Count - PromptLength;
+    public int CompletionLength => _count - PromptLength;
 
     /// <summary>The most tokens whose keys and values will be stored.</summary>
     public int MaxTokens { get; }
@@ -55,7 +56,7 @@ internal abstract class Sequence : IComparable<Sequence>
     public int Computed => Kv is null ? 0 : Kv.Tokens;
 
     /// <summary>Tokens to compute before the next one can be chosen: 1 while decoding, more while the prompt is computed.</summary>
-    public int Remaining => _tokens.Count - Computed;
+    public int Remaining => _count - Computed;
 
     /// <summary>How many of the prompt's tokens were there when it first ran; null before.</summary>
     public int? CachedPromptTokens { get; set; }
@@ -103,5 +104,9 @@ internal abstract class Sequence : IComparable<Sequence>
         return byPriority != 0 ? byPriority : Arrival.CompareTo(other.Arrival);
     }
 
-    protected void Append(int token) => _tokens.Add(token);
+    protected void Append(int token)
+    {
+        if (_count == _tokens.Length) Array.Resize(ref _tokens, 2 * _count);
+        _tokens[_count++] = token;
+    }
 }
