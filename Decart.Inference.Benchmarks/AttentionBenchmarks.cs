@@ -39,7 +39,8 @@ public unsafe class AttentionBenchmarks : IDisposable
 
     private CpuKernels _kernels = null!;
     private AttentionShape _shape = null!;
-    private CpuKvRange _kv = null!;
+    private KvLayout _layout;
+    private CpuBuffer<float> _kv = null!;
     private CpuActivations _queries = null!, _outputs = null!;
     private float[] _scores = null!;
     private int _layer;
@@ -56,16 +57,16 @@ public unsafe class AttentionBenchmarks : IDisposable
     {
         _kernels = new CpuKernels(ThreadTeam.DefaultThreads);
         _shape = new AttentionShape(Case.Heads, Case.KvHeads, Case.HeadDim, 1 / MathF.Sqrt(Case.HeadDim));
-        _kv = (CpuKvRange)_kernels.CreateKvRange(new KvLayout(Layers, Case.KvHeads, Case.HeadDim), Case.Context + Case.Tokens);
+        _layout = new KvLayout(Layers, Case.KvHeads, Case.HeadDim, _kernels.KvElementBytes);
+        _kv = new CpuBuffer<float>((Case.Context + Case.Tokens) * _layout.TokenStride);
         _queries = (CpuActivations)_kernels.CreateActivations(Case.Tokens, (Case.Heads + (2 * Case.KvHeads)) * Case.HeadDim);
         _outputs = (CpuActivations)_kernels.CreateActivations(Case.Tokens, Case.Heads * Case.HeadDim);
         _scores = new float[Case.Context + Case.Tokens];
         Random random = new(1);
-        long elements = (Case.Context + Case.Tokens) * _kv.Layout.TokenStride;
-        for (long i = 0; i < elements; i++) ((float*)_kv.Address)[i] = random.NextSingle() - 0.5f;
+        for (long i = 0; i < _kv.Length; i++) _kv.Pointer[i] = random.NextSingle() - 0.5f;
         for (long i = 0; i < (long)Case.Tokens * _queries.Stride; i++) _queries.Pointer[i] = random.NextSingle() - 0.5f;
         Batch batch = new();
-        batch.Add(_kv, new int[Case.Tokens], Case.Context, wantsLogits: false);
+        batch.Add(new KvView((nint)_kv.Pointer, _layout.TokenStride), new int[Case.Tokens], Case.Context, wantsLogits: false);
         _kernels.BeginStep(batch);
     }
 
@@ -94,15 +95,14 @@ public unsafe class AttentionBenchmarks : IDisposable
 
     private void AttendPlainly(int layer, int token, int head)
     {
-        KvLayout layout = _kv.Layout;
         float* query = _queries.Pointer + ((long)token * _queries.Stride) + (head * Case.HeadDim);
         float* output = _outputs.Pointer + ((long)token * _outputs.Stride) + (head * Case.HeadDim);
-        float* keys = (float*)_kv.Address + (layer * layout.LayerStride) + (head / (Case.Heads / Case.KvHeads) * Case.HeadDim);
+        float* keys = _kv.Pointer + (layer * _layout.LayerStride) + (head / (Case.Heads / Case.KvHeads) * Case.HeadDim);
         int count = Case.Context + token + 1;
         float max = float.NegativeInfinity, sum = 0;
         for (int j = 0; j < count; j++)
         {
-            float* key = keys + (j * layout.TokenStride);
+            float* key = keys + (j * _layout.TokenStride);
             float score = 0;
             for (int i = 0; i < Case.HeadDim; i++) score += query[i] * key[i];
             _scores[j] = score * _shape.Scale;
@@ -112,7 +112,7 @@ public unsafe class AttentionBenchmarks : IDisposable
         new Span<float>(output, Case.HeadDim).Clear();
         for (int j = 0; j < count; j++)
         {
-            float* value = keys + (j * layout.TokenStride) + layout.ValueOffset;
+            float* value = keys + (j * _layout.TokenStride) + _layout.ValueOffset;
             float probability = _scores[j] / sum;
             for (int i = 0; i < Case.HeadDim; i++) output[i] += probability * value[i];
         }

@@ -1,7 +1,6 @@
 using Decart.Inference.Checkpoints;
 using Decart.Inference.Kernels;
 using Decart.Inference.Kernels.Cpu;
-using Decart.Inference.Memory;
 
 namespace Decart.Inference.Tests.Kernels;
 
@@ -69,26 +68,8 @@ internal sealed unsafe class CpuKernelsTests
     }
 
     [Test]
-    public void A_range_grows_and_keeps_its_content()
-    {
-        using CpuKvRange range = new(new KvLayout(2, 3, 5), 4);
-        int elements = (int)(4 * range.Layout.TokenStride);
-        float[] content = [.. Enumerable.Range(0, elements).Select(i => (float)i)];
-        content.CopyTo(new Span<float>((void*)range.Address, elements));
-        range.EnsureCapacity(4);
-        Assert.That(range.Capacity, Is.EqualTo(4));
-        range.EnsureCapacity(5);
-        Assert.That(range.Capacity, Is.EqualTo(8));
-        Assert.That(new Span<float>((void*)range.Address, elements).ToArray(), Is.EqualTo(content));
-        range.Dispose();
-        range.Dispose();
-        Assert.That(() => range.Address, Throws.TypeOf<ObjectDisposedException>());
-    }
-
-    [Test]
     public void Sizes_beyond_the_address_space_are_refused()
     {
-        Assert.That(() => new CpuKvRange(new KvLayout(int.MaxValue, 64, 128), int.MaxValue), Throws.TypeOf<OverflowException>());
         Assert.That(() => new CpuBuffer<float>(long.MaxValue / 2), Throws.TypeOf<OverflowException>());
         Assert.That(() => new CpuBuffer<float>(-1), Throws.TypeOf<ArgumentOutOfRangeException>());
     }
@@ -129,8 +110,9 @@ internal sealed unsafe class CpuKernelsTests
     {
         AttentionShape shape = new(Heads: 4, KvHeads: 2, HeadDim: 16, Scale: 1);
         using KernelBench bench = new(SimdWidths.Machine, threads: 2);
-        KvPair kv = bench.Kv(new KvLayout(1, 2, 16), 700);
+        KvPair kv = bench.Kv(1, shape, 700), paged = bench.Kv(1, shape, 700, tokensPerPage: 16);
         bench.FillKv(kv, 700);
+        bench.FillKv(paged, 700);
         var norm = bench.Norm(64, removeMean: false, bias: false);
         RotaryTable rotary = (RotaryTable)bench.Keep(bench.Cpu.CreateRotary(new RotaryParameters(new float[8], 1, false)));
         Weight table = bench.Cpu.CreateWeight([bench.Tensor(TensorType.BF16, 10, 64)]);
@@ -144,14 +126,14 @@ internal sealed unsafe class CpuKernelsTests
 
         long bytes = Allocations.InSteadyState(() =>
         {
-            for (int i = 0; i < 20; i++) Step(60 - (59 * (i % 2)));
+            for (int i = 0; i < 20; i++) Step(60 - (59 * (i % 2)), i % 4 < 2 ? kv : paged);
         });
         Assert.That(bytes, Is.Zero);
 
-        void Step(int length)
+        void Step(int length, KvPair kv)
         {
             batch.Clear();
-            batch.Add(kv.Cpu, tokens.AsSpan(0, length), 640, wantsLogits: true);
+            batch.Add(kv.Cpu.View, tokens.AsSpan(0, length), 640, wantsLogits: true);
             bench.Cpu.BeginStep(batch);
             bench.Cpu.Embed(table, 2, x.Cpu);
             bench.Cpu.Normalise(norm.Cpu, x.Cpu, y.Cpu);

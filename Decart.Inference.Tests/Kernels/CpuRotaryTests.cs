@@ -1,6 +1,5 @@
 using Decart.Inference.Kernels;
 using Decart.Inference.Kernels.Cpu;
-using Decart.Inference.Memory;
 
 namespace Decart.Inference.Tests.Kernels;
 
@@ -10,11 +9,11 @@ internal sealed class CpuRotaryTests
 
     [Test]
     public void Heads_are_normalised_rotated_and_stored(
-        [Values] bool interleaved, [Values] bool norms, [Values(4, 10, 40)] int pairs, [Values] SimdWidth width)
+        [Values] bool interleaved, [Values] bool norms, [Values(4, 10, 40)] int pairs, [Values(0, 16)] int tokensPerPage, [Values] SimdWidth width)
     {
         AttentionShape shape = new(Heads: 6, KvHeads: 2, HeadDim: 80, Scale: 1);
         using KernelBench bench = new(width, threads: 3);
-        KvPair first = bench.Kv(new KvLayout(Layers, shape.KvHeads, shape.HeadDim), 80), second = bench.Kv(first.Cpu.Layout, 9000);
+        KvPair first = bench.Kv(Layers, shape, 80, tokensPerPage), second = bench.Kv(Layers, shape, 9000, tokensPerPage);
         bench.Begin((first, 3, 70), (second, 8999, 1));
         ActivationsPair qkv = bench.Activations(71, (shape.Heads + (2 * shape.KvHeads)) * shape.HeadDim);
         var queryNorm = bench.Norm(shape.HeadDim, removeMean: false, bias: false);
@@ -32,11 +31,11 @@ internal sealed class CpuRotaryTests
     }
 
     [Test]
-    public void Without_a_table_heads_are_stored_as_they_are([Values] SimdWidth width)
+    public void Without_a_table_heads_are_stored_as_they_are([Values(0, 1, 2)] int tokensPerPage, [Values] SimdWidth width)
     {
         AttentionShape shape = new(Heads: 2, KvHeads: 2, HeadDim: 20, Scale: 1);
         using KernelBench bench = new(width);
-        KvPair kv = bench.Kv(new KvLayout(Layers, shape.KvHeads, shape.HeadDim), 4);
+        KvPair kv = bench.Kv(Layers, shape, 4, tokensPerPage);
         bench.Begin((kv, 1, 3));
         ActivationsPair qkv = bench.Activations(3, 6 * shape.HeadDim);
 
@@ -51,7 +50,7 @@ internal sealed class CpuRotaryTests
     {
         AttentionShape shape = new(Heads: 1, KvHeads: 1, HeadDim: 32, Scale: 1);
         using KernelBench bench = new(SimdWidths.Machine);
-        KvPair kv = bench.Kv(new KvLayout(Layers, 1, 32), 50);
+        KvPair kv = bench.Kv(Layers, shape, 50);
         RotaryParameters parameters = new([.. Enumerable.Range(0, 16).Select(i => 1f / (i + 1))], 1, interleaved);
         RotaryTable table = (RotaryTable)bench.Keep(bench.Cpu.CreateRotary(parameters)), expected = bench.Reference.CreateRotary(parameters);
         foreach ((int position, int length) in ((int, int)[])[(0, 2), (2, 40), (42, 1)])
@@ -65,13 +64,18 @@ internal sealed class CpuRotaryTests
     }
 
     /// <summary>Elements that were not written must still not be numbers.</summary>
-    private static unsafe void AssertEqual(KvPair kv, int tokens)
+    private static void AssertEqual(KvPair kv, int tokens)
     {
-        for (long i = 0; i < tokens * kv.Cpu.Layout.TokenStride; i++)
+        for (int token = 0; token < tokens; token++)
         {
-            double expected = ((double*)kv.Reference.Address)[i], found = ((float*)kv.Cpu.Address)[i];
-            if (double.IsNaN(expected) ? !double.IsNaN(found) : !(Math.Abs(expected - found) <= 5e-6 * Math.Max(1, Math.Abs(expected))))
-                Assert.Fail($"element {i}: expected {expected:r}, found {found:r}");
+            Span<float> cpu = kv.Cpu.Token<float>(token);
+            Span<double> reference = kv.Reference.Token<double>(token);
+            for (int i = 0; i < cpu.Length; i++)
+            {
+                double expected = reference[i], found = cpu[i];
+                if (double.IsNaN(expected) ? !double.IsNaN(found) : !(Math.Abs(expected - found) <= 5e-6 * Math.Max(1, Math.Abs(expected))))
+                    Assert.Fail($"token {token}, element {i}: expected {expected:r}, found {found:r}");
+            }
         }
     }
 }

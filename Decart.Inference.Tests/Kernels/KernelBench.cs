@@ -9,8 +9,8 @@ namespace Decart.Inference.Tests.Kernels;
 /// <summary>The same values in the CPU's memory and in the reference's.</summary>
 internal readonly record struct ActivationsPair(CpuActivations Cpu, ReferenceActivations Reference);
 
-/// <summary>A sequence's range in both.</summary>
-internal readonly record struct KvPair(CpuKvRange Cpu, ReferenceKvRange Reference);
+/// <summary>A sequence's keys and values in both.</summary>
+internal readonly record struct KvPair(TestKv Cpu, TestKv Reference);
 
 /// <summary>The CPU's kernels beside the reference, with random data for both.</summary>
 internal sealed unsafe class KernelBench(SimdWidth width, int threads = 2, int seed = 1) : IDisposable
@@ -64,21 +64,23 @@ internal sealed unsafe class KernelBench(SimdWidth width, int threads = 2, int s
             new((WeightVector)Keep(kernels.CreateVector([scale])), bias ? (WeightVector)Keep(kernels.CreateVector([shift])) : null, 1e-5f, removeMean);
     }
 
-    /// <summary>Ranges whose elements are not numbers until they are written.</summary>
-    public KvPair Kv(KvLayout layout, int tokens)
+    /// <summary>Room for keys and values, which are not numbers until they are written; behind page tables when <paramref name="tokensPerPage"/> is not 0.</summary>
+    public KvPair Kv(int layers, AttentionShape shape, int tokens, int tokensPerPage = 0)
     {
-        KvPair pair = new((CpuKvRange)Keep(Cpu.CreateKvRange(layout, tokens)), (ReferenceKvRange)Reference.CreateKvRange(layout, tokens));
-        new Span<float>((void*)pair.Cpu.Address, (int)(tokens * layout.TokenStride)).Fill(float.NaN);
-        new Span<double>((void*)pair.Reference.Address, (int)(tokens * layout.TokenStride)).Fill(double.NaN);
-        return pair;
+        return new(Create(Cpu), Create(Reference));
+        TestKv Create(IKernels kernels) =>
+            (TestKv)Keep(new TestKv(new KvLayout(layers, shape.KvHeads, shape.HeadDim, kernels.KvElementBytes), tokens, tokensPerPage));
     }
 
-    /// <summary>Writes random keys and values to the first tokens of both ranges.</summary>
+    /// <summary>Writes random keys and values of the first tokens to both.</summary>
     public void FillKv(KvPair pair, int tokens)
     {
-        float* cpu = (float*)pair.Cpu.Address;
-        double* reference = (double*)pair.Reference.Address;
-        for (long i = 0; i < tokens * pair.Cpu.Layout.TokenStride; i++) reference[i] = cpu[i] = NextValue();
+        for (int token = 0; token < tokens; token++)
+        {
+            Span<float> cpu = pair.Cpu.Token<float>(token);
+            Span<double> reference = pair.Reference.Token<double>(token);
+            for (int i = 0; i < cpu.Length; i++) reference[i] = cpu[i] = NextValue();
+        }
     }
 
     /// <summary>Begins a step in both with chunks (first position, length), each of a sequence of its own.</summary>
@@ -88,15 +90,15 @@ internal sealed unsafe class KernelBench(SimdWidth width, int threads = 2, int s
         foreach ((KvPair kv, int first, int length) in chunks)
         {
             int[] tokens = [.. Enumerable.Range(0, length).Select(_ => Random.Next(10))];
-            cpu.Add(kv.Cpu, tokens, first, wantsLogits: true);
-            reference.Add(kv.Reference, tokens, first, wantsLogits: true);
+            cpu.Add(kv.Cpu.View, tokens, first, wantsLogits: true);
+            reference.Add(kv.Reference.View, tokens, first, wantsLogits: true);
         }
         Cpu.BeginStep(cpu);
         Reference.BeginStep(reference);
     }
 
     /// <summary>Begins a step of that many tokens whose sequences do not matter.</summary>
-    public void Begin(int tokens) => Begin((Kv(new KvLayout(1, 1, 1), tokens), 0, tokens));
+    public void Begin(int tokens) => Begin((Kv(1, new AttentionShape(1, 1, 1, 1), tokens), 0, tokens));
 
     public static Span<float> Row(CpuActivations activations, int row) => new(activations.Pointer + (row * activations.Stride), activations.Columns);
 

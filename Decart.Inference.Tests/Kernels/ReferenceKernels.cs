@@ -1,6 +1,5 @@
 using Decart.Inference.Checkpoints;
 using Decart.Inference.Kernels;
-using Decart.Inference.Memory;
 
 namespace Decart.Inference.Tests.Kernels;
 
@@ -8,6 +7,8 @@ namespace Decart.Inference.Tests.Kernels;
 internal sealed class ReferenceKernels : IKernels
 {
     private Batch _batch = new();
+
+    public int KvElementBytes => sizeof(double);
 
     public Weight CreateWeight(ReadOnlySpan<StoredTensor> parts) => new ReferenceWeight(parts.ToArray());
 
@@ -24,8 +25,6 @@ internal sealed class ReferenceKernels : IKernels
     public RotaryTable CreateRotary(RotaryParameters parameters) => new ReferenceRotary(parameters);
 
     public Activations CreateActivations(int rows, int columns) => new ReferenceActivations(rows, columns);
-
-    public IKvRange CreateKvRange(KvLayout layout, int tokens) => new ReferenceKvRange(layout, tokens);
 
     public void BeginStep(Batch batch) => _batch = batch;
 
@@ -87,13 +86,13 @@ internal sealed class ReferenceKernels : IKernels
                     if (norm is not null) Normalise(norm, values, values);
                     if (rotary is not null) Rotate(((ReferenceRotary)rotary).Parameters, chunk.FirstPosition + i, values);
                 }
-                ReferenceKvRange kv = (ReferenceKvRange)chunk.Kv;
+                ReferenceKv kv = new(chunk.Kv, layer, shape);
                 for (int head = 0; head < shape.KvHeads; head++)
                 {
                     Span<double> key = row.Slice((shape.Heads + head) * shape.HeadDim, shape.HeadDim);
                     Span<double> value = row.Slice((shape.Heads + shape.KvHeads + head) * shape.HeadDim, shape.HeadDim);
-                    key.CopyTo(kv.Head(chunk.FirstPosition + i, layer, head, value: false));
-                    value.CopyTo(kv.Head(chunk.FirstPosition + i, layer, head, value: true));
+                    key.CopyTo(kv.Head(chunk.FirstPosition + i, head, value: false));
+                    value.CopyTo(kv.Head(chunk.FirstPosition + i, head, value: true));
                 }
             }
         }
@@ -109,7 +108,7 @@ internal sealed class ReferenceKernels : IKernels
                 {
                     Span<double> query = Row(qkv, chunk.FirstRow + i).Slice(head * shape.HeadDim, shape.HeadDim);
                     Span<double> output = Row(y, chunk.FirstRow + i).Slice(head * shape.HeadDim, shape.HeadDim);
-                    Attend(query, chunk.FirstPosition + i, (ReferenceKvRange)chunk.Kv, layer, head, shape, output);
+                    Attend(query, chunk.FirstPosition + i, new ReferenceKv(chunk.Kv, layer, shape), head, shape, output);
                 }
             }
         }
@@ -230,15 +229,14 @@ internal sealed class ReferenceKernels : IKernels
         }
     }
 
-    private static void Attend(
-        ReadOnlySpan<double> query, int position, ReferenceKvRange kv, int layer, int head, AttentionShape shape, Span<double> output)
+    private static void Attend(ReadOnlySpan<double> query, int position, ReferenceKv kv, int head, AttentionShape shape, Span<double> output)
     {
         int kvHead = head / (shape.Heads / shape.KvHeads);
         int first = shape.Window == 0 ? 0 : Math.Max(0, position - shape.Window + 1);
         double[] scores = new double[position - first + 1];
         for (int j = first; j <= position; j++)
         {
-            double score = Dot(query, kv.Head(j, layer, kvHead, value: false)) * shape.Scale;
+            double score = Dot(query, kv.Head(j, kvHead, value: false)) * shape.Scale;
             if (shape.SoftCap != 0) score = shape.SoftCap * Math.Tanh(score / shape.SoftCap);
             if (shape.AlibiSlopes is not null) score += shape.AlibiSlopes[head] * (j - position);
             scores[j - first] = score;
@@ -247,7 +245,7 @@ internal sealed class ReferenceKernels : IKernels
         output.Clear();
         for (int j = first; j <= position; j++)
         {
-            ReadOnlySpan<double> value = kv.Head(j, layer, kvHead, value: true);
+            ReadOnlySpan<double> value = kv.Head(j, kvHead, value: true);
             for (int i = 0; i < output.Length; i++) output[i] += scores[j - first] * value[i];
         }
     }

@@ -63,32 +63,17 @@ internal sealed class ReferenceRotary(RotaryParameters parameters) : RotaryTable
     public override void Dispose() { }
 }
 
-/// <summary>Keys and values as doubles in a pinned array.</summary>
-internal sealed unsafe class ReferenceKvRange(KvLayout layout, int tokens) : IKvRange
+/// <summary>Keys and values of one sequence in one layer as doubles.</summary>
+internal readonly unsafe struct ReferenceKv(KvView view, int layer, AttentionShape shape)
 {
-    private double[] _elements = Allocate(layout, tokens);
-
-    public nint Address => (nint)Unsafe.AsPointer(ref _elements[0]);
-
-    public KvLayout Layout => layout;
-
-    public void EnsureCapacity(int tokens)
-    {
-        if (tokens * layout.TokenStride <= _elements.Length) return;
-        double[] larger = Allocate(layout, tokens);
-        _elements.CopyTo(larger, 0);
-        _elements = larger;
-    }
-
     /// <summary>The key (or value) of one head of one token.</summary>
-    public Span<double> Head(int token, int layer, int head, bool value)
+    public Span<double> Head(int token, int head, bool value)
     {
-        long start = (token * layout.TokenStride) + (layer * layout.LayerStride) + (value ? layout.ValueOffset : 0) + (head * layout.HeadDim);
-        return _elements.AsSpan(checked((int)start), layout.HeadDim);
+        long start = ((((2L * layer) + (value ? 1 : 0)) * shape.KvHeads) + head) * shape.HeadDim;
+        return new Span<double>(Token(token) + start, shape.HeadDim);
     }
 
-    public void Dispose() { }
-
-    private static double[] Allocate(KvLayout layout, int tokens) =>
-        GC.AllocateArray<double>(checked((int)(Math.Max(tokens, 1) * layout.TokenStride)), pinned: true);
+    private double* Token(int token) => view.PageTable == 0
+        ? (double*)view.Address + (token * view.TokenStride)
+        : (double*)((nint*)view.PageTable)[token / view.TokensPerPage] + (token % view.TokensPerPage * view.TokenStride);
 }

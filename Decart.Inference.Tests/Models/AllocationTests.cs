@@ -1,7 +1,7 @@
 using Decart.Inference.Kernels;
 using Decart.Inference.Kernels.Cpu;
-using Decart.Inference.Memory;
 using Decart.Inference.Models;
+using Decart.Inference.Tests.Kernels;
 
 namespace Decart.Inference.Tests.Models;
 
@@ -14,9 +14,9 @@ public class AllocationTests
         int[] prompt = [.. Enumerable.Range(0, 30)];
         using var kernels = new CpuKernels(threads: 2);
         using Decoder decoder = Decoder.Load(TinyCheckpoint.Weights(config), config, kernels, prompt.Length, 1);
-        using IKvRange kv = decoder.CreateKvRange(prompt.Length);
+        using TestKv kv = new(decoder.KvLayout, prompt.Length);
         Batch batch = new();
-        batch.Add(kv, prompt, 0, wantsLogits: true);
+        batch.Add(kv.View, prompt, 0, wantsLogits: true);
         Assert.That(Allocations.InSteadyState(() => decoder.Forward(batch)), Is.Zero);
     }
 }

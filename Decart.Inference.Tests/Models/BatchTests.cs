@@ -1,10 +1,11 @@
 using Decart.Inference.Kernels;
 using Decart.Inference.Memory;
 using Decart.Inference.Models;
+using Decart.Inference.Tests.Kernels;
 
 namespace Decart.Inference.Tests.Models;
 
-/// <summary>What a sequence gets does not depend on how its prompt is cut nor on what else is in the batch, bit for bit.</summary>
+/// <summary>What a sequence gets does not depend on how its prompt is cut, on what else is in the batch nor on how its keys and values are paged, bit for bit.</summary>
 [TestFixtureSource(nameof(Cases))]
 public sealed class BatchTests(string device, string model)
 {
@@ -51,25 +52,21 @@ public sealed class BatchTests(string device, string model)
         Assert.That(_alone.Select(answer => answer.Logits[0]).Distinct().Count(), Is.EqualTo(_prompts.Length));
     }
 
-    [TestCase(1)]
-    [TestCase(3)]
-    [TestCase(16)]
-    public void A_prompt_taken_in_chunks_gives_the_same_answer(int chunk)
+    [Test]
+    public void A_prompt_taken_in_chunks_gives_the_same_answer([Values(1, 3, 16)] int chunk, [Values(0, 4)] int tokensPerPage)
     {
         for (int i = 0; i < _prompts.Length; i++)
         {
-            (int[] tokens, float[] logits) = _decoder.Generate(_prompts[i], NewTokens, chunk);
+            (int[] tokens, float[] logits) = _decoder.Generate(_prompts[i], NewTokens, chunk, tokensPerPage);
             Assert.That(logits, Is.EqualTo(_alone[i].Logits));
             Assert.That(tokens, Is.EqualTo(_alone[i].Tokens));
         }
     }
 
-    [TestCase(1)]
-    [TestCase(4)]
-    [TestCase(16)]
-    public void Sequences_that_join_one_by_one_give_the_answers_they_give_alone(int chunk)
+    [Test]
+    public void Sequences_that_join_one_by_one_give_the_answers_they_give_alone([Values(1, 4, 16)] int chunk, [Values(0, 4)] int tokensPerPage)
     {
-        (int[][] tokens, float[][] logits) = _decoder.GenerateTogether(_prompts, NewTokens, chunk);
+        (int[][] tokens, float[][] logits) = _decoder.GenerateTogether(_prompts, NewTokens, chunk, tokensPerPage);
         Assert.That(logits, Is.EqualTo(_alone.Select(answer => answer.Logits)));
         Assert.That(tokens, Is.EqualTo(_alone.Select(answer => answer.Tokens)));
     }
@@ -77,14 +74,14 @@ public sealed class BatchTests(string device, string model)
     [Test]
     public void A_batch_beyond_the_limits_or_the_vocabulary_is_refused()
     {
-        using IKvRange kv = _decoder.CreateKvRange(MaxBatchTokens + 1);
-        Assert.That(() => _decoder.Forward(BatchOf(kv, new int[MaxBatchTokens + 1])), Throws.ArgumentException.With.Message.Contains("64 tokens"));
+        using TestKv kv = new(_decoder.KvLayout, MaxBatchTokens + 1);
+        Assert.That(() => _decoder.Forward(BatchOf(kv.View, new int[MaxBatchTokens + 1])), Throws.ArgumentException.With.Message.Contains("64 tokens"));
         Assert.That(() => _decoder.Forward(new Batch()), Throws.ArgumentException.With.Message.Contains("64 tokens"));
-        Assert.That(() => _decoder.Forward(BatchOf(kv, [_decoder.VocabularySize])), Throws.ArgumentException.With.Message.Contains("vocabulary"));
-        Assert.That(() => _decoder.Forward(BatchOf(kv, [-1])), Throws.ArgumentException.With.Message.Contains("vocabulary"));
+        Assert.That(() => _decoder.Forward(BatchOf(kv.View, [_decoder.VocabularySize])), Throws.ArgumentException.With.Message.Contains("vocabulary"));
+        Assert.That(() => _decoder.Forward(BatchOf(kv.View, [-1])), Throws.ArgumentException.With.Message.Contains("vocabulary"));
     }
 
-    private static Batch BatchOf(IKvRange kv, int[] tokens)
+    private static Batch BatchOf(KvView kv, int[] tokens)
     {
         Batch batch = new();
         batch.Add(kv, tokens, 0, wantsLogits: true);

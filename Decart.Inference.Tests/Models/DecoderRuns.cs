@@ -1,6 +1,7 @@
 using Decart.Inference.Kernels;
 using Decart.Inference.Memory;
 using Decart.Inference.Models;
+using Decart.Inference.Tests.Kernels;
 
 namespace Decart.Inference.Tests.Models;
 
@@ -8,7 +9,7 @@ namespace Decart.Inference.Tests.Models;
 internal static class DecoderRuns
 {
     /// <summary>The logits after the last token, the prompt taken in chunks.</summary>
-    public static float[] Prefill(this Decoder decoder, IKvRange kv, ReadOnlySpan<int> tokens, int chunk = int.MaxValue, int firstPosition = 0)
+    public static float[] Prefill(this Decoder decoder, KvView kv, ReadOnlySpan<int> tokens, int chunk = int.MaxValue, int firstPosition = 0)
     {
         Batch batch = new();
         for (int start = 0; start < tokens.Length; start += Math.Min(chunk, tokens.Length))
@@ -29,15 +30,15 @@ internal static class DecoderRuns
     }
 
     /// <summary>The greedy continuation of one prompt and the logits after it.</summary>
-    public static (int[] Tokens, float[] FirstLogits) Generate(this Decoder decoder, ReadOnlySpan<int> prompt, int count, int chunk = int.MaxValue)
+    public static (int[] Tokens, float[] FirstLogits) Generate(this Decoder decoder, ReadOnlySpan<int> prompt, int count, int chunk = int.MaxValue, int tokensPerPage = 0)
     {
-        using IKvRange kv = decoder.CreateKvRange(prompt.Length + count);
-        float[] first = decoder.Prefill(kv, prompt, chunk), logits = first;
+        using TestKv kv = new(decoder.KvLayout, prompt.Length + count, tokensPerPage);
+        float[] first = decoder.Prefill(kv.View, prompt, chunk), logits = first;
         int[] tokens = new int[count];
         for (int i = 0; i < count; i++)
         {
             tokens[i] = ArgMax(logits);
-            if (i + 1 < count) logits = decoder.Prefill(kv, [tokens[i]], firstPosition: prompt.Length + i);
+            if (i + 1 < count) logits = decoder.Prefill(kv.View, [tokens[i]], firstPosition: prompt.Length + i);
         }
         return (tokens, first);
     }
@@ -46,9 +47,9 @@ internal static class DecoderRuns
     /// The greedy continuations of all prompts together: sequence i joins at step i, its prompt cut into chunks of
     /// <paramref name="chunk"/> tokens, so that batches mix prompt chunks and single tokens; with the logits after each prompt.
     /// </summary>
-    public static (int[][] Tokens, float[][] FirstLogits) GenerateTogether(this Decoder decoder, int[][] prompts, int count, int chunk)
+    public static (int[][] Tokens, float[][] FirstLogits) GenerateTogether(this Decoder decoder, int[][] prompts, int count, int chunk, int tokensPerPage = 0)
     {
-        IKvRange[] ranges = [.. prompts.Select(prompt => decoder.CreateKvRange(prompt.Length + count))];
+        TestKv[] ranges = [.. prompts.Select(prompt => new TestKv(decoder.KvLayout, prompt.Length + count, tokensPerPage))];
         List<int>[] sequences = [.. prompts.Select(prompt => prompt.ToList())];
         int[] done = new int[prompts.Length];
         float[][] first = new float[prompts.Length][];
@@ -61,7 +62,7 @@ internal static class DecoderRuns
             {
                 int[] tokens = [.. sequences[i].Skip(done[i]).Take(chunk)];
                 bool last = done[i] + tokens.Length == sequences[i].Count;
-                batch.Add(ranges[i], tokens, done[i], last);
+                batch.Add(ranges[i].View, tokens, done[i], last);
                 done[i] += tokens.Length;
                 if (last) asking.Add(i);
             }
@@ -73,7 +74,7 @@ internal static class DecoderRuns
                 sequences[asking[row]].Add(ArgMax(logits));
             }
         }
-        foreach (IKvRange range in ranges) range.Dispose();
+        foreach (TestKv range in ranges) range.Dispose();
         return ([.. sequences.Select((sequence, i) => sequence.Skip(prompts[i].Length).ToArray())], first);
 
         bool Unfinished(int i) => sequences[i].Count < prompts[i].Length + count;

@@ -1,3 +1,4 @@
+using Decart.Inference.Engine;
 using Decart.Inference.Kernels;
 using Decart.Inference.Memory;
 using Decart.Inference.Models;
@@ -8,7 +9,7 @@ namespace Decart.Inference.Tests.Session;
 /// A model whose logits are a function of the tokens so far, read back from the sequence's own range: a chunk that the engine computes
 /// twice, leaves out or gives to the wrong sequence changes the answer. Checks what the engine owes a decoder.
 /// </summary>
-internal sealed class FakeDecoder(int vocabularySize, Action<IReadOnlyList<int>, float[]> logits) : IDecoder
+internal sealed class FakeDecoder(int vocabularySize, Action<IReadOnlyList<int>, float[]> logits) : IDecoder, IPlainKvObserver
 {
     private readonly List<float[]> _lastLogits = [];
     private int _liveRanges;
@@ -16,6 +17,9 @@ internal sealed class FakeDecoder(int vocabularySize, Action<IReadOnlyList<int>,
     public int VocabularySize => vocabularySize;
 
     public int ContextLength { get; init; } = 1024;
+
+    /// <summary>A token's key is its id.</summary>
+    public KvLayout KvLayout => new(1, 1, 1, sizeof(int));
 
     public int MaxBatchTokens { get; init; } = 512;
 
@@ -54,13 +58,6 @@ internal sealed class FakeDecoder(int vocabularySize, Action<IReadOnlyList<int>,
         }
     });
 
-    public IKvRange CreateKvRange(int tokens)
-    {
-        OnCreateKvRange?.Invoke(tokens);
-        Interlocked.Increment(ref _liveRanges);
-        return new TokenRange(this) { Capacity = tokens };
-    }
-
     public void Forward(Batch batch)
     {
         ObjectDisposedException.ThrowIf(IsDisposed, this);
@@ -72,14 +69,11 @@ internal sealed class FakeDecoder(int vocabularySize, Action<IReadOnlyList<int>,
         _lastLogits.Clear();
         foreach (BatchChunk chunk in batch.Chunks)
         {
-            var range = (TokenRange)chunk.Kv;
-            Assert.That(range.IsDisposed, Is.False);
-            Assert.That(chunk.FirstPosition, Is.EqualTo(range.Tokens.Count), "every token is computed once, in order");
-            Assert.That(chunk.FirstPosition + chunk.Length, Is.LessThanOrEqualTo(Math.Min(range.Capacity, ContextLength)));
-            range.Tokens.AddRange(batch.TokenIds.Slice(chunk.FirstRow, chunk.Length));
+            Assert.That(chunk.FirstPosition + chunk.Length, Is.LessThanOrEqualTo(ContextLength));
+            int[] tokens = Store(chunk, batch.TokenIds.Slice(chunk.FirstRow, chunk.Length));
             if (!batch.LogitRows.Contains(chunk.FirstRow + chunk.Length - 1)) continue;
             float[] row = new float[VocabularySize];
-            logits(range.Tokens, row);
+            logits(tokens, row);
             _lastLogits.Add(row);
         }
     }
@@ -92,32 +86,31 @@ internal sealed class FakeDecoder(int vocabularySize, Action<IReadOnlyList<int>,
         IsDisposed = true;
     }
 
-    private sealed class TokenRange(FakeDecoder owner) : IKvRange
+    /// <summary>Writes the chunk's tokens and reads all that the sequence has.</summary>
+    private static unsafe int[] Store(BatchChunk chunk, ReadOnlySpan<int> tokens)
     {
-        public List<int> Tokens { get; } = [];
+        int* keys = (int*)chunk.Kv.Address;
+        for (int i = 0; i < tokens.Length; i++) keys[(chunk.FirstPosition + i) * chunk.Kv.TokenStride] = tokens[i];
+        int[] all = new int[chunk.FirstPosition + chunk.Length];
+        for (int i = 0; i < all.Length; i++) all[i] = keys[i * chunk.Kv.TokenStride];
+        return all;
+    }
 
-        public int Capacity { get; set; }
+    void IPlainKvObserver.Created(int tokens)
+    {
+        OnCreateKvRange?.Invoke(tokens);
+        Interlocked.Increment(ref _liveRanges);
+    }
 
-        public bool IsDisposed { get; private set; }
-
-        public nint Address => 0;
-
-        public KvLayout Layout => default;
-
-        public void EnsureCapacity(int tokens) => Capacity = Math.Max(Capacity, tokens);
-
-        public void Dispose()
+    void IPlainKvObserver.Freed()
+    {
+        try
         {
-            if (IsDisposed) return;
-            IsDisposed = true;
-            try
-            {
-                owner.OnDisposeKvRange?.Invoke();
-            }
-            finally
-            {
-                Interlocked.Decrement(ref owner._liveRanges);
-            }
+            OnDisposeKvRange?.Invoke();
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _liveRanges);
         }
     }
 }

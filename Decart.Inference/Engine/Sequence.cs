@@ -14,7 +14,7 @@ internal abstract class Sequence : IDisposable
     private const int CompletionReserve = 256;
 
     private readonly List<int> _tokens;
-    private IKvRange? _kv;
+    private PlainKv? _kv;
     private volatile bool _cancelled;
 
     protected Sequence(ReadOnlySpan<int> prompt)
@@ -41,11 +41,10 @@ internal abstract class Sequence : IDisposable
     public bool IsCancelled => _cancelled;
 
     /// <summary>Keys and values with room for the next <paramref name="length"/> tokens; created when the sequence first runs.</summary>
-    public IKvRange PrepareKv(IDecoder decoder, int length)
+    public KvView PrepareKv(IDecoder decoder, int length)
     {
-        _kv ??= decoder.CreateKvRange(Math.Min(PromptLength + CompletionReserve, decoder.ContextLength));
-        _kv.EnsureCapacity(Computed + length);
-        return _kv;
+        _kv ??= new PlainKv(decoder, Math.Min(PromptLength + CompletionReserve, decoder.ContextLength));
+        return _kv.Prepare(Computed + length);
     }
 
     /// <summary>Records that the next <paramref name="length"/> tokens have been computed.</summary>

@@ -8,7 +8,7 @@ namespace Decart.Inference.Kernels;
 /// <param name="FirstRow">Row of the chunk's first token in the batch.</param>
 /// <param name="Length">Number of tokens, at least 1.</param>
 /// <param name="FirstPosition">Position of the chunk's first token in its sequence.</param>
-internal readonly record struct BatchChunk(IKvRange Kv, int FirstRow, int Length, int FirstPosition);
+internal readonly record struct BatchChunk(KvView Kv, int FirstRow, int Length, int FirstPosition);
 
 /// <summary>
 /// What one forward pass works on: a ragged batch of any mix of prompt chunks and single tokens. Row i of every activation
@@ -40,12 +40,12 @@ internal sealed class Batch
         _logitRows.Clear();
     }
 
-    /// <summary>Appends a chunk; the range must already have room for its tokens.</summary>
-    /// <param name="kv">The sequence's keys and values.</param>
+    /// <summary>Appends a chunk; there must already be room for its tokens where the view says.</summary>
+    /// <param name="kv">Where the sequence's keys and values lie during the step.</param>
     /// <param name="tokenIds">The chunk's tokens.</param>
     /// <param name="firstPosition">Position of the first of them.</param>
     /// <param name="wantsLogits">Whether the logits after the chunk's last token are wanted.</param>
-    public void Add(IKvRange kv, ReadOnlySpan<int> tokenIds, int firstPosition, bool wantsLogits)
+    public void Add(KvView kv, ReadOnlySpan<int> tokenIds, int firstPosition, bool wantsLogits)
     {
         _chunks.Add(new BatchChunk(kv, TokenCount, tokenIds.Length, firstPosition));
         for (int i = 0; i < tokenIds.Length; i++)

@@ -98,6 +98,9 @@ internal sealed record Experts(Weight[] GateUp, Weight[] Down, int ExpertsPerTok
 /// </summary>
 internal interface IKernels : IDisposable
 {
+    /// <summary>Bytes of an element of the keys and values, which lie as <see cref="KvView"/> says.</summary>
+    int KvElementBytes { get; }
+
     /// <summary>A weight whose rows are those of <paramref name="parts"/> one after another (each with the same number of columns; types may differ).</summary>
     /// <remarks>The CPU reads the parts where they lie; the checkpoint must stay open as long as the weight lives.</remarks>
     Weight CreateWeight(ReadOnlySpan<StoredTensor> parts);
@@ -108,9 +111,6 @@ internal interface IKernels : IDisposable
     RotaryTable CreateRotary(RotaryParameters parameters);
 
     Activations CreateActivations(int rows, int columns);
-
-    /// <summary>A range for one sequence's keys and values with room for <paramref name="tokens"/> tokens.</summary>
-    IKvRange CreateKvRange(KvLayout layout, int tokens);
 
     /// <summary>Takes the batch that the operations up to the next call work on (a GPU sends its descriptor; angles are computed once for all layers).</summary>
     void BeginStep(Batch batch);
@@ -132,7 +132,7 @@ internal interface IKernels : IDisposable
 
     /// <summary>
     /// Rows of <paramref name="qkv"/> are [Heads query | KvHeads key | KvHeads value] heads. Normalises each query and key head (when norms
-    /// are given), rotates them (when a table is given), leaves the queries in place and writes keys and values to the sequences' ranges.
+    /// are given), rotates them (when a table is given), leaves the queries in place and writes keys and values where the sequences have theirs.
     /// </summary>
     void RotaryStore(Activations qkv, int layer, AttentionShape shape, RotaryTable? rotary, Norm? queryNorm, Norm? keyNorm);
 

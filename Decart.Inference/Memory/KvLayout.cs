@@ -8,7 +8,7 @@ namespace Decart.Inference.Memory;
 /// <param name="KvHeads">Key/value heads of a layer.</param>
 /// <param name="HeadDim">Elements of a head.</param>
 /// <param name="ElementBytes">Bytes of an element in the device's memory.</param>
-internal readonly record struct KvLayout(int Layers, int KvHeads, int HeadDim, int ElementBytes = sizeof(float))
+internal readonly record struct KvLayout(int Layers, int KvHeads, int HeadDim, int ElementBytes)
 {
     /// <summary>Elements between the keys and the values of one token in one layer.</summary>
     public int ValueOffset => KvHeads * HeadDim;

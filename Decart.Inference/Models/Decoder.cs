@@ -13,7 +13,6 @@ internal sealed class Decoder : IDecoder
     private readonly IKernels _kernels;
     private readonly TensorSource _source;
     private readonly DecoderWeights _weights;
-    private readonly KvLayout _kvLayout;
     private readonly List<Activations> _activations = [];
     private readonly Activations _residual, _normed, _feedForwardInput, _delta;
     private readonly Activations _queryKeyValue, _attended, _lastNormed, _logits;
@@ -24,7 +23,7 @@ internal sealed class Decoder : IDecoder
     {
         (_source, Config, _kernels, _weights) = (source, config, kernels, weights);
         (MaxBatchTokens, MaxBatchSequences) = (maxBatchTokens, maxBatchSequences);
-        _kvLayout = new KvLayout(config.Layers, config.KvHeads, config.HeadDim);
+        KvLayout = new KvLayout(config.Layers, config.KvHeads, config.HeadDim, kernels.KvElementBytes);
         try
         {
             _residual = Allocate(maxBatchTokens, config.HiddenSize);
@@ -55,6 +54,8 @@ internal sealed class Decoder : IDecoder
 
     public int MaxBatchSequences { get; }
 
+    public KvLayout KvLayout { get; }
+
     /// <summary>Loads the weights and makes room for the activations. Takes ownership of the source, also when loading fails.</summary>
     /// <param name="source">The checkpoint.</param>
     /// <param name="config">What <see cref="ModelLoader.ReadConfig"/> read from it.</param>
@@ -81,8 +82,6 @@ internal sealed class Decoder : IDecoder
             throw;
         }
     }
-
-    public IKvRange CreateKvRange(int tokens) => _kernels.CreateKvRange(_kvLayout, tokens);
 
     public void Forward(Batch batch)
     {

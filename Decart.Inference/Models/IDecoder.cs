@@ -17,8 +17,8 @@ internal interface IDecoder : IDisposable
     /// <summary>The most rows of logits asked for in one batch.</summary>
     int MaxBatchSequences { get; }
 
-    /// <summary>A range for one sequence's keys and values with room for <paramref name="tokens"/> tokens.</summary>
-    IKvRange CreateKvRange(int tokens);
+    /// <summary>How the keys and values of a sequence's tokens lie, one token after the other.</summary>
+    KvLayout KvLayout { get; }
 
     /// <summary>Runs the batch: writes the tokens' keys and values and computes the logits of <see cref="Batch.LogitRows"/>.</summary>
     void Forward(Batch batch);

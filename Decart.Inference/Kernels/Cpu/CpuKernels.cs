@@ -1,5 +1,4 @@
 using Decart.Inference.Checkpoints;
-using Decart.Inference.Memory;
 
 namespace Decart.Inference.Kernels.Cpu;
 
@@ -32,6 +31,8 @@ internal sealed unsafe class CpuKernels : IKernels
         _experts = new CpuExperts(_matMul);
     }
 
+    public int KvElementBytes => sizeof(float);
+
     public Weight CreateWeight(ReadOnlySpan<StoredTensor> parts) => new CpuWeight(parts);
 
     public WeightVector CreateVector(ReadOnlySpan<StoredTensor> parts, float offset = 0) => CpuWeightVector.Create(parts, offset);
@@ -39,8 +40,6 @@ internal sealed unsafe class CpuKernels : IKernels
     public RotaryTable CreateRotary(RotaryParameters parameters) => new CpuRotaryTable(parameters);
 
     public Activations CreateActivations(int rows, int columns) => new CpuActivations(rows, columns);
-
-    public IKvRange CreateKvRange(KvLayout layout, int tokens) => new CpuKvRange(layout, tokens);
 
     public void BeginStep(Batch batch) => _step.Begin(batch);
 

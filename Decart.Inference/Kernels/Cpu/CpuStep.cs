@@ -1,12 +1,26 @@
+using System.Numerics;
+using Decart.Inference.Memory;
+
 namespace Decart.Inference.Kernels.Cpu;
 
 /// <summary>A chunk of the batch as the kernels' threads see it.</summary>
-/// <param name="Kv">Token 0 of the sequence's keys and values.</param>
-/// <param name="TokenStride">Elements between two tokens there.</param>
+/// <param name="Kv">See <see cref="BatchChunk"/>.</param>
 /// <param name="FirstRow">See <see cref="BatchChunk"/>.</param>
 /// <param name="Length">See <see cref="BatchChunk"/>.</param>
 /// <param name="FirstPosition">See <see cref="BatchChunk"/>.</param>
-internal readonly unsafe record struct CpuChunk(nint Kv, long TokenStride, int FirstRow, int Length, int FirstPosition);
+internal readonly unsafe record struct CpuChunk(KvView Kv, int FirstRow, int Length, int FirstPosition)
+{
+    /// <summary>The tokens that the sequence has, those of the chunk included.</summary>
+    public int EndPosition => FirstPosition + Length;
+
+    /// <summary>Where the keys and values of a token begin (layer 0).</summary>
+    public float* Token(int position)
+    {
+        if (Kv.PageTable == 0) return (float*)Kv.Address + (position * Kv.TokenStride);
+        int page = position >> BitOperations.Log2((uint)Kv.TokensPerPage), tokenOfPage = position & (Kv.TokensPerPage - 1);
+        return (float*)((nint*)Kv.PageTable)[page] + (tokenOfPage * Kv.TokenStride);
+    }
+}
 
 /// <summary>The batch of the current step in memory that the threads may read. Reused from step to step.</summary>
 internal sealed unsafe class CpuStep : IDisposable
@@ -37,13 +51,9 @@ internal sealed unsafe class CpuStep : IDisposable
         for (int i = 0; i < ChunkCount; i++)
         {
             BatchChunk chunk = batch.Chunks[i];
-            long stride = chunk.Kv.Layout.TokenStride;
-            nint address = chunk.Kv.Address;
-            Chunks[i] = new CpuChunk(address, stride, chunk.FirstRow, chunk.Length, chunk.FirstPosition);
-            for (int token = 0; token < chunk.Length; token++)
-            {
-                Tokens[chunk.FirstRow + token] = address + (nint)((chunk.FirstPosition + token) * stride * sizeof(float));
-            }
+            CpuChunk own = new(chunk.Kv, chunk.FirstRow, chunk.Length, chunk.FirstPosition);
+            Chunks[i] = own;
+            for (int token = 0; token < chunk.Length; token++) Tokens[chunk.FirstRow + token] = (nint)own.Token(chunk.FirstPosition + token);
         }
     }
 

@@ -11,6 +11,7 @@ internal readonly unsafe ref struct AttentionBlock<TLanes>
 {
     private readonly AttentionArguments _arguments;
     private readonly float* _keys, _values, _scores, _factors;
+    private readonly nint* _rows;
     private readonly AttentionState _first, _second;
 
     public AttentionBlock(AttentionArguments arguments, float* scratch)
@@ -20,7 +21,8 @@ internal readonly unsafe ref struct AttentionBlock<TLanes>
         _values = _keys + ((long)CpuAttentionTile.Keys * arguments.HeadDim);
         _scores = _values + ((long)CpuAttentionTile.Keys * arguments.PaddedDim);
         _factors = _scores + (CpuAttentionTile.Keys * CpuAttentionTile.RowsAtOnce);
-        _first = new(_factors + 16, arguments.Rows, arguments.PaddedDim);
+        _rows = (nint*)(_factors + 16);
+        _first = new((float*)(_rows + PagedRows.Count), arguments.Rows, arguments.PaddedDim);
         _second = new(_first.Memory + arguments.StateLength, arguments.Rows, arguments.PaddedDim);
     }
 
@@ -40,21 +42,27 @@ internal readonly unsafe ref struct AttentionBlock<TLanes>
     }
 
     /// <summary>Goes through the keys of one segment, from a multiple of the tile on.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void AttendSegment(AttentionItem item, int firstKey, int endKey, AttentionState state)
     {
+        if (_arguments.Chunks[item.Chunk].Kv.PageTable == 0) AttendSegment<StridedRows>(item, firstKey, endKey, state);
+        else AttendSegment<PagedRows>(item, firstKey, endKey, state);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void AttendSegment<TRows>(AttentionItem item, int firstKey, int endKey, AttentionState state)
+        where TRows : unmanaged, ITokenRows<TRows>
+    {
         CpuChunk chunk = _arguments.Chunks[item.Chunk];
-        int valueOffset = _arguments.KvHeads * _arguments.HeadDim;
+        nint valueOffset = (nint)_arguments.KvHeads * _arguments.HeadDim, layerOffset = _arguments.Layer * 2 * valueOffset;
         state.Clear(_arguments.StateRows(item.Queries) * item.KvHeads);
-        float* keys = (float*)chunk.Kv + ((long)_arguments.Layer * 2 * valueOffset);
         for (int tile = firstKey; tile < endKey; tile += CpuAttentionTile.Keys)
         {
             int count = Math.Min(CpuAttentionTile.Keys, endKey - tile);
+            TRows rows = TRows.From(chunk, tile, _rows);
             for (int head = 0; head < item.KvHeads; head++)
             {
-                float* firstOfHead = keys + (tile * chunk.TokenStride) + ((long)(item.FirstKvHead + head) * _arguments.HeadDim);
-                CpuAttentionTile.Pack<TLanes>(
-                    firstOfHead, chunk.TokenStride, valueOffset, count, _arguments.HeadDim, _arguments.PaddedDim, _keys, _values);
+                nint keyOffset = layerOffset + ((nint)(item.FirstKvHead + head) * _arguments.HeadDim);
+                CpuAttentionTile.Pack<TLanes, TRows>(rows, keyOffset, valueOffset, count, _arguments.HeadDim, _arguments.PaddedDim, _keys, _values);
                 AttendTile(item, chunk, head, tile, count, state);
             }
         }

@@ -52,10 +52,11 @@ internal readonly unsafe struct AttentionJob(AttentionArguments arguments, Atten
 
     /// <summary>
     /// Elements of one thread's scratch memory: a tile of keys and of values, the scores of the rows taken at once with their
-    /// factors, two states.
+    /// factors, the places of its tokens, two states.
     /// </summary>
     public static long ScratchLength(int rows, int headDim, int paddedDim) =>
-        ((long)CpuAttentionTile.Keys * (headDim + paddedDim + CpuAttentionTile.RowsAtOnce)) + 16 + (2 * AttentionState.Length(rows, paddedDim));
+        ((long)CpuAttentionTile.Keys * (headDim + paddedDim + CpuAttentionTile.RowsAtOnce)) + 16 + (PagedRows.Count * sizeof(nint) / sizeof(float))
+        + (2 * AttentionState.Length(rows, paddedDim));
 
     /// <summary>Where the segment that holds <paramref name="key"/> ends, or the keys.</summary>
     public static int EndOfSegment(int key, int endKey) => (int)Math.Min(((long)key / SegmentKeys + 1) * SegmentKeys, endKey);

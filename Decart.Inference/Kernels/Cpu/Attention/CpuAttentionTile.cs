@@ -17,32 +17,42 @@ internal static unsafe class CpuAttentionTile
     public const int RowsAtOnce = 4;
 
     /// <summary>Distance in keys at which a tile's rows are fetched ahead: each may lie on a memory page of its own.</summary>
-    private const int PrefetchKeys = 16;
+    public const int PrefetchKeys = 16;
 
     /// <summary>
-    /// Copies keys to <paramref name="transposed"/> [headDim][Keys] and values to <paramref name="values"/> [Keys][paddedDim], the
-    /// padding 0.
+    /// Copies the first <paramref name="count"/> keys of a head to <paramref name="transposed"/> [headDim][Keys] and its values to
+    /// <paramref name="values"/> [Keys][paddedDim], the padding 0. Reads nothing else.
     /// </summary>
+    /// <param name="rows">Where the tile's tokens lie.</param>
+    /// <param name="keyOffset">Elements from a token to the head's key.</param>
+    /// <param name="valueOffset">Elements from its key to its value.</param>
+    /// <param name="count">Keys that there are.</param>
+    /// <param name="headDim">Elements of a head.</param>
+    /// <param name="paddedDim">Elements of a row of <paramref name="values"/>.</param>
+    /// <param name="transposed">The keys' place.</param>
+    /// <param name="values">The values' place.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Pack<TLanes>(
-        float* firstKey, long tokenStride, int valueOffset, int count, int headDim, int paddedDim, float* transposed, float* values)
+    public static void Pack<TLanes, TRows>(
+        TRows rows, nint keyOffset, nint valueOffset, int count, int headDim, int paddedDim, float* transposed, float* values)
         where TLanes : unmanaged, ILanes<TLanes>
+        where TRows : unmanaged, ITokenRows<TRows>
     {
         for (int key = 0; key < count; key++)
         {
-            float* row = firstKey + (key * tokenStride);
-            Prefetch(row + (PrefetchKeys * tokenStride), headDim);
-            Prefetch(row + (PrefetchKeys * tokenStride) + valueOffset, headDim);
+            float* row = rows[key] + keyOffset, ahead = rows[key + PrefetchKeys] + keyOffset;
+            Prefetch(ahead, headDim);
+            Prefetch(ahead + valueOffset, headDim);
             float* value = values + ((long)key * paddedDim), stored = row + valueOffset;
             int i = 0;
             for (; i <= headDim - TLanes.Count; i += TLanes.Count) TLanes.Load(stored + i).Store(value + i);
             for (; i < headDim; i++) value[i] = stored[i];
             for (; i < paddedDim; i++) value[i] = 0;
-            if (key % 8 == 7) TransposeEight(row - (7 * tokenStride), tokenStride, headDim, transposed + key - 7);
+            if (key % 8 == 7) TransposeEight(rows, keyOffset, key - 7, headDim, transposed + key - 7);
         }
         for (int key = count / 8 * 8; key < count; key++)
         {
-            for (int i = 0; i < headDim; i++) transposed[(i * Keys) + key] = firstKey[(key * tokenStride) + i];
+            float* row = rows[key] + keyOffset;
+            for (int i = 0; i < headDim; i++) transposed[(i * Keys) + key] = row[i];
         }
     }
 
@@ -163,26 +173,34 @@ internal static unsafe class CpuAttentionTile
 
     /// <summary>Writes element i of eight keys to columns 0..7 of row i.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void TransposeEight(float* keys, long tokenStride, int headDim, float* transposed)
+    private static void TransposeEight<TRows>(TRows rows, nint keyOffset, int firstKey, int headDim, float* transposed)
+        where TRows : unmanaged, ITokenRows<TRows>
     {
         int i = 0;
         if (Avx.IsSupported)
         {
-            for (; i <= headDim - 8; i += 8) TransposeEightByEight(keys + i, tokenStride, transposed + (i * Keys));
+            float* k0 = rows[firstKey] + keyOffset, k1 = rows[firstKey + 1] + keyOffset;
+            float* k2 = rows[firstKey + 2] + keyOffset, k3 = rows[firstKey + 3] + keyOffset;
+            float* k4 = rows[firstKey + 4] + keyOffset, k5 = rows[firstKey + 5] + keyOffset;
+            float* k6 = rows[firstKey + 6] + keyOffset, k7 = rows[firstKey + 7] + keyOffset;
+            for (; i <= headDim - 8; i += 8)
+            {
+                TransposeEightByEight(
+                    Vector256.Load(k0 + i), Vector256.Load(k1 + i), Vector256.Load(k2 + i), Vector256.Load(k3 + i), Vector256.Load(k4 + i),
+                    Vector256.Load(k5 + i), Vector256.Load(k6 + i), Vector256.Load(k7 + i), transposed + (i * Keys));
+            }
         }
         for (; i < headDim; i++)
         {
-            for (int key = 0; key < 8; key++) transposed[(i * Keys) + key] = keys[(key * tokenStride) + i];
+            for (int key = 0; key < 8; key++) transposed[(i * Keys) + key] = (rows[firstKey + key] + keyOffset)[i];
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void TransposeEightByEight(float* source, long stride, float* destination)
+    private static void TransposeEightByEight(
+        Vector256<float> r0, Vector256<float> r1, Vector256<float> r2, Vector256<float> r3, Vector256<float> r4, Vector256<float> r5, Vector256<float> r6,
+        Vector256<float> r7, float* destination)
     {
-        Vector256<float> r0 = Vector256.Load(source), r1 = Vector256.Load(source + stride);
-        Vector256<float> r2 = Vector256.Load(source + (2 * stride)), r3 = Vector256.Load(source + (3 * stride));
-        Vector256<float> r4 = Vector256.Load(source + (4 * stride)), r5 = Vector256.Load(source + (5 * stride));
-        Vector256<float> r6 = Vector256.Load(source + (6 * stride)), r7 = Vector256.Load(source + (7 * stride));
         Vector256<float> p0 = Avx.UnpackLow(r0, r1), p1 = Avx.UnpackHigh(r0, r1), p2 = Avx.UnpackLow(r2, r3), p3 = Avx.UnpackHigh(r2, r3);
         Vector256<float> p4 = Avx.UnpackLow(r4, r5), p5 = Avx.UnpackHigh(r4, r5), p6 = Avx.UnpackLow(r6, r7), p7 = Avx.UnpackHigh(r6, r7);
         const byte Low = 0b01_00_01_00, High = 0b11_10_11_10;

@@ -5,7 +5,7 @@ namespace Decart.Inference.Kernels.Cpu;
 
 /// <summary>
 /// Normalises and rotates the query and key heads of a share of the batch's rows and copies keys and values, which lie side by
-/// side in a row as in a token of the sequence's range, to that range.
+/// side in a row as in a token of the sequence, to that token.
 /// </summary>
 internal readonly unsafe struct RotaryStoreJob(
     CpuActivations qkv, int layer, AttentionShape shape, CpuRotaryTable? table, Norm? queryNorm, Norm? keyNorm, CpuStep step, int parts, SimdWidth width)
