@@ -49,7 +49,7 @@ internal sealed class PtxCompiler : IDisposable
         {
             throw new NotSupportedException($"Kernel {kernel.Name} cannot be compiled: {e.InnerException?.Message ?? e.Message}", e);
         }
-        return new PtxModule(compiled.Name, Retarget(compiled.PTXAssembly));
+        return new PtxModule(compiled.Name, Finish(compiled.PTXAssembly));
     }
 
     public void Dispose()
@@ -58,10 +58,16 @@ internal sealed class PtxCompiler : IDisposable
         _context.Dispose();
     }
 
-    /// <summary>ILGPU writes sm_80 whatever it compiled for.</summary>
-    private string Retarget(string text)
+    /// <summary>
+    /// Names the target, for which ILGPU always writes sm_80, and asks for rounding after each operation: the driver's compiler fuses products and sums as it
+    /// sees fit otherwise, and one expression could give different bits in two kernels.
+    /// </summary>
+    private string Finish(string text)
     {
         int start = text.IndexOf(".target ", StringComparison.Ordinal), end = text.IndexOf('\n', start);
-        return string.Concat(text.AsSpan(0, start), ".target ", _target, text.AsSpan(end));
+        return string.Concat(text.AsSpan(0, start), ".target ", _target, text.AsSpan(end))
+            .Replace("\tmul.f32\t", "\tmul.rn.f32\t", StringComparison.Ordinal)
+            .Replace("\tadd.f32\t", "\tadd.rn.f32\t", StringComparison.Ordinal)
+            .Replace("\tsub.f32\t", "\tsub.rn.f32\t", StringComparison.Ordinal);
     }
 }
