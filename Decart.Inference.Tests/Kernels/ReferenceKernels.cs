@@ -1,5 +1,6 @@
 using Decart.Inference.Checkpoints;
 using Decart.Inference.Kernels;
+using Decart.Inference.Memory;
 
 namespace Decart.Inference.Tests.Kernels;
 
@@ -7,6 +8,8 @@ namespace Decart.Inference.Tests.Kernels;
 internal sealed class ReferenceKernels : IKernels
 {
     private Batch _batch = new();
+
+    public IDeviceMemory Memory { get; } = new HostMemory();
 
     public int KvElementBytes => sizeof(double);
 

@@ -5,7 +5,12 @@ namespace Decart.Inference.Memory;
 /// pages are created without addresses, and a page is mapped at an address, or at several at once. Any thread may call; calls for
 /// the same addresses or pages must not overlap.
 /// </summary>
-/// <remarks>Disposal releases whatever is still reserved, created or mapped.</remarks>
+/// <remarks>
+/// Arguments that are not what a member asks for give an <see cref="ArgumentException"/> (or one derived from it), a member called where
+/// its condition does not hold an <see cref="InvalidOperationException"/>, any member after disposal an
+/// <see cref="ObjectDisposedException"/>: in each case nothing has changed. Disposal releases whatever is still reserved, created or mapped;
+/// nothing may be reading or writing there any longer.
+/// </remarks>
 internal interface IVirtualMemory : IDisposable
 {
     /// <summary>Bytes of every page: a power of two. Addresses and lengths below are multiples of it.</summary>
@@ -16,23 +21,32 @@ internal interface IVirtualMemory : IDisposable
     nint Reserve(long bytes);
 
     /// <summary>Gives a whole reservation back. Nothing may be mapped there any longer.</summary>
-    /// <exception cref="VirtualMemoryException">The system refuses.</exception>
+    /// <exception cref="VirtualMemoryException">The system refuses; the reservation stays.</exception>
     void Free(nint address, long bytes);
 
-    /// <summary>Creates a page of undefined content.</summary>
-    /// <returns>A handle for the calls below.</returns>
+    /// <summary>
+    /// Creates a page of undefined content. Fewer pages than the most that were announced may exist. On Linux and macOS the system gives
+    /// memory to a page where it is first written, and ends the process if there is none: create no more than
+    /// <see cref="IDeviceMemory.MeasureFree"/> allows. On Windows and CUDA the memory is the page's from the start.
+    /// </summary>
+    /// <returns>A handle for the calls below, never 0.</returns>
     /// <exception cref="VirtualMemoryException">There is no memory for it.</exception>
     nint CreatePage();
 
     /// <summary>Gives a page's memory back. It may not be mapped any longer.</summary>
-    /// <exception cref="VirtualMemoryException">The system refuses.</exception>
+    /// <exception cref="VirtualMemoryException">The system refuses; the page stays.</exception>
     void ReleasePage(nint page);
 
     /// <summary>Maps a page for reading and writing at a reserved address where no page is mapped.</summary>
     /// <exception cref="VirtualMemoryException">The system refuses; nothing is mapped there.</exception>
     void Map(nint address, nint page);
 
-    /// <summary>Takes the mappings of consecutive pages away; the addresses stay reserved and the pages keep their content.</summary>
-    /// <exception cref="VirtualMemoryException">The system refuses.</exception>
+    /// <summary>
+    /// Takes the mappings of consecutive pages away; the addresses stay reserved and the pages keep their content. A page must be
+    /// mapped at each of the addresses.
+    /// </summary>
+    /// <exception cref="VirtualMemoryException">
+    /// The system refuses. The first pages of the range may be unmapped already: those up to one that is still mapped; call again for the rest.
+    /// </exception>
     void Unmap(nint address, long bytes);
 }

@@ -1,4 +1,5 @@
 using Decart.Inference.Checkpoints;
+using Decart.Inference.Memory;
 
 namespace Decart.Inference.Kernels.Cpu;
 
@@ -30,6 +31,8 @@ internal sealed unsafe class CpuKernels : IKernels
         _attention = new CpuAttention(_team, _width);
         _experts = new CpuExperts(_matMul);
     }
+
+    public IDeviceMemory Memory { get; } = new HostMemory();
 
     public int KvElementBytes => sizeof(float);
 

@@ -13,12 +13,30 @@ internal readonly unsafe record struct CpuChunk(KvView Kv, int FirstRow, int Len
     /// <summary>The tokens that the sequence has, those of the chunk included.</summary>
     public int EndPosition => FirstPosition + Length;
 
-    /// <summary>Where the keys and values of a token begin (layer 0).</summary>
-    public float* Token(int position)
+    /// <summary>
+    /// Finds where the keys and values of consecutive tokens begin (layer 0), looking each page up once. Places of tokens beyond the sequence's
+    /// last are those of the last: good to prefetch, not to read.
+    /// </summary>
+    /// <param name="first">Position of the first, which there is.</param>
+    /// <param name="count">Number of places.</param>
+    /// <param name="places">Where they go.</param>
+    public void Locate(int first, int count, nint* places)
     {
-        if (Kv.PageTable == 0) return (float*)Kv.Address + (position * Kv.TokenStride);
-        int page = position >> BitOperations.Log2((uint)Kv.TokensPerPage), tokenOfPage = position & (Kv.TokensPerPage - 1);
-        return (float*)((nint*)Kv.PageTable)[page] + (tokenOfPage * Kv.TokenStride);
+        nint tokenBytes = (nint)Kv.TokenStride * sizeof(float);
+        int end = Math.Min(count, EndPosition - first), i = 0;
+        while (i < end)
+        {
+            nint place = Kv.Address + ((first + i) * tokenBytes);
+            int endOfRun = end;
+            if (Kv.PageTable != 0)
+            {
+                int tokenOfPage = (first + i) & (Kv.TokensPerPage - 1);
+                place = ((nint*)Kv.PageTable)[(first + i) >> BitOperations.Log2((uint)Kv.TokensPerPage)] + (tokenOfPage * tokenBytes);
+                endOfRun = Math.Min(end, i + Kv.TokensPerPage - tokenOfPage);
+            }
+            for (; i < endOfRun; i++, place += tokenBytes) places[i] = place;
+        }
+        for (; i < count; i++) places[i] = places[end - 1];
     }
 }
 
@@ -53,7 +71,7 @@ internal sealed unsafe class CpuStep : IDisposable
             BatchChunk chunk = batch.Chunks[i];
             CpuChunk own = new(chunk.Kv, chunk.FirstRow, chunk.Length, chunk.FirstPosition);
             Chunks[i] = own;
-            for (int token = 0; token < chunk.Length; token++) Tokens[chunk.FirstRow + token] = (nint)own.Token(chunk.FirstPosition + token);
+            own.Locate(chunk.FirstPosition, chunk.Length, Tokens + chunk.FirstRow);
         }
     }
 

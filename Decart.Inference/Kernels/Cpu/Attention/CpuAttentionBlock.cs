@@ -11,7 +11,7 @@ internal readonly unsafe ref struct AttentionBlock<TLanes>
 {
     private readonly AttentionArguments _arguments;
     private readonly float* _keys, _values, _scores, _factors;
-    private readonly nint* _rows;
+    private readonly nint* _tokens;
     private readonly AttentionState _first, _second;
 
     public AttentionBlock(AttentionArguments arguments, float* scratch)
@@ -21,8 +21,8 @@ internal readonly unsafe ref struct AttentionBlock<TLanes>
         _values = _keys + ((long)CpuAttentionTile.Keys * arguments.HeadDim);
         _scores = _values + ((long)CpuAttentionTile.Keys * arguments.PaddedDim);
         _factors = _scores + (CpuAttentionTile.Keys * CpuAttentionTile.RowsAtOnce);
-        _rows = (nint*)(_factors + 16);
-        _first = new((float*)(_rows + PagedRows.Count), arguments.Rows, arguments.PaddedDim);
+        _tokens = (nint*)(_factors + 16);
+        _first = new((float*)(_tokens + CpuAttentionTile.KeysAndAhead), arguments.Rows, arguments.PaddedDim);
         _second = new(_first.Memory + arguments.StateLength, arguments.Rows, arguments.PaddedDim);
     }
 
@@ -42,15 +42,8 @@ internal readonly unsafe ref struct AttentionBlock<TLanes>
     }
 
     /// <summary>Goes through the keys of one segment, from a multiple of the tile on.</summary>
-    public void AttendSegment(AttentionItem item, int firstKey, int endKey, AttentionState state)
-    {
-        if (_arguments.Chunks[item.Chunk].Kv.PageTable == 0) AttendSegment<StridedRows>(item, firstKey, endKey, state);
-        else AttendSegment<PagedRows>(item, firstKey, endKey, state);
-    }
-
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void AttendSegment<TRows>(AttentionItem item, int firstKey, int endKey, AttentionState state)
-        where TRows : unmanaged, ITokenRows<TRows>
+    public void AttendSegment(AttentionItem item, int firstKey, int endKey, AttentionState state)
     {
         CpuChunk chunk = _arguments.Chunks[item.Chunk];
         nint valueOffset = (nint)_arguments.KvHeads * _arguments.HeadDim, layerOffset = _arguments.Layer * 2 * valueOffset;
@@ -58,11 +51,11 @@ internal readonly unsafe ref struct AttentionBlock<TLanes>
         for (int tile = firstKey; tile < endKey; tile += CpuAttentionTile.Keys)
         {
             int count = Math.Min(CpuAttentionTile.Keys, endKey - tile);
-            TRows rows = TRows.From(chunk, tile, _rows);
+            chunk.Locate(tile, CpuAttentionTile.KeysAndAhead, _tokens);
             for (int head = 0; head < item.KvHeads; head++)
             {
                 nint keyOffset = layerOffset + ((nint)(item.FirstKvHead + head) * _arguments.HeadDim);
-                CpuAttentionTile.Pack<TLanes, TRows>(rows, keyOffset, valueOffset, count, _arguments.HeadDim, _arguments.PaddedDim, _keys, _values);
+                CpuAttentionTile.Pack<TLanes>(_tokens, keyOffset, valueOffset, count, _arguments.HeadDim, _arguments.PaddedDim, _keys, _values);
                 AttendTile(item, chunk, head, tile, count, state);
             }
         }

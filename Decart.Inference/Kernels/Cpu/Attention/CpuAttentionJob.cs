@@ -55,8 +55,8 @@ internal readonly unsafe struct AttentionJob(AttentionArguments arguments, Atten
     /// factors, the places of its tokens, two states.
     /// </summary>
     public static long ScratchLength(int rows, int headDim, int paddedDim) =>
-        ((long)CpuAttentionTile.Keys * (headDim + paddedDim + CpuAttentionTile.RowsAtOnce)) + 16 + (PagedRows.Count * sizeof(nint) / sizeof(float))
-        + (2 * AttentionState.Length(rows, paddedDim));
+        ((long)CpuAttentionTile.Keys * (headDim + paddedDim + CpuAttentionTile.RowsAtOnce)) + 16
+        + (CpuAttentionTile.KeysAndAhead * sizeof(nint) / sizeof(float)) + (2 * AttentionState.Length(rows, paddedDim));
 
     /// <summary>Where the segment that holds <paramref name="key"/> ends, or the keys.</summary>
     public static int EndOfSegment(int key, int endKey) => (int)Math.Min(((long)key / SegmentKeys + 1) * SegmentKeys, endKey);

@@ -17,29 +17,31 @@ internal static unsafe class CpuAttentionTile
     public const int RowsAtOnce = 4;
 
     /// <summary>Distance in keys at which a tile's rows are fetched ahead: each may lie on a memory page of its own.</summary>
-    public const int PrefetchKeys = 16;
+    private const int PrefetchKeys = 16;
+
+    /// <summary>Keys whose places packing a tile wants to know.</summary>
+    public const int KeysAndAhead = Keys + PrefetchKeys;
 
     /// <summary>
     /// Copies the first <paramref name="count"/> keys of a head to <paramref name="transposed"/> [headDim][Keys] and its values to
     /// <paramref name="values"/> [Keys][paddedDim], the padding 0. Reads nothing else.
     /// </summary>
-    /// <param name="rows">Where the tile's tokens lie.</param>
+    /// <param name="tokens">Where the tile's tokens and those ahead begin, <see cref="KeysAndAhead"/> places.</param>
     /// <param name="keyOffset">Elements from a token to the head's key.</param>
     /// <param name="valueOffset">Elements from its key to its value.</param>
     /// <param name="count">Keys that there are.</param>
     /// <param name="headDim">Elements of a head.</param>
     /// <param name="paddedDim">Elements of a row of <paramref name="values"/>.</param>
-    /// <param name="transposed">The keys' place.</param>
-    /// <param name="values">The values' place.</param>
+    /// <param name="transposed">Where the keys go.</param>
+    /// <param name="values">Where the values go.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Pack<TLanes, TRows>(
-        TRows rows, nint keyOffset, nint valueOffset, int count, int headDim, int paddedDim, float* transposed, float* values)
+    public static void Pack<TLanes>(
+        nint* tokens, nint keyOffset, nint valueOffset, int count, int headDim, int paddedDim, float* transposed, float* values)
         where TLanes : unmanaged, ILanes<TLanes>
-        where TRows : unmanaged, ITokenRows<TRows>
     {
         for (int key = 0; key < count; key++)
         {
-            float* row = rows[key] + keyOffset, ahead = rows[key + PrefetchKeys] + keyOffset;
+            float* row = (float*)tokens[key] + keyOffset, ahead = (float*)tokens[key + PrefetchKeys] + keyOffset;
             Prefetch(ahead, headDim);
             Prefetch(ahead + valueOffset, headDim);
             float* value = values + ((long)key * paddedDim), stored = row + valueOffset;
@@ -47,11 +49,11 @@ internal static unsafe class CpuAttentionTile
             for (; i <= headDim - TLanes.Count; i += TLanes.Count) TLanes.Load(stored + i).Store(value + i);
             for (; i < headDim; i++) value[i] = stored[i];
             for (; i < paddedDim; i++) value[i] = 0;
-            if (key % 8 == 7) TransposeEight(rows, keyOffset, key - 7, headDim, transposed + key - 7);
+            if (key % 8 == 7) TransposeEight(tokens + key - 7, keyOffset, headDim, transposed + key - 7);
         }
         for (int key = count / 8 * 8; key < count; key++)
         {
-            float* row = rows[key] + keyOffset;
+            float* row = (float*)tokens[key] + keyOffset;
             for (int i = 0; i < headDim; i++) transposed[(i * Keys) + key] = row[i];
         }
     }
@@ -173,16 +175,14 @@ internal static unsafe class CpuAttentionTile
 
     /// <summary>Writes element i of eight keys to columns 0..7 of row i.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void TransposeEight<TRows>(TRows rows, nint keyOffset, int firstKey, int headDim, float* transposed)
-        where TRows : unmanaged, ITokenRows<TRows>
+    private static void TransposeEight(nint* tokens, nint keyOffset, int headDim, float* transposed)
     {
         int i = 0;
         if (Avx.IsSupported)
         {
-            float* k0 = rows[firstKey] + keyOffset, k1 = rows[firstKey + 1] + keyOffset;
-            float* k2 = rows[firstKey + 2] + keyOffset, k3 = rows[firstKey + 3] + keyOffset;
-            float* k4 = rows[firstKey + 4] + keyOffset, k5 = rows[firstKey + 5] + keyOffset;
-            float* k6 = rows[firstKey + 6] + keyOffset, k7 = rows[firstKey + 7] + keyOffset;
+            float* k0 = (float*)tokens[0] + keyOffset, k1 = (float*)tokens[1] + keyOffset, k2 = (float*)tokens[2] + keyOffset;
+            float* k3 = (float*)tokens[3] + keyOffset, k4 = (float*)tokens[4] + keyOffset, k5 = (float*)tokens[5] + keyOffset;
+            float* k6 = (float*)tokens[6] + keyOffset, k7 = (float*)tokens[7] + keyOffset;
             for (; i <= headDim - 8; i += 8)
             {
                 TransposeEightByEight(
@@ -192,7 +192,7 @@ internal static unsafe class CpuAttentionTile
         }
         for (; i < headDim; i++)
         {
-            for (int key = 0; key < 8; key++) transposed[(i * Keys) + key] = (rows[firstKey + key] + keyOffset)[i];
+            for (int key = 0; key < 8; key++) transposed[(i * Keys) + key] = ((float*)tokens[key] + keyOffset)[i];
         }
     }
 

@@ -1,0 +1,111 @@
+using System.Diagnostics;
+using System.Globalization;
+using Decart.Inference.Memory;
+
+namespace Decart.Inference.Tests.Memory;
+
+/// <summary>What the kernel says that the process holds.</summary>
+[Platform(Include = "Linux")]
+public sealed unsafe class LinuxVirtualMemoryTests
+{
+    private static readonly long Page = Environment.SystemPageSize;
+
+    [Test]
+    public void Memory_is_taken_at_the_first_write_and_goes_back_with_the_page()
+    {
+        const int Pages = 32;
+        long bytes = 16 * Page;
+        using var memory = new LinuxVirtualMemory(bytes, Pages);
+        nint range = memory.Reserve(Pages * bytes);
+        nint[] pages = [.. Enumerable.Range(0, Pages).Select(_ => memory.CreatePage())];
+        Assert.That(StoredBytes(), Is.Zero);
+        for (int i = 0; i < Pages; i++)
+        {
+            memory.Map(range + (nint)(i * bytes), pages[i]);
+            new Span<byte>((void*)(range + (nint)(i * bytes)), (int)bytes).Fill(1);
+        }
+        Assert.That(StoredBytes(), Is.EqualTo(Pages * bytes));
+        memory.Unmap(range, Pages * bytes);
+        Assert.That(StoredBytes(), Is.EqualTo(Pages * bytes), "unmapped pages keep their content");
+        for (int i = 0; i < Pages / 2; i++) memory.ReleasePage(pages[i]);
+        Assert.That(StoredBytes(), Is.EqualTo(Pages / 2 * bytes));
+    }
+
+    [Test]
+    public void Nothing_is_left_after_disposal()
+    {
+        Assert.That((PageFiles().Length, PageMappings().Length), Is.EqualTo((0, 0)), "other tests left something");
+        var memory = new LinuxVirtualMemory(Page, 8);
+        nint range = memory.Reserve(4 * Page), page = memory.CreatePage();
+        memory.Map(range + (nint)Page, page);
+        memory.Map(range + (nint)(3 * Page), page);
+        Assert.That((PageFiles().Length, PageMappings().Length), Is.EqualTo((1, 2)));
+        Assert.That(IsReserved(range), Is.True);
+        memory.Dispose();
+        Assert.That((PageFiles().Length, PageMappings().Length), Is.EqualTo((0, 0)));
+        Assert.That(IsReserved(range), Is.False);
+    }
+
+    [Test]
+    public void A_freed_reservation_leaves_no_addresses()
+    {
+        using var memory = new LinuxVirtualMemory(16 * Page, 1);
+        nint range = memory.Reserve(1L << 40);
+        Assert.That(IsReserved(range), Is.True);
+        memory.Free(range, 1L << 40);
+        Assert.That(IsReserved(range), Is.False);
+    }
+
+    [Test]
+    public void Before_the_kernels_limit_of_mappings_mapping_is_refused_and_unmapping_goes_on()
+    {
+        const int Longest = 200_000;
+        if (LinuxVirtualMemory.MaxRanges > Longest) Assert.Ignore($"{LinuxVirtualMemory.MaxRanges} mappings would take too long.");
+        using var memory = new LinuxVirtualMemory(Page, 1);
+        long pages = LinuxVirtualMemory.MaxRanges;
+        nint range = memory.Reserve(2 * pages * Page), page = memory.CreatePage();
+        int mapped = 0;
+        VirtualMemoryException? refusal = null;
+        while (refusal is null)
+        {
+            try
+            {
+                memory.Map(range + (nint)(2 * mapped * Page), page);
+                mapped++;
+            }
+            catch (VirtualMemoryException exception)
+            {
+                refusal = exception;
+            }
+        }
+        Assert.That(refusal.Message, Does.Contain("vm.max_map_count").And.Contain($"{Page} bytes"));
+        Assert.That(mapped, Is.EqualTo(LinuxVirtualMemory.MaxRanges / 2), "each page and each gap is one range");
+        for (int i = 0; i < mapped; i++) memory.Unmap(range + (nint)(2 * i * Page), Page);
+        for (int i = 0; i < 100; i++) memory.Map(range + (nint)(2 * i * Page), page);
+        memory.Unmap(range, Page);
+        using var other = new LinuxVirtualMemory(Page, 1);
+        other.Free(other.Reserve(Page), Page);
+    }
+
+    private static FileInfo[] PageFiles() =>
+        [.. new DirectoryInfo("/proc/self/fd").GetFiles().Where(file => file.LinkTarget?.Contains("decart-pages", StringComparison.Ordinal) == true)];
+
+    private static string[] PageMappings() =>
+        [.. File.ReadLines("/proc/self/maps").Where(line => line.Contains("decart-pages", StringComparison.Ordinal))];
+
+    private static bool IsReserved(nint address) => File.ReadLines("/proc/self/maps").Any(line =>
+    {
+        string[] ends = line.Split(' ')[0].Split('-');
+        return nint.Parse(ends[0], NumberStyles.HexNumber, CultureInfo.InvariantCulture) <= address
+            && nint.Parse(ends[1], NumberStyles.HexNumber, CultureInfo.InvariantCulture) > address;
+    });
+
+    /// <summary>Bytes that the kernel keeps for the one page file there is.</summary>
+    private static long StoredBytes()
+    {
+        string file = PageFiles().Single().Name;
+        var start = new ProcessStartInfo("stat", ["-L", "-c", "%b", $"/proc/{Environment.ProcessId}/fd/{file}"]) { RedirectStandardOutput = true };
+        using Process stat = Process.Start(start)!;
+        return 512 * long.Parse(stat.StandardOutput.ReadToEnd(), NumberStyles.AllowTrailingWhite, CultureInfo.InvariantCulture);
+    }
+}

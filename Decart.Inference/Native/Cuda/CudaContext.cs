@@ -1,0 +1,62 @@
+using System.Runtime.InteropServices;
+
+namespace Decart.Inference.Native.Cuda;
+
+/// <summary>
+/// A GPU, opened: its primary context, which other libraries in the process share, is retained until disposal. Any thread may use it.
+/// What is made in it must be disposed of before it.
+/// </summary>
+internal sealed class CudaContext : SafeHandle
+{
+    private CudaContext(int device, nint context)
+        : base(0, ownsHandle: true)
+    {
+        Device = device;
+        SetHandle(context);
+    }
+
+    /// <summary>The driver's handle of the GPU.</summary>
+    public int Device { get; }
+
+    public override bool IsInvalid => handle == 0;
+
+    /// <param name="index">The driver's number of the GPU, from 0.</param>
+    /// <exception cref="CudaUnavailableException">There is no driver, or no such GPU.</exception>
+    /// <exception cref="CudaException">The driver cannot open it.</exception>
+    public static CudaContext Open(int index)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(index);
+        Initialize();
+        CudaDriver.Check(CudaDriver.GetDeviceCount(out int count), "counting GPUs");
+        if (index >= count) throw new CudaUnavailableException($"GPU {index} was asked for, the CUDA driver finds {count}.");
+        CudaDriver.Check(CudaDriver.GetDevice(out int device, index), "a GPU's handle");
+        CudaDriver.Check(CudaDriver.RetainPrimaryContext(out nint context, device), "the primary context");
+        return new CudaContext(device, context);
+    }
+
+    /// <summary>Makes this the context of the driver calls that follow on the calling thread. Costs well under a microsecond.</summary>
+    /// <exception cref="ObjectDisposedException">The context was disposed of.</exception>
+    public void MakeCurrent() => CudaDriver.Check(CudaDriver.SetCurrentContext(this), "making a context current");
+
+    /// <summary>A property of the GPU; 0 where the driver does not know of it.</summary>
+    public int GetAttribute(CudaDeviceAttribute attribute) =>
+        CudaDriver.GetDeviceAttribute(out int value, attribute, Device) == CudaResult.Success ? value : 0;
+
+    protected override bool ReleaseHandle() => CudaDriver.ReleasePrimaryContext(Device) == CudaResult.Success;
+
+    private static void Initialize()
+    {
+        try
+        {
+            CudaResult result = CudaDriver.Initialize(0);
+            if (result != CudaResult.Success)
+                throw new CudaUnavailableException($"The CUDA driver finds no GPU to work with: {CudaDriver.Describe(result)}.");
+        }
+        catch (DllNotFoundException exception)
+        {
+            throw new CudaUnavailableException(
+                $"There is no CUDA driver on this machine: looked for {string.Join(" and ", CudaDriver.LibraryNames)}. It comes with NVIDIA's driver.",
+                exception);
+        }
+    }
+}

@@ -1,0 +1,37 @@
+using System.Runtime.InteropServices;
+
+namespace Decart.Inference.Native.Cuda;
+
+// Devices, contexts, streams. A CUdevice is an int; the calls on devices need no current context.
+internal static partial class CudaDriver
+{
+    /// <summary>The stream that calls without a stream run on.</summary>
+    public const nint DefaultStream = 0;
+
+    [LibraryImport(Library, EntryPoint = "cuDeviceGetCount")]
+    public static partial CudaResult GetDeviceCount(out int count);
+
+    [LibraryImport(Library, EntryPoint = "cuDeviceGet")]
+    public static partial CudaResult GetDevice(out int device, int index);
+
+    [LibraryImport(Library, EntryPoint = "cuDeviceGetAttribute")]
+    public static partial CudaResult GetDeviceAttribute(out int value, CudaDeviceAttribute attribute, int device);
+
+    [LibraryImport(Library, EntryPoint = "cuDevicePrimaryCtxRetain")]
+    public static partial CudaResult RetainPrimaryContext(out nint context, int device);
+
+    [LibraryImport(Library, EntryPoint = "cuDevicePrimaryCtxRelease_v2")]
+    public static partial CudaResult ReleasePrimaryContext(int device);
+
+    [LibraryImport(Library, EntryPoint = "cuCtxSetCurrent")]
+    public static partial CudaResult SetCurrentContext(CudaContext context);
+
+    [LibraryImport(Library, EntryPoint = "cuStreamSynchronize")]
+    public static partial CudaResult SynchronizeStream(nint stream);
+}
+
+/// <summary><c>CUdevice_attribute</c>.</summary>
+internal enum CudaDeviceAttribute
+{
+    VirtualMemoryManagementSupported = 102,
+}
