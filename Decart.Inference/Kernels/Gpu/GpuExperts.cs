@@ -38,6 +38,8 @@ internal static class GpuExperts
 
     private static void Route(ExpertsArguments a)
     {
+        // Where warps are smaller than elsewhere the group has several.
+        if (Group.IdxX >= Warp.WarpSize) return;
         long logits = a.Logits + ((long)Grid.IdxX * a.LogitsStride * sizeof(float));
         long choices = a.Choices + ((long)Grid.IdxX * a.PerToken * sizeof(int)), weights = a.Weights + ((long)Grid.IdxX * a.PerToken * sizeof(float));
         float max = float.NegativeInfinity;
