@@ -108,7 +108,7 @@ internal sealed class CpuAttentionTests
         using KernelBench bench = new(width, threads: 1);
         using CpuKernels threaded = new(4, width);
         TestKv plain = Filled(bench, shape, Tokens).Cpu;
-        TestKv[] paged = [.. ((int[])[1, 2, 8, 16, 64, 2048]).Select(tokensPerPage => Copy(bench, plain, Tokens, tokensPerPage))];
+        TestKv[] paged = [.. ((int[])[1, 2, 8, 16, 128, 2048]).Select(tokensPerPage => Copy(bench, plain, Tokens, tokensPerPage))];
         foreach ((int first, int length) in ((int, int)[])[(0, 1), (15, 1), (0, 130), (513, 70), (1099, 1)])
         {
             foreach (CpuKernels kernels in (CpuKernels[])[bench.Cpu, threaded])
