@@ -2,7 +2,7 @@ using Decart.Inference.Kernels;
 
 namespace Decart.Inference.Tests.Kernels.Gpu;
 
-[TestFixtureSource(typeof(GpuDevices), nameof(GpuDevices.Names))]
+[TestFixtureSource(typeof(GpuDevices), nameof(GpuDevices.Fixtures))]
 internal sealed class GpuAttentionTests(string device)
 {
     private const int Layers = 2, Layer = 1;

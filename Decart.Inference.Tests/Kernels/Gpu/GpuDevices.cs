@@ -1,19 +1,40 @@
 using Decart.Inference.Kernels.Gpu;
+using Decart.Inference.Native.Cuda;
+using NUnit.Framework.Internal;
 
 namespace Decart.Inference.Tests.Kernels.Gpu;
 
-/// <summary>The devices that GPU kernels are tested on.</summary>
+/// <summary>The devices that GPU kernels are tested on by one source: an emulated one always, a GPU where there is one.</summary>
 internal static class GpuDevices
 {
-    public const string Emulated = "emulated";
+    private const string Emulated = "emulated", Cuda = "cuda";
 
-    public static IEnumerable<string> Names => [Emulated];
-
-    /// <param name="name">Which.</param>
-    /// <param name="multiprocessors">How many an emulated device has.</param>
-    public static IGpuDevice Create(string name, int multiprocessors = 1) => name switch
+    /// <summary>Fixture arguments: a device.</summary>
+    public static IEnumerable<TestFixtureData> Fixtures
     {
-        Emulated => new EmulatedDevice(multiprocessors: multiprocessors),
-        _ => throw new ArgumentOutOfRangeException(nameof(name), name, null),
-    };
+        get
+        {
+            yield return new TestFixtureData(Emulated);
+            TestFixtureData cuda = new(Cuda);
+            cuda.Properties.Add(PropertyNames.Category, "Cuda");
+            yield return cuda;
+        }
+    }
+
+    /// <summary>Opens a device; ignores the test, with the reason, where this machine does not have it.</summary>
+    /// <param name="name">Which.</param>
+    /// <param name="multiprocessors">How many the device pretends to have; null for as many as it likes.</param>
+    public static IGpuDevice Create(string name, int? multiprocessors = null)
+    {
+        if (name == Emulated) return new EmulatedDevice(multiprocessors: multiprocessors ?? 1);
+        try
+        {
+            return new CudaDevice(index: 0, multiprocessors);
+        }
+        catch (CudaUnavailableException exception)
+        {
+            Assert.Ignore(exception.Message);
+            throw;
+        }
+    }
 }

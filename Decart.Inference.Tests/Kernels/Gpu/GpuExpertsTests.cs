@@ -3,7 +3,7 @@ using Decart.Inference.Kernels;
 
 namespace Decart.Inference.Tests.Kernels.Gpu;
 
-[TestFixtureSource(typeof(GpuDevices), nameof(GpuDevices.Names))]
+[TestFixtureSource(typeof(GpuDevices), nameof(GpuDevices.Fixtures))]
 internal sealed class GpuExpertsTests(string device)
 {
     private const int Hidden = 40, Intermediate = 24, Count = 6;

@@ -2,7 +2,7 @@ using Decart.Inference.Kernels;
 
 namespace Decart.Inference.Tests.Kernels.Gpu;
 
-[TestFixtureSource(typeof(GpuDevices), nameof(GpuDevices.Names))]
+[TestFixtureSource(typeof(GpuDevices), nameof(GpuDevices.Fixtures))]
 internal sealed class GpuRotaryTests(string device)
 {
     private const int Layers = 3, Layer = 1;

@@ -3,7 +3,7 @@ using Decart.Inference.Checkpoints;
 namespace Decart.Inference.Tests.Kernels.Gpu;
 
 /// <summary>The operations that work on one row at a time: embedding, norms, gathering.</summary>
-[TestFixtureSource(typeof(GpuDevices), nameof(GpuDevices.Names))]
+[TestFixtureSource(typeof(GpuDevices), nameof(GpuDevices.Fixtures))]
 internal sealed class GpuRowTests(string device)
 {
     [Test]
