@@ -14,7 +14,7 @@ namespace Decart.Inference.Tests.Kernels.Gpu;
 /// </summary>
 internal sealed unsafe class EmulatedDevice(bool tensorCores = false, int multiprocessors = 1) : IGpuDevice
 {
-    private static readonly Lazy<Runner> Small = new(() => new Runner(lanes: 4, warps: 2)), Wide = new(() => new Runner(lanes: 32, warps: 2));
+    private static readonly Lazy<Runner> Small = new(() => new Runner(lanes: 4, warps: 2)), Wide = new(() => new Runner(lanes: 32, warps: 4));
 
     private readonly EmulatedMemory _memory = new();
     private readonly Runner _runner = (tensorCores ? Wide : Small).Value;

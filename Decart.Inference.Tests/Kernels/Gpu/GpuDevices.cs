@@ -24,9 +24,10 @@ internal static class GpuDevices
     /// <summary>Opens a device; ignores the test, with the reason, where this machine does not have it.</summary>
     /// <param name="name">Which.</param>
     /// <param name="multiprocessors">How many the device pretends to have; null for as many as it likes.</param>
-    public static IGpuDevice Create(string name, int? multiprocessors = null)
+    /// <param name="tensorCores">Whether an emulated device has tensor cores, which is slow.</param>
+    public static IGpuDevice Create(string name, int? multiprocessors = null, bool tensorCores = false)
     {
-        if (name == Emulated) return new EmulatedDevice(multiprocessors: multiprocessors ?? 1);
+        if (name == Emulated) return new EmulatedDevice(tensorCores, multiprocessors ?? 1);
         try
         {
             return new CudaDevice(index: 0, multiprocessors);

@@ -6,7 +6,9 @@ namespace Decart.Inference.Tests.Kernels.Gpu;
 [TestFixtureSource(typeof(GpuDevices), nameof(GpuDevices.Fixtures))]
 internal sealed class GpuExpertsTests(string device)
 {
-    private const int Hidden = 40, Intermediate = 24, Count = 6;
+    public const int Hidden = 40, Count = 6;
+
+    private const int Intermediate = 24;
 
     [Test]
     public void Mixtures_agree_with_the_reference([Values] bool renormalise, [Values(1, 2, 6)] int perToken, [Values(1, 7)] int tokens)
@@ -75,7 +77,7 @@ internal sealed class GpuExpertsTests(string device)
         bench.AssertClose(y, 2, 1e-2, firstRow: 1);
     }
 
-    private static (Experts Gpu, Experts Reference) Create(GpuBench bench, int perToken, bool renormalise)
+    public static (Experts Gpu, Experts Reference) Create(GpuBench bench, int perToken, bool renormalise)
     {
         (Weight Gpu, Weight Reference)[] gateUp = [.. Enumerable.Range(0, Count).Select(_ => bench.Weight(bench.Tensor(TensorType.BF16, 2 * Intermediate, Hidden)))];
         (Weight Gpu, Weight Reference)[] down = [.. Enumerable.Range(0, Count).Select(_ => bench.Weight(bench.Tensor(TensorType.F16, Hidden, Intermediate)))];

@@ -7,11 +7,14 @@ namespace Decart.Inference.Tests.Kernels.Gpu;
 /// <summary>What kernels become for a GPU, seen without one.</summary>
 [TestFixture(80, "sm_80")]
 [TestFixture(90, "sm_90a")]
+[TestFixture(120, "sm_90")]
 internal sealed class PtxTests(int architecture, string target)
 {
     private readonly PtxCompiler _compiler = new(architecture);
 
-    private static IEnumerable<TestCaseData> Kernels => GpuKernels.All.Select(kernel => new TestCaseData(kernel).SetArgDisplayNames(kernel.Name));
+    private static GpuKernel[] TestKernels => [IntrinsicKernels.MultiplyKernel, IntrinsicKernels.LoadMatricesKernel, IntrinsicKernels.ConvertKernel];
+
+    private static IEnumerable<TestCaseData> Kernels => GpuKernels.All.Concat(TestKernels).Select(kernel => new TestCaseData(kernel).SetArgDisplayNames(kernel.Name));
 
     [OneTimeTearDown]
     public void EndCompiler() => _compiler.Dispose();
@@ -32,10 +35,14 @@ internal sealed class PtxTests(int architecture, string target)
     [TestCase(nameof(GpuMatMul), "ld.global.nc.v4.b32")]
     [TestCase(nameof(GpuAttention), "ld.global.v4.b32")]
     [TestCase(nameof(GpuGather), "st.global.v4.b32")]
-    public void Memory_is_read_in_vectors(string declaringType, string instruction)
+    [TestCase(nameof(GpuTensorMatMul), "ld.global.nc.L1::no_allocate.L2::256B.v4.b32")]
+    [TestCase(nameof(GpuTensorMatMul), "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32")]
+    [TestCase(nameof(IntrinsicKernels), "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32", "cp.async.cg.shared.global", "ldmatrix.sync.aligned.m8n8.x4")]
+    public void Instructions_are_those_that_were_meant(string declaringType, params string[] instructions)
     {
-        GpuKernel kernel = GpuKernels.All.First(kernel => kernel.Method.DeclaringType!.Name == declaringType);
-        Assert.That(_compiler.Compile(kernel).Text, Does.Contain(instruction));
+        string text = string.Concat(
+            GpuKernels.All.Concat(TestKernels).Where(kernel => kernel.Method.DeclaringType!.Name == declaringType).Select(kernel => _compiler.Compile(kernel).Text));
+        foreach (string instruction in instructions) Assert.That(text, Does.Contain(instruction));
     }
 
     private static string Body(PtxModule module) => module.Text[module.Text.IndexOf($".visible .entry {module.EntryPoint}(", StringComparison.Ordinal)..];

@@ -20,6 +20,7 @@ internal sealed class GpuExpertsMixer(IGpuDevice device, GpuMatMulLauncher matMu
         _order.Reserve((long)pairs * sizeof(int));
         _starts.Reserve((count + 1L) * sizeof(int));
         nint table = Table(experts);
+        int typicalRows = (pairs + count - 1) / count;
         ExpertsArguments arguments = new()
         {
             Logits = routerLogits.Address,
@@ -56,7 +57,7 @@ internal sealed class GpuExpertsMixer(IGpuDevice device, GpuMatMulLauncher matMu
             Function = (int)experts.Function,
             HalfY = 1,
         };
-        matMul.Launch(gateUp, count);
+        matMul.Launch(gateUp, count, typicalRows);
         MatMulArguments down = new()
         {
             X = _hidden.Address,
@@ -70,7 +71,7 @@ internal sealed class GpuExpertsMixer(IGpuDevice device, GpuMatMulLauncher matMu
             YStride = _outputs.Stride,
             RowsPerSource = 1,
         };
-        matMul.Launch(down, count);
+        matMul.Launch(down, count, typicalRows);
         device.Launch(GpuExperts.MixKernel, new GpuGrid(tokens), arguments);
     }
 

@@ -37,7 +37,8 @@ internal sealed class GpuKernels : IKernels
     /// <summary>Every kernel, for whoever compiles them ahead of need.</summary>
     public static IReadOnlyList<GpuKernel> All { get; } =
     [
-        GpuStoreWeights.Kernel, GpuEmbed.Kernel, GpuNorm.Kernel, GpuMatMul.Kernel, GpuRotary.Kernel, GpuAttention.Kernel, GpuAttention.MergeKernel,
+        GpuStoreWeights.Kernel, GpuEmbed.Kernel, GpuNorm.Kernel, GpuMatMul.Kernel,
+        GpuTensorMatMul.Narrow8, GpuTensorMatMul.Narrow16, GpuTensorMatMul.Narrow32, GpuTensorMatMul.Wide, GpuRotary.Kernel, GpuAttention.Kernel, GpuAttention.MergeKernel,
         GpuExperts.RouteKernel, GpuExperts.GroupKernel, GpuExperts.MixKernel, GpuGather.Kernel,
     ];
 

@@ -30,8 +30,14 @@ internal sealed class PtxCompiler : IDisposable
             PtxIntrinsics.Register(builder);
             builder.Optimize(OptimizationLevel.O1).Inlining(InliningMode.Aggressive);
         });
-        // Code for 9.0 and later may use what only that very architecture has (wgmma): the suffix a.
-        (_target, CudaArchitecture ilgpu) = architecture >= 90 ? ("sm_90a", CudaArchitecture.SM_90) : ($"sm_{architecture}", CudaArchitecture.SM_80);
+        // The suffix allows what only that very architecture has (wgmma), and no later one runs such code.
+        _target = architecture switch
+        {
+            < 90 => $"sm_{architecture}",
+            90 => "sm_90a",
+            _ => "sm_90",
+        };
+        CudaArchitecture ilgpu = architecture < 90 ? CudaArchitecture.SM_80 : CudaArchitecture.SM_90;
         _backend = new PTXBackend(_context, ilgpu, CudaInstructionSet.ISA_80, nvvmAPI: null!);
     }
 
