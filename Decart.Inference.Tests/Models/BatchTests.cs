@@ -5,7 +5,9 @@ using Decart.Inference.Tests.Kernels;
 
 namespace Decart.Inference.Tests.Models;
 
-/// <summary>What a sequence gets does not depend on how its prompt is cut, on what else is in the batch nor on how its keys and values are paged, bit for bit.</summary>
+/// <summary>
+/// What a sequence gets does not depend on how its prompt is cut, on what else is in the batch nor on how its keys and values are paged, bit for bit.
+/// </summary>
 [TestFixtureSource(nameof(Cases))]
 public sealed class BatchTests(string device, string model)
 {

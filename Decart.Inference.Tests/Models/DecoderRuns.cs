@@ -30,7 +30,8 @@ internal static class DecoderRuns
     }
 
     /// <summary>The greedy continuation of one prompt and the logits after it.</summary>
-    public static (int[] Tokens, float[] FirstLogits) Generate(this Decoder decoder, ReadOnlySpan<int> prompt, int count, int chunk = int.MaxValue, int tokensPerPage = 0)
+    public static (int[] Tokens, float[] FirstLogits) Generate(
+        this Decoder decoder, ReadOnlySpan<int> prompt, int count, int chunk = int.MaxValue, int tokensPerPage = 0)
     {
         using TestKv kv = new(decoder.KvLayout, prompt.Length + count, tokensPerPage);
         float[] first = decoder.Prefill(kv.View, prompt, chunk), logits = first;

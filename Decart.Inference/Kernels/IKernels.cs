@@ -98,7 +98,7 @@ internal sealed record Experts(Weight[] GateUp, Weight[] Down, int ExpertsPerTok
 /// </summary>
 internal interface IKernels : IDisposable
 {
-    /// <summary>The memory that keys, values and page tables lie in.</summary>
+    /// <summary>The memory that the device computes in.</summary>
     IDeviceMemory Memory { get; }
 
     /// <summary>Bytes of an element of the keys and values, which lie as <see cref="KvView"/> says.</summary>
