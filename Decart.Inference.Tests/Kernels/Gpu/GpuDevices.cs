@@ -25,9 +25,12 @@ internal static class GpuDevices
     /// <param name="name">Which.</param>
     /// <param name="multiprocessors">How many the device pretends to have; null for as many as it likes.</param>
     /// <param name="tensorCores">Whether an emulated device has tensor cores, which is slow.</param>
-    public static IGpuDevice Create(string name, int? multiprocessors = null, bool tensorCores = false)
+    public static IGpuDevice Create(string name, int? multiprocessors = null, bool tensorCores = false) =>
+        name == Emulated ? new EmulatedDevice(tensorCores, multiprocessors ?? 1) : CreateCuda(multiprocessors);
+
+    /// <summary>Opens the first GPU; ignores the test, with the reason, where there is none.</summary>
+    public static CudaDevice CreateCuda(int? multiprocessors = null)
     {
-        if (name == Emulated) return new EmulatedDevice(tensorCores, multiprocessors ?? 1);
         try
         {
             return new CudaDevice(index: 0, multiprocessors);
