@@ -3,6 +3,7 @@ using Decart.Inference.Kernels.Gpu;
 using Decart.Inference.Kernels.Gpu.Compilation;
 using Decart.Inference.Memory;
 using Decart.Inference.Native.Cuda;
+using Decart.Inference.Tests.Checkpoints;
 using Decart.Inference.Tests.Kernels.Gpu;
 
 namespace Decart.Inference.Tests.Native;
@@ -38,14 +39,14 @@ internal sealed class CudaTests
     {
         const string Ptx = ".version 8.0\n.target sm_80\n.address_size 64\n.visible .entry broken()\n{\n\tnonsense.f32 %f1;\n\tret;\n}\n";
         Assert.That(
-            () => new CudaModule(_context, Ptx),
+            () => CudaCompiler.Compile(_context, Ptx, out _),
             Throws.TypeOf<CudaException>().With.Message.Contains("CUDA_ERROR_INVALID_PTX").And.Message.Contains("line 6"));
     }
 
     [Test]
     public void A_kernel_that_a_module_lacks_is_named()
     {
-        using CudaModule module = new(_context, ".version 8.0\n.target sm_80\n.address_size 64\n.visible .entry empty()\n{\n\tret;\n}\n");
+        using CudaModule module = Module(".version 8.0\n.target sm_80\n.address_size 64\n.visible .entry empty()\n{\n\tret;\n}\n");
         Assert.That(() => module.GetFunction("absent"), Throws.TypeOf<CudaException>().With.Message.Contains("absent"));
         Assert.That(module.GetFunction("empty").LocalBytes, Is.Zero);
     }
@@ -57,7 +58,7 @@ internal sealed class CudaTests
         using CudaPinnedMemory input = new(_context, Count * sizeof(float)), output = new(_context, Count * IntrinsicKernels.ConvertedWords * sizeof(float));
         using PtxCompiler compiler = new(80);
         PtxModule ptx = compiler.Compile(IntrinsicKernels.ConvertKernel);
-        using CudaModule module = new(_context, ptx.Text);
+        using CudaModule module = Module(ptx.Text);
         CudaFunction function = module.GetFunction(ptx.EntryPoint);
         nint source = _memory.Allocate(input.Bytes), destination = _memory.Allocate(output.Bytes);
         try
@@ -84,6 +85,23 @@ internal sealed class CudaTests
         {
             _memory.Free(source);
             _memory.Free(destination);
+        }
+    }
+
+    [Test]
+    public void Kernels_are_found_in_the_cache_at_the_next_start()
+    {
+        using TemporaryFolder folder = new();
+        KernelCache cache = new(folder.Path);
+        DateTime[] written = [];
+        for (int start = 0; start < 2; start++)
+        {
+            using CudaDevice device = new(0, cache);
+            device.Prepare(GpuKernels.All);
+            DateTime[] files = [.. Directory.GetFiles(folder.Path).Order().Select(File.GetLastWriteTimeUtc)];
+            Assert.That(files, Has.Length.EqualTo(GpuKernels.All.Count));
+            if (start > 0) Assert.That(files, Is.EqualTo(written));
+            written = files;
         }
     }
 
@@ -127,4 +145,6 @@ internal sealed class CudaTests
             Assert.That(found.AsSpan().SequenceEqual(expected), $"{bytes} bytes");
         }
     }
+
+    private CudaModule Module(string ptx) => new(_context, CudaCompiler.Compile(_context, ptx, out _));
 }

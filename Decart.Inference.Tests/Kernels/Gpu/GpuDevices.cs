@@ -33,7 +33,7 @@ internal static class GpuDevices
     {
         try
         {
-            return new CudaDevice(index: 0, multiprocessors);
+            return new CudaDevice(index: 0, cache: null, multiprocessors);
         }
         catch (CudaUnavailableException exception)
         {

@@ -18,25 +18,28 @@ internal sealed class CudaDevice : IGpuDevice
 
     private readonly CudaContext _context;
     private readonly CudaStream _stream;
-    private readonly PtxCompiler _compiler;
+    private readonly KernelCache? _cache;
+    private readonly int _architecture, _driverVersion;
     private readonly Dictionary<GpuKernel, CudaFunction> _functions = [];
     private readonly List<CudaModule> _modules = [];
     private readonly (CudaPinnedMemory Memory, CudaEvent Free)[] _staging;
     private int _nextStaging;
+    private PtxCompiler? _compiler;
 
     /// <summary>Opens a GPU.</summary>
     /// <param name="index">The driver's number of the GPU, from 0.</param>
+    /// <param name="cache">Where compiled kernels are looked for and kept; null for nowhere.</param>
     /// <param name="multiprocessors">How many to divide work for; null for as many as there are.</param>
     /// <exception cref="CudaUnavailableException">There is no driver, no such GPU, or one of them is too old.</exception>
-    public CudaDevice(int index, int? multiprocessors = null)
+    public CudaDevice(int index, KernelCache? cache = null, int? multiprocessors = null)
     {
+        _cache = cache;
         _context = CudaContext.Open(index);
         try
         {
-            int architecture = CheckArchitecture(index);
+            (_architecture, _driverVersion) = CheckVersions(index);
             Multiprocessors = multiprocessors ?? _context.GetAttribute(CudaDeviceAttribute.Multiprocessors);
             Memory = new CudaMemory(_context);
-            _compiler = new PtxCompiler(architecture);
             _stream = new CudaStream(_context);
             _staging = [.. Enumerable.Range(0, 2).Select(_ => (new CudaPinnedMemory(_context, StagingBytes), new CudaEvent(_context)))];
         }
@@ -108,12 +111,12 @@ internal sealed class CudaDevice : IGpuDevice
         }
         _stream.Dispose();
         foreach (CudaModule module in _modules) module.Dispose();
-        _compiler.Dispose();
+        _compiler?.Dispose();
         _context.Dispose();
     }
 
-    /// <summary>Compute capability times ten.</summary>
-    private int CheckArchitecture(int index)
+    /// <summary>Compute capability times ten, and the CUDA version that the driver is for.</summary>
+    private (int Architecture, int Driver) CheckVersions(int index)
     {
         CudaDriver.Check(CudaDriver.GetVersion(out int version), "its version");
         if (version < MinDriverVersion)
@@ -127,17 +130,26 @@ internal sealed class CudaDevice : IGpuDevice
             throw new CudaUnavailableException(
                 $"A GPU of compute capability {MinArchitecture / 10}.{MinArchitecture % 10} or later is needed, GPU {index} has {major}.{minor}.");
         }
-        return (10 * major) + minor;
+        return ((10 * major) + minor, version);
     }
 
     private CudaFunction GetFunction(GpuKernel kernel)
     {
         if (_functions.TryGetValue(kernel, out CudaFunction? function)) return function;
-        PtxModule ptx = _compiler.Compile(kernel);
-        CudaModule module = new(_context, ptx.Text);
+        CudaModule module = LoadModule(kernel);
         _modules.Add(module);
-        function = module.GetFunction(ptx.EntryPoint);
+        function = module.GetFunction(kernel.EntryPoint);
         _functions[kernel] = function;
         return function;
+    }
+
+    private CudaModule LoadModule(GpuKernel kernel)
+    {
+        string key = KernelCache.Key(kernel, _architecture, _driverVersion);
+        if (_cache?.Find(key) is { } known) return new CudaModule(_context, known);
+        _compiler ??= new PtxCompiler(_architecture);
+        byte[] code = CudaCompiler.Compile(_context, _compiler.Compile(kernel).Text, out _);
+        _cache?.Store(key, code);
+        return new CudaModule(_context, code);
     }
 }

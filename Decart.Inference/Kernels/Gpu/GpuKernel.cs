@@ -11,6 +11,9 @@ internal abstract class GpuKernel(MethodInfo method, int groupSize)
 
     public int GroupSize { get; } = groupSize;
 
+    /// <summary>Its name in PTX.</summary>
+    public string EntryPoint => $"{Method.DeclaringType!.Name}_{Method.Name}";
+
     public string Name => $"{Method.DeclaringType!.Name}.{Method.Name}";
 }
 

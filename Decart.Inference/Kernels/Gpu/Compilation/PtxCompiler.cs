@@ -55,7 +55,7 @@ internal sealed class PtxCompiler : IDisposable
         {
             throw new NotSupportedException($"Kernel {kernel.Name} cannot be compiled: {e.InnerException?.Message ?? e.Message}", e);
         }
-        return new PtxModule(compiled.Name, Finish(compiled.PTXAssembly));
+        return new PtxModule(kernel.EntryPoint, Finish(compiled.PTXAssembly.Replace($".entry {compiled.Name}(", $".entry {kernel.EntryPoint}(", StringComparison.Ordinal)));
     }
 
     public void Dispose()
