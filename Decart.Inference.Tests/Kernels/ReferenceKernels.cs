@@ -27,7 +27,7 @@ internal sealed class ReferenceKernels : IKernels
 
     public RotaryTable CreateRotary(RotaryParameters parameters) => new ReferenceRotary(parameters);
 
-    public Activations CreateActivations(int rows, int columns) => new ReferenceActivations(rows, columns);
+    public Activations CreateActivations(int rows, int columns, bool operand = false) => new ReferenceActivations(rows, columns);
 
     public void BeginStep(Batch batch) => _batch = batch;
 

@@ -42,7 +42,7 @@ internal sealed unsafe class CpuKernels : IKernels
 
     public RotaryTable CreateRotary(RotaryParameters parameters) => new CpuRotaryTable(parameters);
 
-    public Activations CreateActivations(int rows, int columns) => new CpuActivations(rows, columns);
+    public Activations CreateActivations(int rows, int columns, bool operand = false) => new CpuActivations(rows, columns);
 
     public void BeginStep(Batch batch) => _step.Begin(batch);
 
