@@ -13,6 +13,8 @@ internal sealed unsafe class EmulatedMemory : IDeviceMemory, IDisposable
 
     public long PageGranularity => 0;
 
+    public long MaxMappings => long.MaxValue;
+
     public long MeasureFree() => GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
 
     public IVirtualMemory CreateVirtualMemory(long pageBytes, int maxPages) => throw new NotSupportedException();
