@@ -8,7 +8,7 @@ internal sealed class GpuAttentionTests(string device)
     private const int Layers = 2, Layer = 1;
 
     /// <summary>Multiprocessors of an emulated device: with many, attention is divided over the context.</summary>
-    private const int Few = 1, Many = 1000;
+    private const int Few = 0, Many = 1000;
 
     private static readonly AttentionShape[] Shapes =
     [
@@ -90,10 +90,10 @@ internal sealed class GpuAttentionTests(string device)
         Assert.That(() => bench.Gpu.Attend(qkv.Gpu, 0, shape, y.Gpu), Throws.TypeOf<NotSupportedException>());
     }
 
-    private static int Columns(AttentionShape shape) => (shape.Heads + (2 * shape.KvHeads)) * shape.HeadDim;
+    public static int Columns(AttentionShape shape) => (shape.Heads + (2 * shape.KvHeads)) * shape.HeadDim;
 
     /// <summary>Room for more tokens than are written: the rest are not numbers and must not be read.</summary>
-    private static GpuKvPair Filled(GpuBench bench, AttentionShape shape, int tokens, int tokensPerPage = 0, int? seed = null)
+    public static GpuKvPair Filled(GpuBench bench, AttentionShape shape, int tokens, int tokensPerPage = 0, int? seed = null)
     {
         GpuKvPair kv = bench.Kv(Layers, shape, tokens + 3, tokensPerPage);
         bench.FillKv(kv, tokens, seed);

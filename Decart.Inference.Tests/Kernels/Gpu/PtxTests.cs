@@ -37,6 +37,7 @@ internal sealed class PtxTests(int architecture, string target)
     [TestCase(nameof(GpuGather), "st.global.v4.b32")]
     [TestCase(nameof(GpuTensorMatMul), "ld.global.nc.L1::no_allocate.L2::256B.v4.b32")]
     [TestCase(nameof(GpuTensorMatMul), "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32")]
+    [TestCase(nameof(GpuTensorAttention), "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32", "ld.global.v4.b32", "st.global.v4.b32", "prmt.b32")]
     [TestCase(nameof(IntrinsicKernels), "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32", "cp.async.cg.shared.global", "ldmatrix.sync.aligned.m8n8.x4")]
     public void Instructions_are_those_that_were_meant(string declaringType, params string[] instructions)
     {

@@ -14,11 +14,20 @@ internal struct AttentionArguments
     public long Slopes;
 
     /// <summary>
-    /// With it, a group computes one split and leaves for each (row, head, split) [HeadDim sums, maximum, sum of the weights]; 0: a group computes all splits.
+    /// With it, a group computes one split and leaves for each (row, head, split) [HeadDim sums, maximum, sum of the weights, two unused]; 0: a group computes all splits.
     /// </summary>
     public long Partials;
 
-    public int QkvStride, YStride, Layer, Heads, KvHeads, HeadDim, Window, Splits;
+    /// <summary>For the tensor-core kernels: for each tile its first row and its number of rows (int).</summary>
+    public long Tiles;
+
+    public int TileCount;
+
+    public int QkvStride, YStride, Layer, Heads, KvHeads, HeadDim, Window;
+
+    /// <summary>Keys of a split, and the most splits of a row.</summary>
+    public int SplitTokens, Splits;
+
     public float Scale, SoftCap;
 }
 
@@ -33,8 +42,8 @@ internal static class GpuAttention
 
     public const int MaxHeadDim = 256;
 
-    /// <summary>What a split leaves besides its sums: the maximum and the sum of the weights.</summary>
-    public const int PartialTail = 2;
+    /// <summary>Floats that a split leaves behind its sums: the maximum, the sum of the weights, and two that keep vectors aligned.</summary>
+    public const int PartialTail = 4;
 
     /// <summary>Warps of the largest group, and lanes of the largest warp.</summary>
     private const int MaxWarps = 4, MaxLanes = 32;
@@ -44,6 +53,10 @@ internal static class GpuAttention
 
     /// <summary>Groups: head, row.</summary>
     public static readonly GpuKernel<AttentionArguments> MergeKernel = new(Merge, groupSize: MaxLanes);
+
+    /// <summary>What the split-th of the splits that a row sees leaves for a head.</summary>
+    public static long PartialAddress(AttentionArguments a, int row, int head, int split) =>
+        a.Partials + ((((((long)row * a.Heads) + head) * a.Splits) + split) * (a.HeadDim + PartialTail) * sizeof(float));
 
     private static void Run(AttentionArguments a)
     {
@@ -177,25 +190,25 @@ internal static class GpuAttention
             for (int i = Group.IdxX; i < a.HeadDim; i += Group.DimX) StoreElement(a, i, total[i] / weightSum);
             return;
         }
-        long partial = PartialAddress(a, Grid.IdxZ);
+        long partial = PartialAddress(a, Grid.IdxY, Grid.IdxX, Grid.IdxZ);
         for (int i = Group.IdxX; i < a.HeadDim; i += Group.DimX) Global.StoreFloat(partial + (i * sizeof(float)), total[i]);
         if (Group.IdxX != 0) return;
         Global.StoreFloat(partial + (a.HeadDim * sizeof(float)), max);
         Global.StoreFloat(partial + ((a.HeadDim + 1) * sizeof(float)), weightSum);
     }
 
-    /// <summary>Merges the splits of one head of one row, as <see cref="Run"/> does when it computes all of them.</summary>
+    /// <summary>Merges the splits of one head of one row, as the kernels do when they compute all of them.</summary>
     private static void Merge(AttentionArguments a)
     {
         GpuRow row = GpuRow.Load(a.Rows, Grid.IdxY);
         int first = a.Window != 0 && row.Position >= a.Window ? row.Position - a.Window + 1 : 0;
-        int splits = (row.Position / SplitTokens) - (first / SplitTokens) + 1;
+        int splits = (row.Position / a.SplitTokens) - (first / a.SplitTokens) + 1;
         for (int i = Group.IdxX; i < a.HeadDim; i += Group.DimX)
         {
             float max = float.NegativeInfinity, weightSum = 0, total = 0;
             for (int split = 0; split < splits; split++)
             {
-                long partial = PartialAddress(a, split);
+                long partial = PartialAddress(a, Grid.IdxY, Grid.IdxX, split);
                 float splitMax = Global.LoadFloat(partial + (a.HeadDim * sizeof(float)));
                 float newMax = splitMax > max ? splitMax : max, oldFactor = GpuMath.Exp(max - newMax), factor = GpuMath.Exp(splitMax - newMax);
                 total = Float32.Fma(total, oldFactor, Global.LoadFloat(partial + (i * sizeof(float))) * factor);
@@ -205,9 +218,6 @@ internal static class GpuAttention
             StoreElement(a, i, total / weightSum);
         }
     }
-
-    private static long PartialAddress(AttentionArguments a, int split) =>
-        a.Partials + ((((((long)Grid.IdxY * a.Heads) + Grid.IdxX) * a.Splits) + split) * (a.HeadDim + PartialTail) * sizeof(float));
 
     private static void StoreElement(AttentionArguments a, int i, float value) =>
         Global.Store2(a.Y + ((((long)Grid.IdxY * a.YStride) + (Grid.IdxX * a.HeadDim) + i) * sizeof(ushort)), Halves.Saturate(value));

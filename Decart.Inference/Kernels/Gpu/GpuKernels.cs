@@ -11,16 +11,12 @@ internal sealed class GpuKernels : IKernels
 {
     public const int KvBytes = sizeof(ushort);
 
-    /// <summary>Groups for each multiprocessor from which attention is not split over the context.</summary>
-    private const int GroupsPerMultiprocessor = 4;
-
     private readonly IGpuDevice _device;
     private readonly GpuWeightLoader _loader;
     private readonly GpuStep _step;
     private readonly GpuMatMulLauncher _matMul;
     private readonly GpuExpertsMixer _experts;
-    private readonly GpuBuffer _partials;
-    private readonly Dictionary<float[], GpuBuffer> _slopes = new(ReferenceEqualityComparer.Instance);
+    private readonly GpuAttentionLauncher _attention;
     private bool _disposed;
 
     /// <param name="device">Owned.</param>
@@ -31,15 +27,16 @@ internal sealed class GpuKernels : IKernels
         _step = new GpuStep(device);
         _matMul = new GpuMatMulLauncher(device);
         _experts = new GpuExpertsMixer(device, _matMul);
-        _partials = new GpuBuffer(device.Memory);
+        _attention = new GpuAttentionLauncher(device, _step);
     }
 
     /// <summary>Every kernel, for whoever compiles them ahead of need.</summary>
     public static IReadOnlyList<GpuKernel> All { get; } =
     [
-        GpuStoreWeights.Kernel, GpuEmbed.Kernel, GpuNorm.Kernel, GpuMatMul.Kernel,
-        GpuTensorMatMul.Narrow8, GpuTensorMatMul.Narrow16, GpuTensorMatMul.Narrow32, GpuTensorMatMul.Wide, GpuRotary.Kernel, GpuAttention.Kernel, GpuAttention.MergeKernel,
-        GpuExperts.RouteKernel, GpuExperts.GroupKernel, GpuExperts.MixKernel, GpuGather.Kernel,
+        GpuStoreWeights.Kernel, GpuEmbed.Kernel, GpuNorm.Kernel, GpuRotary.Kernel, GpuGather.Kernel,
+        GpuMatMul.Kernel, GpuTensorMatMul.Narrow8, GpuTensorMatMul.Narrow16, GpuTensorMatMul.Narrow32, GpuTensorMatMul.Wide,
+        GpuAttention.Kernel, GpuAttention.MergeKernel, GpuTensorAttention.Heads64, GpuTensorAttention.Heads128, GpuTensorAttention.Heads256,
+        GpuExperts.RouteKernel, GpuExperts.GroupKernel, GpuExperts.MixKernel,
     ];
 
     public int KvElementBytes => KvBytes;
@@ -139,29 +136,7 @@ internal sealed class GpuKernels : IKernels
         ThrowIfHeadsAreTooLong(shape.HeadDim);
         GpuActivations queries = Floats(qkv), outputs = (GpuActivations)y;
         if (!outputs.IsOperand) throw new ArgumentException("Attention writes operands of matmuls.", nameof(y));
-        int rows = _step.Count, splits = MaxSplits(shape);
-        bool divide = splits > 1 && (long)rows * shape.Heads < (long)GroupsPerMultiprocessor * _device.Multiprocessors;
-        if (divide) _partials.Reserve((long)rows * shape.Heads * splits * (shape.HeadDim + GpuAttention.PartialTail) * sizeof(float));
-        AttentionArguments arguments = new()
-        {
-            Rows = _step.Rows,
-            Qkv = queries.Address,
-            Y = outputs.Address,
-            Slopes = shape.AlibiSlopes is { } slopes ? Slopes(slopes) : 0,
-            Partials = divide ? _partials.Address : 0,
-            QkvStride = queries.Stride,
-            YStride = outputs.Stride,
-            Layer = layer,
-            Heads = shape.Heads,
-            KvHeads = shape.KvHeads,
-            HeadDim = shape.HeadDim,
-            Window = shape.Window,
-            Splits = splits,
-            Scale = shape.Scale,
-            SoftCap = shape.SoftCap,
-        };
-        _device.Launch(GpuAttention.Kernel, new GpuGrid(shape.Heads, rows, divide ? splits : 1), arguments);
-        if (divide) _device.Launch(GpuAttention.MergeKernel, new GpuGrid(shape.Heads, rows), arguments);
+        _attention.Launch(queries, layer, shape, outputs);
     }
 
     public void MixExperts(Activations x, Activations routerLogits, Experts experts, Activations y) =>
@@ -201,8 +176,7 @@ internal sealed class GpuKernels : IKernels
     {
         if (_disposed) return;
         _disposed = true;
-        foreach (GpuBuffer slopes in _slopes.Values) slopes.Dispose();
-        _partials.Dispose();
+        _attention.Dispose();
         _experts.Dispose();
         _step.Dispose();
         _loader.Dispose();
@@ -246,19 +220,6 @@ internal sealed class GpuKernels : IKernels
             HalfY = destination.IsOperand ? 1 : 0,
         };
         _device.Launch(GpuNorm.Kernel, new GpuGrid(_step.Count), arguments);
-    }
-
-    /// <summary>The most splits that one row of the batch reads.</summary>
-    private int MaxSplits(AttentionShape shape)
-    {
-        int all = (_step.MaxPosition / GpuAttention.SplitTokens) + 1;
-        return shape.Window == 0 ? all : Math.Min(all, ((shape.Window - 1) / GpuAttention.SplitTokens) + 2);
-    }
-
-    private nint Slopes(float[] slopes)
-    {
-        if (!_slopes.TryGetValue(slopes, out GpuBuffer? buffer)) _slopes.Add(slopes, buffer = Send(slopes));
-        return buffer.Address;
     }
 
     private GpuBuffer Send(float[] values)

@@ -9,7 +9,9 @@ internal sealed class GpuStep(IGpuDevice device) : IDisposable
     private readonly GpuBuffer _rows = new(device.Memory);
     private readonly GpuBuffer _indices = new(device.Memory);
     private GpuRow[] _descriptors = [];
+    private readonly Dictionary<int, Tiles> _tiles = [];
     private Batch? _batch;
+    private long _number;
 
     /// <summary>Number of rows of the batch.</summary>
     /// <exception cref="InvalidOperationException">No step has begun.</exception>
@@ -24,6 +26,7 @@ internal sealed class GpuStep(IGpuDevice device) : IDisposable
     public void Begin(Batch batch)
     {
         _batch = batch;
+        _number++;
         MaxPosition = 0;
         if (_descriptors.Length < batch.TokenCount) _descriptors = new GpuRow[(int)BitOperations.RoundUpToPowerOf2((uint)batch.TokenCount)];
         foreach (BatchChunk chunk in batch.Chunks)
@@ -47,6 +50,23 @@ internal sealed class GpuStep(IGpuDevice device) : IDisposable
         device.Upload(_rows.Address, MemoryMarshal.AsBytes(_descriptors.AsSpan(0, batch.TokenCount)));
     }
 
+    /// <summary>Tiles of at most that many rows, each of one chunk: an array of (first row, rows) and its length.</summary>
+    public (nint Address, int Count) TilesOf(int rows)
+    {
+        if (!_tiles.TryGetValue(rows, out Tiles? tiles)) _tiles.Add(rows, tiles = new Tiles(new GpuBuffer(device.Memory)));
+        if (tiles.Step == _number) return (tiles.Buffer.Address, tiles.Items.Count);
+        tiles.Step = _number;
+        tiles.Items.Clear();
+        foreach (BatchChunk chunk in _batch!.Chunks)
+        {
+            for (int i = 0; i < chunk.Length; i += rows) tiles.Items.Add((chunk.FirstRow + i, Math.Min(rows, chunk.Length - i)));
+        }
+        ReadOnlySpan<byte> bytes = MemoryMarshal.AsBytes(CollectionsMarshal.AsSpan(tiles.Items));
+        tiles.Buffer.Reserve(bytes.Length);
+        device.Upload(tiles.Buffer.Address, bytes);
+        return (tiles.Buffer.Address, tiles.Items.Count);
+    }
+
     /// <summary>Sends row numbers; returns their address, valid until the next call.</summary>
     public nint SendIndices(ReadOnlySpan<int> indices)
     {
@@ -59,5 +79,16 @@ internal sealed class GpuStep(IGpuDevice device) : IDisposable
     {
         _rows.Dispose();
         _indices.Dispose();
+        foreach (Tiles tiles in _tiles.Values) tiles.Buffer.Dispose();
+    }
+
+    private sealed class Tiles(GpuBuffer buffer)
+    {
+        public GpuBuffer Buffer => buffer;
+
+        public List<(int FirstRow, int Rows)> Items { get; } = [];
+
+        /// <summary>The step that they are of.</summary>
+        public long Step { get; set; }
     }
 }

@@ -45,4 +45,7 @@ internal static unsafe class Global
 
     [IntrinsicImplementation, Ptx("st.global.v4.b32 [$0], {$1};")]
     public static void Store16(long address, UInt4 value) => *(UInt4*)address = value;
+
+    [IntrinsicImplementation, Ptx("st.global.v4.b32 [$0], {$1};")]
+    public static void StoreFloat4(long address, Float4 value) => *(Float4*)address = value;
 }
