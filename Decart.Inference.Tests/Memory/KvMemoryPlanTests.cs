@@ -74,7 +74,9 @@ internal sealed class KvMemoryPlanTests
 
         public long MaxMappings { get; init; } = long.MaxValue;
 
-        public long MeasureFree() => Free;
+        public double KvShare => 0.5;
+
+    public long MeasureFree() => Free;
 
         public IVirtualMemory CreateVirtualMemory(long pageBytes, int maxPages) => throw new NotSupportedException();
 

@@ -12,6 +12,9 @@ internal interface IDeviceMemory
     /// <summary>Bytes that could be allocated now, as the system reports them.</summary>
     long MeasureFree();
 
+    /// <summary>The part of the free memory that keys and values take by default; the rest is left to others who use this memory.</summary>
+    double KvShare { get; }
+
     /// <summary>
     /// Virtual memory with pages of the given size, a power of two and at least <see cref="PageGranularity"/>. Linux maps at most some 57,000
     /// pages in a process unless it is configured for more: choose the size so that fewer are mapped.

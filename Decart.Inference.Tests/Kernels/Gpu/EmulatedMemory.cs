@@ -15,6 +15,8 @@ internal sealed unsafe class EmulatedMemory : IDeviceMemory, IDisposable
 
     public long MaxMappings => long.MaxValue;
 
+    public double KvShare => 0.5;
+
     public long MeasureFree() => GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
 
     public IVirtualMemory CreateVirtualMemory(long pageBytes, int maxPages) => throw new NotSupportedException();
