@@ -16,16 +16,11 @@ internal sealed class GpuModelTests(string device)
     private static readonly int[][] Prompts = [[5, 17, 90, 3, 3, 41, 8], [2], [11, 64]];
 
     [TestCaseSource(typeof(TinyModels), nameof(TinyModels.Names))]
-    public void Prompts_and_decoding_give_the_logits_of_the_cpu(string model)
-    {
-        float[][] expected = Run(model, new CpuKernels(threads: 1), Together), found = Run(model, new GpuKernels(GpuDevices.Create(device)), Together);
-        TestContext.Out.WriteLine($"largest logit difference {expected.Zip(found, (a, b) => DecoderRuns.MaxDifference(a, b)).Max():g3}");
-        for (int i = 0; i < expected.Length; i++)
-        {
-            Assert.That(DecoderRuns.MaxDifference(expected[i], found[i]), Is.LessThanOrEqualTo(1e-2f), $"answer {i}");
-            Assert.That(TensorPrimitives.CosineSimilarity<float>(expected[i], found[i]), Is.GreaterThanOrEqualTo(0.99999f), $"answer {i}");
-        }
-    }
+    public void Prompts_and_decoding_give_the_logits_of_the_cpu(string model) => Compare(model, tensorCores: false);
+
+    [TestCase("mixtral")]
+    [TestCase("gemma2")]
+    public void Tensor_cores_give_the_logits_of_the_cpu(string model) => Compare(model, tensorCores: true);
 
     [TestCase("mixtral")]
     [TestCase("gemma2")]
@@ -34,6 +29,18 @@ internal sealed class GpuModelTests(string device)
     {
         float[][] together = Run(model, new GpuKernels(GpuDevices.Create(device)), Together), alone = Run(model, new GpuKernels(GpuDevices.Create(device)), Alone);
         for (int i = 0; i < alone.Length; i++) Assert.That(alone[i], Is.EqualTo(together[i]), $"answer {i}");
+    }
+
+    private void Compare(string model, bool tensorCores)
+    {
+        float[][] expected = Run(model, new CpuKernels(threads: 1), Together);
+        float[][] found = Run(model, new GpuKernels(GpuDevices.Create(device, tensorCores: tensorCores)), Together);
+        TestContext.Out.WriteLine($"largest logit difference {expected.Zip(found, (a, b) => DecoderRuns.MaxDifference(a, b)).Max():g3}");
+        for (int i = 0; i < expected.Length; i++)
+        {
+            Assert.That(DecoderRuns.MaxDifference(expected[i], found[i]), Is.LessThanOrEqualTo(1e-2f), $"answer {i}");
+            Assert.That(TensorPrimitives.CosineSimilarity<float>(expected[i], found[i]), Is.GreaterThanOrEqualTo(0.99999f), $"answer {i}");
+        }
     }
 
     private static float[][] Run(string model, IKernels owned, Func<Decoder, KvRanges, float[][]> run)

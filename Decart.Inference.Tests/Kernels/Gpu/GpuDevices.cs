@@ -24,16 +24,18 @@ internal static class GpuDevices
     /// <summary>Opens a device; ignores the test, with the reason, where this machine does not have it.</summary>
     /// <param name="name">Which.</param>
     /// <param name="multiprocessors">How many the device pretends to have; null for as many as it likes.</param>
-    /// <param name="tensorCores">Whether an emulated device has tensor cores, which is slow.</param>
+    /// <param name="tensorCores">Whether kernels for tensor cores are used, which is slow where those are emulated.</param>
     public static IGpuDevice Create(string name, int? multiprocessors = null, bool tensorCores = false) =>
-        name == Emulated ? new EmulatedDevice(tensorCores, multiprocessors ?? 1) : CreateCuda(multiprocessors);
+        name == Emulated ? new EmulatedDevice(tensorCores, multiprocessors ?? 1) : CreateCuda(multiprocessors, tensorCores);
 
     /// <summary>Opens the first GPU; ignores the test, with the reason, where there is none.</summary>
-    public static CudaDevice CreateCuda(int? multiprocessors = null)
+    public static CudaDevice CreateCuda(int? multiprocessors = null, bool tensorCores = true)
     {
         try
         {
-            return new CudaDevice(index: 0, cache: null, multiprocessors);
+            return multiprocessors is { } number
+                ? new CudaDevice(index: 0) { HasTensorCores = tensorCores, Multiprocessors = number }
+                : new CudaDevice(index: 0) { HasTensorCores = tensorCores };
         }
         catch (CudaUnavailableException exception)
         {

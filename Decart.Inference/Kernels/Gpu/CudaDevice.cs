@@ -29,16 +29,15 @@ internal sealed class CudaDevice : IGpuDevice
     /// <summary>Opens a GPU.</summary>
     /// <param name="index">The driver's number of the GPU, from 0.</param>
     /// <param name="cache">Where compiled kernels are looked for and kept; null for nowhere.</param>
-    /// <param name="multiprocessors">How many to divide work for; null for as many as there are.</param>
     /// <exception cref="CudaUnavailableException">There is no driver, no such GPU, or one of them is too old.</exception>
-    public CudaDevice(int index, KernelCache? cache = null, int? multiprocessors = null)
+    public CudaDevice(int index, KernelCache? cache = null)
     {
         _cache = cache;
         _context = CudaContext.Open(index);
         try
         {
             (_architecture, _driverVersion) = CheckVersions(index);
-            Multiprocessors = multiprocessors ?? _context.GetAttribute(CudaDeviceAttribute.Multiprocessors);
+            Multiprocessors = _context.GetAttribute(CudaDeviceAttribute.Multiprocessors);
             Memory = new CudaMemory(_context);
             _stream = new CudaStream(_context);
             _staging = [.. Enumerable.Range(0, 2).Select(_ => (new CudaPinnedMemory(_context, StagingBytes), new CudaEvent(_context)))];
@@ -54,9 +53,11 @@ internal sealed class CudaDevice : IGpuDevice
 
     public int MaxGroupSize => 1024;
 
-    public bool HasTensorCores => true;
+    /// <summary>Whether to use them; every GPU that is not too old has them.</summary>
+    public bool HasTensorCores { get; init; } = true;
 
-    public int Multiprocessors { get; }
+    /// <summary>As many as there are, unless work is to be divided for another number.</summary>
+    public int Multiprocessors { get; init; }
 
     /// <summary>Compiles kernels, so that their first launch does not wait for it.</summary>
     public void Prepare(IEnumerable<GpuKernel> kernels)
@@ -104,6 +105,8 @@ internal sealed class CudaDevice : IGpuDevice
 
     public void Dispose()
     {
+        if (_context.IsClosed) return;
+        _context.MakeCurrent();
         foreach ((CudaPinnedMemory memory, CudaEvent free) in _staging)
         {
             memory.Dispose();

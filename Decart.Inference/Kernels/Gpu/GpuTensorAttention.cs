@@ -54,6 +54,17 @@ internal static class GpuTensorAttention
         public Fragment A, B, C, D, E, F, G, H;
     }
 
+    /// <summary>The lane's eight dimensions of the values of its four keys.</summary>
+    private struct Values
+    {
+        public UInt4 A, B, C, D;
+    }
+
+    private struct ValueAddresses
+    {
+        public long A, B, C, D;
+    }
+
     /// <summary>A query of a lane and the state of its softmax.</summary>
     private struct Softmax
     {
@@ -197,16 +208,30 @@ internal static class GpuTensorAttention
         AttentionArguments a, GpuRow row, int key, int end, long keys, Query query, ref Softmax upper, ref Softmax lower, ref Outputs outputs, int groups)
     {
         int g = Warp.LaneIdx / 4, t = Warp.LaneIdx % 4, own = key + (g / 2 * 4) + (g % 2);
+        ValueAddresses rows = AddressesOf(row, key + (4 * t), end, keys + ((long)a.KvHeads * a.HeadDim * sizeof(ushort)));
+        Values first = default, second = default;
+        if (groups <= 2)
+        {
+            // There are registers enough to have the values on their way meanwhile.
+            first = LoadValues(rows, Offset(a, 8 * g));
+            if (groups > 1) second = LoadValues(rows, Offset(a, GroupDims + (8 * g)));
+        }
         Float4 near = Scores(a, KeyAddress(row, own, end) + keys, query, groups), far = Scores(a, KeyAddress(row, own + 2, end) + keys, query, groups);
+        if (a.SoftCap != 0)
+        {
+            near = SoftCap(near, a.Scale, a.SoftCap);
+            far = SoftCap(far, a.Scale, a.SoftCap);
+        }
+        float scale = a.SoftCap != 0 ? 1 : a.Scale;
         key += 4 * t;
-        near.A = Score(a, near.A, upper, key);
-        near.B = Score(a, near.B, upper, key + 1);
-        far.A = Score(a, far.A, upper, key + 2);
-        far.B = Score(a, far.B, upper, key + 3);
-        near.C = Score(a, near.C, lower, key);
-        near.D = Score(a, near.D, lower, key + 1);
-        far.C = Score(a, far.C, lower, key + 2);
-        far.D = Score(a, far.D, lower, key + 3);
+        near.A = Score(near.A * scale, upper, key);
+        near.B = Score(near.B * scale, upper, key + 1);
+        far.A = Score(far.A * scale, upper, key + 2);
+        far.B = Score(far.B * scale, upper, key + 3);
+        near.C = Score(near.C * scale, lower, key);
+        near.D = Score(near.D * scale, lower, key + 1);
+        far.C = Score(far.C * scale, lower, key + 2);
+        far.D = Score(far.D * scale, lower, key + 3);
         float upperMax = Max(upper.Max, QuadMax(Max(Max(near.A, near.B), Max(far.A, far.B))));
         float lowerMax = Max(lower.Max, QuadMax(Max(Max(near.C, near.D), Max(far.C, far.D))));
         float upperFactor = GpuMath.Exp(upper.Max - upperMax), lowerFactor = GpuMath.Exp(lower.Max - lowerMax);
@@ -236,14 +261,40 @@ internal static class GpuTensorAttention
             C = Halves.Round(far.A, far.B),
             D = Halves.Round(far.C, far.D),
         };
-        long values = keys + ((long)a.KvHeads * a.HeadDim * sizeof(ushort));
-        long v0 = KeyAddress(row, key, end) + values, v1 = KeyAddress(row, key + 1, end) + values;
-        long v2 = KeyAddress(row, key + 2, end) + values, v3 = KeyAddress(row, key + 3, end) + values;
-        outputs.A = AddValues(outputs.A, weights, upperFactor, lowerFactor, v0, v1, v2, v3, Offset(a, 8 * g));
-        if (groups > 1) outputs.B = AddValues(outputs.B, weights, upperFactor, lowerFactor, v0, v1, v2, v3, Offset(a, GroupDims + (8 * g)));
-        if (groups > 2) outputs.C = AddValues(outputs.C, weights, upperFactor, lowerFactor, v0, v1, v2, v3, Offset(a, (2 * GroupDims) + (8 * g)));
-        if (groups > 2) outputs.D = AddValues(outputs.D, weights, upperFactor, lowerFactor, v0, v1, v2, v3, Offset(a, (3 * GroupDims) + (8 * g)));
+        if (groups > 2)
+        {
+            first = LoadValues(rows, Offset(a, 8 * g));
+            second = LoadValues(rows, Offset(a, GroupDims + (8 * g)));
+        }
+        outputs.A = AddValues(outputs.A, weights, upperFactor, lowerFactor, first);
+        if (groups > 1) outputs.B = AddValues(outputs.B, weights, upperFactor, lowerFactor, second);
+        if (groups > 2) outputs.C = AddValues(outputs.C, weights, upperFactor, lowerFactor, LoadValues(rows, Offset(a, (2 * GroupDims) + (8 * g))));
+        if (groups > 2) outputs.D = AddValues(outputs.D, weights, upperFactor, lowerFactor, LoadValues(rows, Offset(a, (3 * GroupDims) + (8 * g))));
     }
+
+    private static ValueAddresses AddressesOf(GpuRow row, int key, int end, long offset) => new()
+    {
+        A = KeyAddress(row, key, end) + offset,
+        B = KeyAddress(row, key + 1, end) + offset,
+        C = KeyAddress(row, key + 2, end) + offset,
+        D = KeyAddress(row, key + 3, end) + offset,
+    };
+
+    private static Values LoadValues(ValueAddresses rows, int offset) => new()
+    {
+        A = Global.Load16(rows.A + offset),
+        B = Global.Load16(rows.B + offset),
+        C = Global.Load16(rows.C + offset),
+        D = Global.Load16(rows.D + offset),
+    };
+
+    private static Float4 SoftCap(Float4 products, float scale, float cap) => new()
+    {
+        A = GpuMath.SoftCap(products.A * scale, cap),
+        B = GpuMath.SoftCap(products.B * scale, cap),
+        C = GpuMath.SoftCap(products.C * scale, cap),
+        D = GpuMath.SoftCap(products.D * scale, cap),
+    };
 
     private static long KeyAddress(GpuRow row, int key, int end) => GpuRow.TokenAddress(row, key < end ? key : end - 1);
 
@@ -272,29 +323,23 @@ internal static class GpuTensorAttention
         return TensorCore.MultiplyHalves(TensorCore.MultiplyHalves(sum, left, key.A, key.B), right, key.C, key.D);
     }
 
-    private static float Score(AttentionArguments a, float product, Softmax query, int key)
+    private static float Score(float score, Softmax query, int key)
     {
-        float score = product * a.Scale;
-        if (a.SoftCap != 0) score = GpuMath.SoftCap(score, a.SoftCap);
         score = Float32.Fma(query.Slope, key - query.Position, score);
         return key <= query.Position && key >= query.First ? score : float.NegativeInfinity;
     }
 
-    private static Sums AddValues(Sums sums, UInt4 weights, float upper, float lower, long v0, long v1, long v2, long v3, int offset)
+    private static Sums AddValues(Sums sums, UInt4 weights, float upper, float lower, Values v) => new()
     {
-        UInt4 x = Global.Load16(v0 + offset), y = Global.Load16(v1 + offset), z = Global.Load16(v2 + offset), w = Global.Load16(v3 + offset);
-        return new Sums
-        {
-            A = TensorCore.MultiplyHalves(Scale(sums.A, upper, lower), weights, Halves.Lows(x.A, y.A), Halves.Lows(z.A, w.A)),
-            B = TensorCore.MultiplyHalves(Scale(sums.B, upper, lower), weights, Halves.Highs(x.A, y.A), Halves.Highs(z.A, w.A)),
-            C = TensorCore.MultiplyHalves(Scale(sums.C, upper, lower), weights, Halves.Lows(x.B, y.B), Halves.Lows(z.B, w.B)),
-            D = TensorCore.MultiplyHalves(Scale(sums.D, upper, lower), weights, Halves.Highs(x.B, y.B), Halves.Highs(z.B, w.B)),
-            E = TensorCore.MultiplyHalves(Scale(sums.E, upper, lower), weights, Halves.Lows(x.C, y.C), Halves.Lows(z.C, w.C)),
-            F = TensorCore.MultiplyHalves(Scale(sums.F, upper, lower), weights, Halves.Highs(x.C, y.C), Halves.Highs(z.C, w.C)),
-            G = TensorCore.MultiplyHalves(Scale(sums.G, upper, lower), weights, Halves.Lows(x.D, y.D), Halves.Lows(z.D, w.D)),
-            H = TensorCore.MultiplyHalves(Scale(sums.H, upper, lower), weights, Halves.Highs(x.D, y.D), Halves.Highs(z.D, w.D)),
-        };
-    }
+        A = TensorCore.MultiplyHalves(Scale(sums.A, upper, lower), weights, Halves.Lows(v.A.A, v.B.A), Halves.Lows(v.C.A, v.D.A)),
+        B = TensorCore.MultiplyHalves(Scale(sums.B, upper, lower), weights, Halves.Highs(v.A.A, v.B.A), Halves.Highs(v.C.A, v.D.A)),
+        C = TensorCore.MultiplyHalves(Scale(sums.C, upper, lower), weights, Halves.Lows(v.A.B, v.B.B), Halves.Lows(v.C.B, v.D.B)),
+        D = TensorCore.MultiplyHalves(Scale(sums.D, upper, lower), weights, Halves.Highs(v.A.B, v.B.B), Halves.Highs(v.C.B, v.D.B)),
+        E = TensorCore.MultiplyHalves(Scale(sums.E, upper, lower), weights, Halves.Lows(v.A.C, v.B.C), Halves.Lows(v.C.C, v.D.C)),
+        F = TensorCore.MultiplyHalves(Scale(sums.F, upper, lower), weights, Halves.Highs(v.A.C, v.B.C), Halves.Highs(v.C.C, v.D.C)),
+        G = TensorCore.MultiplyHalves(Scale(sums.G, upper, lower), weights, Halves.Lows(v.A.D, v.B.D), Halves.Lows(v.C.D, v.D.D)),
+        H = TensorCore.MultiplyHalves(Scale(sums.H, upper, lower), weights, Halves.Highs(v.A.D, v.B.D), Halves.Highs(v.C.D, v.D.D)),
+    };
 
     private static Float4 Scale(Float4 sum, float upper, float lower) =>
         new() { A = sum.A * upper, B = sum.B * upper, C = sum.C * lower, D = sum.D * lower };

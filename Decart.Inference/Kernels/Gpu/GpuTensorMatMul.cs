@@ -20,7 +20,10 @@ internal static class GpuTensorMatMul
     /// <summary>Columns that one chain of mma sums.</summary>
     private const int SegmentColumns = 1024;
 
-    private const int Lanes = 32, Warps = 4, TileRows = 8, WeightRows = 16, StepColumns = 32;
+    private const int Lanes = 32, Warps = 4, TileRows = 8, WeightRows = 16;
+
+    /// <summary>Bytes of 32 columns, the inner dimension of two mma.</summary>
+    private const int StepBytes = 64;
 
     /// <summary>Tiles of the widest narrow kernel, and registers of a tile in a lane.</summary>
     private const int MaxNarrowTiles = 4, TileRegisters = 4;
@@ -46,6 +49,18 @@ internal static class GpuTensorMatMul
         public long A, B, C, D, E, F, G, H;
     }
 
+    /// <summary>32 columns of a pair of tiles of the weight: rows g and g + 8 of the first, then of the second.</summary>
+    private struct Weights
+    {
+        public UInt4 Upper, Lower, SecondUpper, SecondLower;
+    }
+
+    /// <summary>The addresses of the lane's first 16 bytes of the four rows of <see cref="Weights"/>.</summary>
+    private struct WeightAddresses
+    {
+        public long Upper, Lower, SecondUpper, SecondLower;
+    }
+
     /// <summary>Columns of y that a pair of tiles makes: 16 gates and their ups, or twice 16.</summary>
     public static int PairColumns(bool gated) => gated ? WeightRows : 2 * WeightRows;
 
@@ -69,7 +84,7 @@ internal static class GpuTensorMatMul
         if (place >= end) return;
         int column = Grid.IdxY * (a.Gated != 0 ? WeightRows : 2 * WeightRows);
         long weight = GpuMatMul.WeightAddress(a, expert);
-        long p0 = WeightRow(a, weight, column, 0), p1 = WeightRow(a, weight, column, 8), q0 = WeightRow(a, weight, column, 16), q1 = WeightRow(a, weight, column, 24);
+        WeightAddresses rows = AddressesOf(a, weight, column);
         Sources sources = SourcesOf(a, place, end, tiles);
 
         // The lane adds up register `warp` of the lane of the same number, of every tile.
@@ -81,9 +96,20 @@ internal static class GpuTensorMatMul
             {
                 Sums sums = default, secondSums = default;
                 int stop = begin + SegmentColumns < a.Stride ? begin + SegmentColumns : a.Stride;
-                for (int k = begin * sizeof(ushort); k < stop * sizeof(ushort); k += StepColumns * sizeof(ushort))
+                Weights near = Load(rows, begin * sizeof(ushort)), far = Load(rows, (begin * sizeof(ushort)) + StepBytes);
+                for (int k = begin * sizeof(ushort); k < stop * sizeof(ushort); k += 2 * StepBytes)
                 {
-                    Multiply(ref sums, ref secondSums, p0 + k, p1 + k, q0 + k, q1 + k, sources, k, tiles);
+                    // The next columns are on their way while these are multiplied.
+                    Weights nextNear = near, nextFar = far;
+                    if (k + (2 * StepBytes) < stop * sizeof(ushort))
+                    {
+                        nextNear = Load(rows, k + (2 * StepBytes));
+                        nextFar = Load(rows, k + (3 * StepBytes));
+                    }
+                    Multiply(ref sums, ref secondSums, near, sources, k, tiles);
+                    Multiply(ref sums, ref secondSums, far, sources, k + StepBytes, tiles);
+                    near = nextNear;
+                    far = nextFar;
                 }
                 Put(parts, warp, 0, tiles, sums);
                 Put(parts, warp, 1, tiles, secondSums);
@@ -111,7 +137,7 @@ internal static class GpuTensorMatMul
         int place = first + (Grid.IdxX * WideRows), column = ((Grid.IdxY * Warps) + warp) * (a.Gated != 0 ? WeightRows : 2 * WeightRows);
         if (place >= end || column >= a.Columns) return;
         long weight = GpuMatMul.WeightAddress(a, expert);
-        long p0 = WeightRow(a, weight, column, 0), p1 = WeightRow(a, weight, column, 8), q0 = WeightRow(a, weight, column, 16), q1 = WeightRow(a, weight, column, 24);
+        WeightAddresses rows = AddressesOf(a, weight, column);
         Sources sources = SourcesOf(a, place, end, 8);
 
         Sums total = default, secondTotal = default;
@@ -119,9 +145,11 @@ internal static class GpuTensorMatMul
         {
             Sums sums = default, secondSums = default;
             int stop = begin + SegmentColumns < a.Stride ? begin + SegmentColumns : a.Stride;
-            for (int k = begin * sizeof(ushort); k < stop * sizeof(ushort); k += StepColumns * sizeof(ushort))
+            for (int k = begin * sizeof(ushort); k < stop * sizeof(ushort); k += 2 * StepBytes)
             {
-                Multiply(ref sums, ref secondSums, p0 + k, p1 + k, q0 + k, q1 + k, sources, k, 8);
+                Weights near = Load(rows, k), far = Load(rows, k + StepBytes);
+                Multiply(ref sums, ref secondSums, near, sources, k, 8);
+                Multiply(ref sums, ref secondSums, far, sources, k + StepBytes, 8);
             }
             total = Add(total, sums);
             secondTotal = Add(secondTotal, secondSums);
@@ -162,6 +190,14 @@ internal static class GpuTensorMatMul
         outputs[index + OutputStride + 8] = sum.D;
     }
 
+    private static WeightAddresses AddressesOf(MatMulArguments a, long weight, int column) => new()
+    {
+        Upper = WeightRow(a, weight, column, 0),
+        Lower = WeightRow(a, weight, column, 8),
+        SecondUpper = WeightRow(a, weight, column, 16),
+        SecondLower = WeightRow(a, weight, column, 24),
+    };
+
     /// <summary>The address of the lane's first 16 bytes of a row of a pair of tiles; rows past the end repeat the last one.</summary>
     private static long WeightRow(MatMulArguments a, long weight, int column, int offset)
     {
@@ -192,24 +228,31 @@ internal static class GpuTensorMatMul
         return GpuMatMul.SourceAddress(a, GpuMatMul.RowAt(a, own < end ? own : end - 1)) + (Warp.LaneIdx % 4 * 16);
     }
 
-    private static void Multiply(ref Sums sums, ref Sums secondSums, long p0, long p1, long q0, long q1, Sources sources, int k, int tiles)
+    private static Weights Load(WeightAddresses rows, int k) => new()
     {
-        UInt4 upper = Global.LoadStream16(p0), lower = Global.LoadStream16(p1), secondUpper = Global.LoadStream16(q0), secondLower = Global.LoadStream16(q1);
-        Multiply(ref sums.A, ref secondSums.A, upper, lower, secondUpper, secondLower, sources.A + k);
-        if (tiles > 1) Multiply(ref sums.B, ref secondSums.B, upper, lower, secondUpper, secondLower, sources.B + k);
-        if (tiles > 2) Multiply(ref sums.C, ref secondSums.C, upper, lower, secondUpper, secondLower, sources.C + k);
-        if (tiles > 2) Multiply(ref sums.D, ref secondSums.D, upper, lower, secondUpper, secondLower, sources.D + k);
-        if (tiles > 4) Multiply(ref sums.E, ref secondSums.E, upper, lower, secondUpper, secondLower, sources.E + k);
-        if (tiles > 4) Multiply(ref sums.F, ref secondSums.F, upper, lower, secondUpper, secondLower, sources.F + k);
-        if (tiles > 4) Multiply(ref sums.G, ref secondSums.G, upper, lower, secondUpper, secondLower, sources.G + k);
-        if (tiles > 4) Multiply(ref sums.H, ref secondSums.H, upper, lower, secondUpper, secondLower, sources.H + k);
+        Upper = Global.LoadStream16(rows.Upper + k),
+        Lower = Global.LoadStream16(rows.Lower + k),
+        SecondUpper = Global.LoadStream16(rows.SecondUpper + k),
+        SecondLower = Global.LoadStream16(rows.SecondLower + k),
+    };
+
+    private static void Multiply(ref Sums sums, ref Sums secondSums, Weights weights, Sources sources, int k, int tiles)
+    {
+        Multiply(ref sums.A, ref secondSums.A, weights, sources.A + k);
+        if (tiles > 1) Multiply(ref sums.B, ref secondSums.B, weights, sources.B + k);
+        if (tiles > 2) Multiply(ref sums.C, ref secondSums.C, weights, sources.C + k);
+        if (tiles > 2) Multiply(ref sums.D, ref secondSums.D, weights, sources.D + k);
+        if (tiles > 4) Multiply(ref sums.E, ref secondSums.E, weights, sources.E + k);
+        if (tiles > 4) Multiply(ref sums.F, ref secondSums.F, weights, sources.F + k);
+        if (tiles > 4) Multiply(ref sums.G, ref secondSums.G, weights, sources.G + k);
+        if (tiles > 4) Multiply(ref sums.H, ref secondSums.H, weights, sources.H + k);
     }
 
-    private static void Multiply(ref Float4 sum, ref Float4 secondSum, UInt4 upper, UInt4 lower, UInt4 secondUpper, UInt4 secondLower, long source)
+    private static void Multiply(ref Float4 sum, ref Float4 secondSum, Weights weights, long source)
     {
         UInt4 x = Global.Load16(source);
-        sum = Multiply(sum, upper, lower, x);
-        secondSum = Multiply(secondSum, secondUpper, secondLower, x);
+        sum = Multiply(sum, weights.Upper, weights.Lower, x);
+        secondSum = Multiply(secondSum, weights.SecondUpper, weights.SecondLower, x);
     }
 
     private static Float4 Multiply(Float4 sum, UInt4 upper, UInt4 lower, UInt4 x)

@@ -3,12 +3,11 @@ using System.Runtime.InteropServices;
 namespace Decart.Inference.Native.Cuda;
 
 /// <summary>
-/// A queue of work on a GPU, done in order and independently of the default stream. One thread at a time queues; the context must be disposed of later.
+/// A queue of work on a GPU, done in order; work of the default stream, where memory is copied without one, waits for it and is waited for. One thread at a
+/// time queues; the context must be disposed of later.
 /// </summary>
 internal sealed class CudaStream : SafeHandle
 {
-    private const uint NonBlocking = 1;
-
     private readonly CudaContext _context;
 
     public CudaStream(CudaContext context)
@@ -16,7 +15,7 @@ internal sealed class CudaStream : SafeHandle
     {
         _context = context;
         context.MakeCurrent();
-        CudaDriver.Check(CudaDriver.CreateStream(out nint stream, NonBlocking), "creating a stream");
+        CudaDriver.Check(CudaDriver.CreateStream(out nint stream, 0), "creating a stream");
         SetHandle(stream);
     }
 

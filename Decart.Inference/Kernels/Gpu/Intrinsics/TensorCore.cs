@@ -11,14 +11,17 @@ namespace Decart.Inference.Kernels.Gpu.Intrinsics;
 /// first of two neighbours in a row; of the 16 x 8 matrix B the pairs b0: (2t, g), b1: (2t + 8, g), neighbours in a column; of the
 /// 16 x 8 accumulators A: (g, 2t), B: (g, 2t + 1), C: (g + 8, 2t), D: (g + 8, 2t + 1).
 /// </summary>
-/// <remarks>The emulations exchange registers through memory of the first lane and are slow.</remarks>
+/// <remarks>The emulations exchange registers through memory of the first lane; a lane must always be the same thread.</remarks>
 internal static unsafe class TensorCore
 {
     private const int Lanes = 32, Words = 6;
 
-    /// <summary>What the lanes of a warp exchange; each thread has its own, and the first lane's is used.</summary>
+    /// <summary>Where the lanes of a warp exchange words: two places that take turns, so that a word is not overwritten while others may still read it.</summary>
     [ThreadStatic]
-    private static uint[]? s_exchange;
+    private static uint* s_exchange;
+
+    [ThreadStatic]
+    private static int s_turn;
 
     /// <summary>c + a b for bfloat16 a and b.</summary>
     [IntrinsicImplementation, Ptx("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {$r}, {$1}, {$2, $3}, {$0};")]
@@ -51,15 +54,7 @@ internal static unsafe class TensorCore
     {
         uint* words = Publish(a.A, a.B, a.C, a.D, b0, b1);
         int g = Warp.LaneIdx / 4, t = Warp.LaneIdx % 4;
-        Float4 result = new()
-        {
-            A = Dot(c.A, 0, 2 * t),
-            B = Dot(c.B, 0, (2 * t) + 1),
-            C = Dot(c.C, 1, 2 * t),
-            D = Dot(c.D, 1, (2 * t) + 1),
-        };
-        Warp.Barrier();
-        return result;
+        return new Float4 { A = Dot(c.A, 0, 2 * t), B = Dot(c.B, 0, (2 * t) + 1), C = Dot(c.C, 1, 2 * t), D = Dot(c.D, 1, (2 * t) + 1) };
 
         // Row g of the upper (0) or lower (1) half of a against a column of b.
         float Dot(float sum, int half, int column)
@@ -74,12 +69,17 @@ internal static unsafe class TensorCore
         }
     }
 
-    /// <summary>Writes each lane's words where all lanes can read them until the next barrier of the warp.</summary>
+    /// <summary>Writes each lane's words where all lanes can read them until the call after the next.</summary>
     private static uint* Publish(uint a, uint b, uint c, uint d, uint e, uint f)
     {
-        s_exchange ??= GC.AllocateArray<uint>(Lanes * Words, pinned: true);
-        uint* words = (uint*)Warp.Shuffle(Marshal.UnsafeAddrOfPinnedArrayElement(s_exchange, 0).ToInt64(), 0);
-        uint* own = words + (Warp.LaneIdx * Words);
+        if (s_exchange == null)
+        {
+            // For ever: accelerators keep their threads.
+            long memory = Warp.LaneIdx == 0 ? (long)NativeMemory.AlignedAlloc(2 * Lanes * Words * sizeof(uint), 64) : 0;
+            s_exchange = (uint*)Warp.Shuffle(memory, 0);
+        }
+        s_turn ^= 1;
+        uint* words = s_exchange + (s_turn * Lanes * Words), own = words + (Warp.LaneIdx * Words);
         (own[0], own[1], own[2], own[3], own[4], own[5]) = (a, b, c, d, e, f);
         Warp.Barrier();
         return words;
