@@ -134,6 +134,7 @@ internal sealed class EngineLoop
         }
         RemoveCancelled();
         if (_scheduler.HasWork) Step();
+        _memory.Map.Start();
     }
 
     private void Run()
@@ -241,6 +242,7 @@ internal sealed class EngineLoop
             _batch.Add(kv.View, sequence.Tokens.Slice(kv.Tokens, length), kv.Tokens, wantsLogits: length == sequence.Remaining);
             _step.Add(chunk);
         }
+        _memory.Map.Start(); // what later steps need is laid there while this one is computed
     }
 
     private bool TryCompute([NotNullWhen(false)] out Exception? error)

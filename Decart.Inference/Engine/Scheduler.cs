@@ -14,7 +14,7 @@ internal readonly record struct ScheduledChunk(Sequence Sequence, int Length);
 internal sealed class Scheduler(KvMemory memory, int maxBatchTokens, int maxConcurrentSequences)
 {
     /// <summary>Tokens ahead of the last for which pages are mapped, so that no step waits for them.</summary>
-    private const int TokensAhead = 4;
+    public const int TokensAhead = 4;
 
     private readonly SortedSet<Sequence> _waiting = [];
     private readonly List<Sequence> _running = []; // sorted, all with keys and values
@@ -150,7 +150,7 @@ internal sealed class Scheduler(KvMemory memory, int maxBatchTokens, int maxConc
             _waiting.Add(last);
             if (last == sequence) return false;
         }
-        if (memory.Pool.Free > 0) sequence.Kv.TryReserve(Math.Min(tokens + TokensAhead, sequence.MaxTokens));
+        if (memory.AvailablePages > 0) sequence.Kv.TryReserve(Math.Min(tokens + TokensAhead, sequence.MaxTokens));
         return true;
     }
 

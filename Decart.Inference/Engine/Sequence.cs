@@ -9,6 +9,9 @@ namespace Decart.Inference.Engine;
 /// </summary>
 internal abstract class Sequence : IComparable<Sequence>
 {
+    /// <summary>Tokens of a completion for which there is room from the start, so that steps allocate nothing.</summary>
+    private const int RoomForCompletion = 1024;
+
     private readonly List<int> _tokens;
     private int _promptTokensDone;
     private volatile bool _cancelled;
@@ -19,7 +22,7 @@ internal abstract class Sequence : IComparable<Sequence>
     /// <param name="kept">Where its keys and values come from and go to, for a turn of a conversation.</param>
     protected Sequence(ReadOnlySpan<int> prompt, int maxTokens, int priority = 0, KeptKv? kept = null)
     {
-        _tokens = new List<int>(prompt.Length + 1);
+        _tokens = new List<int>(prompt.Length + Math.Min(maxTokens - prompt.Length + 1, RoomForCompletion));
         _tokens.AddRange(prompt);
         PromptLength = prompt.Length;
         MaxTokens = maxTokens;

@@ -4,7 +4,7 @@ namespace Decart.Inference.Memory;
 
 /// <summary>
 /// Pages mapped by the memory management unit under one huge reservation, in which every slot owns an equal range: kernels see a plain
-/// array. Mapping costs microseconds a page, so a helper thread does it ahead of need; whoever has to wait does what is left itself.
+/// array. Mapping costs microseconds a page, so a helper thread does it ahead of need, woken once a step; whoever has to wait does what is left itself.
 /// </summary>
 internal sealed class HardwarePageMap : IPageMap
 {
@@ -21,12 +21,14 @@ internal sealed class HardwarePageMap : IPageMap
     private readonly IDeviceMemory _device;
     private readonly Thread _helper;
 
-    private readonly object _gate = new(); // guards _calls and _stopping
-    private readonly Queue<Call> _calls = [];
-    private long _issued; // of the calling thread alone
+    private readonly object _gate = new(); // guards _calls, _starting and _stopping
+    private Queue<Call> _calls = [];
+    private bool _starting;
+    private long _issued, _started; // of the calling thread alone
     private bool _stopping;
 
-    private readonly object _executing = new(); // held by the thread that carries out calls; guards _mapped
+    private readonly object _executing = new(); // held by the thread that carries out calls; guards _taken and _mapped
+    private Queue<Call> _taken = []; // what comes before _calls: taken all at once, so that the gate is seldom contended
     private readonly List<int>[] _mapped; // for each slot and index the page that is mapped there
     private readonly Fault?[] _faults;
     private long _completed;
@@ -85,6 +87,17 @@ internal sealed class HardwarePageMap : IPageMap
 
     public long Unmap(int slot, int index, int count) => Issue(new Call(Operation.Unmap, slot, index, count, 0));
 
+    public void Start()
+    {
+        if (_started == _issued) return;
+        _started = _issued;
+        lock (_gate)
+        {
+            _starting = true;
+            Monitor.Pulse(_gate);
+        }
+    }
+
     public void Wait(int slot, long since, long ticket)
     {
         while (Volatile.Read(ref _completed) < ticket) CarryOutNext();
@@ -136,7 +149,6 @@ internal sealed class HardwarePageMap : IPageMap
         lock (_gate)
         {
             _calls.Enqueue(call);
-            Monitor.Pulse(_gate);
             return ++_issued;
         }
     }
@@ -152,22 +164,26 @@ internal sealed class HardwarePageMap : IPageMap
         {
             lock (_gate)
             {
-                while (_calls.Count == 0 && !_stopping) Monitor.Wait(_gate);
-                if (_calls.Count == 0) return;
+                while (!_starting && !_stopping) Monitor.Wait(_gate);
+                if (!_starting) return;
+                _starting = false;
             }
-            CarryOutNext();
+            while (CarryOutNext())
+            {
+            }
         }
     }
 
-    private void CarryOutNext()
+    /// <returns>False when there was nothing to do.</returns>
+    private bool CarryOutNext()
     {
         lock (_executing)
         {
-            Call call;
-            lock (_gate)
+            if (_taken.Count == 0)
             {
-                if (!_calls.TryDequeue(out call)) return;
+                lock (_gate) (_taken, _calls) = (_calls, _taken);
             }
+            if (!_taken.TryDequeue(out Call call)) return false;
             try
             {
                 CarryOut(call);
@@ -178,6 +194,7 @@ internal sealed class HardwarePageMap : IPageMap
                 else Volatile.Write(ref _faults[call.Slot], new Fault(_completed + 1, error));
             }
             Volatile.Write(ref _completed, _completed + 1);
+            return true;
         }
     }
 

@@ -33,6 +33,9 @@ internal interface IPageMap : IDisposable
     /// <summary>Takes consecutive pages away from a slot.</summary>
     long Unmap(int slot, int index, int count);
 
+    /// <summary>Has what was asked for carried out from now on; without this, it may be only when somebody waits for it.</summary>
+    void Start();
+
     /// <summary>Waits until everything up to a ticket has been carried out.</summary>
     /// <param name="slot">The slot that is about to be used.</param>
     /// <param name="since">The first ticket that concerns the slot's present use.</param>

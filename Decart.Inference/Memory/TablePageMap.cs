@@ -58,6 +58,10 @@ internal sealed unsafe class TablePageMap : IPageMap
     /// <summary>Does nothing: the table's entries are not looked up until they are written again.</summary>
     public long Unmap(int slot, int index, int count) => 0;
 
+    public void Start()
+    {
+    }
+
     public void Wait(int slot, long since, long ticket)
     {
     }
