@@ -79,8 +79,9 @@ internal sealed class RandomService : IDecoder
     /// <summary>Runs steps under load, then lets what is there come to its end, and checks that nothing is left.</summary>
     public void Run(int steps)
     {
-        while (Steps < steps)
+        for (int turns = 0; Steps < steps; turns++)
         {
+            Assert.That(turns, Is.LessThan(10 * steps), "sequences wait and nothing is computed");
             Act();
             Turn();
         }
@@ -126,14 +127,14 @@ internal sealed class RandomService : IDecoder
     private void Act()
     {
         double chance = _random.NextDouble();
-        if (chance < 0.15 && _live.Count < 40) Submit(new StubSequence(Prompt([]), MaxTokens, _random.Next(1, 60), _random.Next(20) == 0 ? 1 : 0, null));
-        else if (chance < 0.20 && _conversations.Count < 8) _conversations.Add(new StubConversation());
+        if (chance < 0.10 && _live.Count < 40) Submit(new StubSequence(Prompt([]), MaxTokens, _random.Next(1, 60), _random.Next(20) == 0 ? 1 : 0, null));
+        else if (chance < 0.13 && _conversations.Count < 8) _conversations.Add(new StubConversation());
         else if (chance < 0.30 && Idle() is { } speaking) Speak(speaking);
-        else if (chance < 0.33 && Idle() is { } forked && _conversations.Count < 12) Fork(forked);
-        else if (chance < 0.36 && Idle() is { } rewound) Rewind(rewound);
-        else if (chance < 0.37 && Idle() is { } closed) Close(closed);
-        else if (chance < 0.39 && _live.Count > 0) Cancel(_live[_random.Next(_live.Count)]);
-        else if (chance < 0.41 && _live.Count > 0) _live[_random.Next(_live.Count)].Reads = false;
+        else if (chance < 0.36 && Idle() is { } forked && _conversations.Count < 12) Fork(forked);
+        else if (chance < 0.46 && Idle() is { } rewound) Rewind(rewound);
+        else if (chance < 0.48 && Idle() is { } closed) Close(closed);
+        else if (chance < 0.50 && _live.Count > 0) Cancel(_live[_random.Next(_live.Count)]);
+        else if (chance < 0.52 && _live.Count > 0) _live[_random.Next(_live.Count)].Reads = false;
         foreach (StubSequence sequence in _live.FindAll(sequence => !sequence.Reads && _random.Next(30) == 0))
         {
             sequence.Reads = true;

@@ -13,9 +13,10 @@ internal sealed class RandomServiceTests
         new(PagingMode.Hardware, TokenElements: 13, Pages: 12, HashBits: 6),
         new(PagingMode.Hardware, TokenElements: 12, Pages: 40, PrefixCaching: false),
         new(PagingMode.Hardware, TokenElements: 15, Pages: 60, Slots: 7),
+        new(PagingMode.Hardware, TokenElements: 12, Pages: 120),
         new(PagingMode.Table, TokenElements: 4, Pages: 15),
-        new(PagingMode.Table, TokenElements: 4, Pages: 60, Slots: 9),
-        new(PagingMode.Table, TokenElements: 4, Pages: 50, PrefixCaching: false),
+        new(PagingMode.Table, TokenElements: 4, Pages: 80, Slots: 9),
+        new(PagingMode.Table, TokenElements: 4, Pages: 120, PrefixCaching: false),
     ];
 
     [Test]
@@ -27,8 +28,8 @@ internal sealed class RandomServiceTests
             $"{service.Steps} steps, {service.Finished} finished, {service.Preemptions} preemptions, {service.PrefixHitTokens} tokens found, {service.SharedPages} shared pages seen");
         Assert.Multiple(() =>
         {
-            Assert.That(service.Finished, Is.GreaterThan(Steps / 20));
-            Assert.That(service.Preemptions, Is.GreaterThan(@case.Pages < 20 ? 100 : 0));
+            Assert.That(service.Finished, Is.GreaterThan(Steps / 30));
+            if (@case.Pages < 20) Assert.That(service.Preemptions, Is.GreaterThan(40));
             Assert.That(service.SharedPages, Is.GreaterThan(100));
             if (@case.PrefixCaching) Assert.That(service.PrefixHitTokens, Is.GreaterThan(1000));
         });

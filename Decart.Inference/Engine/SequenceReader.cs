@@ -12,7 +12,7 @@ internal sealed class SequenceReader(EngineLoop engine, GenerationSequence seque
 
     /// <summary>Waits for the next update.</summary>
     /// <returns>False once the request has ended.</returns>
-    public ValueTask<bool> WaitToReadAsync(CancellationToken cancellationToken) => sequence.WaitToReadAsync(cancellationToken);
+    public ValueTask<bool> WaitToReadAsync(CancellationToken cancellationToken) => WaitAsync(sequence, cancellationToken);
 
     /// <summary>Takes an update that is there.</summary>
     public bool TryRead([NotNullWhen(true)] out GenerationUpdate? update)
@@ -21,6 +21,10 @@ internal sealed class SequenceReader(EngineLoop engine, GenerationSequence seque
         if (madeRoom) engine.Wake();
         return read;
     }
+
+    /// <summary>Stands between the channel and the caller: a channel goes on to refer to who waited last, which would keep a forgotten caller alive.</summary>
+    private static async ValueTask<bool> WaitAsync(GenerationSequence sequence, CancellationToken cancellationToken) =>
+        await sequence.WaitToReadAsync(cancellationToken).ConfigureAwait(false);
 
     public void Dispose()
     {

@@ -101,6 +101,9 @@ internal interface IKernels : IDisposable
     /// <summary>The memory that the device computes in.</summary>
     IDeviceMemory Memory { get; }
 
+    /// <summary>Whether weights are read from the checkpoint's files whenever they are used, rather than copied when they are created.</summary>
+    bool ReadsWeightsInPlace { get; }
+
     /// <summary>Bytes of an element of the keys and values, which lie as <see cref="KvView"/> says.</summary>
     int KvElementBytes { get; }
 
@@ -113,7 +116,14 @@ internal interface IKernels : IDisposable
 
     RotaryTable CreateRotary(RotaryParameters parameters);
 
-    Activations CreateActivations(int rows, int columns);
+    /// <summary>A matrix of undefined content.</summary>
+    /// <param name="rows">Number of rows.</param>
+    /// <param name="columns">Number of columns.</param>
+    /// <param name="operand">
+    /// Whether only matmuls read it (<see cref="MatMul"/>, <see cref="MixExperts"/>, also after <see cref="GatherRows"/>), so that a device may keep it in the
+    /// precision that its matmuls multiply in.
+    /// </param>
+    Activations CreateActivations(int rows, int columns, bool operand = false);
 
     /// <summary>Takes the batch that the operations up to the next call work on (a GPU sends its descriptor; angles are computed once for all layers).</summary>
     void BeginStep(Batch batch);

@@ -12,14 +12,21 @@ internal interface IDeviceMemory
     /// <summary>Bytes that could be allocated now, as the system reports them.</summary>
     long MeasureFree();
 
-    /// <summary>Virtual memory with pages of the given size, a power of two and at least <see cref="PageGranularity"/>.</summary>
+    /// <summary>The part of the free memory that keys and values take by default; the rest is left to others who use this memory.</summary>
+    double KvShare { get; }
+
+    /// <summary>
+    /// Virtual memory with pages of the given size, a power of two and at least <see cref="PageGranularity"/>. Linux maps at most some 57,000
+    /// pages in a process unless it is configured for more: choose the size so that fewer are mapped.
+    /// </summary>
     /// <param name="pageBytes">Bytes of a page.</param>
     /// <param name="maxPages">The most pages that will exist at once.</param>
     /// <exception cref="VirtualMemoryException">The system refuses.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The size is not such a power of two, or there are to be no pages.</exception>
     /// <exception cref="NotSupportedException"><see cref="PageGranularity"/> is 0.</exception>
     IVirtualMemory CreateVirtualMemory(long pageBytes, int maxPages);
 
-    /// <summary>Allocates plain memory of undefined content, aligned for the kernels.</summary>
+    /// <summary>Allocates plain memory of undefined content, at a multiple of 64 bytes.</summary>
     /// <exception cref="OutOfMemoryException">There is not that much memory.</exception>
     nint Allocate(long bytes);
 

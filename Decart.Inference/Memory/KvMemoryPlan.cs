@@ -18,9 +18,6 @@ internal sealed record KvMemoryPlan(KvLayout Layout, PagingMode Paging, PageGeom
     /// <summary>Of the 128 TiB that a process can address; the driver and the heap want some too.</summary>
     private const long MostAddresses = 32L << 40;
 
-    /// <summary>The share of the free memory that is left to the rest of the process and the machine.</summary>
-    private const int FreeShare = 2;
-
     /// <summary>Decides.</summary>
     /// <param name="memory">The device's memory.</param>
     /// <param name="layout">The layout of a token.</param>
@@ -35,7 +32,7 @@ internal sealed record KvMemoryPlan(KvLayout Layout, PagingMode Paging, PageGeom
             throw new NotSupportedException("This device cannot map memory page by page: choose PagingMode.Auto or PagingMode.Table.");
         long free = memory.MeasureFree();
         long useful = (long)contextLength * options.MaxConcurrentSequences * layout.TokenBytes;
-        long budget = options.KvCacheBytes ?? Math.Min(useful, free / FreeShare);
+        long budget = options.KvCacheBytes ?? Math.Min(useful, (long)(free * memory.KvShare));
         if (budget > free)
             throw new InsufficientMemoryException($"KvCacheBytes asks for {budget} bytes for keys and values; {free} are free now that the model is loaded.");
         PageGeometry geometry = hardware ? PageGeometry.ForHardware(layout.TokenBytes, memory.PageGranularity) : PageGeometry.ForTable(layout.TokenBytes);

@@ -84,7 +84,7 @@ internal sealed class PrefixCache
 
     private ulong Hash(long parent, ReadOnlySpan<int> tokens)
     {
-        ulong hash = (ulong)parent;
+        ulong hash = (ulong)parent * 0xD6E8FEB86659FD93; // far from small numbers, which token ids are
         foreach (int token in tokens)
         {
             hash = (hash ^ (uint)token) * 0x9E3779B97F4A7C15;

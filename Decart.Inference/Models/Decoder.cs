@@ -27,14 +27,14 @@ internal sealed class Decoder : IDecoder
         try
         {
             _residual = Allocate(maxBatchTokens, config.HiddenSize);
-            _normed = Allocate(maxBatchTokens, config.HiddenSize);
-            _feedForwardInput = config.Arrangement == BlockArrangement.ParallelTwoNorms ? Allocate(maxBatchTokens, config.HiddenSize) : _normed;
+            _normed = Allocate(maxBatchTokens, config.HiddenSize, operand: true);
+            _feedForwardInput = config.Arrangement == BlockArrangement.ParallelTwoNorms ? Allocate(maxBatchTokens, config.HiddenSize, operand: true) : _normed;
             _delta = Allocate(maxBatchTokens, config.HiddenSize);
             _queryKeyValue = Allocate(maxBatchTokens, (config.Heads + 2 * config.KvHeads) * config.HeadDim);
-            _attended = Allocate(maxBatchTokens, config.Heads * config.HeadDim);
-            _inner = weights.Layers.Any(layer => layer.FeedForward is not null) ? Allocate(maxBatchTokens, config.IntermediateSize) : null;
+            _attended = Allocate(maxBatchTokens, config.Heads * config.HeadDim, operand: true);
+            _inner = weights.Layers.Any(layer => layer.FeedForward is not null) ? Allocate(maxBatchTokens, config.IntermediateSize, operand: true) : null;
             _routerLogits = config.Experts is null ? null : Allocate(maxBatchTokens, config.Experts.Count);
-            _lastNormed = Allocate(maxBatchSequences, config.HiddenSize);
+            _lastNormed = Allocate(maxBatchSequences, config.HiddenSize, operand: true);
             _logits = Allocate(maxBatchSequences, config.VocabularySize);
         }
         catch
@@ -184,9 +184,9 @@ internal sealed class Decoder : IDecoder
         }
     }
 
-    private Activations Allocate(int rows, int columns)
+    private Activations Allocate(int rows, int columns, bool operand = false)
     {
-        Activations activations = _kernels.CreateActivations(rows, columns);
+        Activations activations = _kernels.CreateActivations(rows, columns, operand);
         _activations.Add(activations);
         return activations;
     }

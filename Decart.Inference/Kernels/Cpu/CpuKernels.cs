@@ -34,6 +34,8 @@ internal sealed unsafe class CpuKernels : IKernels
 
     public IDeviceMemory Memory { get; } = new HostMemory();
 
+    public bool ReadsWeightsInPlace => true;
+
     public int KvElementBytes => sizeof(float);
 
     public Weight CreateWeight(ReadOnlySpan<StoredTensor> parts) => new CpuWeight(parts);
@@ -42,7 +44,7 @@ internal sealed unsafe class CpuKernels : IKernels
 
     public RotaryTable CreateRotary(RotaryParameters parameters) => new CpuRotaryTable(parameters);
 
-    public Activations CreateActivations(int rows, int columns) => new CpuActivations(rows, columns);
+    public Activations CreateActivations(int rows, int columns, bool operand = false) => new CpuActivations(rows, columns);
 
     public void BeginStep(Batch batch) => _step.Begin(batch);
 

@@ -22,6 +22,9 @@ internal sealed class CudaMemory : IDeviceMemory
     /// <summary>The driver names no limit.</summary>
     public long MaxMappings => long.MaxValue;
 
+    /// <summary>Nearly all: what the kernels need beside is allocated before.</summary>
+    public double KvShare => 0.9;
+
     public long MeasureFree()
     {
         _context.MakeCurrent();

@@ -26,6 +26,9 @@ internal sealed unsafe class HostMemory : IDeviceMemory
     public long MaxMappings =>
         OperatingSystem.IsLinux() && File.Exists(MaxMapCount) && long.TryParse(File.ReadAllText(MaxMapCount), out long count) ? count : long.MaxValue;
 
+    /// <summary>Half: the rest of the process and the machine live here too.</summary>
+    public double KvShare => 0.5;
+
     /// <summary>On Linux what the system and the control groups of the process leave; elsewhere what the runtime reports.</summary>
     public long MeasureFree()
     {

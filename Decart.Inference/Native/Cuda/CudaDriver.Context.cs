@@ -33,5 +33,8 @@ internal static partial class CudaDriver
 /// <summary><c>CUdevice_attribute</c>.</summary>
 internal enum CudaDeviceAttribute
 {
+    Multiprocessors = 16,
+    ComputeCapabilityMajor = 75,
+    ComputeCapabilityMinor = 76,
     VirtualMemoryManagementSupported = 102,
 }

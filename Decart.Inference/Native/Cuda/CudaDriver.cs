@@ -14,7 +14,7 @@ internal static partial class CudaDriver
 
     static CudaDriver() => NativeLibrary.SetDllImportResolver(typeof(CudaDriver).Assembly, Resolve);
 
-    /// <summary>The files looked for, the first that loads being taken. The second on Linux is where the Windows Subsystem for Linux has it.</summary>
+    /// <summary>The files looked for; the first that loads is taken. The second is where the Windows Subsystem for Linux has it.</summary>
     public static IReadOnlyList<string> LibraryNames { get; } =
         OperatingSystem.IsWindows() ? ["nvcuda.dll"] : ["libcuda.so.1", "/usr/lib/wsl/lib/libcuda.so.1"];
 
@@ -39,6 +39,7 @@ internal static partial class CudaDriver
     [LibraryImport(Library, EntryPoint = "cuGetErrorString")]
     private static partial CudaResult GetErrorString(CudaResult result, out nint text);
 
+    /// <summary>The assembly's only resolver: other native libraries that need one are added here.</summary>
     private static nint Resolve(string name, Assembly assembly, DllImportSearchPath? searchPath)
     {
         if (name != Library) return 0;

@@ -1,0 +1,157 @@
+using System.Runtime.InteropServices;
+using Decart.Inference.Checkpoints;
+using Decart.Inference.Kernels;
+using Decart.Inference.Kernels.Gpu;
+using Decart.Inference.Memory;
+
+namespace Decart.Inference.Tests.Kernels.Gpu;
+
+/// <summary>The same values in the device's memory and in the reference's.</summary>
+internal readonly record struct GpuActivationsPair(GpuActivations Gpu, ReferenceActivations Reference);
+
+/// <summary>A sequence's keys and values in both.</summary>
+internal readonly record struct GpuKvPair(GpuTestKv Gpu, TestKv Reference);
+
+/// <summary>The GPU's kernels beside the reference, with random data for both, which are halves wherever the GPU rounds to halves.</summary>
+internal sealed unsafe class GpuBench : IDisposable
+{
+    private readonly List<nint> _memory = [];
+    private readonly Stack<IDisposable> _disposables = [];
+
+    public GpuBench(IGpuDevice device) => (Device, Gpu) = (device, new GpuKernels(device));
+
+    public IGpuDevice Device { get; }
+
+    public GpuKernels Gpu { get; }
+
+    public ReferenceKernels Reference { get; } = new();
+
+    public Random Random { get; } = new(1);
+
+    public float NextValue() => (float)(Half)((Random.NextSingle() * 2) - 1);
+
+    public StoredTensor Tensor(TensorType type, params ReadOnlySpan<long> shape)
+    {
+        long count = 1;
+        foreach (long length in shape) count *= length;
+        byte* data = (byte*)NativeMemory.Alloc((nuint)(count * type.BlockBytes()));
+        _memory.Add((nint)data);
+        for (long i = 0; i < count; i++)
+        {
+            if (type == TensorType.F32) ((float*)data)[i] = NextValue();
+            else if (type == TensorType.F16) ((Half*)data)[i] = (Half)NextValue();
+            else ((ushort*)data)[i] = (ushort)(BitConverter.SingleToUInt32Bits(NextValue()) >> 16);
+        }
+        return new StoredTensor($"random {type}", type, [.. shape], (nint)data);
+    }
+
+    /// <summary>Random values in all rows, or not a number in all.</summary>
+    public GpuActivationsPair Activations(int rows, int columns, bool operand = false, bool poisoned = false)
+    {
+        GpuActivations gpu = Keep((GpuActivations)Gpu.CreateActivations(rows, columns, operand));
+        GpuActivationsPair pair = new(gpu, (ReferenceActivations)Reference.CreateActivations(rows, columns));
+        for (int row = 0; row < rows; row++)
+        {
+            float[] values = new float[columns];
+            foreach (ref float value in values.AsSpan()) value = poisoned ? float.NaN : NextValue();
+            Write(pair, row, values);
+        }
+        return pair;
+    }
+
+    public void Write(GpuActivationsPair pair, int row, ReadOnlySpan<float> values)
+    {
+        for (int i = 0; i < values.Length; i++) pair.Reference.Row(row)[i] = values[i];
+        nint address = pair.Gpu.Address + (nint)(row * pair.Gpu.RowBytes);
+        Half[] halves = [.. values.ToArray().Select(value => (Half)value)];
+        Device.Upload(address, pair.Gpu.IsOperand ? MemoryMarshal.AsBytes(halves.AsSpan()) : MemoryMarshal.AsBytes(values));
+    }
+
+    public float[] Row(GpuActivations activations, int row)
+    {
+        float[] values = new float[activations.Columns];
+        Gpu.Read(activations, row, values);
+        return values;
+    }
+
+    /// <summary>A weight for both.</summary>
+    public (Weight Gpu, Weight Reference) Weight(params StoredTensor[] parts) => (Keep(Gpu.CreateWeight(parts)), Reference.CreateWeight(parts));
+
+    public (WeightVector Gpu, WeightVector Reference) Vector(params StoredTensor[] parts) => (Keep(Gpu.CreateVector(parts)), Reference.CreateVector(parts));
+
+    public (Norm Gpu, Norm Reference) Norm(int length, bool removeMean, bool bias)
+    {
+        var scale = Vector(Tensor(TensorType.F32, length));
+        var shift = Vector(Tensor(TensorType.BF16, length));
+        return (new(scale.Gpu, bias ? shift.Gpu : null, 1e-5f, removeMean), new(scale.Reference, bias ? shift.Reference : null, 1e-5f, removeMean));
+    }
+
+    /// <summary>Room for keys and values, which are not numbers until they are written; behind page tables when <paramref name="tokensPerPage"/> is not 0.</summary>
+    public GpuKvPair Kv(int layers, AttentionShape shape, int tokens, int tokensPerPage = 0) => new(
+        Keep(new GpuTestKv(Device, new KvLayout(layers, shape.KvHeads, shape.HeadDim, GpuKernels.KvBytes), tokens, tokensPerPage)),
+        Keep(new TestKv(new KvLayout(layers, shape.KvHeads, shape.HeadDim, sizeof(double)), tokens)));
+
+    /// <summary>Writes random keys and values of the first tokens to both, the same ones for the same seed.</summary>
+    public void FillKv(GpuKvPair pair, int tokens, int? seed = null)
+    {
+        Random random = seed is { } value ? new Random(value) : Random;
+        Half[] halves = new Half[pair.Gpu.Layout.TokenStride];
+        for (int token = 0; token < tokens; token++)
+        {
+            Span<double> reference = pair.Reference.Token<double>(token);
+            for (int i = 0; i < halves.Length; i++) reference[i] = (double)(halves[i] = (Half)((random.NextSingle() * 2) - 1));
+            pair.Gpu.Write(token, halves);
+        }
+    }
+
+    /// <summary>Begins a step in both with chunks (first position, length), each of a sequence of its own.</summary>
+    public void Begin(params ReadOnlySpan<(GpuKvPair Kv, int First, int Length)> chunks)
+    {
+        Batch gpu = new(), reference = new();
+        foreach ((GpuKvPair kv, int first, int length) in chunks)
+        {
+            int[] tokens = [.. Enumerable.Range(0, length).Select(_ => Random.Next(10))];
+            gpu.Add(kv.Gpu.View, tokens, first, wantsLogits: true);
+            reference.Add(kv.Reference.View, tokens, first, wantsLogits: true);
+        }
+        Gpu.BeginStep(gpu);
+        Reference.BeginStep(reference);
+    }
+
+    /// <summary>Begins a step of that many tokens whose sequences do not matter.</summary>
+    public void Begin(int tokens) => Begin((Kv(1, new AttentionShape(1, 1, 1, 1), tokens), 0, tokens));
+
+    public void AssertClose(GpuActivationsPair pair, int rows, double tolerance, int firstRow = 0, int? columns = null)
+    {
+        for (int row = firstRow; row < rows; row++)
+        {
+            float[] found = Row(pair.Gpu, row);
+            for (int i = 0; i < (columns ?? found.Length); i++)
+            {
+                double expected = pair.Reference.Row(row)[i];
+                if (!(Math.Abs(found[i] - expected) <= tolerance * Math.Max(1, Math.Abs(expected))))
+                    Assert.Fail($"row {row}, column {i}: expected {expected:r}, found {found[i]:r}");
+            }
+        }
+    }
+
+    /// <summary>Rows from <paramref name="first"/> on still are not numbers.</summary>
+    public void AssertUntouched(GpuActivations activations, int first)
+    {
+        for (int row = first; row < activations.Rows; row++) Assert.That(Row(activations, row), Is.All.NaN, $"row {row}");
+    }
+
+    public T Keep<T>(T disposable)
+        where T : IDisposable
+    {
+        _disposables.Push(disposable);
+        return disposable;
+    }
+
+    public void Dispose()
+    {
+        while (_disposables.TryPop(out IDisposable? disposable)) disposable.Dispose();
+        Gpu.Dispose();
+        foreach (nint memory in _memory) NativeMemory.Free((void*)memory);
+    }
+}

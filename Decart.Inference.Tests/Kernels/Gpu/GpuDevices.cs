@@ -1,0 +1,46 @@
+using Decart.Inference.Kernels.Gpu;
+using Decart.Inference.Native.Cuda;
+using NUnit.Framework.Internal;
+
+namespace Decart.Inference.Tests.Kernels.Gpu;
+
+/// <summary>The devices that GPU kernels are tested on by one source: an emulated one always, a GPU where there is one.</summary>
+internal static class GpuDevices
+{
+    private const string Emulated = "emulated", Cuda = "cuda";
+
+    /// <summary>Fixture arguments: a device.</summary>
+    public static IEnumerable<TestFixtureData> Fixtures
+    {
+        get
+        {
+            yield return new TestFixtureData(Emulated);
+            TestFixtureData cuda = new(Cuda);
+            cuda.Properties.Add(PropertyNames.Category, "Cuda");
+            yield return cuda;
+        }
+    }
+
+    /// <summary>Opens a device; ignores the test, with the reason, where this machine does not have it.</summary>
+    /// <param name="name">Which.</param>
+    /// <param name="multiprocessors">How many the device pretends to have; null for as many as it likes.</param>
+    /// <param name="tensorCores">Whether kernels for tensor cores are used, which is slow where those are emulated.</param>
+    public static IGpuDevice Create(string name, int? multiprocessors = null, bool tensorCores = false) =>
+        name == Emulated ? new EmulatedDevice(tensorCores, multiprocessors ?? 1) : CreateCuda(multiprocessors, tensorCores);
+
+    /// <summary>Opens the first GPU; ignores the test, with the reason, where there is none.</summary>
+    public static CudaDevice CreateCuda(int? multiprocessors = null, bool tensorCores = true)
+    {
+        try
+        {
+            return multiprocessors is { } number
+                ? new CudaDevice(index: 0) { HasTensorCores = tensorCores, Multiprocessors = number }
+                : new CudaDevice(index: 0) { HasTensorCores = tensorCores };
+        }
+        catch (CudaUnavailableException exception)
+        {
+            Assert.Ignore(exception.Message);
+            throw;
+        }
+    }
+}

@@ -1,0 +1,88 @@
+using Decart.Inference.Checkpoints;
+using Decart.Inference.Kernels;
+
+namespace Decart.Inference.Tests.Kernels.Gpu;
+
+[TestFixtureSource(typeof(GpuDevices), nameof(GpuDevices.Fixtures))]
+internal sealed class GpuExpertsTests(string device)
+{
+    public const int Hidden = 40, Count = 6;
+
+    private const int Intermediate = 24;
+
+    [Test]
+    public void Mixtures_agree_with_the_reference([Values] bool renormalise, [Values(1, 2, 6)] int perToken, [Values(1, 7)] int tokens)
+    {
+        using GpuBench bench = new(GpuDevices.Create(device));
+        bench.Begin(tokens);
+        var experts = Create(bench, perToken, renormalise);
+        GpuActivationsPair x = bench.Activations(tokens, Hidden, operand: true), logits = bench.Activations(tokens, Count);
+        GpuActivationsPair y = bench.Activations(tokens + 1, Hidden, poisoned: true);
+
+        bench.Gpu.MixExperts(x.Gpu, logits.Gpu, experts.Gpu, y.Gpu);
+        bench.Reference.MixExperts(x.Reference, logits.Reference, experts.Reference, y.Reference);
+
+        bench.AssertClose(y, tokens, 1e-2);
+        bench.AssertUntouched(y.Gpu, tokens);
+    }
+
+    [Test]
+    public void Of_equally_probable_experts_the_first_are_chosen()
+    {
+        using GpuBench bench = new(GpuDevices.Create(device));
+        bench.Begin(3);
+        var experts = Create(bench, perToken: 2, renormalise: true);
+        GpuActivationsPair x = bench.Activations(3, Hidden, operand: true), logits = bench.Activations(3, Count), y = bench.Activations(3, Hidden, poisoned: true);
+        bench.Write(logits, 0, [1, 1, 1, 1, 1, 1]);
+        bench.Write(logits, 1, [0, 2, 0, 2, 2, 0]);
+        bench.Write(logits, 2, [3, float.NegativeInfinity, float.NegativeInfinity, float.NegativeInfinity, float.NegativeInfinity, 2]);
+
+        bench.Gpu.MixExperts(x.Gpu, logits.Gpu, experts.Gpu, y.Gpu);
+        bench.Reference.MixExperts(x.Reference, logits.Reference, experts.Reference, y.Reference);
+
+        bench.AssertClose(y, 3, 1e-2);
+    }
+
+    [Test]
+    public void A_token_has_the_same_bits_alone_and_among_others()
+    {
+        using GpuBench bench = new(GpuDevices.Create(device));
+        var experts = Create(bench, perToken: 3, renormalise: false);
+        GpuActivationsPair x = bench.Activations(9, Hidden, operand: true), logits = bench.Activations(9, Count), y = bench.Activations(9, Hidden, poisoned: true);
+        bench.Begin(9);
+        bench.Gpu.MixExperts(x.Gpu, logits.Gpu, experts.Gpu, y.Gpu);
+        for (int token = 0; token < 9; token++)
+        {
+            GpuActivationsPair x1 = bench.Activations(1, Hidden, operand: true), logits1 = bench.Activations(1, Count), y1 = bench.Activations(1, Hidden, poisoned: true);
+            bench.Begin(1);
+            bench.Gpu.GatherRows(x.Gpu, [token], x1.Gpu);
+            bench.Gpu.GatherRows(logits.Gpu, [token], logits1.Gpu);
+            bench.Gpu.MixExperts(x1.Gpu, logits1.Gpu, experts.Gpu, y1.Gpu);
+            Assert.That(bench.Row(y1.Gpu, 0), Is.EqualTo(bench.Row(y.Gpu, token)), $"token {token}");
+        }
+    }
+
+    [Test]
+    public void Logits_that_are_not_numbers_harm_no_other_token()
+    {
+        using GpuBench bench = new(GpuDevices.Create(device));
+        bench.Begin(2);
+        var experts = Create(bench, perToken: 2, renormalise: true);
+        GpuActivationsPair x = bench.Activations(2, Hidden, operand: true), logits = bench.Activations(2, Count), y = bench.Activations(2, Hidden, poisoned: true);
+        bench.Reference.MixExperts(x.Reference, logits.Reference, experts.Reference, y.Reference);
+        bench.Write(logits, 0, [float.NaN, float.NaN, float.NaN, float.NaN, float.NaN, float.NaN]);
+
+        bench.Gpu.MixExperts(x.Gpu, logits.Gpu, experts.Gpu, y.Gpu);
+
+        bench.AssertClose(y, 2, 1e-2, firstRow: 1);
+    }
+
+    public static (Experts Gpu, Experts Reference) Create(GpuBench bench, int perToken, bool renormalise)
+    {
+        (Weight Gpu, Weight Reference)[] gateUp = [.. Enumerable.Range(0, Count).Select(_ => bench.Weight(bench.Tensor(TensorType.BF16, 2 * Intermediate, Hidden)))];
+        (Weight Gpu, Weight Reference)[] down = [.. Enumerable.Range(0, Count).Select(_ => bench.Weight(bench.Tensor(TensorType.F16, Hidden, Intermediate)))];
+        return (
+            new([.. gateUp.Select(pair => pair.Gpu)], [.. down.Select(pair => pair.Gpu)], perToken, renormalise, ActivationFunction.Silu),
+            new([.. gateUp.Select(pair => pair.Reference)], [.. down.Select(pair => pair.Reference)], perToken, renormalise, ActivationFunction.Silu));
+    }
+}

@@ -1,0 +1,96 @@
+using Decart.Inference.Checkpoints;
+using Decart.Inference.Kernels;
+
+namespace Decart.Inference.Tests.Kernels.Gpu;
+
+[TestFixtureSource(typeof(GpuDevices), nameof(GpuDevices.Fixtures))]
+internal sealed class GpuMatMulTests(string device)
+{
+    [Test]
+    public void Products_agree_with_the_reference(
+        [Values(TensorType.F32, TensorType.F16, TensorType.BF16)] TensorType type, [Values(1, 3, 9)] int rows, [Values(1, 19, 64)] int outputs)
+    {
+        using GpuBench bench = new(GpuDevices.Create(device));
+        var weight = bench.Weight(bench.Tensor(type, outputs, 77));
+        GpuActivationsPair x = bench.Activations(rows, 77, operand: true), y = bench.Activations(rows + 1, outputs, poisoned: true);
+
+        bench.Gpu.MatMul(x.Gpu, weight.Gpu, rows, default, y.Gpu);
+        bench.Reference.MatMul(x.Reference, weight.Reference, rows, default, y.Reference);
+
+        bench.AssertClose(y, rows, 1e-5);
+        bench.AssertUntouched(y.Gpu, rows);
+    }
+
+    [Test]
+    public void A_weight_joins_parts_of_any_type()
+    {
+        using GpuBench bench = new(GpuDevices.Create(device));
+        var weight = bench.Weight(bench.Tensor(TensorType.BF16, 3, 65), bench.Tensor(TensorType.F32, 1, 65), bench.Tensor(TensorType.F16, 9, 65));
+        GpuActivationsPair x = bench.Activations(2, 65, operand: true), y = bench.Activations(2, 13, poisoned: true);
+
+        bench.Gpu.MatMul(x.Gpu, weight.Gpu, 2, default, y.Gpu);
+        bench.Reference.MatMul(x.Reference, weight.Reference, 2, default, y.Reference);
+
+        bench.AssertClose(y, 2, 1e-5);
+    }
+
+    [Test]
+    public void The_epilogue_follows_its_definition(
+        [Values] ActivationFunction function, [Values] bool gated, [Values(0f, 1.5f)] float softCap, [Values] bool accumulate)
+    {
+        using GpuBench bench = new(GpuDevices.Create(device));
+        var weight = bench.Weight(bench.Tensor(TensorType.F16, 22, 40));
+        var bias = bench.Vector(bench.Tensor(TensorType.F32, 22));
+        GpuActivationsPair x = bench.Activations(5, 40, operand: true), y = bench.Activations(5, gated ? 11 : 22, poisoned: !accumulate);
+
+        bench.Gpu.MatMul(x.Gpu, weight.Gpu, 5, new Epilogue(bias.Gpu, function, gated, softCap, accumulate), y.Gpu);
+        bench.Reference.MatMul(x.Reference, weight.Reference, 5, new Epilogue(bias.Reference, function, gated, softCap, accumulate), y.Reference);
+
+        bench.AssertClose(y, 5, 1e-5);
+    }
+
+    [Test]
+    public void Operands_are_rounded_to_halves_and_saturate()
+    {
+        using GpuBench bench = new(GpuDevices.Create(device));
+        var weight = bench.Weight(bench.Tensor(TensorType.F16, 7, 40));
+        var large = bench.Weight(bench.Tensor(TensorType.F16, 7, 7));
+        GpuActivationsPair x = bench.Activations(2, 40, operand: true), y = bench.Activations(2, 7, operand: true, poisoned: true);
+        bench.Gpu.MatMul(x.Gpu, weight.Gpu, 2, default, y.Gpu);
+        bench.Reference.MatMul(x.Reference, weight.Reference, 2, default, y.Reference);
+        bench.AssertClose(y, 2, 5e-4);
+
+        bench.Write(y, 0, [60000, 60000, 60000, 60000, 60000, 60000, 60000]);
+        GpuActivationsPair saturated = bench.Activations(1, 7, operand: true, poisoned: true);
+        bench.Gpu.MatMul(y.Gpu, large.Gpu, 1, default, saturated.Gpu);
+        bench.Reference.MatMul(y.Reference, large.Reference, 1, default, saturated.Reference);
+        float[] expected = [.. saturated.Reference.Row(0).ToArray().Select(value => (float)(Half)Math.Clamp(value, -65504, 65504))];
+        Assert.That(bench.Row(saturated.Gpu, 0), Is.EqualTo(expected).Within(1e-3).Percent);
+        Assert.That(expected, Has.Some.EqualTo(65504).Or.Some.EqualTo(-65504), "some are out of range");
+    }
+
+    [Test]
+    public void A_row_has_the_same_bits_alone_and_among_others()
+    {
+        using GpuBench bench = new(GpuDevices.Create(device));
+        var weight = bench.Weight(bench.Tensor(TensorType.BF16, 33, 200));
+        GpuActivationsPair x = bench.Activations(11, 200, operand: true), y = bench.Activations(11, 33, poisoned: true);
+        bench.Gpu.MatMul(x.Gpu, weight.Gpu, 11, default, y.Gpu);
+        for (int row = 0; row < 11; row++)
+        {
+            GpuActivationsPair alone = bench.Activations(1, 200, operand: true), result = bench.Activations(1, 33, poisoned: true);
+            bench.Gpu.GatherRows(x.Gpu, [row], alone.Gpu);
+            bench.Gpu.MatMul(alone.Gpu, weight.Gpu, 1, default, result.Gpu);
+            Assert.That(bench.Row(result.Gpu, 0), Is.EqualTo(bench.Row(y.Gpu, row)), $"row {row}");
+        }
+    }
+
+    [Test]
+    public void Activations_that_are_no_operands_are_refused()
+    {
+        using GpuBench bench = new(GpuDevices.Create(device));
+        var weight = bench.Weight(bench.Tensor(TensorType.F16, 4, 8));
+        GpuActivationsPair x = bench.Activations(1, 8), y = bench.Activations(1, 4);
+        Assert.That(() => bench.Gpu.MatMul(x.Gpu, weight.Gpu, 1, default, y.Gpu), Throws.ArgumentException);
+    }
+}

@@ -1,0 +1,85 @@
+using Decart.Inference.Kernels;
+
+namespace Decart.Inference.Tests.Kernels.Gpu;
+
+[TestFixtureSource(typeof(GpuDevices), nameof(GpuDevices.Fixtures))]
+internal sealed class GpuRotaryTests(string device)
+{
+    private const int Layers = 3, Layer = 1;
+
+    [Test]
+    public void Heads_are_normalised_rotated_and_stored([Values] bool interleaved, [Values] bool norms, [Values(4, 10)] int pairs, [Values(0, 4)] int tokensPerPage)
+    {
+        AttentionShape shape = new(Heads: 3, KvHeads: 2, HeadDim: 20, Scale: 1);
+        using GpuBench bench = new(GpuDevices.Create(device));
+        GpuKvPair first = bench.Kv(Layers, shape, 9, tokensPerPage), second = bench.Kv(Layers, shape, 301, tokensPerPage);
+        bench.Begin((first, 3, 5), (second, 299, 1));
+        GpuActivationsPair qkv = bench.Activations(6, 7 * shape.HeadDim);
+        var queryNorm = bench.Norm(shape.HeadDim, removeMean: false, bias: false);
+        var keyNorm = bench.Norm(shape.HeadDim, removeMean: false, bias: false);
+        RotaryParameters rotary = new([.. Enumerable.Range(0, pairs).Select(i => MathF.Pow(10_000, -(float)i / pairs))], 1.25f, interleaved);
+
+        bench.Gpu.RotaryStore(
+            qkv.Gpu, Layer, shape, bench.Keep(bench.Gpu.CreateRotary(rotary)), norms ? queryNorm.Gpu : null, norms ? keyNorm.Gpu : null);
+        bench.Reference.RotaryStore(
+            qkv.Reference, Layer, shape, bench.Reference.CreateRotary(rotary), norms ? queryNorm.Reference : null, norms ? keyNorm.Reference : null);
+
+        bench.AssertClose(qkv, 6, 5e-6, columns: shape.Heads * shape.HeadDim);
+        AssertClose(first);
+        AssertClose(second);
+    }
+
+    [Test]
+    public void Without_a_table_heads_are_stored_as_they_are()
+    {
+        AttentionShape shape = new(Heads: 2, KvHeads: 2, HeadDim: 5, Scale: 1);
+        using GpuBench bench = new(GpuDevices.Create(device));
+        GpuKvPair kv = bench.Kv(Layers, shape, 4);
+        bench.Begin((kv, 1, 3));
+        GpuActivationsPair qkv = bench.Activations(3, 6 * shape.HeadDim);
+
+        bench.Gpu.RotaryStore(qkv.Gpu, Layer, shape, null, null, null);
+        bench.Reference.RotaryStore(qkv.Reference, Layer, shape, null, null, null);
+
+        AssertClose(kv);
+        bench.AssertClose(qkv, 3, 0, columns: 2 * shape.HeadDim);
+    }
+
+    [Test]
+    public void Angles_of_late_positions_are_exact_to_float32()
+    {
+        AttentionShape shape = new(Heads: 1, KvHeads: 1, HeadDim: 64, Scale: 1);
+        using GpuBench bench = new(GpuDevices.Create(device));
+        RotaryParameters rotary = new([.. Enumerable.Range(0, 32).Select(i => MathF.Pow(10_000, -i / 32f))], 1, Interleaved: false);
+        RotaryTable table = bench.Keep(bench.Gpu.CreateRotary(rotary)), expected = bench.Reference.CreateRotary(rotary);
+        // A page table of one page for any position: only the position matters.
+        GpuKvPair kv = bench.Kv(1, shape, 1);
+        foreach (int position in (int[])[1, 2, 3, 1000, 65_537, 1_000_003])
+        {
+            Batch gpu = new(), reference = new();
+            gpu.Add(kv.Gpu.View with { TokenStride = 0 }, [0], position, wantsLogits: false);
+            reference.Add(kv.Reference.View with { TokenStride = 0 }, [0], position, wantsLogits: false);
+            bench.Gpu.BeginStep(gpu);
+            bench.Reference.BeginStep(reference);
+            GpuActivationsPair qkv = bench.Activations(1, 3 * shape.HeadDim);
+            bench.Gpu.RotaryStore(qkv.Gpu, 0, shape, table, null, null);
+            bench.Reference.RotaryStore(qkv.Reference, 0, shape, expected, null, null);
+            bench.AssertClose(qkv, 1, 1e-6, columns: shape.HeadDim);
+        }
+    }
+
+    /// <summary>Elements that were not written must still not be numbers.</summary>
+    private static void AssertClose(GpuKvPair kv)
+    {
+        for (int token = 0; token < kv.Gpu.Tokens; token++)
+        {
+            Half[] found = kv.Gpu.Read(token);
+            Span<double> expected = kv.Reference.Token<double>(token);
+            for (int i = 0; i < found.Length; i++)
+            {
+                if (double.IsNaN(expected[i]) ? !Half.IsNaN(found[i]) : !(Math.Abs(expected[i] - (double)found[i]) <= 5e-4 * Math.Max(1, Math.Abs(expected[i]))))
+                    Assert.Fail($"token {token}, element {i}: expected {expected[i]:r}, found {found[i]}");
+            }
+        }
+    }
+}

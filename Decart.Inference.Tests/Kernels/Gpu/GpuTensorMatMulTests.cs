@@ -1,0 +1,84 @@
+using Decart.Inference.Checkpoints;
+using Decart.Inference.Kernels;
+using Decart.Inference.Kernels.Gpu;
+
+namespace Decart.Inference.Tests.Kernels.Gpu;
+
+[TestFixtureSource(typeof(GpuDevices), nameof(GpuDevices.Fixtures))]
+internal sealed class GpuTensorMatMulTests(string device)
+{
+    /// <summary>The number of rows decides on the kernel; with many multiprocessors it is a narrow one even for the most.</summary>
+    [Test]
+    public void Products_agree_with_the_reference([Values(1, 8, 13, 27, 66)] int rows, [Values(1, 1000)] int multiprocessors, [Values] bool gated)
+    {
+        using GpuBench bench = new(GpuDevices.Create(device, multiprocessors, tensorCores: true));
+        var weight = bench.Weight(bench.Tensor(TensorType.BF16, 2 * 37, 77));
+        var bias = bench.Vector(bench.Tensor(TensorType.F32, 2 * 37));
+        Epilogue epilogue = new(Function: gated ? ActivationFunction.Silu : ActivationFunction.None, Gated: gated);
+        GpuActivationsPair x = bench.Activations(rows, 77, operand: true), y = bench.Activations(rows + 1, gated ? 37 : 74, poisoned: true);
+
+        bench.Gpu.MatMul(x.Gpu, weight.Gpu, rows, epilogue with { Bias = bias.Gpu }, y.Gpu);
+        bench.Reference.MatMul(x.Reference, weight.Reference, rows, epilogue with { Bias = bias.Reference }, y.Reference);
+
+        bench.AssertClose(y, rows, 1e-5);
+        bench.AssertUntouched(y.Gpu, rows);
+    }
+
+    [Test]
+    public void Segments_are_added_whatever_their_number([Values(1024, 1025, 2100)] int columns)
+    {
+        using GpuBench bench = new(GpuDevices.Create(device, tensorCores: true));
+        var weight = bench.Weight(bench.Tensor(TensorType.F16, 5, columns));
+        GpuActivationsPair x = bench.Activations(3, columns, operand: true), y = bench.Activations(3, 5, poisoned: true);
+
+        bench.Gpu.MatMul(x.Gpu, weight.Gpu, 3, default, y.Gpu);
+        bench.Reference.MatMul(x.Reference, weight.Reference, 3, default, y.Reference);
+
+        bench.AssertClose(y, 3, 2e-5);
+    }
+
+    [Test]
+    public void A_row_has_the_same_bits_in_every_kernel()
+    {
+        const int Columns = 1100, Outputs = 9;
+        using GpuBench bench = new(GpuDevices.Create(device, tensorCores: true));
+        var weight = bench.Weight(bench.Tensor(TensorType.BF16, Outputs, Columns));
+        GpuActivationsPair x = bench.Activations(64, Columns, operand: true);
+        float[][]? expected = null;
+        foreach ((GpuKernel<MatMulArguments> kernel, int rows) in ((GpuKernel<MatMulArguments>, int)[])
+            [(GpuTensorMatMul.Wide, 64), (GpuTensorMatMul.Narrow8, 8), (GpuTensorMatMul.Narrow16, 16), (GpuTensorMatMul.Narrow32, 32)])
+        {
+            GpuActivationsPair y = bench.Activations(64, Outputs, poisoned: true);
+            MatMulArguments arguments = new()
+            {
+                X = x.Gpu.Address,
+                Weight = ((GpuWeight)weight.Gpu).Address,
+                Y = y.Gpu.Address,
+                Columns = Outputs,
+                Rows = rows,
+                Stride = x.Gpu.Stride,
+                YStride = y.Gpu.Stride,
+                RowsPerSource = 1,
+            };
+            bench.Device.Launch(kernel, new GpuGrid(1), arguments);
+            float[][] found = [.. Enumerable.Range(0, rows).Select(row => bench.Row(y.Gpu, row))];
+            expected ??= found;
+            Assert.That(found, Is.EqualTo(expected[..rows]), kernel.Name);
+        }
+    }
+
+    [Test]
+    public void Mixtures_of_experts_agree_with_the_reference()
+    {
+        using GpuBench bench = new(GpuDevices.Create(device, tensorCores: true));
+        bench.Begin(11);
+        var experts = GpuExpertsTests.Create(bench, perToken: 2, renormalise: true);
+        GpuActivationsPair x = bench.Activations(11, GpuExpertsTests.Hidden, operand: true), logits = bench.Activations(11, GpuExpertsTests.Count);
+        GpuActivationsPair y = bench.Activations(11, GpuExpertsTests.Hidden, poisoned: true);
+
+        bench.Gpu.MixExperts(x.Gpu, logits.Gpu, experts.Gpu, y.Gpu);
+        bench.Reference.MixExperts(x.Reference, logits.Reference, experts.Reference, y.Reference);
+
+        bench.AssertClose(y, 11, 1e-2);
+    }
+}

@@ -1,0 +1,50 @@
+using System.Text.RegularExpressions;
+using Decart.Inference.Kernels.Gpu;
+using Decart.Inference.Kernels.Gpu.Compilation;
+
+namespace Decart.Inference.Tests.Kernels.Gpu;
+
+/// <summary>What kernels become for a GPU, seen without one.</summary>
+[TestFixture(80, "sm_80")]
+[TestFixture(90, "sm_90a")]
+[TestFixture(120, "sm_90")]
+internal sealed class PtxTests(int architecture, string target)
+{
+    private readonly PtxCompiler _compiler = new(architecture);
+
+    private static GpuKernel[] TestKernels => [IntrinsicKernels.MultiplyKernel, IntrinsicKernels.LoadMatricesKernel, IntrinsicKernels.ConvertKernel];
+
+    private static IEnumerable<TestCaseData> Kernels => GpuKernels.All.Concat(TestKernels).Select(kernel => new TestCaseData(kernel).SetArgDisplayNames(kernel.Name));
+
+    [OneTimeTearDown]
+    public void EndCompiler() => _compiler.Dispose();
+
+    [TestCaseSource(nameof(Kernels))]
+    public void Every_kernel_compiles_and_stays_in_registers(GpuKernel kernel)
+    {
+        PtxModule module = _compiler.Compile(kernel);
+
+        Assert.That(module.Text, Does.Contain($".target {target}\n"));
+        Assert.That(module.Text, Does.Contain($".visible .entry {module.EntryPoint}("));
+        Assert.That(module.Text, Does.Not.Contain(".local"), "local memory");
+        Assert.That(Body(module), Does.Not.Contain("call"), "everything is inlined");
+        Assert.That(Regex.Matches(module.Text, @"\b(mul|add|sub)\.f32"), Is.Empty, "operations that may be fused");
+        Assert.That(Regex.Matches(module.Text, @"\b(ld|st)\.(f32|b32|u32|b64|u16|b16)"), Is.Empty, "accesses without an address space");
+    }
+
+    [TestCase(nameof(GpuMatMul), "ld.global.nc.v4.b32")]
+    [TestCase(nameof(GpuAttention), "ld.global.v4.b32")]
+    [TestCase(nameof(GpuGather), "st.global.v4.b32")]
+    [TestCase(nameof(GpuTensorMatMul), "ld.global.nc.L1::no_allocate.L2::256B.v4.b32")]
+    [TestCase(nameof(GpuTensorMatMul), "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32")]
+    [TestCase(nameof(GpuTensorAttention), "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32", "ld.global.v4.b32", "st.global.v4.b32", "prmt.b32")]
+    [TestCase(nameof(IntrinsicKernels), "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32", "cp.async.cg.shared.global", "ldmatrix.sync.aligned.m8n8.x4")]
+    public void Instructions_are_those_that_were_meant(string declaringType, params string[] instructions)
+    {
+        string text = string.Concat(
+            GpuKernels.All.Concat(TestKernels).Where(kernel => kernel.Method.DeclaringType!.Name == declaringType).Select(kernel => _compiler.Compile(kernel).Text));
+        foreach (string instruction in instructions) Assert.That(text, Does.Contain(instruction));
+    }
+
+    private static string Body(PtxModule module) => module.Text[module.Text.IndexOf($".visible .entry {module.EntryPoint}(", StringComparison.Ordinal)..];
+}

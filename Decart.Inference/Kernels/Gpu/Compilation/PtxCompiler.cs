@@ -1,0 +1,79 @@
+using Decart.Inference.Kernels.Gpu.Intrinsics;
+using ILGPU;
+using ILGPU.Backends.EntryPoints;
+using ILGPU.Backends.PTX;
+using ILGPU.Runtime;
+using ILGPU.Runtime.Cuda;
+
+namespace Decart.Inference.Kernels.Gpu.Compilation;
+
+/// <summary>A kernel in PTX.</summary>
+/// <param name="EntryPoint">The name to launch it by.</param>
+/// <param name="Text">The module.</param>
+internal sealed record PtxModule(string EntryPoint, string Text);
+
+/// <summary>Compiles kernels from IL to PTX, with or without a GPU at hand. Called by one thread at a time.</summary>
+internal sealed class PtxCompiler : IDisposable
+{
+    private readonly Context _context;
+    private readonly PTXBackend _backend;
+    private readonly string _target;
+
+    /// <summary>Prepares the compiler.</summary>
+    /// <param name="architecture">Compute capability times ten, at least 80.</param>
+    public PtxCompiler(int architecture)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(architecture, 80);
+        // O1 emits calls in program order; O2 may move the last memory operation of a block behind a call.
+        _context = Context.Create(builder =>
+        {
+            PtxIntrinsics.Register(builder);
+            builder.Optimize(OptimizationLevel.O1).Inlining(InliningMode.Aggressive);
+        });
+        // The suffix allows what only that very architecture has (wgmma), and no later one runs such code.
+        _target = architecture switch
+        {
+            < 90 => $"sm_{architecture}",
+            90 => "sm_90a",
+            _ => "sm_90",
+        };
+        CudaArchitecture ilgpu = architecture < 90 ? CudaArchitecture.SM_80 : CudaArchitecture.SM_90;
+        _backend = new PTXBackend(_context, ilgpu, CudaInstructionSet.ISA_80, nvvmAPI: null!);
+    }
+
+    /// <exception cref="NotSupportedException">The kernel uses what cannot be compiled.</exception>
+    public PtxModule Compile(GpuKernel kernel)
+    {
+        EntryPointDescription entryPoint = EntryPointDescription.FromExplicitlyGroupedKernel(kernel.Method);
+        KernelSpecialization specialization = new(kernel.GroupSize, 1);
+        PTXCompiledKernel compiled;
+        try
+        {
+            compiled = (PTXCompiledKernel)_backend.Compile(entryPoint, specialization);
+        }
+        catch (InternalCompilerException e)
+        {
+            throw new NotSupportedException($"Kernel {kernel.Name} cannot be compiled: {e.InnerException?.Message ?? e.Message}", e);
+        }
+        return new PtxModule(kernel.EntryPoint, Finish(compiled.PTXAssembly.Replace($".entry {compiled.Name}(", $".entry {kernel.EntryPoint}(", StringComparison.Ordinal)));
+    }
+
+    public void Dispose()
+    {
+        _backend.Dispose();
+        _context.Dispose();
+    }
+
+    /// <summary>
+    /// Names the target, for which ILGPU always writes sm_80, and asks for rounding after each operation: the driver's compiler fuses products and sums as it
+    /// sees fit otherwise, and one expression could give different bits in two kernels.
+    /// </summary>
+    private string Finish(string text)
+    {
+        int start = text.IndexOf(".target ", StringComparison.Ordinal), end = text.IndexOf('\n', start);
+        return string.Concat(text.AsSpan(0, start), ".target ", _target, text.AsSpan(end))
+            .Replace("\tmul.f32\t", "\tmul.rn.f32\t", StringComparison.Ordinal)
+            .Replace("\tadd.f32\t", "\tadd.rn.f32\t", StringComparison.Ordinal)
+            .Replace("\tsub.f32\t", "\tsub.rn.f32\t", StringComparison.Ordinal);
+    }
+}

@@ -1,0 +1,158 @@
+using Decart.Inference.Kernels.Gpu.Compilation;
+using Decart.Inference.Memory;
+using Decart.Inference.Native.Cuda;
+
+namespace Decart.Inference.Kernels.Gpu;
+
+/// <summary>A GPU through the CUDA driver. Kernels are compiled when they are first launched, or all at once by <see cref="Prepare"/>.</summary>
+internal sealed class CudaDevice : IGpuDevice
+{
+    /// <summary>The oldest architecture that the intrinsics exist on, and the oldest driver: PTX ISA 8.0 came with CUDA 12.0.</summary>
+    private const int MinArchitecture = 80, MinDriverVersion = 12000;
+
+    /// <summary>Bytes of each of the two pinned buffers that large uploads go through in turn.</summary>
+    private const int StagingBytes = 16 << 20;
+
+    /// <summary>The largest upload that the driver takes a copy of by itself.</summary>
+    private const int SmallBytes = 64 << 10;
+
+    private readonly CudaContext _context;
+    private readonly CudaStream _stream;
+    private readonly KernelCache? _cache;
+    private readonly int _architecture, _driverVersion;
+    private readonly Dictionary<GpuKernel, CudaFunction> _functions = [];
+    private readonly List<CudaModule> _modules = [];
+    private readonly (CudaPinnedMemory Memory, CudaEvent Free)[] _staging;
+    private int _nextStaging;
+    private PtxCompiler? _compiler;
+
+    /// <summary>Opens a GPU.</summary>
+    /// <param name="index">The driver's number of the GPU, from 0.</param>
+    /// <param name="cache">Where compiled kernels are looked for and kept; null for nowhere.</param>
+    /// <exception cref="CudaUnavailableException">There is no driver, no such GPU, or one of them is too old.</exception>
+    public CudaDevice(int index, KernelCache? cache = null)
+    {
+        _cache = cache;
+        _context = CudaContext.Open(index);
+        try
+        {
+            (_architecture, _driverVersion) = CheckVersions(index);
+            Multiprocessors = _context.GetAttribute(CudaDeviceAttribute.Multiprocessors);
+            Memory = new CudaMemory(_context);
+            _stream = new CudaStream(_context);
+            _staging = [.. Enumerable.Range(0, 2).Select(_ => (new CudaPinnedMemory(_context, StagingBytes), new CudaEvent(_context)))];
+        }
+        catch
+        {
+            _context.Dispose();
+            throw;
+        }
+    }
+
+    public IDeviceMemory Memory { get; }
+
+    public int MaxGroupSize => 1024;
+
+    /// <summary>Whether to use them; every GPU that is not too old has them.</summary>
+    public bool HasTensorCores { get; init; } = true;
+
+    /// <summary>As many as there are, unless work is to be divided for another number.</summary>
+    public int Multiprocessors { get; init; }
+
+    /// <summary>Compiles kernels, so that their first launch does not wait for it.</summary>
+    public void Prepare(IEnumerable<GpuKernel> kernels)
+    {
+        foreach (GpuKernel kernel in kernels) GetFunction(kernel);
+    }
+
+    public void Launch<TArguments>(GpuKernel<TArguments> kernel, GpuGrid grid, in TArguments arguments)
+        where TArguments : unmanaged =>
+        GetFunction(kernel).Launch(_stream, (grid.X, grid.Y, grid.Z), Math.Min(kernel.GroupSize, MaxGroupSize), arguments);
+
+    public unsafe void Upload(nint destination, ReadOnlySpan<byte> source)
+    {
+        if (source.Length <= SmallBytes)
+        {
+            fixed (byte* address = source) _stream.Copy(destination, (nint)address, source.Length);
+            return;
+        }
+        while (!source.IsEmpty)
+        {
+            (CudaPinnedMemory memory, CudaEvent free) = _staging[_nextStaging];
+            _nextStaging = (_nextStaging + 1) % _staging.Length;
+            int bytes = Math.Min(source.Length, memory.Bytes);
+            free.Synchronize();
+            source[..bytes].CopyTo(memory.Span);
+            _stream.Copy(destination, memory.Address, bytes);
+            free.Record(_stream);
+            source = source[bytes..];
+            destination += bytes;
+        }
+    }
+
+    public unsafe void Download(nint source, Span<byte> destination)
+    {
+        fixed (byte* address = destination)
+        {
+            _stream.Copy((nint)address, source, destination.Length);
+            _stream.Synchronize();
+        }
+    }
+
+    public void Clear(nint destination, long bytes) => _stream.Fill(destination, 0, bytes);
+
+    public void Synchronize() => _stream.Synchronize();
+
+    public void Dispose()
+    {
+        if (_context.IsClosed) return;
+        _context.MakeCurrent();
+        foreach ((CudaPinnedMemory memory, CudaEvent free) in _staging)
+        {
+            memory.Dispose();
+            free.Dispose();
+        }
+        _stream.Dispose();
+        foreach (CudaModule module in _modules) module.Dispose();
+        _compiler?.Dispose();
+        _context.Dispose();
+    }
+
+    /// <summary>Compute capability times ten, and the CUDA version that the driver is for.</summary>
+    private (int Architecture, int Driver) CheckVersions(int index)
+    {
+        CudaDriver.Check(CudaDriver.GetVersion(out int version), "its version");
+        if (version < MinDriverVersion)
+        {
+            throw new CudaUnavailableException(
+                $"A driver for CUDA {MinDriverVersion / 1000}.0 or later is needed, this one is for {version / 1000}.{version % 1000 / 10}.");
+        }
+        int major = _context.GetAttribute(CudaDeviceAttribute.ComputeCapabilityMajor), minor = _context.GetAttribute(CudaDeviceAttribute.ComputeCapabilityMinor);
+        if ((10 * major) + minor < MinArchitecture)
+        {
+            throw new CudaUnavailableException(
+                $"A GPU of compute capability {MinArchitecture / 10}.{MinArchitecture % 10} or later is needed, GPU {index} has {major}.{minor}.");
+        }
+        return ((10 * major) + minor, version);
+    }
+
+    private CudaFunction GetFunction(GpuKernel kernel)
+    {
+        if (_functions.TryGetValue(kernel, out CudaFunction? function)) return function;
+        CudaModule module = LoadModule(kernel);
+        _modules.Add(module);
+        function = module.GetFunction(kernel.EntryPoint);
+        _functions[kernel] = function;
+        return function;
+    }
+
+    private CudaModule LoadModule(GpuKernel kernel)
+    {
+        string key = KernelCache.Key(kernel, _architecture, _driverVersion);
+        if (_cache?.Find(key) is { } known) return new CudaModule(_context, known);
+        _compiler ??= new PtxCompiler(_architecture);
+        byte[] code = CudaCompiler.Compile(_context, _compiler.Compile(kernel).Text, out _);
+        _cache?.Store(key, code);
+        return new CudaModule(_context, code);
+    }
+}

@@ -1,0 +1,29 @@
+namespace Decart.Inference.Kernels.Gpu;
+
+/// <summary>Float32, or halves where they are operands of matmuls; then what lies between the columns and the stride is 0 for ever.</summary>
+internal sealed class GpuActivations : Activations
+{
+    private readonly GpuBuffer _buffer;
+
+    public GpuActivations(IGpuDevice device, int rows, int columns, bool operand)
+        : base(rows, columns)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(rows);
+        IsOperand = operand;
+        Stride = GpuWeight.AlignedStride(columns);
+        _buffer = new GpuBuffer(device.Memory, rows * RowBytes);
+        if (operand) device.Clear(Address, _buffer.Bytes);
+    }
+
+    /// <summary>Whether the elements are halves.</summary>
+    public bool IsOperand { get; }
+
+    /// <summary>Elements from one row to the next.</summary>
+    public int Stride { get; }
+
+    public long RowBytes => (long)Stride * (IsOperand ? sizeof(ushort) : sizeof(float));
+
+    public nint Address => _buffer.Address;
+
+    public override void Dispose() => _buffer.Dispose();
+}

@@ -1,0 +1,39 @@
+using Decart.Inference.Memory;
+
+namespace Decart.Inference.Kernels.Gpu;
+
+/// <summary>The number of groups of a launch in each dimension.</summary>
+internal readonly record struct GpuGrid(int X, int Y = 1, int Z = 1);
+
+/// <summary>
+/// What <see cref="GpuKernels"/> runs on: launches and copies take effect in the order of the calls. Called by one thread.
+/// </summary>
+internal interface IGpuDevice : IDisposable
+{
+    IDeviceMemory Memory { get; }
+
+    /// <summary>The most threads of a group; kernels that want more get this many.</summary>
+    int MaxGroupSize { get; }
+
+    /// <summary>Whether warps have 32 lanes and <see cref="Intrinsics.TensorCore"/> can be used.</summary>
+    bool HasTensorCores { get; }
+
+    /// <summary>Number of multiprocessors, at least 1.</summary>
+    int Multiprocessors { get; }
+
+    /// <summary>Starts a kernel; returns at once.</summary>
+    void Launch<TArguments>(GpuKernel<TArguments> kernel, GpuGrid grid, in TArguments arguments)
+        where TArguments : unmanaged;
+
+    /// <summary>Starts a copy to the device; the source may change when this returns.</summary>
+    void Upload(nint destination, ReadOnlySpan<byte> source);
+
+    /// <summary>Copies to the host and returns when that is done.</summary>
+    void Download(nint source, Span<byte> destination);
+
+    /// <summary>Fills with zeros.</summary>
+    void Clear(nint destination, long bytes);
+
+    /// <summary>Waits until everything that was started is done.</summary>
+    void Synchronize();
+}

@@ -1,0 +1,14 @@
+using ILGPU.IR.Intrinsics;
+
+namespace Decart.Inference.Kernels.Gpu.Intrinsics;
+
+/// <summary>Float32 operations (PTX ISA, "fma", "ex2"). Sums and products written with operators are rounded each: nothing is fused that is not fused here.</summary>
+internal static class Float32
+{
+    [IntrinsicImplementation, Ptx("fma.rn.f32 $r, $0, $1, $2;")]
+    public static float Fma(float a, float b, float c) => MathF.FusedMultiplyAdd(a, b, c);
+
+    /// <summary>2^x to 2 units in the last place; results below the normal numbers are 0 (PTX ISA, "ex2").</summary>
+    [IntrinsicImplementation, Ptx("ex2.approx.ftz.f32 $r, $0;")]
+    public static float Exp2(float x) => float.Exp2(x);
+}

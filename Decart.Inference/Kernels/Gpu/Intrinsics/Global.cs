@@ -1,0 +1,51 @@
+using ILGPU.IR.Intrinsics;
+
+namespace Decart.Inference.Kernels.Gpu.Intrinsics;
+
+/// <summary>
+/// Loads and stores of the device's memory by address (PTX ISA, "ld", "ld.global.nc", "st"). Addresses are multiples of the access's size. 16-bit values travel in the
+/// low half of a register.
+/// </summary>
+internal static unsafe class Global
+{
+    [IntrinsicImplementation, Ptx("ld.global.b32 $r, [$0];")]
+    public static float LoadFloat(long address) => *(float*)address;
+
+    [IntrinsicImplementation, Ptx("ld.global.b32 $r, [$0];")]
+    public static int LoadInt(long address) => *(int*)address;
+
+    [IntrinsicImplementation, Ptx("ld.global.b64 $r, [$0];")]
+    public static long LoadLong(long address) => *(long*)address;
+
+    [IntrinsicImplementation, Ptx("ld.global.u16 $r, [$0];")]
+    public static uint Load2(long address) => *(ushort*)address;
+
+    [IntrinsicImplementation, Ptx("ld.global.v4.b32 {$r}, [$0];")]
+    public static UInt4 Load16(long address) => *(UInt4*)address;
+
+    [IntrinsicImplementation, Ptx("ld.global.v4.b32 {$r}, [$0];")]
+    public static Float4 LoadFloat4(long address) => *(Float4*)address;
+
+    /// <summary>For memory that no running kernel writes: weights.</summary>
+    [IntrinsicImplementation, Ptx("ld.global.nc.v4.b32 {$r}, [$0];")]
+    public static UInt4 LoadConstant16(long address) => *(UInt4*)address;
+
+    /// <summary>For memory that no running kernel writes and that each multiprocessor reads once: fetched in lines of 256 bytes past the first-level cache.</summary>
+    [IntrinsicImplementation, Ptx("ld.global.nc.L1::no_allocate.L2::256B.v4.b32 {$r}, [$0];")]
+    public static UInt4 LoadStream16(long address) => *(UInt4*)address;
+
+    [IntrinsicImplementation, Ptx("st.global.b32 [$0], $1;")]
+    public static void StoreFloat(long address, float value) => *(float*)address = value;
+
+    [IntrinsicImplementation, Ptx("st.global.b32 [$0], $1;")]
+    public static void StoreInt(long address, int value) => *(int*)address = value;
+
+    [IntrinsicImplementation, Ptx("st.global.u16 [$0], $1;")]
+    public static void Store2(long address, uint value) => *(ushort*)address = (ushort)value;
+
+    [IntrinsicImplementation, Ptx("st.global.v4.b32 [$0], {$1};")]
+    public static void Store16(long address, UInt4 value) => *(UInt4*)address = value;
+
+    [IntrinsicImplementation, Ptx("st.global.v4.b32 [$0], {$1};")]
+    public static void StoreFloat4(long address, Float4 value) => *(Float4*)address = value;
+}

@@ -1,0 +1,37 @@
+using ILGPU.IR.Intrinsics;
+
+namespace Decart.Inference.Kernels.Gpu.Intrinsics;
+
+/// <summary>IEEE half, alone in the low half of a register or two in one (PTX ISA, "cvt", "prmt").</summary>
+internal static class Halves
+{
+    /// <summary>The largest finite half.</summary>
+    public const float Max = 65504;
+
+    [IntrinsicImplementation, Ptx("{ .reg .b16 h, l; mov.b32 {l, h}, $0; cvt.f32.f16 $r, l; }")]
+    public static float Low(uint pair) => (float)BitConverter.UInt16BitsToHalf((ushort)pair);
+
+    [IntrinsicImplementation, Ptx("{ .reg .b16 h, l; mov.b32 {l, h}, $0; cvt.f32.f16 $r, h; }")]
+    public static float High(uint pair) => (float)BitConverter.UInt16BitsToHalf((ushort)(pair >> 16));
+
+    /// <summary>Both rounded to nearest; beyond <see cref="Max"/> infinite.</summary>
+    [IntrinsicImplementation, Ptx("cvt.rn.f16x2.f32 $r, $1, $0;")]
+    public static uint Round(float low, float high) =>
+        BitConverter.HalfToUInt16Bits((Half)low) | ((uint)BitConverter.HalfToUInt16Bits((Half)high) << 16);
+
+    /// <summary>The low halves of two pairs.</summary>
+    [IntrinsicImplementation, Ptx("prmt.b32 $r, $0, $1, 0x5410;")]
+    public static uint Lows(uint first, uint second) => (first & 0xFFFF) | (second << 16);
+
+    /// <summary>The high halves of two pairs.</summary>
+    [IntrinsicImplementation, Ptx("prmt.b32 $r, $0, $1, 0x7632;")]
+    public static uint Highs(uint first, uint second) => (first >> 16) | (second & 0xFFFF0000);
+
+    /// <summary>One value in the low half, rounded to nearest and saturated at <see cref="Max"/>. What is not a number stays so.</summary>
+    public static uint Saturate(float value) => Round(Clamp(value), 0);
+
+    /// <summary>Two values, rounded and saturated as one is.</summary>
+    public static uint SaturatePair(float low, float high) => Round(Clamp(low), Clamp(high));
+
+    private static float Clamp(float value) => value > Max ? Max : value < -Max ? -Max : value;
+}

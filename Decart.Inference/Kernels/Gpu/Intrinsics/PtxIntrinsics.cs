@@ -1,0 +1,90 @@
+using System.Globalization;
+using System.Reflection;
+using System.Text;
+using ILGPU;
+using ILGPU.Backends.PTX;
+using ILGPU.IR;
+using ILGPU.IR.Intrinsics;
+using ILGPU.IR.Values;
+using ILGPU.Runtime.Cuda;
+using CompoundRegister = ILGPU.Backends.RegisterAllocator<ILGPU.Backends.PTX.PTXRegisterKind>.CompoundRegister;
+using PrimitiveRegister = ILGPU.Backends.RegisterAllocator<ILGPU.Backends.PTX.PTXRegisterKind>.PrimitiveRegister;
+using Register = ILGPU.Backends.RegisterAllocator<ILGPU.Backends.PTX.PTXRegisterKind>.Register;
+
+namespace Decart.Inference.Kernels.Gpu.Intrinsics;
+
+/// <summary>Makes ILGPU emit the template of a <see cref="PtxAttribute"/> for each call of its method.</summary>
+internal static class PtxIntrinsics
+{
+    private static readonly Type[] Groups = [typeof(Global), typeof(Halves), typeof(BFloats), typeof(Float32), typeof(AsyncCopy), typeof(TensorCore)];
+
+    /// <summary>Every intrinsic with its PTX.</summary>
+    public static IEnumerable<(MethodInfo Method, PtxAttribute Ptx)> All =>
+        from type in Groups
+        from method in type.GetMethods(BindingFlags.Static | BindingFlags.Public)
+        let ptx = method.GetCustomAttribute<PtxAttribute>()
+        where ptx is not null
+        select (method, ptx);
+
+    /// <summary>Registers all intrinsics with a context that is being built.</summary>
+    public static void Register(Context.Builder builder)
+    {
+        IntrinsicImplementationManager manager = builder.GetIntrinsicManager();
+        foreach ((MethodInfo method, PtxAttribute ptx) in All)
+        {
+            CudaArchitecture architecture = new(ptx.MinArchitecture / 10, ptx.MinArchitecture % 10);
+            manager.RegisterMethod(
+                method, new PTXIntrinsic(typeof(PtxIntrinsics), nameof(Emit), IntrinsicImplementationMode.GenerateCode, architecture));
+        }
+    }
+
+    /// <summary>Called by ILGPU to generate the code of one call.</summary>
+    internal static void Emit(PTXBackend backend, PTXCodeGenerator generator, Value value)
+    {
+        MethodCall call = (MethodCall)value;
+        string template = call.Target.Source.GetCustomAttribute<PtxAttribute>()!.Template;
+        string result = call.Target.IsVoid ? "" : Names(generator, generator.Allocate(call));
+        StringBuilder text = new(template.Length + 64);
+        for (int i = 0; i < template.Length; i++)
+        {
+            string? operand = i + 1 == template.Length ? null : (template[i], template[i + 1]) switch
+            {
+                ('$', 'r') => result,
+                ('$', >= '0' and <= '9') => Names(generator, generator.Load(call.Nodes[template[i + 1] - '0'])),
+                ('#', >= '0' and <= '9') => Constant(call, template[i + 1] - '0'),
+                _ => null,
+            };
+            if (operand is null)
+            {
+                text.Append(template[i]);
+                continue;
+            }
+            text.Append(operand);
+            i++;
+        }
+        generator.Builder.Append('\t').AppendLine(text.ToString());
+    }
+
+    private static string Constant(MethodCall call, int operand) => call.Nodes[operand].Resolve() is PrimitiveValue constant
+        ? constant.Int32Value.ToString(CultureInfo.InvariantCulture)
+        : throw new NotSupportedException($"Operand {operand} of {call.Target.Name} must be a constant.");
+
+    private static string Names(PTXCodeGenerator generator, Register register) => register is CompoundRegister compound
+        ? string.Join(", ", compound.Children.Select(child => Names(generator, child)))
+        : Name(generator, (PrimitiveRegister)register);
+
+    /// <summary>A register's name; a constant is moved into a register first.</summary>
+    private static string Name(PTXCodeGenerator generator, PrimitiveRegister register)
+    {
+        if (register is PTXRegisterAllocator.HardwareRegister hardware) return "%" + PTXRegisterAllocator.GetStringRepresentation(hardware);
+        PrimitiveValue value = ((PTXRegisterAllocator.ConstantRegister)register).Value;
+        string name = "%" + PTXRegisterAllocator.GetStringRepresentation(generator.AllocateRegister(register.Description));
+        generator.Builder.AppendLine(register.BasicValueType switch
+        {
+            BasicValueType.Float32 => $"\tmov.f32 {name}, 0f{BitConverter.SingleToUInt32Bits(value.Float32Value):X8};",
+            BasicValueType.Int64 => string.Create(CultureInfo.InvariantCulture, $"\tmov.b64 {name}, {value.RawValue};"),
+            _ => string.Create(CultureInfo.InvariantCulture, $"\tmov.b32 {name}, {(int)value.RawValue};"),
+        });
+        return name;
+    }
+}
