@@ -4,8 +4,8 @@ using ILGPU.IR.Intrinsics;
 namespace Decart.Inference.Kernels.Gpu.Intrinsics;
 
 /// <summary>
-/// Copies from the device's memory to shared memory that a thread starts and later waits for (PTX ISA, "cp.async"; sm_80). They are ordered in groups: what a thread started
-/// since its last <see cref="Commit"/>. Other threads see the data after a barrier that follows the wait.
+/// Copies from the device's memory to shared memory that a thread starts and later waits for (PTX ISA, "cp.async"; sm_80). They are ordered in
+/// groups: what a thread started since its last <see cref="Commit"/>. Other threads see the data after a barrier that follows the wait.
 /// </summary>
 internal static unsafe class AsyncCopy
 {

@@ -3,8 +3,8 @@ using ILGPU.IR.Intrinsics;
 namespace Decart.Inference.Kernels.Gpu.Intrinsics;
 
 /// <summary>
-/// The PTX that a call of the method becomes; elsewhere its body runs. The method also needs <see cref="IntrinsicImplementationAttribute"/>, which keeps
-/// ILGPU from compiling the body.
+/// The PTX that a call of the method becomes; elsewhere its body runs. The method also needs <see cref="IntrinsicImplementationAttribute"/>, which
+/// keeps ILGPU from compiling the body.
 /// </summary>
 /// <param name="template">
 /// PTX text. <c>$r</c>: the result's register, or registers separated by commas. <c>$0</c> to <c>$9</c>: operands, in registers; a
