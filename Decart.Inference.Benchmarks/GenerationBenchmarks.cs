@@ -33,7 +33,7 @@ public class GenerationBenchmarks
     public Task Generate() => Task.WhenAll(Enumerable.Range(0, Callers).Select(caller =>
         _session!.GenerateAsync(Enumerable.Range(3 + caller, PromptTokens).ToArray(), Options)));
 
-    private static string FindModel()
+    internal static string FindModel()
     {
         if (Environment.GetEnvironmentVariable("DECART_MODEL") is { Length: > 0 } named) return named;
         for (DirectoryInfo? folder = new(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)

@@ -1,6 +1,6 @@
 namespace Decart.Inference;
 
-/// <summary>A prompt has more tokens than the model's context can hold.</summary>
+/// <summary>A prompt has more tokens than the model's context, or the session's memory for keys and values, can hold.</summary>
 public sealed class ContextLengthExceededException : Exception
 {
     /// <summary>Creates the exception without a message.</summary>
@@ -19,7 +19,16 @@ public sealed class ContextLengthExceededException : Exception
     /// <param name="promptTokens">Tokens of the prompt.</param>
     /// <param name="maxPromptTokens">The longest prompt possible.</param>
     public ContextLengthExceededException(int promptTokens, int maxPromptTokens)
-        : base($"The prompt has {promptTokens} tokens; the model's context has room for a prompt of {maxPromptTokens}.")
+        : this(promptTokens, maxPromptTokens, "the model's context")
+    {
+    }
+
+    /// <summary>Creates the exception from its figures and what limits them.</summary>
+    /// <param name="promptTokens">Tokens of the prompt.</param>
+    /// <param name="maxPromptTokens">The longest prompt possible.</param>
+    /// <param name="limit">What has no room for more: the subject of the message's second half.</param>
+    internal ContextLengthExceededException(int promptTokens, int maxPromptTokens, string limit)
+        : base($"The prompt has {promptTokens} tokens; {limit} has room for a prompt of {maxPromptTokens}.")
     {
         PromptTokens = promptTokens;
         MaxPromptTokens = maxPromptTokens;
@@ -28,6 +37,6 @@ public sealed class ContextLengthExceededException : Exception
     /// <summary>Tokens of the prompt.</summary>
     public int PromptTokens { get; }
 
-    /// <summary>The longest prompt possible: the model's context length, less one token when a completion is asked for.</summary>
+    /// <summary>The longest prompt possible: the model's context length, or what the memory for keys and values holds, less one token when a completion is asked for.</summary>
     public int MaxPromptTokens { get; }
 }

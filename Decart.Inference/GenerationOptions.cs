@@ -68,6 +68,11 @@ public sealed record GenerationOptions
     /// <summary>Generates on when the model ends the text, until <see cref="MaxTokens"/> or a stop sequence. Default <see langword="false"/>.</summary>
     public bool IgnoreEndOfText { get; init; }
 
+    /// <summary>
+    /// Requests of higher priority get their turn first, and their memory last taken; among equals the one that came first. Any number; default 0.
+    /// </summary>
+    public int Priority { get; init; }
+
     internal void Validate(int vocabularySize)
     {
         Require(MaxTokens >= 1, nameof(MaxTokens), MaxTokens, "at least 1");

@@ -1,3 +1,5 @@
+using System.Text;
+
 namespace Decart.Inference;
 
 /// <summary>A whole completion. Immutable.</summary>
@@ -17,4 +19,28 @@ public sealed record GenerationResult
 
     /// <summary>What the request cost.</summary>
     public required Usage Usage { get; init; }
+
+    /// <summary>Reads a stream to its end.</summary>
+    internal static async Task<GenerationResult> CollectAsync(IAsyncEnumerable<GenerationUpdate> updates)
+    {
+        var text = new StringBuilder();
+        List<int> tokens = [];
+        List<TokenLogprobs>? logprobs = null;
+        GenerationUpdate? last = null;
+        await foreach (GenerationUpdate update in updates.ConfigureAwait(false))
+        {
+            text.Append(update.Text);
+            tokens.AddRange(update.TokenIds);
+            if (update.Logprobs is not null) (logprobs ??= []).AddRange(update.Logprobs);
+            last = update;
+        }
+        return new GenerationResult
+        {
+            Text = text.ToString(),
+            TokenIds = tokens,
+            Logprobs = logprobs,
+            FinishReason = last!.FinishReason!.Value,
+            Usage = last.Usage!,
+        };
+    }
 }

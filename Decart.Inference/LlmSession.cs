@@ -1,6 +1,5 @@
 using System.Collections.Frozen;
 using System.Runtime.CompilerServices;
-using System.Text;
 using Decart.Inference.Engine;
 using Decart.Inference.Sampling;
 using Microsoft.Extensions.Logging;
@@ -19,6 +18,7 @@ namespace Decart.Inference;
 public sealed class LlmSession : IAsyncDisposable, IDisposable
 {
     private readonly LoadedModel _model;
+    private readonly Scheduler _scheduler; // of the engine's thread, but for its counts
     private readonly EngineLoop _engine;
     private readonly Sampler _sampler;
     private readonly ILogger _logger;
@@ -31,7 +31,9 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
         _logger.ModelLoaded(Model.Architecture, Model.Source, Model.Device, Model.VocabularySize, Model.ContextLength);
         _sampler = new Sampler(model.Decoder.VocabularySize);
         _disposal = new Lazy<Task>(StopAsync);
-        _engine = new EngineLoop(model.Decoder, new Scheduler(options.MaxBatchTokens, options.MaxConcurrentSequences), _logger);
+        _scheduler = new Scheduler(model.Kv, options.MaxBatchTokens, options.MaxConcurrentSequences);
+        _engine = new EngineLoop(model.Decoder, model.Kv, _scheduler, _logger);
+        _engine.Start();
     }
 
     /// <summary>Loads a model: a folder with <c>config.json</c> and safetensors files (as on the Hugging Face Hub), or a GGUF file.</summary>
@@ -48,8 +50,11 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
     /// <returns>The session, which the caller disposes. Loading runs on a thread of the pool.</returns>
     /// <exception cref="ArgumentException"><paramref name="model"/> is empty, or an option is out of range.</exception>
     /// <exception cref="ModelLoadException">The model is missing, damaged or not supported; the message names file and field.</exception>
-    /// <exception cref="NotSupportedException"><see cref="LlmSessionOptions.Device"/> cannot be used.</exception>
-    /// <exception cref="OutOfMemoryException">There is not enough memory for steps of <see cref="LlmSessionOptions.MaxBatchTokens"/>.</exception>
+    /// <exception cref="NotSupportedException"><see cref="LlmSessionOptions.Device"/> or <see cref="LlmSessionOptions.Paging"/> cannot be used.</exception>
+    /// <exception cref="OutOfMemoryException">
+    /// There is not enough memory for steps of <see cref="LlmSessionOptions.MaxBatchTokens"/> or for <see cref="LlmSessionOptions.KvCacheBytes"/>
+    /// (<see cref="InsufficientMemoryException"/>).
+    /// </exception>
     /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled.</exception>
     public static Task<LlmSession> LoadAsync(
         string model, LlmSessionOptions? options = null, IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default)
@@ -74,34 +79,15 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
     /// <returns>The completion. With a session that is disposed meanwhile, what was generated until then, with <see cref="FinishReason.Cancelled"/>.</returns>
     /// <exception cref="ArgumentException">The prompt is empty or names token ids that the model does not have.</exception>
     /// <exception cref="ArgumentOutOfRangeException">An option is out of range.</exception>
-    /// <exception cref="ContextLengthExceededException">The prompt leaves no room for a completion in the model's context.</exception>
+    /// <exception cref="ContextLengthExceededException">
+    /// The prompt leaves no room for a completion in the model's context, or in the memory for keys and values.
+    /// </exception>
     /// <exception cref="NotSupportedException">The prompt or a stop sequence is text and the checkpoint has no tokenizer.</exception>
     /// <exception cref="InvalidOperationException">The model failed while it computed this request; the message says how.</exception>
     /// <exception cref="ObjectDisposedException">The session has been disposed.</exception>
     /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled.</exception>
-    public async Task<GenerationResult> GenerateAsync(Prompt prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default)
-    {
-        Request request = Prepare(prompt, options);
-        var text = new StringBuilder();
-        List<int> tokens = [];
-        List<TokenLogprobs>? logprobs = request.Options.TopLogprobs is null ? null : [];
-        GenerationUpdate? last = null;
-        await foreach (GenerationUpdate update in RunAsync(request, cancellationToken).ConfigureAwait(false))
-        {
-            text.Append(update.Text);
-            tokens.AddRange(update.TokenIds);
-            if (update.Logprobs is not null) logprobs?.AddRange(update.Logprobs);
-            last = update;
-        }
-        return new GenerationResult
-        {
-            Text = text.ToString(),
-            TokenIds = tokens,
-            Logprobs = logprobs,
-            FinishReason = last!.FinishReason!.Value,
-            Usage = last.Usage!,
-        };
-    }
+    public async Task<GenerationResult> GenerateAsync(Prompt prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default) =>
+        await GenerationResult.CollectAsync(StreamAsync(prompt, options, cancellationToken)).ConfigureAwait(false);
 
     /// <summary>Generates a completion of a prompt and passes it on token by token. The calling thread encodes and checks the prompt at once.</summary>
     /// <param name="prompt">What to continue.</param>
@@ -109,25 +95,26 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
     /// <param name="cancellationToken">Ends the request at any moment and frees what it uses; so does leaving the enumeration early.</param>
     /// <returns>
     /// The updates; each enumeration is a request of its own. Their texts, one after another, are precisely the text that
-    /// <see cref="GenerateAsync"/> returns. The model does not wait for a slow reader.
+    /// <see cref="GenerateAsync"/> returns. A reader that lags 64 updates behind pauses its own request only.
     /// </returns>
     /// <inheritdoc cref="GenerateAsync" path="/exception"/>
     public IAsyncEnumerable<GenerationUpdate> StreamAsync(Prompt prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default) =>
-        RunAsync(Prepare(prompt, options), cancellationToken);
+        RunAsync(Prepare(prompt, options), kept: null, cancellationToken);
 
     /// <summary>Computes the logits of the token that would follow a prompt, as the model gives them: before penalties, bias and temperature.</summary>
     /// <param name="prompt">What would be continued.</param>
     /// <param name="cancellationToken">Ends the request at any moment.</param>
     /// <returns>A new array of one logit for each token of the vocabulary.</returns>
     /// <exception cref="ArgumentException">The prompt is empty or names token ids that the model does not have.</exception>
-    /// <exception cref="ContextLengthExceededException">The prompt is longer than the model's context.</exception>
+    /// <exception cref="ContextLengthExceededException">The prompt is longer than the model's context or than the memory for keys and values holds.</exception>
     /// <exception cref="NotSupportedException">The prompt is text and the checkpoint has no tokenizer.</exception>
     /// <exception cref="InvalidOperationException">The model failed while it computed this request; the message says how.</exception>
     /// <exception cref="ObjectDisposedException">The session has been disposed.</exception>
     /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled.</exception>
     public async Task<float[]> NextTokenLogitsAsync(Prompt prompt, CancellationToken cancellationToken = default)
     {
-        int[] tokens = Encode(prompt, maxTokens: Model.ContextLength);
+        int[] tokens = Encode(prompt);
+        RequireRoom(tokens.Length, MaxTokens);
         cancellationToken.ThrowIfCancellationRequested();
         var sequence = new LogitsSequence(tokens);
         _engine.Submit(sequence);
@@ -137,8 +124,27 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
         }
         finally
         {
-            sequence.Cancel();
+            _engine.Cancel(sequence);
         }
+    }
+
+    /// <summary>Begins an empty conversation: its turns build on one another without computing what was said before again.</summary>
+    /// <exception cref="ObjectDisposedException">The session has been disposed.</exception>
+    public Conversation StartConversation()
+    {
+        ObjectDisposedException.ThrowIf(_disposal.IsValueCreated, this);
+        return new Conversation(this, []);
+    }
+
+    /// <summary>Takes a picture of who holds which pages, between two steps.</summary>
+    /// <param name="cancellationToken">Ends the waiting for the step that is being computed.</param>
+    /// <exception cref="ObjectDisposedException">The session has been disposed.</exception>
+    /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled.</exception>
+    public Task<KvMap> GetKvMapAsync(CancellationToken cancellationToken = default)
+    {
+        var map = new TaskCompletionSource<KvMap>(TaskCreationOptions.RunContinuationsAsynchronously);
+        _engine.Post(() => map.TrySetResult(KvMap.Take(_model.Kv, _scheduler)));
+        return map.Task.WaitAsync(cancellationToken);
     }
 
     /// <summary>The session's counters at this moment.</summary>
@@ -177,20 +183,30 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
         }
     }
 
+    private int MaxTokens => Math.Min(Model.ContextLength, _model.Kv.CapacityTokens);
+
     private Request Prepare(Prompt prompt, GenerationOptions? options)
+    {
+        options = Validate(options);
+        int[] tokens = Encode(prompt);
+        RequireRoomForCompletion(tokens.Length);
+        return new Request(tokens, options);
+    }
+
+    /// <summary>The options, checked.</summary>
+    internal GenerationOptions Validate(GenerationOptions? options)
     {
         options ??= GenerationOptions.Default;
         options.Validate(Model.VocabularySize);
         if (options.StopSequences.Count > 0 && _model.Tokenizer is null) throw NoTokenizer("Stop sequences cannot be found");
-        return new Request(Encode(prompt, maxTokens: Model.ContextLength - 1), options);
+        return options;
     }
 
     /// <summary>The prompt's tokens, checked; token ids are copied, so that they stay what was checked.</summary>
-    private int[] Encode(Prompt prompt, int maxTokens)
+    internal int[] Encode(Prompt prompt, bool begins = true)
     {
-        int[] tokens = prompt.Text is null ? prompt.TokenIds.ToArray() : EncodeText(prompt.Text);
-        if (tokens.Length == 0) throw new ArgumentException("The prompt is empty: at least one token is needed to continue from.", nameof(prompt));
-        if (tokens.Length > maxTokens) throw new ContextLengthExceededException(tokens.Length, maxTokens);
+        int[] tokens = prompt.Text is null ? prompt.TokenIds.ToArray() : EncodeText(prompt.Text, begins);
+        if (tokens.Length == 0 && begins) throw new ArgumentException("The prompt is empty: at least one token is needed to continue from.", nameof(prompt));
         foreach (int id in tokens)
         {
             if ((uint)id >= (uint)Model.VocabularySize)
@@ -199,17 +215,33 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
         return tokens;
     }
 
-    private int[] EncodeText(string text)
+    /// <summary>The last token of a completion is not stored; its place in the context is taken all the same.</summary>
+    internal void RequireRoomForCompletion(int tokens) => RequireRoom(tokens, Math.Min(Model.ContextLength - 1, _model.Kv.CapacityTokens));
+
+    private void RequireRoom(int tokens, int maxTokens)
+    {
+        if (tokens <= maxTokens) return;
+        throw maxTokens >= Model.ContextLength - 1
+            ? new ContextLengthExceededException(tokens, maxTokens)
+            : new ContextLengthExceededException(tokens, maxTokens, $"the memory for keys and values ({_model.Kv.Pool.Total} pages of {_model.Kv.Geometry.PageBytes} bytes; see KvCacheBytes)");
+    }
+
+    private int[] EncodeText(string text, bool begins)
     {
         if (_model.Tokenizer is null) throw NoTokenizer("A prompt of text cannot be encoded");
         _logger.PromptReceived(text);
-        return [.. _model.Tokenizer.Encode(text)];
+        return [.. _model.Tokenizer.Encode(text, addSpecialTokens: begins)];
     }
 
     private NotSupportedException NoTokenizer(string consequence) =>
         new($"{consequence}: {Model.Source} has no tokenizer. Give prompts as token ids.");
 
-    private async IAsyncEnumerable<GenerationUpdate> RunAsync(Request request, [EnumeratorCancellation] CancellationToken cancellationToken)
+    /// <summary>Has the engine compute a request and passes its updates on.</summary>
+    /// <param name="request">What to compute.</param>
+    /// <param name="kept">What a conversation keeps of its previous turns; null for a request that stands alone.</param>
+    /// <param name="cancellationToken">Ends the request.</param>
+    internal async IAsyncEnumerable<GenerationUpdate> RunAsync(
+        Request request, KeptKv? kept, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
         // Resolved for each enumeration: without a seed, each draws its own.
@@ -220,26 +252,35 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
             _sampler,
             new CompletionText(_model.Tokenizer, request.Options.StopSequences),
             request.Options.IgnoreEndOfText ? FrozenSet<int>.Empty : _model.EndOfTextTokens,
-            Model.ContextLength);
+            Math.Min(Model.ContextLength, _model.Kv.CapacityTokens + 1),
+            kept);
         _logger.RequestReceived(request.Prompt.Length, parameters.MaxTokens);
+        using var reader = new SequenceReader(_engine, sequence);
         // Cancels also while the reader is busy elsewhere with an update, not only while it waits for the next.
-        using CancellationTokenRegistration registration = cancellationToken.UnsafeRegister(state => ((GenerationSequence)state!).Cancel(), sequence);
+        using CancellationTokenRegistration registration = cancellationToken.UnsafeRegister(
+            static state => (((EngineLoop, Sequence))state!).Item1.Cancel((((EngineLoop, Sequence))state!).Item2), (_engine, (Sequence)sequence));
         _engine.Submit(sequence);
-        try
+        while (await reader.WaitToReadAsync(cancellationToken).ConfigureAwait(false))
         {
-            while (await sequence.Updates.WaitToReadAsync(cancellationToken).ConfigureAwait(false))
+            while (reader.TryRead(out GenerationUpdate? update))
             {
-                while (sequence.Updates.TryRead(out GenerationUpdate? update))
-                {
-                    cancellationToken.ThrowIfCancellationRequested();
-                    LogUpdate(update, request.Prompt.Length);
-                    yield return update;
-                }
+                cancellationToken.ThrowIfCancellationRequested();
+                LogUpdate(update, request.Prompt.Length);
+                yield return update;
             }
         }
-        finally
+    }
+
+    /// <summary>Has the engine's thread do something with what a conversation keeps; after the session's end there is nothing to do.</summary>
+    internal void PostToEngine(Action<Scheduler> action)
+    {
+        try
         {
-            sequence.Cancel();
+            _engine.Post(() => action(_scheduler));
+        }
+        catch (Exception error) when (error is ObjectDisposedException or InvalidOperationException)
+        {
+            // The engine has ended, and with it all that was kept.
         }
     }
 
@@ -250,5 +291,7 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
             _logger.RequestEnded(reason, promptTokens, usage.CompletionTokens, usage.TimeToFirstToken, usage.TimePerOutputToken);
     }
 
-    private sealed record Request(int[] Prompt, GenerationOptions Options);
+    /// <param name="Prompt">The tokens, checked.</param>
+    /// <param name="Options">Checked.</param>
+    internal sealed record Request(int[] Prompt, GenerationOptions Options);
 }

@@ -26,6 +26,21 @@ public sealed record LlmSessionOptions
     public int MaxBatchTokens { get; init; } = 512;
 
     /// <summary>
+    /// Bytes for the keys and values of all requests, at least those of one page; <see langword="null"/> (the default) for what the concurrent
+    /// sequences can use at most, or half of the memory that is free once the model is loaded, if that is less.
+    /// </summary>
+    public long? KvCacheBytes { get; init; }
+
+    /// <summary>How the keys and values of a sequence are found on their pages; <see cref="PagingMode.Auto"/> unless set.</summary>
+    public PagingMode Paging { get; init; }
+
+    /// <summary>
+    /// Whether requests that begin with the same tokens as earlier ones use their keys and values instead of computing them again. Answers are
+    /// the same, bit for bit. Default <see langword="true"/>.
+    /// </summary>
+    public bool PrefixCaching { get; init; } = true;
+
+    /// <summary>
     /// Makes up the weights instead of reading them: a folder with a <c>config.json</c> is enough to measure the speed of a model of its
     /// shape, in bfloat16. What it generates means nothing. Default <see langword="false"/>.
     /// </summary>
@@ -42,6 +57,9 @@ public sealed record LlmSessionOptions
         if (Threads is < 1 or > MostThreads) throw new ArgumentOutOfRangeException(nameof(Threads), Threads, $"Threads must be 1 to {MostThreads}.");
         if (MaxConcurrentSequences < 1)
             throw new ArgumentOutOfRangeException(nameof(MaxConcurrentSequences), MaxConcurrentSequences, "At least one sequence must be able to run.");
+        if (KvCacheBytes is < 1)
+            throw new ArgumentOutOfRangeException(nameof(KvCacheBytes), KvCacheBytes, "Keys and values need at least one byte; null for the default.");
+        if (!Enum.IsDefined(Paging)) throw new ArgumentOutOfRangeException(nameof(Paging), Paging, "Paging must be Auto, Hardware or Table.");
         if (MaxBatchTokens < MaxConcurrentSequences)
         {
             throw new ArgumentOutOfRangeException(

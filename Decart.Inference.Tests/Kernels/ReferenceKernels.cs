@@ -11,6 +11,8 @@ internal sealed class ReferenceKernels : IKernels
 
     public IDeviceMemory Memory { get; } = new HostMemory();
 
+    public bool ReadsWeightsInPlace => true;
+
     public int KvElementBytes => sizeof(double);
 
     public Weight CreateWeight(ReadOnlySpan<StoredTensor> parts) => new ReferenceWeight(parts.ToArray());

@@ -7,6 +7,10 @@ internal sealed class FaultyDeviceMemory(IDeviceMemory inner, FaultPlan plan) : 
 {
     public long PageGranularity => inner.PageGranularity;
 
+    public long MaxMappings => inner.MaxMappings;
+
+    public double KvShare => inner.KvShare;
+
     public long MeasureFree() => inner.MeasureFree();
 
     public IVirtualMemory CreateVirtualMemory(long pageBytes, int maxPages)

@@ -125,8 +125,8 @@ public class CheckpointSessionTests
         await Assert.ThrowsAsync<ModelLoadException>(() => LlmSession.LoadAsync(Path.Combine(Storyteller, "absent")));
         await Assert.ThrowsAsync<ModelLoadException>(() => LlmSession.LoadAsync(Path.Combine(Storyteller, "config.json")));
         await Assert.ThatAsync(
-            () => LlmSession.LoadAsync(Storyteller, new() { Device = Device.Cuda(0) }),
-            Throws.TypeOf<NotSupportedException>().With.Message.Contains("CPU only"));
+            () => LlmSession.LoadAsync(Storyteller, new() { Device = Device.Cuda(1000) }),
+            Throws.TypeOf<NotSupportedException>().With.Message.Contains("cuda:1000 cannot be used").And.Message.Contains("CUDA driver"));
         await Assert.CatchAsync<OperationCanceledException>(() => LlmSession.LoadAsync(Storyteller, cancellationToken: new CancellationToken(canceled: true)));
         Assert.Throws<ArgumentOutOfRangeException>(() => LlmSession.LoadAsync(Storyteller, new() { MaxConcurrentSequences = 0 }));
         Assert.Throws<ArgumentException>(() => LlmSession.LoadAsync(""));

@@ -1,3 +1,4 @@
+using Decart.Inference.Engine;
 using static Decart.Inference.Tests.Session.SessionFixture;
 
 namespace Decart.Inference.Tests.Session;
@@ -29,7 +30,7 @@ public class ConcurrencyTests
             Assert.That(together[i].TokenIds, Is.EqualTo(alone.TokenIds));
         }
         Assert.That(decoder.LargestBatch, Is.InRange(5, 16));
-        await Until(() => decoder.LiveRanges == 0);
+        await UntilPagesAreFree(session);
     }
 
     [Test]
@@ -102,7 +103,7 @@ public class ConcurrencyTests
         };
         await using LlmSession session = SessionOver(decoder, Narrow);
         await Assert.CatchAsync<OperationCanceledException>(() => session.GenerateAsync(new int[1000], null, cancellation.Token));
-        await Until(() => decoder.LiveRanges == 0 && session.GetStatistics().RunningSequences == 0);
+        await Until(() => session.GetStatistics() is { KvPagesInUse: 0, RunningSequences: 0 });
         Assert.That(decoder.Steps, Is.EqualTo(3));
     }
 
@@ -126,10 +127,10 @@ public class ConcurrencyTests
         Assert.That(seen, Is.EqualTo(5));
         await foreach (GenerationUpdate _ in session.StreamAsync(new[] { 3 }, new() { MaxTokens = 900 })) break;
 
-        await Until(() => decoder.LiveRanges <= 1);
+        await Until(() => session.GetStatistics() is { RunningSequences: <= 1 });
         IReadOnlyList<int> tokens = (await other).TokenIds;
         Assert.That(tokens, Is.EqualTo((await session.GenerateAsync(new[] { 1 }, new() { Seed = 1, MaxTokens = 300 })).TokenIds));
-        await Until(() => decoder.LiveRanges == 0);
+        await UntilPagesAreFree(session);
     }
 
     [Test]
@@ -143,22 +144,25 @@ public class ConcurrencyTests
         await using IAsyncEnumerator<GenerationUpdate> reader = updates.GetAsyncEnumerator();
         Assert.That(await reader.MoveNextAsync());
         await cancellation.CancelAsync();
-        await Until(() => decoder.LiveRanges == 0);
+        await UntilPagesAreFree(session);
         await Assert.CatchAsync<OperationCanceledException>(async () => await reader.MoveNextAsync());
     }
 
     [Test]
-    public async Task A_slow_reader_holds_nobody_up_and_loses_nothing()
+    public async Task A_slow_reader_pauses_its_own_request_only_and_loses_nothing()
     {
         FakeDecoder decoder = FakeDecoder.Hashed(40);
-        await using LlmSession session = SessionOver(decoder);
+        await using LlmSession session = SessionOver(decoder, new() { MaxConcurrentSequences = 1 });
         await using IAsyncEnumerator<GenerationUpdate> slow = session.StreamAsync(new[] { 1 }, new() { Seed = 5, MaxTokens = 200 }).GetAsyncEnumerator();
         Assert.That(await slow.MoveNextAsync());
         GenerationResult same = await session.GenerateAsync(new[] { 1 }, new() { Seed = 5, MaxTokens = 200 });
-        await Until(() => decoder.LiveRanges == 0);
+        await Until(() => session.GetStatistics() is { RunningSequences: 0, WaitingSequences: 1 });
+        int unread = (int)session.GetStatistics().GeneratedTokens - 200 - 1;
+        Assert.That(unread, Is.InRange(GenerationSequence.MaxUnreadUpdates - 1, GenerationSequence.MaxUnreadUpdates), "it waits, its updates are bounded");
         List<int> tokens = [.. slow.Current.TokenIds];
         while (await slow.MoveNextAsync()) tokens.AddRange(slow.Current.TokenIds);
         Assert.That(tokens, Is.EqualTo(same.TokenIds));
+        await UntilPagesAreFree(session);
     }
 
     [Test]
@@ -187,20 +191,7 @@ public class ConcurrencyTests
         var harmless = new GenerationOptions { MaxTokens = 3, LogitBias = new Dictionary<int, float> { [13] = float.NegativeInfinity } };
         GenerationResult result = await session.GenerateAsync(new[] { 1 }, harmless);
         Assert.That(result.TokenIds, Has.Count.EqualTo(3));
-        Assert.That(decoder.LiveRanges, Is.Zero);
-    }
-
-    [Test]
-    public async Task Memory_that_cannot_be_had_fails_only_the_request_that_needs_it()
-    {
-        FakeDecoder decoder = FakeDecoder.Hashed(40);
-        decoder.OnForward = _ => Thread.Sleep(1);
-        decoder.OnCreateKvRange = tokens => { if (tokens > 500) throw new InsufficientMemoryException("no room for keys and values"); };
-        await using LlmSession session = SessionOver(decoder);
-        Task<GenerationResult> other = session.GenerateAsync(new[] { 1 }, new() { MaxTokens = 100 });
-        await Assert.ThatAsync(
-            () => session.GenerateAsync(new int[501]), Throws.InvalidOperationException.With.Message.Contains("no room for keys and values"));
-        Assert.That((await other).TokenIds, Has.Count.EqualTo(100));
+        Assert.That(session.GetStatistics().KvPagesInUse, Is.Zero);
     }
 
     [Test]
@@ -267,7 +258,7 @@ public class ConcurrencyTests
     {
         await using LlmSession session = SessionOver(FakeDecoder.Hashed(40), Narrow);
         await session.GenerateAsync(new int[33], new() { MaxTokens = 7 });
-        await session.NextTokenLogitsAsync(new int[5]);
+        await session.NextTokenLogitsAsync(new[] { 5, 4, 3, 2, 1 });
         Assert.That(session.GetStatistics(), Has.Property("PromptTokens").EqualTo(38).And.Property("GeneratedTokens").EqualTo(7));
     }
 
@@ -275,15 +266,17 @@ public class ConcurrencyTests
     public async Task Whoever_has_the_end_of_a_request_finds_it_gone()
     {
         FakeDecoder decoder = FakeDecoder.Hashed(40);
-        decoder.OnDisposeKvRange = () => Thread.Sleep(20);
         await using LlmSession session = SessionOver(decoder);
-        await session.GenerateAsync(new[] { 1 }, new() { MaxTokens = 3 });
-        Assert.That((session.GetStatistics().RunningSequences, decoder.LiveRanges), Is.EqualTo((0, 0)));
-        await session.NextTokenLogitsAsync(new[] { 1 });
-        Assert.That((session.GetStatistics().RunningSequences, decoder.LiveRanges), Is.EqualTo((0, 0)));
+        for (int i = 0; i < 20; i++)
+        {
+            await session.GenerateAsync(new[] { 1 }, new() { MaxTokens = 3 });
+            Assert.That(session.GetStatistics(), Has.Property("RunningSequences").Zero.And.Property("KvPagesInUse").Zero);
+            await session.NextTokenLogitsAsync(new[] { 1 });
+            Assert.That(session.GetStatistics(), Has.Property("RunningSequences").Zero.And.Property("KvPagesInUse").Zero);
+        }
         decoder.OnForward = _ => throw new IOException("the disk is gone");
         await Assert.ThrowsAsync<InvalidOperationException>(() => session.GenerateAsync(new[] { 1 }));
-        Assert.That((session.GetStatistics().RunningSequences, decoder.LiveRanges), Is.EqualTo((0, 0)));
+        Assert.That(session.GetStatistics(), Has.Property("RunningSequences").Zero.And.Property("KvPagesInUse").Zero);
     }
 
     [Test]

@@ -1,25 +1,24 @@
-using Decart.Inference.Engine;
 using Decart.Inference.Kernels;
 using Decart.Inference.Memory;
 using Decart.Inference.Models;
+using Decart.Inference.Tests.Memory;
 
 namespace Decart.Inference.Tests.Session;
 
 /// <summary>
-/// A model whose logits are a function of the tokens so far, read back from the sequence's own range: a chunk that the engine computes
-/// twice, leaves out or gives to the wrong sequence changes the answer. Checks what the engine owes a decoder.
+/// A model whose logits are a function of the tokens so far, read back from the sequence's keys and values: a chunk that the engine leaves
+/// out or gives to the wrong sequence, or a page that is not what it should be, changes the answer. Checks what the engine owes a decoder.
 /// </summary>
-internal sealed class FakeDecoder(int vocabularySize, Action<IReadOnlyList<int>, float[]> logits) : IDecoder, IPlainKvObserver
+internal sealed class FakeDecoder(int vocabularySize, Action<IReadOnlyList<int>, float[]> logits) : IDecoder
 {
     private readonly List<float[]> _lastLogits = [];
-    private int _liveRanges;
 
     public int VocabularySize => vocabularySize;
 
     public int ContextLength { get; init; } = 1024;
 
-    /// <summary>A token's key is its id.</summary>
-    public KvLayout KvLayout => new(1, 1, 1, sizeof(int));
+    /// <summary>192 bytes for a token, so that some lie on two pages.</summary>
+    public KvLayout KvLayout => new(Layers: 2, KvHeads: 1, HeadDim: 12, sizeof(int));
 
     public int MaxBatchTokens { get; init; } = 512;
 
@@ -27,14 +26,6 @@ internal sealed class FakeDecoder(int vocabularySize, Action<IReadOnlyList<int>,
 
     /// <summary>Called at the beginning of each step, on the engine's thread.</summary>
     public Action<Batch>? OnForward { get; set; }
-
-    /// <summary>Called when a range is created, with the tokens asked for.</summary>
-    public Action<int>? OnCreateKvRange { get; set; }
-
-    /// <summary>Called when a range is being freed, on the engine's thread.</summary>
-    public Action? OnDisposeKvRange { get; set; }
-
-    public int LiveRanges => Volatile.Read(ref _liveRanges);
 
     public int Steps { get; private set; }
 
@@ -80,37 +71,14 @@ internal sealed class FakeDecoder(int vocabularySize, Action<IReadOnlyList<int>,
 
     public void ReadLogits(int index, Span<float> destination) => _lastLogits[index].CopyTo(destination);
 
-    public void Dispose()
-    {
-        Assert.That(LiveRanges, Is.Zero, "ranges are freed before the decoder");
-        IsDisposed = true;
-    }
+    public void Dispose() => IsDisposed = true;
 
     /// <summary>Writes the chunk's tokens and reads all that the sequence has.</summary>
-    private static unsafe int[] Store(BatchChunk chunk, ReadOnlySpan<int> tokens)
+    private static int[] Store(BatchChunk chunk, ReadOnlySpan<int> tokens)
     {
-        int* keys = (int*)chunk.Kv.Address;
-        for (int i = 0; i < tokens.Length; i++) keys[(chunk.FirstPosition + i) * chunk.Kv.TokenStride] = tokens[i];
+        for (int i = 0; i < tokens.Length; i++) KvMarks.Write(chunk.Kv, chunk.FirstPosition + i, tokens[i]);
         int[] all = new int[chunk.FirstPosition + chunk.Length];
-        for (int i = 0; i < all.Length; i++) all[i] = keys[i * chunk.Kv.TokenStride];
+        for (int i = 0; i < all.Length; i++) all[i] = KvMarks.Read(chunk.Kv, i);
         return all;
-    }
-
-    void IPlainKvObserver.Created(int tokens)
-    {
-        OnCreateKvRange?.Invoke(tokens);
-        Interlocked.Increment(ref _liveRanges);
-    }
-
-    void IPlainKvObserver.Freed()
-    {
-        try
-        {
-            OnDisposeKvRange?.Invoke();
-        }
-        finally
-        {
-            Interlocked.Decrement(ref _liveRanges);
-        }
     }
 }

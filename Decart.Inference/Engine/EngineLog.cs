@@ -26,6 +26,6 @@ internal static partial class EngineLog
     [LoggerMessage(6, LogLevel.Error, "Request failed after {PromptTokens} prompt tokens and {CompletionTokens} generated.")]
     public static partial void RequestFailed(this ILogger logger, Exception error, int promptTokens, int completionTokens);
 
-    [LoggerMessage(7, LogLevel.Error, "The keys and values of a request that has ended could not be freed.")]
-    public static partial void FreeFailed(this ILogger logger, Exception error);
+    [LoggerMessage(7, LogLevel.Information, "No GPU is used: {Reason}")]
+    public static partial void NoGpu(this ILogger logger, string reason);
 }

@@ -1,4 +1,6 @@
+using System.Diagnostics.CodeAnalysis;
 using Decart.Inference.Kernels;
+using Decart.Inference.Memory;
 using Decart.Inference.Models;
 using Microsoft.Extensions.Logging;
 
@@ -11,29 +13,34 @@ namespace Decart.Inference.Engine;
 internal sealed class EngineLoop
 {
     private readonly IDecoder _decoder;
+    private readonly KvMemory _memory;
     private readonly Scheduler _scheduler;
     private readonly ILogger _logger;
     private readonly Batch _batch = new();
     private readonly List<ScheduledChunk> _step = [];
     private readonly float[] _logits;
-    private readonly Queue<Sequence> _arrivals = [];
-    private readonly object _gate = new(); // guards _arrivals, _stopping and _failure
+    private readonly object _gate = new(); // guards _arrivals, _waitingArrivals, _woken, _stopping and _failure
+    private readonly Queue<Action> _arrivals = [];
+    private int _waitingArrivals;
+    private bool _woken;
     private bool _stopping;
     private Exception? _failure;
+    private volatile bool _someCancelled;
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly Thread _thread;
     private long _promptTokens;
     private long _generatedTokens;
 
-    public EngineLoop(IDecoder decoder, Scheduler scheduler, ILogger logger)
+    public EngineLoop(IDecoder decoder, KvMemory memory, Scheduler scheduler, ILogger logger)
     {
         _decoder = decoder;
+        _memory = memory;
         _scheduler = scheduler;
         _logger = logger;
         _logits = new float[decoder.VocabularySize];
-        _thread = new Thread(Run) { IsBackground = true, Name = "Decart.Inference engine" };
-        _thread.Start();
     }
+
+    /// <summary>Starts the thread.</summary>
+    public void Start() => new Thread(Run) { IsBackground = true, Name = "Decart.Inference engine" }.Start();
 
     /// <summary>Completes when the loop has ended and every sequence with it; with the error, if one could neither be freed nor logged.</summary>
     public Task Ended => _ended.Task;
@@ -45,9 +52,38 @@ internal sealed class EngineLoop
     {
         lock (_gate)
         {
+            Post(() => Take(sequence));
+            _waitingArrivals++;
+        }
+    }
+
+    /// <summary>Has the loop's thread do something between two steps, after what was submitted and posted before. Any thread.</summary>
+    /// <inheritdoc cref="Submit" path="/exception"/>
+    public void Post(Action action)
+    {
+        lock (_gate)
+        {
             if (_failure is not null) throw LoopFailed(_failure);
             ObjectDisposedException.ThrowIf(_stopping, typeof(LlmSession));
-            _arrivals.Enqueue(sequence);
+            _arrivals.Enqueue(action);
+            Monitor.Pulse(_gate);
+        }
+    }
+
+    /// <summary>Nobody waits for a sequence any longer: it is freed before the next step. Any thread, at any time.</summary>
+    public void Cancel(Sequence sequence)
+    {
+        sequence.Cancel();
+        _someCancelled = true;
+        Wake();
+    }
+
+    /// <summary>Has the loop look whether paused sequences can go on. Any thread.</summary>
+    public void Wake()
+    {
+        lock (_gate)
+        {
+            _woken = true;
             Monitor.Pulse(_gate);
         }
     }
@@ -69,22 +105,43 @@ internal sealed class EngineLoop
             return new SessionStatistics
             {
                 RunningSequences = _scheduler.RunningCount,
-                WaitingSequences = _scheduler.WaitingCount + _arrivals.Count,
+                WaitingSequences = _scheduler.WaitingCount + _waitingArrivals,
+                KvPagesTotal = _memory.Pool.Total,
+                KvPagesInUse = _memory.Pool.InUse,
+                KvPagesCached = _memory.Pool.Cached,
+                Preemptions = _scheduler.Preemptions,
+                PrefixHitTokens = _scheduler.PrefixHitTokens,
                 PromptTokens = Interlocked.Read(ref _promptTokens),
                 GeneratedTokens = Interlocked.Read(ref _generatedTokens),
             };
         }
     }
 
+    /// <summary>
+    /// Does what has arrived and computes a step if there is anything to compute: one turn of the loop, for whoever has not started it.
+    /// </summary>
+    public void RunOnce()
+    {
+        while (true)
+        {
+            Action? action;
+            lock (_gate)
+            {
+                if (!_arrivals.TryDequeue(out action)) break;
+            }
+            RemoveCancelled();
+            action();
+        }
+        RemoveCancelled();
+        if (_scheduler.HasWork) Step();
+        _memory.Map.Start();
+    }
+
     private void Run()
     {
         try
         {
-            while (TakeArrivals())
-            {
-                foreach (Sequence cancelled in _scheduler.RemoveAll(sequence => sequence.IsCancelled)) Free(cancelled);
-                if (_scheduler.HasWork) Step();
-            }
+            while (WaitForWork()) RunOnce();
         }
         catch (Exception error)
         {
@@ -101,74 +158,112 @@ internal sealed class EngineLoop
         }
     }
 
-    /// <summary>Ends all sequences because the loop ends: their callers are told first, whatever goes wrong in freeing them.</summary>
-    private void EndAll()
-    {
-        Stop();
-        TakeArrivals();
-        IReadOnlyList<Sequence> sequences = _scheduler.RemoveAll(_ => true);
-        foreach (Sequence sequence in sequences)
-        {
-            if (_failure is not null) sequence.Fail(LoopFailed(_failure));
-            else if (!sequence.IsCancelled) sequence.Abandon();
-        }
-        foreach (Sequence sequence in sequences) Free(sequence);
-    }
-
-    private static InvalidOperationException LoopFailed(Exception error) => new($"The session has failed and takes no more requests: {error.Message}", error);
-
-    /// <summary>Takes in what has been submitted; without other work, waits for it.</summary>
+    /// <summary>Sleeps while there is nothing to do.</summary>
     /// <returns>Whether to go on: false once the loop is to stop.</returns>
-    private bool TakeArrivals()
+    private bool WaitForWork()
     {
         lock (_gate)
         {
-            while (!_scheduler.HasWork && _arrivals.Count == 0 && !_stopping) Monitor.Wait(_gate);
-            while (_arrivals.TryDequeue(out Sequence? sequence)) _scheduler.Add(sequence);
+            while (!_scheduler.HasWork && _arrivals.Count == 0 && !_woken && !_stopping) Monitor.Wait(_gate);
+            _woken = false;
             return !_stopping;
         }
     }
 
+    private void Take(Sequence sequence)
+    {
+        lock (_gate)
+        {
+            if (!sequence.IsCancelled) _scheduler.Add(sequence);
+            _waitingArrivals--;
+        }
+    }
+
+    /// <summary>Sequences whose callers have gone leave before anything that was posted after they went.</summary>
+    private void RemoveCancelled()
+    {
+        if (!_someCancelled) return;
+        _someCancelled = false;
+        foreach (Sequence cancelled in _scheduler.FindAll(sequence => sequence.IsCancelled)) _scheduler.Remove(cancelled);
+    }
+
+    /// <summary>Ends all sequences because the loop ends.</summary>
+    private void EndAll()
+    {
+        Stop();
+        while (_arrivals.TryDequeue(out Action? action)) action(); // nobody posts any more
+        foreach (Sequence sequence in _scheduler.FindAll(_ => true))
+        {
+            if (_failure is not null) sequence.Fail(LoopFailed(_failure));
+            else if (!sequence.IsCancelled) sequence.Abandon();
+        }
+        foreach (Sequence sequence in _scheduler.FindAll(_ => true)) _scheduler.Remove(sequence, keep: false);
+    }
+
+    private static InvalidOperationException LoopFailed(Exception error) => new($"The session has failed and takes no more requests: {error.Message}", error);
+
     private void Step()
     {
-        FillBatch();
-        if (_batch.TokenCount == 0) return;
+        ReadOnlySpan<ScheduledChunk> chunks = _scheduler.Schedule();
+        FillBatch(chunks);
+        if (_step.Count == 0 || TryCompute(out Exception? error)) return;
+        if (_step.Count == 1)
+        {
+            Fail(_step[0].Sequence, error);
+            return;
+        }
+        // Each by itself, so that the error concerns only those that cause it: what has been written before is written again.
+        ScheduledChunk[] all = [.. _step];
+        foreach (ScheduledChunk chunk in all)
+        {
+            FillBatch([chunk]);
+            if (_step.Count > 0 && !TryCompute(out error)) Fail(chunk.Sequence, error);
+        }
+    }
+
+    /// <summary>Makes a batch of those chunks whose memory is there; the others' sequences fail.</summary>
+    private void FillBatch(ReadOnlySpan<ScheduledChunk> chunks)
+    {
+        _batch.Clear();
+        _step.Clear();
+        foreach (ScheduledChunk chunk in chunks)
+        {
+            (Sequence sequence, int length) = chunk;
+            KvCache kv = sequence.Kv!;
+            try
+            {
+                kv.Wait(kv.Tokens + length);
+            }
+            catch (VirtualMemoryException error)
+            {
+                Fail(sequence, error);
+                continue;
+            }
+            _batch.Add(kv.View, sequence.Tokens.Slice(kv.Tokens, length), kv.Tokens, wantsLogits: length == sequence.Remaining);
+            _step.Add(chunk);
+        }
+        _memory.Map.Start(); // what later steps need is laid there while this one is computed
+    }
+
+    private bool TryCompute([NotNullWhen(false)] out Exception? error)
+    {
+        error = null;
         try
         {
             _decoder.Forward(_batch);
         }
-        catch (Exception error)
+        catch (Exception failure)
         {
-            foreach (ScheduledChunk chunk in _step) Fail(chunk.Sequence, error);
-            return;
+            error = failure;
+            return false;
         }
         int row = 0;
         foreach ((Sequence sequence, int length) in _step)
         {
-            Interlocked.Add(ref _promptTokens, Math.Clamp(sequence.PromptLength - sequence.Computed, 0, length));
-            sequence.Advance(length);
+            Interlocked.Add(ref _promptTokens, sequence.Advance(length));
             if (sequence.Remaining == 0) Continue(sequence, row++);
         }
-    }
-
-    private void FillBatch()
-    {
-        _batch.Clear();
-        _step.Clear();
-        foreach (ScheduledChunk chunk in _scheduler.Schedule())
-        {
-            (Sequence sequence, int length) = chunk;
-            try
-            {
-                ReadOnlySpan<int> tokens = sequence.Tokens.Slice(sequence.Computed, length);
-                _batch.Add(sequence.PrepareKv(_decoder, length), tokens, sequence.Computed, wantsLogits: length == sequence.Remaining);
-                _step.Add(chunk);
-            }
-            catch (Exception error)
-            {
-                Fail(sequence, error);
-            }
-        }
+        return true;
     }
 
     /// <summary>
@@ -182,7 +277,7 @@ internal sealed class EngineLoop
             _decoder.ReadLogits(row, _logits);
             bool complete = sequence.Accept(_logits);
             Interlocked.Add(ref _generatedTokens, sequence.Remaining); // the token just chosen; none where only logits were wanted
-            if (complete) Retire(sequence);
+            if (complete) _scheduler.Remove(sequence);
             sequence.Publish();
         }
         catch (Exception error)
@@ -195,30 +290,12 @@ internal sealed class EngineLoop
     {
         try
         {
-            Retire(sequence);
+            _scheduler.Remove(sequence, keep: false);
             _logger.RequestFailed(error, sequence.PromptLength, sequence.CompletionLength);
         }
         finally
         {
             sequence.Fail(new InvalidOperationException($"The model could not compute the next token: {error.Message}", error));
-        }
-    }
-
-    private void Retire(Sequence sequence)
-    {
-        _scheduler.Remove(sequence);
-        Free(sequence);
-    }
-
-    private void Free(Sequence sequence)
-    {
-        try
-        {
-            sequence.Dispose();
-        }
-        catch (Exception error)
-        {
-            _logger.FreeFailed(error);
         }
     }
 }

@@ -1,5 +1,6 @@
 using System.Collections.Frozen;
 using System.Diagnostics;
+using System.Diagnostics.CodeAnalysis;
 using System.Threading.Channels;
 using Decart.Inference.Sampling;
 
@@ -8,6 +9,12 @@ namespace Decart.Inference.Engine;
 /// <summary>A request for a completion: samples its tokens, turns them into text and passes both on to the caller as they come.</summary>
 internal sealed class GenerationSequence : Sequence
 {
+    /// <summary>Updates that a caller may lag behind before its sequence waits for it.</summary>
+    public const int MaxUnreadUpdates = 64;
+
+    /// <summary>A sequence that waits for its reader goes on when fewer updates are left, so that it does not run for every single one.</summary>
+    private const int UnreadUpdatesToGoOn = MaxUnreadUpdates / 2;
+
     private readonly SamplingParameters _parameters;
     private readonly Sampler _sampler;
     private readonly TokenCounts? _counts;
@@ -19,8 +26,10 @@ internal sealed class GenerationSequence : Sequence
     private long _lastToken;
     private GenerationUpdate? _accepted;
 
-    // Holds at most MaxTokens updates: a slow reader never holds up the loop.
-    private readonly Channel<GenerationUpdate> _updates = Channel.CreateUnbounded<GenerationUpdate>(new UnboundedChannelOptions { SingleReader = true });
+    // One place more than the loop fills, for the update that ends a request whose reader lags behind.
+    private readonly Channel<GenerationUpdate> _updates =
+        Channel.CreateBounded<GenerationUpdate>(new BoundedChannelOptions(MaxUnreadUpdates + 1) { SingleReader = true, SingleWriter = true });
+    private int _unread;
 
     /// <param name="prompt">At least one token, fewer than <paramref name="contextLength"/>.</param>
     /// <param name="parameters">How tokens are chosen.</param>
@@ -28,9 +37,16 @@ internal sealed class GenerationSequence : Sequence
     /// <param name="text">Turns tokens into text.</param>
     /// <param name="endOfText">The tokens that end the completion.</param>
     /// <param name="contextLength">The most tokens of prompt and completion together.</param>
+    /// <param name="kept">See <see cref="Sequence"/>.</param>
     public GenerationSequence(
-        ReadOnlySpan<int> prompt, SamplingParameters parameters, Sampler sampler, CompletionText text, FrozenSet<int> endOfText, int contextLength)
-        : base(prompt)
+        ReadOnlySpan<int> prompt,
+        SamplingParameters parameters,
+        Sampler sampler,
+        CompletionText text,
+        FrozenSet<int> endOfText,
+        int contextLength,
+        KeptKv? kept = null)
+        : base(prompt, prompt.Length + Math.Min(parameters.MaxTokens, contextLength - prompt.Length) - 1, parameters.Priority, kept)
     {
         _parameters = parameters;
         _sampler = sampler;
@@ -40,7 +56,21 @@ internal sealed class GenerationSequence : Sequence
         _maxLength = Math.Min(parameters.MaxTokens, contextLength - prompt.Length);
     }
 
-    public ChannelReader<GenerationUpdate> Updates => _updates.Reader;
+    public override bool HasRoom => Volatile.Read(ref _unread) < (IsPaused ? UnreadUpdatesToGoOn : MaxUnreadUpdates);
+
+    /// <summary>Waits for the next update. For the one reader.</summary>
+    /// <returns>False once the request has ended.</returns>
+    public ValueTask<bool> WaitToReadAsync(CancellationToken cancellationToken) => _updates.Reader.WaitToReadAsync(cancellationToken);
+
+    /// <summary>Takes an update that is there.</summary>
+    /// <param name="update">The update.</param>
+    /// <param name="madeRoom">Whether the sequence may have been waiting for this.</param>
+    public bool TryRead([NotNullWhen(true)] out GenerationUpdate? update, out bool madeRoom)
+    {
+        bool read = _updates.Reader.TryRead(out update);
+        madeRoom = read && Interlocked.Decrement(ref _unread) == UnreadUpdatesToGoOn - 1;
+        return read;
+    }
 
     public override bool Accept(Span<float> logits)
     {
@@ -68,6 +98,7 @@ internal sealed class GenerationSequence : Sequence
 
     public override void Publish()
     {
+        Interlocked.Increment(ref _unread);
         _updates.Writer.TryWrite(_accepted!);
         if (_accepted!.FinishReason is not null) _updates.Writer.TryComplete();
     }
@@ -83,7 +114,7 @@ internal sealed class GenerationSequence : Sequence
 
     private Usage Usage() => new(
         PromptLength,
-        CachedPromptTokens: 0,
+        CachedPromptTokens ?? 0,
         CompletionLength,
         CompletionLength < 1 ? TimeSpan.Zero : Stopwatch.GetElapsedTime(_arrival, _firstToken),
         CompletionLength < 2 ? TimeSpan.Zero : Stopwatch.GetElapsedTime(_firstToken, _lastToken) / (CompletionLength - 1));

@@ -1,17 +1,20 @@
 using System.Collections.Frozen;
+using Decart.Inference.Memory;
 using Decart.Inference.Models;
 
 namespace Decart.Inference.Engine;
 
 /// <summary>What loading a checkpoint gives: everything that a session needs. Owns the decoder and what the decoder stands on.</summary>
 /// <param name="Decoder">The model.</param>
+/// <param name="Kv">The memory of its keys and values.</param>
 /// <param name="Tokenizer">Its tokenizer, or null when the checkpoint has none: then only prompts of token ids work.</param>
 /// <param name="Info">What it is.</param>
 /// <param name="Defaults">The checkpoint's own sampling defaults.</param>
 /// <param name="EndOfTextTokens">The tokens that end a completion.</param>
-/// <param name="Resources">What is disposed after the decoder, in this order: kernels, then the mapped files.</param>
+/// <param name="Resources">What is disposed after keys, values and decoder, in this order: kernels, then the mapped files.</param>
 internal sealed record LoadedModel(
     IDecoder Decoder,
+    KvMemory Kv,
     ITokenizer? Tokenizer,
     ModelInfo Info,
     GenerationOptions Defaults,
@@ -20,7 +23,14 @@ internal sealed record LoadedModel(
 {
     public void Dispose()
     {
-        Decoder.Dispose();
-        foreach (IDisposable resource in Resources) resource.Dispose();
+        try
+        {
+            Kv.Dispose();
+        }
+        finally
+        {
+            Decoder.Dispose();
+            foreach (IDisposable resource in Resources) resource.Dispose();
+        }
     }
 }

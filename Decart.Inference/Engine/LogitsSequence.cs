@@ -1,7 +1,7 @@
 namespace Decart.Inference.Engine;
 
 /// <summary>A request for the logits that follow a prompt.</summary>
-internal sealed class LogitsSequence(ReadOnlySpan<int> prompt) : Sequence(prompt)
+internal sealed class LogitsSequence(ReadOnlySpan<int> prompt) : Sequence(prompt, prompt.Length)
 {
     private readonly TaskCompletionSource<float[]> _logits = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private float[]? _accepted;

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Decart.Inference.Memory;
 
 namespace Decart.Inference.Engine;
 
@@ -6,66 +7,103 @@ namespace Decart.Inference.Engine;
 internal readonly record struct ScheduledChunk(Sequence Sequence, int Length);
 
 /// <summary>
-/// Decides what a step computes: one token of every decoding sequence, then chunks of prompts in the order of their arrival while the
-/// token budget lasts. A sequence that has begun runs to its end. Used by the engine loop's thread; the counts may be read by any.
+/// Decides what a step computes: one token of every decoding sequence, then chunks of prompts while the token budget lasts. Sequences get
+/// their turn by priority, then in the order of their arrival. When pages run out, the last in that order gives its pages up and waits: its
+/// tokens are computed again later. Used by the engine loop's thread; the counts may be read by any.
 /// </summary>
-internal sealed class Scheduler(int maxBatchTokens, int maxConcurrentSequences)
+internal sealed class Scheduler(KvMemory memory, int maxBatchTokens, int maxConcurrentSequences)
 {
-    private readonly List<Sequence> _waiting = [];
-    private readonly List<Sequence> _running = [];
+    /// <summary>Tokens ahead of the last for which pages are mapped, so that no step waits for them.</summary>
+    public const int TokensAhead = 4;
+
+    private readonly SortedSet<Sequence> _waiting = [];
+    private readonly List<Sequence> _running = []; // sorted, all with keys and values
+    private readonly List<Sequence> _paused = []; // with keys and values, but their readers lag behind
+    private readonly LinkedList<KeptKv> _kept = []; // of conversations between turns, the one used longest ago first
+    private readonly List<Sequence> _prompts = [];
     private readonly List<ScheduledChunk> _step = [];
-    private volatile int _waitingCount;
-    private volatile int _runningCount;
+    private long _arrivals;
+    private (Sequence? First, int Pages) _refused; // what could not begin, and with how many available pages
+    private int _waitingCount, _runningCount;
+    private long _preemptions, _prefixHitTokens;
 
-    public int WaitingCount => _waitingCount;
+    /// <summary>Sequences that wait for their turn or for their reader.</summary>
+    public int WaitingCount => Volatile.Read(ref _waitingCount);
 
-    public int RunningCount => _runningCount;
+    public int RunningCount => Volatile.Read(ref _runningCount);
 
-    public bool HasWork => _running.Count + _waiting.Count > 0;
+    /// <summary>How often a running sequence gave its pages up.</summary>
+    public long Preemptions => Volatile.Read(ref _preemptions);
+
+    /// <summary>Tokens that needed no computation because others began with the same.</summary>
+    public long PrefixHitTokens => Volatile.Read(ref _prefixHitTokens);
+
+    /// <summary>Whether a step would compute anything; paused sequences count once their readers have caught up.</summary>
+    public bool HasWork => _running.Count > 0 || _waiting.Count > 0 || _paused.Exists(sequence => sequence.HasRoom);
+
+    public IEnumerable<Sequence> Sequences => [.. _running, .. _paused, .. _waiting];
+
+    public IEnumerable<KeptKv> Kept => _kept;
 
     public void Add(Sequence sequence)
     {
+        sequence.Arrival = _arrivals++;
         _waiting.Add(sequence);
         PublishCounts();
     }
 
-    /// <summary>Chooses the next step's chunks, valid until the next call. Not empty while there is work.</summary>
+    /// <summary>Chooses the next step's chunks, valid until the next call; their pages are reserved. Not empty while there is work.</summary>
     public ReadOnlySpan<ScheduledChunk> Schedule()
     {
-        int admitted = Math.Min(maxConcurrentSequences - _running.Count, _waiting.Count);
-        _running.AddRange(CollectionsMarshal.AsSpan(_waiting)[..admitted]);
-        _waiting.RemoveRange(0, admitted);
-
         _step.Clear();
+        _prompts.Clear();
+        Resume();
+        long preemptions = _preemptions;
         int budget = maxBatchTokens;
-        foreach (Sequence sequence in _running)
+        for (int i = 0; i < _running.Count; i++)
         {
-            if (sequence.Remaining == 1) Take(sequence, ref budget);
+            Sequence sequence = _running[i];
+            bool stays = sequence.HasRoom ? Reserve(sequence) : Pause(sequence);
+            if (!stays) i--;
+            else if (sequence.Remaining == 1) Take(sequence, ref budget);
+            else _prompts.Add(sequence);
         }
-        foreach (Sequence sequence in _running)
-        {
-            if (sequence.Remaining > 1) Take(sequence, ref budget);
-        }
+        foreach (Sequence sequence in _prompts) Take(sequence, ref budget);
+        if (_preemptions == preemptions) Admit(ref budget);
         PublishCounts();
         return CollectionsMarshal.AsSpan(_step);
     }
 
-    /// <summary>Forgets a sequence that has ended.</summary>
-    public void Remove(Sequence sequence)
+    /// <summary>Forgets a sequence that has ended and frees its pages; those of a conversation's turn are kept.</summary>
+    public void Remove(Sequence sequence, bool keep = true)
     {
-        if (!_running.Remove(sequence)) _waiting.Remove(sequence);
+        if (!Forget(_running, sequence) && !_paused.Remove(sequence)) _waiting.Remove(sequence);
+        if (sequence.Kv is { } kv)
+        {
+            sequence.Kv = null;
+            if (keep && sequence.Kept is { IsClosed: false } kept) Keep(kept, kv);
+            else kv.Release();
+        }
         PublishCounts();
     }
 
-    /// <summary>Forgets the sequences that meet the condition and returns them.</summary>
-    public IReadOnlyList<Sequence> RemoveAll(Predicate<Sequence> condition)
+    /// <summary>The sequences that meet a condition.</summary>
+    public IReadOnlyList<Sequence> FindAll(Predicate<Sequence> condition) => [.. Sequences.Where(sequence => condition(sequence))];
+
+    /// <summary>Keeps a conversation's keys and values for its next turn.</summary>
+    public void Keep(KeptKv kept, KvCache? cache)
     {
-        if (!_running.Exists(condition) && !_waiting.Exists(condition)) return [];
-        List<Sequence> removed = [.. _running.FindAll(condition), .. _waiting.FindAll(condition)];
-        _running.RemoveAll(condition);
-        _waiting.RemoveAll(condition);
-        PublishCounts();
-        return removed;
+        kept.Cache = cache;
+        if (cache is not null) _kept.AddLast(kept.Node);
+    }
+
+    /// <summary>Takes back what a conversation has kept, to be used or released.</summary>
+    public KvCache? TakeKept(KeptKv kept)
+    {
+        if (kept.Cache is not { } cache) return null;
+        kept.Cache = null;
+        _kept.Remove(kept.Node);
+        return cache;
     }
 
     private void Take(Sequence sequence, ref int budget)
@@ -76,9 +114,141 @@ internal sealed class Scheduler(int maxBatchTokens, int maxConcurrentSequences)
         budget -= length;
     }
 
+    /// <summary>Sequences go on whose readers have caught up.</summary>
+    private void Resume()
+    {
+        for (int i = 0; i < _paused.Count; i++)
+        {
+            Sequence sequence = _paused[i];
+            if (!sequence.HasRoom || (sequence.Kv is not null && _running.Count == maxConcurrentSequences)) continue;
+            _paused.RemoveAt(i--);
+            sequence.IsPaused = false;
+            if (sequence.Kv is null) _waiting.Add(sequence);
+            else Run(sequence);
+        }
+    }
+
+    private bool Pause(Sequence sequence)
+    {
+        Forget(_running, sequence);
+        sequence.IsPaused = true;
+        _paused.Add(sequence);
+        return false;
+    }
+
+    /// <summary>Reserves pages for all of a running sequence's tokens; others give theirs up for it, or it gives up its own.</summary>
+    /// <returns>Whether it still runs.</returns>
+    private bool Reserve(Sequence sequence)
+    {
+        int tokens = sequence.Tokens.Length;
+        while (!sequence.Kv!.TryReserve(tokens))
+        {
+            if (ReleaseIdle()) continue;
+            Sequence last = _running[^1];
+            GiveUp(last);
+            _running.RemoveAt(_running.Count - 1);
+            _waiting.Add(last);
+            if (last == sequence) return false;
+        }
+        if (memory.AvailablePages > 0) sequence.Kv.TryReserve(Math.Min(tokens + TokensAhead, sequence.MaxTokens));
+        return true;
+    }
+
+    /// <summary>Takes pages from one that does not compute: a conversation between turns, else a sequence whose reader lags behind.</summary>
+    private bool ReleaseIdle(KeptKv? except = null)
+    {
+        if (ReleaseKept(except)) return true;
+        Sequence? last = _paused.Where(sequence => sequence.Kv is not null).Max();
+        if (last is null) return false;
+        GiveUp(last);
+        return true;
+    }
+
+    private bool ReleaseKept(KeptKv? except)
+    {
+        LinkedListNode<KeptKv>? oldest = _kept.First;
+        if (oldest is not null && oldest.Value == except) oldest = oldest.Next;
+        if (oldest is null) return false;
+        TakeKept(oldest.Value)!.Release();
+        return true;
+    }
+
+    private void GiveUp(Sequence sequence)
+    {
+        sequence.Kv!.Release();
+        sequence.Kv = null;
+        _preemptions++;
+    }
+
+    /// <summary>Lets waiting sequences begin, strictly in order, while there are tokens and pages for them.</summary>
+    private void Admit(ref int budget)
+    {
+        while (budget > 0 && _running.Count < maxConcurrentSequences && _waiting.Min is { } first && TryBegin(first))
+        {
+            _waiting.Remove(first);
+            Run(first);
+            Take(first, ref budget);
+        }
+    }
+
+    private bool TryBegin(Sequence sequence)
+    {
+        if (!HasPagesFor(sequence)) return false;
+        KvCache? kv = sequence.Kept is { } kept ? TakeKept(kept) : null;
+        bool isNew = kv is null;
+        while (kv is null)
+        {
+            kv = memory.Rent();
+            if (kv is null && !ReleaseIdle()) return false;
+        }
+        ReadOnlySpan<int> tokens = sequence.Tokens;
+        if (isNew) _prefixHitTokens += kv.TakePrefix(tokens);
+        else kv.Truncate(tokens.Length - 1);
+        while (!kv.TryReserve(tokens.Length))
+        {
+            if (ReleaseIdle()) continue;
+            kv.Release();
+            return false;
+        }
+        sequence.Kv = kv;
+        sequence.CachedPromptTokens ??= Math.Min(kv.Tokens, sequence.PromptLength);
+        return true;
+    }
+
+    /// <summary>
+    /// Whether a waiting sequence's tokens can be given pages without taking any from running ones. One page is left to those, so that they do
+    /// not at once take back what it begins with.
+    /// </summary>
+    private bool HasPagesFor(Sequence sequence)
+    {
+        int spare = _running.Count > 0 ? 1 : 0;
+        if (spare > 0 && _refused == (sequence, memory.AvailablePages)) return false;
+        while (memory.PagesNeeded(sequence.Tokens, sequence.Kept?.Cache) + spare > memory.AvailablePages)
+        {
+            if (spare > 0 ? ReleaseKept(sequence.Kept) : ReleaseIdle(sequence.Kept)) continue;
+            _refused = (sequence, memory.AvailablePages);
+            return false;
+        }
+        return true;
+    }
+
+    private void Run(Sequence sequence)
+    {
+        int index = _running.BinarySearch(sequence);
+        _running.Insert(~index, sequence);
+    }
+
+    private static bool Forget(List<Sequence> sorted, Sequence sequence)
+    {
+        int index = sorted.BinarySearch(sequence);
+        if (index < 0) return false;
+        sorted.RemoveAt(index);
+        return true;
+    }
+
     private void PublishCounts()
     {
-        _waitingCount = _waiting.Count;
-        _runningCount = _running.Count;
+        Volatile.Write(ref _waitingCount, _waiting.Count + _paused.Count);
+        Volatile.Write(ref _runningCount, _running.Count);
     }
 }

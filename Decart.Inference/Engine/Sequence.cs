@@ -1,6 +1,5 @@
 using System.Runtime.InteropServices;
 using Decart.Inference.Memory;
-using Decart.Inference.Models;
 
 namespace Decart.Inference.Engine;
 
@@ -8,20 +7,27 @@ namespace Decart.Inference.Engine;
 /// All state of one request. The engine loop's thread owns it from its submission to its end; other threads may only call
 /// <see cref="Cancel"/> and read what it passes on to its caller.
 /// </summary>
-internal abstract class Sequence : IDisposable
+internal abstract class Sequence : IComparable<Sequence>
 {
-    /// <summary>Room for a usual completion beyond the prompt, so that the first tokens do not move the prompt's keys and values.</summary>
-    private const int CompletionReserve = 256;
+    /// <summary>Tokens of a completion for which there is room from the start, so that steps allocate nothing.</summary>
+    private const int RoomForCompletion = 1024;
 
     private readonly List<int> _tokens;
-    private PlainKv? _kv;
+    private int _promptTokensDone;
     private volatile bool _cancelled;
 
-    protected Sequence(ReadOnlySpan<int> prompt)
+    /// <param name="prompt">At least one token.</param>
+    /// <param name="maxTokens">The most tokens, prompt included, whose keys and values will be stored.</param>
+    /// <param name="priority">The greater, the earlier its turn.</param>
+    /// <param name="kept">Where its keys and values come from and go to, for a turn of a conversation.</param>
+    protected Sequence(ReadOnlySpan<int> prompt, int maxTokens, int priority = 0, KeptKv? kept = null)
     {
-        _tokens = new List<int>(prompt.Length + 1);
+        _tokens = new List<int>(prompt.Length + Math.Min(maxTokens - prompt.Length + 1, RoomForCompletion));
         _tokens.AddRange(prompt);
         PromptLength = prompt.Length;
+        MaxTokens = maxTokens;
+        Priority = priority;
+        Kept = kept;
     }
 
     /// <summary>Prompt and completion.</summary>
@@ -31,24 +37,47 @@ internal abstract class Sequence : IDisposable
 
     public int CompletionLength => _tokens.Count - PromptLength;
 
+    /// <summary>The most tokens whose keys and values will be stored.</summary>
+    public int MaxTokens { get; }
+
+    public int Priority { get; }
+
+    /// <summary>What a conversation keeps between its turns; null for a request that stands alone.</summary>
+    public KeptKv? Kept { get; }
+
+    /// <summary>Its place in the order of arrivals, given by the scheduler.</summary>
+    public long Arrival { get; set; }
+
+    /// <summary>Its keys and values; null while it waits.</summary>
+    public KvCache? Kv { get; set; }
+
     /// <summary>How many of <see cref="Tokens"/> have their keys and values stored.</summary>
-    public int Computed { get; private set; }
+    public int Computed => Kv is null ? 0 : Kv.Tokens;
 
     /// <summary>Tokens to compute before the next one can be chosen: 1 while decoding, more while the prompt is computed.</summary>
     public int Remaining => _tokens.Count - Computed;
 
+    /// <summary>How many of the prompt's tokens were there when it first ran; null before.</summary>
+    public int? CachedPromptTokens { get; set; }
+
     /// <summary>Whether the caller has gone: the sequence is freed before the next step.</summary>
     public bool IsCancelled => _cancelled;
 
-    /// <summary>Keys and values with room for the next <paramref name="length"/> tokens; created when the sequence first runs.</summary>
-    public KvView PrepareKv(IDecoder decoder, int length)
-    {
-        _kv ??= new PlainKv(decoder, Math.Min(PromptLength + CompletionReserve, decoder.ContextLength));
-        return _kv.Prepare(Computed + length);
-    }
+    /// <summary>Whether the caller still has room for what the next step gives.</summary>
+    public virtual bool HasRoom => true;
+
+    /// <summary>Whether it waits for its caller to take what there is. Kept by the scheduler.</summary>
+    public bool IsPaused { get; set; }
 
     /// <summary>Records that the next <paramref name="length"/> tokens have been computed.</summary>
-    public void Advance(int length) => Computed += length;
+    /// <returns>How many of them are tokens of the prompt that have never been computed before.</returns>
+    public int Advance(int length)
+    {
+        int before = Math.Max(Computed, _promptTokensDone);
+        Kv!.Advance(Tokens, length);
+        _promptTokensDone = Math.Max(before, Math.Min(Computed, PromptLength));
+        return _promptTokensDone - before;
+    }
 
     /// <summary>Takes the logits that follow the last token; they may be overwritten.</summary>
     /// <returns>Whether the request is complete.</returns>
@@ -63,14 +92,15 @@ internal abstract class Sequence : IDisposable
     /// <summary>Ends the request because the session is disposed.</summary>
     public abstract void Abandon();
 
-    /// <summary>Tells the loop that nobody waits for this sequence any longer. Any thread; harmless after the end.</summary>
+    /// <summary>Marks that nobody waits for this sequence any longer; <see cref="EngineLoop.Cancel"/> tells the loop too. Harmless after the end.</summary>
     public void Cancel() => _cancelled = true;
 
-    /// <summary>Frees the keys and values.</summary>
-    public void Dispose()
+    /// <summary>The order of turns: by priority, then first come, first served.</summary>
+    public int CompareTo(Sequence? other)
     {
-        _kv?.Dispose();
-        _kv = null;
+        if (other is null) return 1;
+        int byPriority = other.Priority.CompareTo(Priority);
+        return byPriority != 0 ? byPriority : Arrival.CompareTo(other.Arrival);
     }
 
     protected void Append(int token) => _tokens.Add(token);

@@ -1,7 +1,10 @@
 using System.Collections.Frozen;
 using Decart.Inference.Checkpoints;
-using Decart.Inference.Kernels.Cpu;
+using Decart.Inference.Kernels;
+using Decart.Inference.Memory;
 using Decart.Inference.Models;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Decart.Inference.Engine;
 
@@ -14,34 +17,37 @@ internal static class SessionLoader
     /// <exception cref="NotSupportedException">The device cannot be used by this build.</exception>
     public static LoadedModel Load(string path, LlmSessionOptions options, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
     {
-        if (options.Device.Kind == DeviceKind.Cuda)
-            throw new NotSupportedException($"The device {options.Device} cannot be used: this build computes on the CPU only. Choose \"auto\" or \"cpu\".");
+        ILogger logger = options.LoggerFactory?.CreateLogger<LlmSession>() ?? NullLogger<LlmSession>.Instance;
         progress?.Report(new LoadProgress("Opening the checkpoint", 0, 0));
         TensorSource source = options.RandomWeights ? new RandomTensors(path, seed: 0) : ModelLoader.Open(path);
         ModelConfig config;
         ITokenizer? tokenizer;
-        CpuKernels kernels;
+        DeviceChoice choice;
         try
         {
             config = ModelLoader.ReadConfig(source);
             progress?.Report(new LoadProgress("Loading the tokenizer", 0, 0));
             tokenizer = LoadTokenizer(source, config);
-            kernels = new CpuKernels(options.Threads ?? ThreadTeam.DefaultThreads);
+            progress?.Report(new LoadProgress("Opening the device", 0, 0));
+            choice = DeviceChoice.Open(options, logger);
         }
         catch
         {
             source.Dispose();
             throw;
         }
+        IKernels kernels = choice.Kernels;
         Decoder? decoder = null;
         try
         {
             progress?.Report(new LoadProgress("Preparing the weights", 0, 0));
             decoder = Decoder.Load(source, config, kernels, options.MaxBatchTokens, options.MaxConcurrentSequences, cancellationToken);
             // Last, so that what is wrong with a checkpoint of many gigabytes is said before they are read.
-            source.Prefetch(progress, cancellationToken);
+            if (kernels.ReadsWeightsInPlace) source.Prefetch(progress, cancellationToken);
             cancellationToken.ThrowIfCancellationRequested();
-            return new LoadedModel(decoder, tokenizer, Describe(path, config), Defaults(config.Generation), EndOfText(config, tokenizer), kernels);
+            progress?.Report(new LoadProgress("Making room for keys and values", 0, 0));
+            KvMemory kv = KvMemoryPlan.For(kernels.Memory, decoder.KvLayout, decoder.ContextLength, options).Create(kernels.Memory, options.PrefixCaching, logger);
+            return new LoadedModel(decoder, kv, tokenizer, Describe(path, config, choice.Device), Defaults(config.Generation), EndOfText(config, tokenizer), kernels);
         }
         catch
         {
@@ -67,13 +73,13 @@ internal static class SessionLoader
         return tokenizer;
     }
 
-    private static ModelInfo Describe(string path, ModelConfig config) => new()
+    private static ModelInfo Describe(string path, ModelConfig config, Device device) => new()
     {
         Source = path,
         Architecture = config.Architecture,
         VocabularySize = config.VocabularySize,
         ContextLength = config.ContextLength,
-        Device = Device.Cpu,
+        Device = device,
     };
 
     private static GenerationOptions Defaults(GenerationDefaults checkpoint) => new()

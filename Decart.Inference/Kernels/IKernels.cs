@@ -101,6 +101,9 @@ internal interface IKernels : IDisposable
     /// <summary>The memory that the device computes in.</summary>
     IDeviceMemory Memory { get; }
 
+    /// <summary>Whether weights are read from the checkpoint's files whenever they are used, rather than copied when they are created.</summary>
+    bool ReadsWeightsInPlace { get; }
+
     /// <summary>Bytes of an element of the keys and values, which lie as <see cref="KvView"/> says.</summary>
     int KvElementBytes { get; }
 

@@ -6,8 +6,14 @@ internal interface IDeviceMemory
     /// <summary>The smallest page that the device's memory management unit can map, a power of two; 0 where it offers no virtual memory.</summary>
     long PageGranularity { get; }
 
+    /// <summary>How many separate mappings the system allows a process; it refuses more.</summary>
+    long MaxMappings { get; }
+
     /// <summary>Bytes that could be allocated now, as the system reports them.</summary>
     long MeasureFree();
+
+    /// <summary>The part of the free memory that keys and values take by default; the rest is left to others who use this memory.</summary>
+    double KvShare { get; }
 
     /// <summary>
     /// Virtual memory with pages of the given size, a power of two and at least <see cref="PageGranularity"/>. Linux maps at most some 57,000

@@ -14,6 +14,7 @@ internal sealed record SamplingParameters
     public required float PresencePenalty { get; init; }
     public required KeyValuePair<int, float>[] LogitBias { get; init; }
     public required int? TopLogprobs { get; init; }
+    public required int Priority { get; init; }
 
     public bool HasPenalties => RepetitionPenalty != 1 || FrequencyPenalty != 0 || PresencePenalty != 0;
 
@@ -35,5 +36,6 @@ internal sealed record SamplingParameters
         PresencePenalty = options.PresencePenalty,
         LogitBias = [.. options.LogitBias ?? new Dictionary<int, float>()],
         TopLogprobs = options.TopLogprobs,
+        Priority = options.Priority,
     };
 }

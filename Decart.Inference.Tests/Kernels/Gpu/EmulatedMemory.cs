@@ -15,6 +15,10 @@ internal sealed unsafe class EmulatedMemory : IDeviceMemory, IDisposable
 
     public long PageGranularity => 0;
 
+    public long MaxMappings => long.MaxValue;
+
+    public double KvShare => 0.5;
+
     public long MeasureFree() => GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
 
     public IVirtualMemory CreateVirtualMemory(long pageBytes, int maxPages) => throw new NotSupportedException();

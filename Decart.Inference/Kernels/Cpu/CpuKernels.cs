@@ -34,6 +34,8 @@ internal sealed unsafe class CpuKernels : IKernels
 
     public IDeviceMemory Memory { get; } = new HostMemory();
 
+    public bool ReadsWeightsInPlace => true;
+
     public int KvElementBytes => sizeof(float);
 
     public Weight CreateWeight(ReadOnlySpan<StoredTensor> parts) => new CpuWeight(parts);

@@ -40,6 +40,8 @@ internal sealed class GpuKernels : IKernels
         GpuExperts.RouteKernel, GpuExperts.GroupKernel, GpuExperts.MixKernel,
     ];
 
+    public bool ReadsWeightsInPlace => false;
+
     public int KvElementBytes => KvBytes;
 
     public IDeviceMemory Memory => _device.Memory;

@@ -19,6 +19,12 @@ internal sealed class CudaMemory : IDeviceMemory
     /// <summary>2 MiB on the GPUs known so far; 0 where the driver does not offer virtual memory.</summary>
     public long PageGranularity { get; }
 
+    /// <summary>The driver names no limit.</summary>
+    public long MaxMappings => long.MaxValue;
+
+    /// <summary>Nearly all: what the kernels need beside is allocated before.</summary>
+    public double KvShare => 0.9;
+
     public long MeasureFree()
     {
         _context.MakeCurrent();

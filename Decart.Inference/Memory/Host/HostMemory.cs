@@ -13,12 +13,21 @@ internal sealed unsafe class HostMemory : IDeviceMemory
     /// <summary>Windows maps at multiples of this whatever its pages' size.</summary>
     private const long WindowsGranularity = 64 << 10;
 
+    private const string MaxMapCount = "/proc/sys/vm/max_map_count";
+
     /// <summary>A page of the system; 64 KiB on Windows; 0 in a 32-bit process and on other systems.</summary>
     public long PageGranularity =>
         !Environment.Is64BitProcess ? 0
         : OperatingSystem.IsLinux() || OperatingSystem.IsMacOS() ? Environment.SystemPageSize
         : OperatingSystem.IsWindowsVersionAtLeast(10, 0, 17134) ? WindowsGranularity
         : 0;
+
+    /// <summary>Linux counts every piece of a range that is mapped by itself; what it allows is <c>vm.max_map_count</c>.</summary>
+    public long MaxMappings =>
+        OperatingSystem.IsLinux() && File.Exists(MaxMapCount) && long.TryParse(File.ReadAllText(MaxMapCount), out long count) ? count : long.MaxValue;
+
+    /// <summary>Half: the rest of the process and the machine live here too.</summary>
+    public double KvShare => 0.5;
 
     /// <summary>On Linux what the system and the control groups of the process leave; elsewhere what the runtime reports.</summary>
     public long MeasureFree()

@@ -1,0 +1,330 @@
+using Decart.Inference.Engine;
+using Decart.Inference.Kernels;
+using Decart.Inference.Memory;
+using Decart.Inference.Models;
+using Decart.Inference.Tests.Memory;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Decart.Inference.Tests.Engine;
+
+/// <param name="Paging">How pages are found.</param>
+/// <param name="TokenElements">Elements of a head: a token has four times as many, of four bytes.</param>
+/// <param name="Pages">Physical pages.</param>
+/// <param name="PrefixCaching">Whether pages are shared by their tokens.</param>
+/// <param name="HashBits">Bits of the prefix cache's hash.</param>
+/// <param name="Slots">Ranges.</param>
+internal sealed record RandomServiceCase(PagingMode Paging, int TokenElements, int Pages, bool PrefixCaching = true, int HashBits = 64, int Slots = 64);
+
+/// <summary>
+/// An engine under a random load: requests, conversations with forks and rewinds, cancellations, readers that stop reading. Its model marks
+/// every place that it writes and reads everything before, and after each step all accounts are checked.
+/// </summary>
+internal sealed class RandomService : IDecoder
+{
+    private const int MaxConcurrent = 6;
+
+    private readonly RandomServiceCase _case;
+    private readonly Random _random;
+    private readonly RecordedVirtualMemory? _recorded;
+    private readonly KvMemory _memory;
+    private readonly Scheduler _scheduler;
+    private readonly EngineLoop _loop;
+    private readonly List<StubSequence> _live = [];
+    private readonly List<StubConversation> _conversations = [];
+    private readonly List<float[]> _logits = [];
+
+    public RandomService(RandomServiceCase @case, int seed)
+    {
+        (_case, _random) = (@case, new Random(seed));
+        KvLayout = new KvLayout(Layers: 2, KvHeads: 1, @case.TokenElements, sizeof(int));
+        HostMemory host = new();
+        IPageMap map;
+        if (@case.Paging == PagingMode.Table)
+        {
+            map = new TablePageMap(host, KvLayout, @case.Pages, @case.Slots, ContextLength);
+        }
+        else
+        {
+            PageGeometry geometry = PageGeometry.ForHardware(KvLayout.TokenBytes, host.PageGranularity);
+            _recorded = new RecordedVirtualMemory(host.CreateVirtualMemory(geometry.PageBytes, @case.Pages));
+            map = new HardwarePageMap(_recorded, host, KvLayout, @case.Pages, @case.Slots, MaxConcurrent, ContextLength, NullLogger.Instance);
+        }
+        _memory = new KvMemory(map, @case.PrefixCaching ? new PrefixCache(@case.Pages, @case.HashBits) : null);
+        _scheduler = new Scheduler(_memory, MaxBatchTokens, MaxConcurrent);
+        _loop = new EngineLoop(this, _memory, _scheduler, NullLogger.Instance);
+    }
+
+    public int VocabularySize => 4;
+
+    public int ContextLength => 240;
+
+    public KvLayout KvLayout { get; }
+
+    public int MaxBatchTokens => 48;
+
+    public int MaxBatchSequences => MaxConcurrent;
+
+    public int Steps { get; private set; }
+
+    public int Finished { get; private set; }
+
+    public long Preemptions => _scheduler.Preemptions;
+
+    public long PrefixHitTokens => _scheduler.PrefixHitTokens;
+
+    public int SharedPages { get; private set; }
+
+    private int MaxTokens => Math.Min(ContextLength, _memory.CapacityTokens);
+
+    /// <summary>Runs steps under load, then lets what is there come to its end, and checks that nothing is left.</summary>
+    public void Run(int steps)
+    {
+        for (int turns = 0; Steps < steps; turns++)
+        {
+            Assert.That(turns, Is.LessThan(10 * steps), "sequences wait and nothing is computed");
+            Act();
+            Turn();
+        }
+        foreach (StubConversation conversation in _conversations) Close(conversation);
+        for (int idle = 0; _live.Count > 0; idle = _scheduler.HasWork ? 0 : idle + 1)
+        {
+            Assert.That(idle, Is.LessThan(10), "sequences are left that nothing is done for");
+            foreach (StubSequence sequence in _live) sequence.Reads = true;
+            Turn();
+        }
+        _loop.RunOnce();
+        Check();
+        Assert.That(_memory.Pool.InUse, Is.Zero);
+        Assert.That(_scheduler.WaitingCount + _scheduler.RunningCount, Is.Zero);
+        _memory.Dispose();
+    }
+
+    public void Forward(Batch batch)
+    {
+        Steps++;
+        _logits.Clear();
+        foreach (BatchChunk chunk in batch.Chunks)
+        {
+            ReadOnlySpan<int> tokens = batch.TokenIds.Slice(chunk.FirstRow, chunk.Length);
+            for (int i = 0; i < tokens.Length; i++) KvMarks.Write(chunk.Kv, chunk.FirstPosition + i, tokens[i]);
+            uint hash = 17;
+            for (int i = 0; i < chunk.FirstPosition + chunk.Length; i++) hash = Hash(hash, KvMarks.Read(chunk.Kv, i));
+            if (batch.LogitRows.Contains(chunk.FirstRow + chunk.Length - 1)) _logits.Add([hash & 0xFFFF, 0, 0, 0]);
+        }
+    }
+
+    public void ReadLogits(int index, Span<float> destination) => _logits[index].CopyTo(destination);
+
+    public void Dispose()
+    {
+    }
+
+    /// <summary>The token that follows others: what every answer is checked against.</summary>
+    private static int Next(uint hash) => (int)((hash & 0xFFFF) % 5);
+
+    private static uint Hash(uint hash, int token) => (hash ^ (uint)token) * 16777619 + 40503;
+
+    private void Act()
+    {
+        double chance = _random.NextDouble();
+        if (chance < 0.10 && _live.Count < 40) Submit(new StubSequence(Prompt([]), MaxTokens, _random.Next(1, 60), _random.Next(20) == 0 ? 1 : 0, null));
+        else if (chance < 0.13 && _conversations.Count < 8) _conversations.Add(new StubConversation());
+        else if (chance < 0.30 && Idle() is { } speaking) Speak(speaking);
+        else if (chance < 0.36 && Idle() is { } forked && _conversations.Count < 12) Fork(forked);
+        else if (chance < 0.46 && Idle() is { } rewound) Rewind(rewound);
+        else if (chance < 0.48 && Idle() is { } closed) Close(closed);
+        else if (chance < 0.50 && _live.Count > 0) Cancel(_live[_random.Next(_live.Count)]);
+        else if (chance < 0.52 && _live.Count > 0) _live[_random.Next(_live.Count)].Reads = false;
+        foreach (StubSequence sequence in _live.FindAll(sequence => !sequence.Reads && _random.Next(30) == 0))
+        {
+            sequence.Reads = true;
+            _loop.Wake();
+        }
+    }
+
+    /// <summary>One of a few beginnings, so that prefixes are shared, and an end of its own.</summary>
+    private int[] Prompt(IReadOnlyList<int> before)
+    {
+        int family = _random.Next(4), common = _random.Next(0, 90), own = _random.Next(1, 20);
+        IEnumerable<int> prompt = [.. before, .. Enumerable.Range(0, common).Select(i => (i * 7 + family) % 5), .. Enumerable.Range(0, own).Select(_ => _random.Next(5))];
+        return [.. prompt.Take(MaxTokens - 1)];
+    }
+
+    private void Submit(StubSequence sequence)
+    {
+        _live.Add(sequence);
+        _loop.Submit(sequence);
+    }
+
+    private StubConversation? Idle()
+    {
+        StubConversation[] idle = [.. _conversations.Where(conversation => conversation.Turn is null)];
+        return idle.Length == 0 ? null : idle[_random.Next(idle.Length)];
+    }
+
+    private void Speak(StubConversation conversation)
+    {
+        if (conversation.Tokens.Count >= MaxTokens - 1) return;
+        conversation.Turn = new StubSequence(Prompt(conversation.Tokens), MaxTokens, _random.Next(1, 30), 0, conversation.Kept);
+        Submit(conversation.Turn);
+    }
+
+    private void Fork(StubConversation conversation)
+    {
+        StubConversation fork = new();
+        fork.Tokens.AddRange(conversation.Tokens);
+        _conversations.Add(fork);
+        _loop.Post(() => _scheduler.Keep(fork.Kept, conversation.Kept.Cache?.Fork()));
+    }
+
+    private void Rewind(StubConversation conversation)
+    {
+        int tokens = _random.Next(conversation.Tokens.Count + 1);
+        conversation.Tokens.RemoveRange(tokens, conversation.Tokens.Count - tokens);
+        _loop.Post(() => conversation.Kept.Cache?.Truncate(tokens));
+    }
+
+    private void Close(StubConversation conversation)
+    {
+        conversation.IsClosed = true;
+        _loop.Post(() =>
+        {
+            conversation.Kept.IsClosed = true;
+            _scheduler.TakeKept(conversation.Kept)?.Release();
+        });
+    }
+
+    private void Cancel(StubSequence sequence)
+    {
+        _loop.Cancel(sequence);
+        End(sequence);
+    }
+
+    /// <summary>A conversation goes on from what its turn has given so far.</summary>
+    private void End(StubSequence sequence)
+    {
+        _live.Remove(sequence);
+        if (_conversations.Find(conversation => conversation.Turn == sequence) is not { } spoken) return;
+        spoken.Turn = null;
+        spoken.Tokens.Clear();
+        spoken.Tokens.AddRange(sequence.Tokens);
+    }
+
+    private void Turn()
+    {
+        _conversations.RemoveAll(conversation => conversation.IsClosed && conversation.Turn is null);
+        _loop.RunOnce();
+        foreach (StubSequence sequence in _live.FindAll(sequence => sequence.IsDone || sequence.Error is not null))
+        {
+            Assert.That(sequence.Error, Is.Null);
+            Finished++;
+            CheckAnswer(sequence);
+            End(sequence);
+        }
+        Check();
+    }
+
+    private static void CheckAnswer(StubSequence sequence)
+    {
+        uint hash = 17;
+        for (int i = 0; i < sequence.Tokens.Length; i++)
+        {
+            if (i >= sequence.PromptLength && sequence.Tokens[i] != Next(hash)) Assert.Fail($"token {i} is not the one that follows those before");
+            hash = Hash(hash, sequence.Tokens[i]);
+        }
+    }
+
+    private void Check()
+    {
+        KvCache[] caches = [.. _scheduler.Sequences.Select(sequence => sequence.Kv).OfType<KvCache>(), .. _scheduler.Kept.Select(kept => kept.Cache!)];
+        int[] references = new int[_case.Pages];
+        foreach (KvCache cache in caches)
+        {
+            for (int i = 0; i < cache.Pages; i++) references[cache.Page(i)]++;
+            Assert.That(_memory.Geometry.PagesFor(cache.Tokens), Is.LessThanOrEqualTo(cache.Pages));
+        }
+        int inUse = 0;
+        for (int page = 0; page < references.Length; page++)
+        {
+            if (_memory.Pool.References(page) != references[page]) Assert.Fail($"page {page} has {references[page]} users, {_memory.Pool.References(page)} on account");
+            if (references[page] > 0) inUse++;
+            if (references[page] > 1) SharedPages++;
+        }
+        Assert.That(_memory.Pool.InUse, Is.EqualTo(inUse));
+        Assert.That(_memory.Pool.Free + _memory.Pool.Cached + inUse, Is.EqualTo(_case.Pages));
+        if (_recorded is not null) CheckMappings(caches);
+        if (Steps % 16 == 0) CheckContent();
+    }
+
+    /// <summary>What is mapped is what sequences hold and what is parked, nothing else.</summary>
+    private void CheckMappings(KvCache[] caches)
+    {
+        _memory.Map.Wait(0, long.MaxValue, _memory.Map.LastTicket);
+        foreach (KvCache cache in caches)
+        {
+            for (int i = 0; i < cache.Pages; i++)
+            {
+                nint address = cache.View.Address + (nint)(i * _memory.Geometry.PageBytes);
+                if (!_recorded!.Mapped.TryGetValue(address, out nint page) || page != _recorded.Pages[cache.Page(i)]) Assert.Fail("a page is not where it is held");
+            }
+        }
+        int mapped = caches.Sum(cache => cache.Pages) + _memory.Caches.Sum(cache => cache.Parked);
+        Assert.That(_recorded!.Mapped, Has.Count.EqualTo(mapped));
+    }
+
+    private void CheckContent()
+    {
+        foreach (Sequence sequence in _scheduler.Sequences)
+        {
+            for (int i = 0; i < sequence.Computed; i++)
+            {
+                if (KvMarks.Read(sequence.Kv!.View, i) != sequence.Tokens[i]) Assert.Fail($"position {i} holds another token");
+            }
+        }
+        foreach (StubConversation conversation in _conversations.Where(conversation => conversation.Kept.Cache is not null && conversation.Turn is null))
+        {
+            KvCache cache = conversation.Kept.Cache!;
+            for (int i = 0; i < Math.Min(cache.Tokens, conversation.Tokens.Count); i++)
+            {
+                if (KvMarks.Read(cache.View, i) != conversation.Tokens[i]) Assert.Fail($"position {i} holds another token");
+            }
+        }
+    }
+
+    private sealed class StubConversation
+    {
+        public List<int> Tokens { get; } = [];
+
+        public KeptKv Kept { get; } = new();
+
+        public StubSequence? Turn { get; set; }
+
+        public bool IsClosed { get; set; }
+    }
+
+    private sealed class StubSequence(int[] prompt, int maxTokens, int length, int priority, KeptKv? kept)
+        : Sequence(prompt, Math.Min(maxTokens, prompt.Length + length - 1), priority, kept)
+    {
+        private readonly int _end = Math.Min(maxTokens, prompt.Length + length - 1) + 1;
+
+        public bool Reads { get; set; } = true;
+
+        public bool IsDone { get; private set; }
+
+        public Exception? Error { get; private set; }
+
+        public override bool HasRoom => Reads;
+
+        public override bool Accept(Span<float> logits)
+        {
+            Append(Next((uint)logits[0]));
+            return Tokens.Length == _end;
+        }
+
+        public override void Publish() => IsDone = Tokens.Length == _end;
+
+        public override void Fail(Exception error) => Error = error;
+
+        public override void Abandon() => Error = new ObjectDisposedException("session");
+    }
+}

@@ -1,0 +1,61 @@
+using Decart.Inference.Kernels;
+using Decart.Inference.Kernels.Cpu;
+using Decart.Inference.Kernels.Gpu;
+using Decart.Inference.Kernels.Gpu.Compilation;
+using Decart.Inference.Native.Cuda;
+using Microsoft.Extensions.Logging;
+
+namespace Decart.Inference.Engine;
+
+/// <summary>The device that a session computes on, opened.</summary>
+/// <param name="Device">Which it is; never <see cref="Device.Auto"/>.</param>
+/// <param name="Kernels">Its operations; the caller's.</param>
+internal readonly record struct DeviceChoice(Device Device, IKernels Kernels)
+{
+    /// <summary>Opens the device that is asked for; for <see cref="Device.Auto"/> the first GPU where one can be used, else the processor.</summary>
+    /// <exception cref="NotSupportedException">The GPU that is asked for cannot be used; the message says what is needed and what was found.</exception>
+    public static DeviceChoice Open(LlmSessionOptions options, ILogger logger)
+    {
+        switch (options.Device.Kind)
+        {
+            case DeviceKind.Cuda:
+                try
+                {
+                    return OpenCuda(options.Device);
+                }
+                catch (Exception error) when (error is CudaUnavailableException or CudaException)
+                {
+                    throw new NotSupportedException($"The device {options.Device} cannot be used. {error.Message}", error);
+                }
+            case DeviceKind.Auto:
+                try
+                {
+                    return OpenCuda(Device.Cuda(0));
+                }
+                catch (Exception error) when (error is CudaUnavailableException or CudaException)
+                {
+                    logger.NoGpu(error.Message);
+                    return OpenCpu(options);
+                }
+            default:
+                return OpenCpu(options);
+        }
+    }
+
+    private static DeviceChoice OpenCpu(LlmSessionOptions options) => new(Device.Cpu, new CpuKernels(options.Threads ?? ThreadTeam.DefaultThreads));
+
+    private static DeviceChoice OpenCuda(Device device)
+    {
+        CudaDevice gpu = new(device.Index, KernelCache.Default);
+        try
+        {
+            gpu.Prepare(GpuKernels.All);
+            return new DeviceChoice(device, new GpuKernels(gpu));
+        }
+        catch
+        {
+            gpu.Dispose();
+            throw;
+        }
+    }
+}

@@ -1,0 +1,34 @@
+using System.Diagnostics.CodeAnalysis;
+
+namespace Decart.Inference.Engine;
+
+/// <summary>
+/// A caller's end of a request. Disposal ends the request; so does the finaliser when an enumeration was forgotten half-way: nothing
+/// of the engine refers to this object.
+/// </summary>
+internal sealed class SequenceReader(EngineLoop engine, GenerationSequence sequence) : IDisposable
+{
+    ~SequenceReader() => engine.Cancel(sequence);
+
+    /// <summary>Waits for the next update.</summary>
+    /// <returns>False once the request has ended.</returns>
+    public ValueTask<bool> WaitToReadAsync(CancellationToken cancellationToken) => WaitAsync(sequence, cancellationToken);
+
+    /// <summary>Takes an update that is there.</summary>
+    public bool TryRead([NotNullWhen(true)] out GenerationUpdate? update)
+    {
+        bool read = sequence.TryRead(out update, out bool madeRoom);
+        if (madeRoom) engine.Wake();
+        return read;
+    }
+
+    /// <summary>Stands between the channel and the caller: a channel goes on to refer to who waited last, which would keep a forgotten caller alive.</summary>
+    private static async ValueTask<bool> WaitAsync(GenerationSequence sequence, CancellationToken cancellationToken) =>
+        await sequence.WaitToReadAsync(cancellationToken).ConfigureAwait(false);
+
+    public void Dispose()
+    {
+        engine.Cancel(sequence);
+        GC.SuppressFinalize(this);
+    }
+}

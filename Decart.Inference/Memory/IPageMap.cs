@@ -1,0 +1,45 @@
+namespace Decart.Inference.Memory;
+
+/// <summary>
+/// Lays physical pages, numbered from 0, under the ranges of slots, so that kernels find them. The engine's thread calls; what it asks for
+/// may be carried out later, in the order of the calls.
+/// </summary>
+/// <remarks>
+/// Every call that changes something returns a ticket. <see cref="Wait"/> returns once all calls up to a ticket have been carried out.
+/// A page may be given to another slot at once: the order of the calls keeps their effects apart.
+/// </remarks>
+internal interface IPageMap : IDisposable
+{
+    PageGeometry Geometry { get; }
+
+    /// <summary>Physical pages.</summary>
+    int Pages { get; }
+
+    /// <summary>Ranges that pages can be laid under.</summary>
+    int Slots { get; }
+
+    /// <summary>The ticket of the last call; tickets ascend.</summary>
+    long LastTicket { get; }
+
+    /// <summary>Where kernels find the tokens of a slot.</summary>
+    KvView View(int slot);
+
+    /// <summary>Lays a page under a slot's range, as its page number <paramref name="index"/>.</summary>
+    long Map(int slot, int index, int page);
+
+    /// <summary>Copies the first bytes of a page to the page at <paramref name="index"/> of a slot.</summary>
+    long Copy(int slot, int index, int source, long bytes);
+
+    /// <summary>Takes consecutive pages away from a slot.</summary>
+    long Unmap(int slot, int index, int count);
+
+    /// <summary>Has what was asked for carried out from now on; without this, it may be only when somebody waits for it.</summary>
+    void Start();
+
+    /// <summary>Waits until everything up to a ticket has been carried out.</summary>
+    /// <param name="slot">The slot that is about to be used.</param>
+    /// <param name="since">The first ticket that concerns the slot's present use.</param>
+    /// <param name="ticket">The last that must have been carried out.</param>
+    /// <exception cref="VirtualMemoryException">A call for the slot between the two has failed.</exception>
+    void Wait(int slot, long since, long ticket);
+}

@@ -1,0 +1,108 @@
+namespace Decart.Inference.Memory;
+
+/// <summary>
+/// The memory of all keys and values: a pool of physical pages, the caches of the sequences that they are laid under, and what is known
+/// of the pages' content. Owned by the engine's thread; any thread may read the pool's counts.
+/// </summary>
+internal sealed class KvMemory : IDisposable
+{
+    private readonly List<KvCache> _caches = [];
+    private readonly Stack<KvCache> _free = [];
+    private readonly Queue<KvCache> _parked = [];
+
+    /// <param name="map">Lays pages under ranges; owned from here on.</param>
+    /// <param name="prefixes">Knows the pages by their tokens; null when nothing is shared.</param>
+    public KvMemory(IPageMap map, PrefixCache? prefixes)
+    {
+        Map = map;
+        Prefixes = prefixes;
+        Pool = new PagePool(map.Pages);
+    }
+
+    public IPageMap Map { get; }
+
+    public PrefixCache? Prefixes { get; }
+
+    public PagePool Pool { get; }
+
+    public PageGeometry Geometry => Map.Geometry;
+
+    /// <summary>The most tokens that a sequence can have when it is alone.</summary>
+    public int CapacityTokens => Geometry.TokensWithin(Pool.Total);
+
+    /// <summary>Pages that could be had without taking any from a sequence.</summary>
+    public int AvailablePages => Pool.Free + Pool.Cached;
+
+    /// <summary>All caches that have been used so far.</summary>
+    public IReadOnlyList<KvCache> Caches => _caches;
+
+    /// <summary>Where a cache collects what it finds.</summary>
+    public List<KvCache.Place> Found { get; } = [];
+
+    /// <summary>Whether a page's content is known by its tokens, so that it must not change.</summary>
+    public bool IsKnown(int page) => Prefixes is not null && Prefixes.Holds(page);
+
+    /// <summary>Pages that a sequence needs beyond those that it keeps or would share with sequences that use them.</summary>
+    public int PagesNeeded(ReadOnlySpan<int> tokens, KvCache? kept)
+    {
+        int pages = Geometry.PagesFor(tokens.Length);
+        if (kept is not null) return Math.Max(0, pages - kept.Pages);
+        if (Prefixes is null) return pages;
+        long parent = PrefixCache.Root;
+        int shareable = Geometry.FullPages(tokens.Length - 1);
+        for (int i = 0; i < shareable; i++)
+        {
+            int begin = Geometry.TokensTouching(i), end = Geometry.TokensTouching(i + 1);
+            if (end > tokens.Length || !Prefixes.TryFind(parent, tokens[begin..end], out int page, out parent)) break;
+            if (Pool.References(page) > 0) pages--;
+        }
+        return pages;
+    }
+
+    /// <summary>An empty cache, or null when all slots are in use.</summary>
+    public KvCache? Rent()
+    {
+        if (!_free.TryPop(out KvCache? cache))
+        {
+            if (_caches.Count == Map.Slots) return null;
+            cache = new KvCache(this, _caches.Count);
+            _caches.Add(cache);
+        }
+        cache.Begin(Map.LastTicket + 1);
+        return cache;
+    }
+
+    /// <summary>Takes a cache back; see <see cref="KvCache.Release"/>.</summary>
+    public void Return(KvCache cache) => _free.Push(cache);
+
+    /// <summary>Notes that a cache has parked pages.</summary>
+    public void Queue(KvCache cache)
+    {
+        if (cache.IsQueued) return;
+        cache.IsQueued = true;
+        _parked.Enqueue(cache);
+    }
+
+    /// <summary>Takes a page that holds nothing worth keeping, else the one whose content was used longest ago.</summary>
+    /// <returns>False when all pages are in use.</returns>
+    public bool TryTakePage(out int page)
+    {
+        if (Pool.TryTake(out page)) return true;
+        while (_parked.TryPeek(out KvCache? cache))
+        {
+            if (cache.Parked > 0)
+            {
+                page = cache.GiveUpParked();
+                return true;
+            }
+            cache.IsQueued = false;
+            _parked.Dequeue();
+        }
+        if (Pool.OldestCached is not { } oldest) return false;
+        Prefixes!.Forget(oldest);
+        Pool.Evict(oldest);
+        return Pool.TryTake(out page);
+    }
+
+    public void Dispose() => Map.Dispose();
+}

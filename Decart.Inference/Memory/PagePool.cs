@@ -1,0 +1,107 @@
+namespace Decart.Inference.Memory;
+
+/// <summary>
+/// The account of the physical pages: how often each is used, which are free, and which are unused but cached, in the order of their
+/// last use. Owned by the engine's thread; any thread may read the counts.
+/// </summary>
+internal sealed class PagePool
+{
+    private const int None = -1;
+
+    private readonly int[] _references;
+    private readonly int[] _older, _newer; // neighbours in the list of cached pages
+    private readonly int[] _free;
+    private int _oldest = None, _newest = None;
+    private int _freeCount, _parkedCount, _cachedCount;
+
+    /// <param name="pages">Number of pages; all are free.</param>
+    public PagePool(int pages)
+    {
+        _references = new int[pages];
+        _older = new int[pages];
+        _newer = new int[pages];
+        _free = new int[pages];
+        for (int i = 0; i < pages; i++) _free[i] = pages - 1 - i;
+        _freeCount = pages;
+    }
+
+    public int Total => _references.Length;
+
+    /// <summary>Pages that nobody uses and whose content is of no use, wherever they are mapped.</summary>
+    public int Free => Volatile.Read(ref _freeCount) + Volatile.Read(ref _parkedCount);
+
+    /// <summary>Unused pages whose content may be used again.</summary>
+    public int Cached => Volatile.Read(ref _cachedCount);
+
+    public int InUse => Total - Free - Cached;
+
+    /// <summary>The cached page that was used longest ago.</summary>
+    public int? OldestCached => _oldest == None ? null : _oldest;
+
+    /// <summary>How many sequences use a page.</summary>
+    public int References(int page) => _references[page];
+
+    /// <summary>Takes a free page that is not parked; its first use.</summary>
+    public bool TryTake(out int page)
+    {
+        page = None;
+        if (_freeCount == 0) return false;
+        page = _free[--_freeCount];
+        _references[page] = 1;
+        return true;
+    }
+
+    /// <summary>One more sequence uses a page, which is in use or cached.</summary>
+    public void Reference(int page)
+    {
+        if (_references[page]++ == 0) Unlink(page);
+    }
+
+    /// <summary>One sequence fewer uses a page. After the last the page is cached or free.</summary>
+    public void Release(int page, bool keep)
+    {
+        if (--_references[page] > 0) return;
+        if (keep) Link(page);
+        else _free[_freeCount++] = page;
+    }
+
+    /// <summary>A page that one sequence uses becomes free but stays mapped where it is.</summary>
+    public void Park(int page)
+    {
+        _references[page] = 0;
+        _parkedCount++;
+    }
+
+    /// <summary>A parked page is used where it is mapped, or taken away from there.</summary>
+    public void TakeParked(int page)
+    {
+        _references[page] = 1;
+        _parkedCount--;
+    }
+
+    /// <summary>A cached page becomes free.</summary>
+    public void Evict(int page)
+    {
+        Unlink(page);
+        _free[_freeCount++] = page;
+    }
+
+    private void Link(int page)
+    {
+        (_older[page], _newer[page]) = (_newest, None);
+        if (_newest == None) _oldest = page;
+        else _newer[_newest] = page;
+        _newest = page;
+        _cachedCount++;
+    }
+
+    private void Unlink(int page)
+    {
+        (int older, int newer) = (_older[page], _newer[page]);
+        if (older == None) _oldest = newer;
+        else _newer[older] = newer;
+        if (newer == None) _newest = older;
+        else _older[newer] = older;
+        _cachedCount--;
+    }
+}

@@ -1,0 +1,14 @@
+namespace Decart.Inference;
+
+/// <summary>How the keys and values of a sequence are found on their pages. Answers are the same, bit for bit.</summary>
+public enum PagingMode
+{
+    /// <summary>By the hardware where it can, else by a table.</summary>
+    Auto,
+
+    /// <summary>The memory management unit maps each sequence's pages under one range of addresses.</summary>
+    Hardware,
+
+    /// <summary>Kernels look each page up in a table.</summary>
+    Table,
+}
