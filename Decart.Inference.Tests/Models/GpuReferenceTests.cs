@@ -15,6 +15,10 @@ namespace Decart.Inference.Tests.Models;
 internal sealed class GpuReferenceTests
 {
     private const float Tolerance = 3e-2f, MinCosine = 0.9995f;
+
+    /// <summary>Weights in blocks are rounded when they are widened.</summary>
+    private const float GgufTolerance = 5e-2f;
+
     private const int MaxBatchTokens = 512;
 
     private static IEnumerable<TestCaseData> Cases =>
@@ -44,7 +48,7 @@ internal sealed class GpuReferenceTests
             reference = expected.Prefill(cpuRange[0], [greedy[step]], firstPosition: prompt.Length + step);
         }
         TestContext.Out.WriteLine($"largest logit difference {largest:g3}, least cosine {cosine:g7}");
-        Assert.That(largest, Is.LessThanOrEqualTo(Tolerance));
+        Assert.That(largest, Is.LessThanOrEqualTo(checkpoint.EndsWith(".gguf", StringComparison.Ordinal) ? GgufTolerance : Tolerance));
         Assert.That(cosine, Is.GreaterThanOrEqualTo(MinCosine));
     }
 

@@ -12,7 +12,7 @@ internal static unsafe class AsyncCopy
     /// <summary>Starts a copy of 16 bytes, past the first-level cache; both addresses are multiples of 16.</summary>
     /// <param name="destination">The first of the bytes in shared memory.</param>
     /// <param name="source">Address in the device's memory.</param>
-    [IntrinsicImplementation, Ptx("{ .reg .b64 s; cvta.to.shared.u64 s, $0; cp.async.cg.shared.global.L2::256B [s], [$1], 16; }")]
+    [IntrinsicImplementation, Ptx("cp.async.cg.shared.global.L2::256B [@0], [$1], 16;")]
     public static void Start16(ref uint destination, long source) => *(UInt4*)Unsafe.AsPointer(ref destination) = *(UInt4*)source;
 
     /// <summary>Closes a group.</summary>

@@ -37,7 +37,7 @@ internal static unsafe class TensorCore
     /// Loads four 8 x 8 matrices of 16-bit elements from shared memory: lane 8m + i gives where row i of matrix m begins (16 bytes, aligned); lane l
     /// receives of each matrix the pair (l / 4, 2 (l % 4)). PTX ISA, "ldmatrix".
     /// </summary>
-    [IntrinsicImplementation, Ptx("{ .reg .b64 s; cvta.to.shared.u64 s, $0; ldmatrix.sync.aligned.m8n8.x4.shared.b16 {$r}, [s]; }")]
+    [IntrinsicImplementation, Ptx("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {$r}, [@0];")]
     public static UInt4 LoadMatrices(ref uint row)
     {
         ulong* rows = (ulong*)Publish((uint)(nuint)Unsafe.AsPointer(ref row), (uint)((nuint)Unsafe.AsPointer(ref row) >> 32), 0, 0, 0, 0);
