@@ -14,6 +14,7 @@ namespace Decart.Inference.Benchmarks;
 internal sealed class DecoderSteps : IDisposable
 {
     private const int Repetitions = 20;
+    private const int SpareTokens = 32; // pages are not filled to the last byte
     private const long CopyBytes = 2L << 30;
 
     private readonly IKernels _kernels;
@@ -36,8 +37,10 @@ internal sealed class DecoderSteps : IDisposable
         _logits = new float[_decoder.VocabularySize];
         Console.WriteLine(FormattableString.Invariant(
             $"{choice.Device}, copy {_bandwidth / 1e12:F2} TB/s (read + write), weights made up and loaded in {Stopwatch.GetElapsedTime(start).TotalSeconds:F1} s"));
-        LlmSessionOptions options = new() { MaxConcurrentSequences = largestBatch, KvCacheBytes = (largestBatch + 1L) * (Math.Max(context, prefill) + 64) * _decoder.KvLayout.TokenBytes };
-        _memory = KvMemoryPlan.For(_kernels.Memory, _decoder.KvLayout, Math.Max(context, prefill) + 64, options).Create(_kernels.Memory, prefixCaching: false, NullLogger.Instance);
+        long tokens = Math.Max((long)largestBatch * (context + SpareTokens), prefill + SpareTokens);
+        LlmSessionOptions options = new() { MaxConcurrentSequences = largestBatch, KvCacheBytes = tokens * _decoder.KvLayout.TokenBytes };
+        _memory = KvMemoryPlan.For(_kernels.Memory, _decoder.KvLayout, Math.Max(context, prefill) + SpareTokens, options)
+            .Create(_kernels.Memory, prefixCaching: false, NullLogger.Instance);
     }
 
     /// <summary>Prints a table.</summary>

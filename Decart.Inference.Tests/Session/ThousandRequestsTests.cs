@@ -65,7 +65,7 @@ internal sealed class ThousandRequestsTests(string deviceName)
             Assert.That(tokens, Is.EqualTo(_alone[i].TokenIds), $"request {i}");
         }
         Assert.That(finished, cancelSome ? Is.InRange(Requests * 2 / 3, Requests - 1) : Is.EqualTo(Requests));
-        if (fewPages) Assert.That(statistics.Preemptions, Is.GreaterThan(200));
+        if (fewPages) Assert.That(statistics.Preemptions, Is.GreaterThan(100));
         Assert.That(statistics.PrefixHitTokens, prefixCaching ? Is.GreaterThan(1000) : Is.Zero);
     }
 

@@ -4,9 +4,9 @@ using Decart.Inference;
 namespace Generate;
 
 /// <summary>What the command line asks for.</summary>
-internal sealed record CommandLine(string Model, string Prompt, GenerationOptions Options)
+internal sealed record CommandLine(string Model, string Prompt, Device Device, GenerationOptions Options)
 {
-    public const string Usage = "usage: Generate [model] [prompt] [--max-tokens n] [--temperature t] [--seed s] [--help]";
+    public const string Usage = "usage: Generate [model] [prompt] [--device d] [--max-tokens n] [--temperature t] [--seed s] [--help]";
 
     public const string Help = $"""
         Continues a prompt.
@@ -15,6 +15,7 @@ internal sealed record CommandLine(string Model, string Prompt, GenerationOption
 
           model          a folder with config.json and safetensors files, or a .gguf file; without it, the storyteller of the samples
           prompt         the text to continue; without it, "Once upon a time"
+          --device       cpu, cuda:0 or auto; a GPU if there is one unless given
           --max-tokens   the most tokens to generate; 256 unless given
           --temperature  0 for the most probable token each time, 1 for the model's own probabilities; the model's default unless given
           --seed         a number that makes the answer the same each time
@@ -31,6 +32,7 @@ internal sealed record CommandLine(string Model, string Prompt, GenerationOption
     {
         List<string> positional = [];
         var options = new GenerationOptions();
+        Device device = Device.Auto;
         for (int i = 0; i < args.Length; i++)
         {
             if (!args[i].StartsWith("--", StringComparison.Ordinal))
@@ -40,6 +42,11 @@ internal sealed record CommandLine(string Model, string Prompt, GenerationOption
             }
             string name = args[i];
             string value = ++i < args.Length ? args[i] : throw new FormatException($"{name} needs a value.");
+            if (name == "--device")
+            {
+                device = Device.Parse(value);
+                continue;
+            }
             options = name switch
             {
                 "--max-tokens" => options with { MaxTokens = Number<int>(name, value) },
@@ -49,7 +56,7 @@ internal sealed record CommandLine(string Model, string Prompt, GenerationOption
             };
         }
         if (positional.Count > 2) throw new FormatException($"\"{positional[2]}\" is one argument too many: put the prompt in quotation marks.");
-        return new CommandLine(positional.ElementAtOrDefault(0) ?? Storyteller(), positional.ElementAtOrDefault(1) ?? "Once upon a time", options);
+        return new CommandLine(positional.ElementAtOrDefault(0) ?? Storyteller(), positional.ElementAtOrDefault(1) ?? "Once upon a time", device, options);
     }
 
     private static T Number<T>(string name, string value) where T : IParsable<T> =>

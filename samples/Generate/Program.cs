@@ -32,7 +32,7 @@ Console.CancelKeyPress += (_, key) =>
 
 try
 {
-    await using LlmSession session = await LoadAsync(commandLine.Model, interrupted.Token);
+    await using LlmSession session = await LoadAsync(commandLine.Model, commandLine.Device, interrupted.Token);
     ModelInfo model = session.Model;
     Console.Error.WriteLine($"{model.Architecture}, vocabulary of {model.VocabularySize}, context of {model.ContextLength} tokens, on {model.Device}.\n");
     Console.Write(commandLine.Prompt);
@@ -48,18 +48,18 @@ catch (OperationCanceledException)
     Console.Error.WriteLine("\nStopped.");
     return 130;
 }
-catch (Exception e) when (e is ModelLoadException or ArgumentException or ContextLengthExceededException or NotSupportedException)
+catch (Exception e) when (e is ModelLoadException or ArgumentException or ContextLengthExceededException or NotSupportedException or OutOfMemoryException)
 {
     Console.Error.WriteLine($"\n{e.Message}");
     return 1;
 }
 
-static async Task<LlmSession> LoadAsync(string model, CancellationToken cancellationToken)
+static async Task<LlmSession> LoadAsync(string model, Device device, CancellationToken cancellationToken)
 {
     var progress = new ConsoleProgress();
     try
     {
-        return await LlmSession.LoadAsync(model, progress: progress, cancellationToken: cancellationToken);
+        return await LlmSession.LoadAsync(model, new() { Device = device }, progress, cancellationToken: cancellationToken);
     }
     finally
     {
