@@ -11,6 +11,8 @@ namespace Decart.Inference.Tests.Models;
 /// <param name="Logits">Their logits.</param>
 internal sealed record GoldenAnswers(string Name, string Checkpoint, int[] Prompt, int[] Greedy, int[] LogitIds, float[] Logits)
 {
+    public static IEnumerable<GoldenAnswers> All() => Fixtures.Folder is null ? [] : [.. Stories260k(), .. TinyStories(), .. GgufVariants(), .. SmolLm2()];
+
     public static IEnumerable<TestCaseData> Trained() =>
         Fixtures.Folder is null ? [] : Devices.Names.SelectMany(device => Cases(device, [.. Stories260k(), .. TinyStories()]));
 

@@ -27,7 +27,8 @@ internal sealed class GpuModelTests(string device)
     [TestCase("falcon RefinedWeb")]
     public void Chunks_and_company_change_no_bit(string model)
     {
-        float[][] together = Run(model, new GpuKernels(GpuDevices.Create(device)), Together), alone = Run(model, new GpuKernels(GpuDevices.Create(device)), Alone);
+        float[][] together = Run(model, new GpuKernels(GpuDevices.Create(device)), Together);
+        float[][] alone = Run(model, new GpuKernels(GpuDevices.Create(device)), Alone);
         for (int i = 0; i < alone.Length; i++) Assert.That(alone[i], Is.EqualTo(together[i]), $"answer {i}");
     }
 
@@ -59,7 +60,9 @@ internal sealed class GpuModelTests(string device)
         }
     }
 
-    /// <summary>The logits after the first prompt; then, in one batch, after the second prompt, one more token of the first, and the third prompt.</summary>
+    /// <summary>
+    /// The logits after the first prompt; then, in one batch, after the second prompt, one more token of the first, and the third prompt.
+    /// </summary>
     private static float[][] Together(Decoder decoder, KvRanges ranges)
     {
         float[] first = decoder.Prefill(ranges[0], Prompts[0]);

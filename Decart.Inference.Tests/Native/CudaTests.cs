@@ -78,7 +78,8 @@ internal sealed class CudaTests
                 graph.Launch(stream);
                 stream.Synchronize();
                 Span<float> results = MemoryMarshal.Cast<byte, float>(output.Span);
-                for (int i = 0; i < Count; i++) Assert.That(results[(i * IntrinsicKernels.ConvertedWords) + 1], Is.EqualTo(values[i]), $"round {round}, value {i}");
+                for (int i = 0; i < Count; i++)
+                    Assert.That(results[(i * IntrinsicKernels.ConvertedWords) + 1], Is.EqualTo(values[i]), $"round {round}, value {i}");
             }
         }
         finally

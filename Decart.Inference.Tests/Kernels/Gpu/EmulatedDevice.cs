@@ -9,8 +9,8 @@ using ILGPU.Runtime.CPU;
 namespace Decart.Inference.Tests.Kernels.Gpu;
 
 /// <summary>
-/// Kernels on ILGPU's CPU accelerator: every thread of a group is a thread of the operating system, so groups are small. With tensor cores warps have 32 lanes, and
-/// the intrinsics' emulations run.
+/// Kernels on ILGPU's CPU accelerator: every thread of a group is a thread of the operating system, so groups are small. With tensor cores warps have
+/// 32 lanes, and the intrinsics' emulations run.
 /// </summary>
 internal sealed unsafe class EmulatedDevice(bool tensorCores = false, int multiprocessors = 1) : IGpuDevice
 {

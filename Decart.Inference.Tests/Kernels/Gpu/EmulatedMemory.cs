@@ -4,7 +4,9 @@ using Decart.Inference.Memory;
 
 namespace Decart.Inference.Tests.Kernels.Gpu;
 
-/// <summary>Native memory whose content is not a number, in whatever type it is read, until it is written. Disposal checks that all was freed.</summary>
+/// <summary>
+/// Native memory whose content is not a number, in whatever type it is read, until it is written. Disposal checks that all was freed.
+/// </summary>
 internal sealed unsafe class EmulatedMemory : IDeviceMemory, IDisposable
 {
     private const int Alignment = 256;

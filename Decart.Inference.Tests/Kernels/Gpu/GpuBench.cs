@@ -86,7 +86,9 @@ internal sealed unsafe class GpuBench : IDisposable
         return (new(scale.Gpu, bias ? shift.Gpu : null, 1e-5f, removeMean), new(scale.Reference, bias ? shift.Reference : null, 1e-5f, removeMean));
     }
 
-    /// <summary>Room for keys and values, which are not numbers until they are written; behind page tables when <paramref name="tokensPerPage"/> is not 0.</summary>
+    /// <summary>
+    /// Room for keys and values, which are not numbers until they are written; behind page tables when <paramref name="tokensPerPage"/> is not 0.
+    /// </summary>
     public GpuKvPair Kv(int layers, AttentionShape shape, int tokens, int tokensPerPage = 0) => new(
         Keep(new GpuTestKv(Device, new KvLayout(layers, shape.KvHeads, shape.HeadDim, GpuKernels.KvBytes), tokens, tokensPerPage)),
         Keep(new TestKv(new KvLayout(layers, shape.KvHeads, shape.HeadDim, sizeof(double)), tokens)));

@@ -32,7 +32,8 @@ internal sealed class GpuExpertsTests(string device)
         using GpuBench bench = new(GpuDevices.Create(device));
         bench.Begin(3);
         var experts = Create(bench, perToken: 2, renormalise: true);
-        GpuActivationsPair x = bench.Activations(3, Hidden, operand: true), logits = bench.Activations(3, Count), y = bench.Activations(3, Hidden, poisoned: true);
+        GpuActivationsPair x = bench.Activations(3, Hidden, operand: true), logits = bench.Activations(3, Count);
+        GpuActivationsPair y = bench.Activations(3, Hidden, poisoned: true);
         bench.Write(logits, 0, [1, 1, 1, 1, 1, 1]);
         bench.Write(logits, 1, [0, 2, 0, 2, 2, 0]);
         bench.Write(logits, 2, [3, float.NegativeInfinity, float.NegativeInfinity, float.NegativeInfinity, float.NegativeInfinity, 2]);
@@ -48,12 +49,14 @@ internal sealed class GpuExpertsTests(string device)
     {
         using GpuBench bench = new(GpuDevices.Create(device));
         var experts = Create(bench, perToken: 3, renormalise: false);
-        GpuActivationsPair x = bench.Activations(9, Hidden, operand: true), logits = bench.Activations(9, Count), y = bench.Activations(9, Hidden, poisoned: true);
+        GpuActivationsPair x = bench.Activations(9, Hidden, operand: true), logits = bench.Activations(9, Count);
+        GpuActivationsPair y = bench.Activations(9, Hidden, poisoned: true);
         bench.Begin(9);
         bench.Gpu.MixExperts(x.Gpu, logits.Gpu, experts.Gpu, y.Gpu);
         for (int token = 0; token < 9; token++)
         {
-            GpuActivationsPair x1 = bench.Activations(1, Hidden, operand: true), logits1 = bench.Activations(1, Count), y1 = bench.Activations(1, Hidden, poisoned: true);
+            GpuActivationsPair x1 = bench.Activations(1, Hidden, operand: true), logits1 = bench.Activations(1, Count);
+            GpuActivationsPair y1 = bench.Activations(1, Hidden, poisoned: true);
             bench.Begin(1);
             bench.Gpu.GatherRows(x.Gpu, [token], x1.Gpu);
             bench.Gpu.GatherRows(logits.Gpu, [token], logits1.Gpu);
@@ -68,7 +71,8 @@ internal sealed class GpuExpertsTests(string device)
         using GpuBench bench = new(GpuDevices.Create(device));
         bench.Begin(2);
         var experts = Create(bench, perToken: 2, renormalise: true);
-        GpuActivationsPair x = bench.Activations(2, Hidden, operand: true), logits = bench.Activations(2, Count), y = bench.Activations(2, Hidden, poisoned: true);
+        GpuActivationsPair x = bench.Activations(2, Hidden, operand: true), logits = bench.Activations(2, Count);
+        GpuActivationsPair y = bench.Activations(2, Hidden, poisoned: true);
         bench.Reference.MixExperts(x.Reference, logits.Reference, experts.Reference, y.Reference);
         bench.Write(logits, 0, [float.NaN, float.NaN, float.NaN, float.NaN, float.NaN, float.NaN]);
 
@@ -79,10 +83,12 @@ internal sealed class GpuExpertsTests(string device)
 
     public static (Experts Gpu, Experts Reference) Create(GpuBench bench, int perToken, bool renormalise)
     {
-        (Weight Gpu, Weight Reference)[] gateUp = [.. Enumerable.Range(0, Count).Select(_ => bench.Weight(bench.Tensor(TensorType.BF16, 2 * Intermediate, Hidden)))];
-        (Weight Gpu, Weight Reference)[] down = [.. Enumerable.Range(0, Count).Select(_ => bench.Weight(bench.Tensor(TensorType.F16, Hidden, Intermediate)))];
+        (Weight Gpu, Weight Reference)[] gateUp = Weights(TensorType.BF16, 2 * Intermediate, Hidden), down = Weights(TensorType.F16, Hidden, Intermediate);
         return (
             new([.. gateUp.Select(pair => pair.Gpu)], [.. down.Select(pair => pair.Gpu)], perToken, renormalise, ActivationFunction.Silu),
             new([.. gateUp.Select(pair => pair.Reference)], [.. down.Select(pair => pair.Reference)], perToken, renormalise, ActivationFunction.Silu));
+
+        (Weight Gpu, Weight Reference)[] Weights(TensorType type, int rows, int columns) =>
+            [.. Enumerable.Range(0, Count).Select(_ => bench.Weight(bench.Tensor(type, rows, columns)))];
     }
 }

@@ -8,7 +8,8 @@ internal sealed class GpuRotaryTests(string device)
     private const int Layers = 3, Layer = 1;
 
     [Test]
-    public void Heads_are_normalised_rotated_and_stored([Values] bool interleaved, [Values] bool norms, [Values(4, 10)] int pairs, [Values(0, 4)] int tokensPerPage)
+    public void Heads_are_normalised_rotated_and_stored(
+        [Values] bool interleaved, [Values] bool norms, [Values(4, 10)] int pairs, [Values(0, 4)] int tokensPerPage)
     {
         AttentionShape shape = new(Heads: 3, KvHeads: 2, HeadDim: 20, Scale: 1);
         using GpuBench bench = new(GpuDevices.Create(device));
@@ -77,7 +78,8 @@ internal sealed class GpuRotaryTests(string device)
             Span<double> expected = kv.Reference.Token<double>(token);
             for (int i = 0; i < found.Length; i++)
             {
-                if (double.IsNaN(expected[i]) ? !Half.IsNaN(found[i]) : !(Math.Abs(expected[i] - (double)found[i]) <= 5e-4 * Math.Max(1, Math.Abs(expected[i]))))
+                double error = Math.Abs(expected[i] - (double)found[i]);
+                if (double.IsNaN(expected[i]) ? !Half.IsNaN(found[i]) : !(error <= 5e-4 * Math.Max(1, Math.Abs(expected[i]))))
                     Assert.Fail($"token {token}, element {i}: expected {expected[i]:r}, found {found[i]}");
             }
         }

@@ -57,7 +57,10 @@ internal sealed class GpuTensorAttentionTests(string device)
                 GpuActivationsPair result = bench.Activations(3 + length, shape.Heads * shape.HeadDim, operand: true, poisoned: true);
                 bench.Gpu.Attend(rows.Gpu, Layer, shape, result.Gpu);
                 for (int i = 0; i < length; i++)
-                    Assert.That(bench.Row(result.Gpu, 3 + i), Is.EqualTo(few.Row(y.Gpu, first - First + i)), $"from {first}, row {i}, {tokensPerPage} tokens a page");
+                {
+                    float[] found = bench.Row(result.Gpu, 3 + i);
+                    Assert.That(found, Is.EqualTo(few.Row(y.Gpu, first - First + i)), $"from {first}, row {i}, {tokensPerPage} tokens a page");
+                }
             }
         }
     }

@@ -5,8 +5,8 @@ using Decart.Inference.Memory;
 namespace Decart.Inference.Tests.Kernels.Gpu;
 
 /// <summary>
-/// Keys and values of one sequence in the device's memory: one range, or pages in random order behind a page table. Every element is not a number until
-/// it is written, a token before and a token behind for ever: disposal checks that.
+/// Keys and values of one sequence in the device's memory: one range, or pages in random order behind a page table. Every element is not a number
+/// until it is written, a token before and a token behind for ever: disposal checks that.
 /// </summary>
 internal sealed class GpuTestKv : IDisposable
 {

@@ -24,7 +24,9 @@ internal static class IntrinsicKernels
     /// <summary>C = A B^T by one warp.</summary>
     public static readonly GpuKernel<MultiplyArguments> MultiplyKernel = new(Multiply, 32);
 
-    /// <summary>Copies 128 words to shared memory and loads them as four matrices: word 4l + m of the result is what lane l has of matrix m.</summary>
+    /// <summary>
+    /// Copies 128 words to shared memory and loads them as four matrices: word 4l + m of the result is what lane l has of matrix m.
+    /// </summary>
     public static readonly GpuKernel<WordArguments> LoadMatricesKernel = new(LoadMatrices, 32);
 
     /// <summary>For each float32 f: its half and its bfloat16 in one word, both widened again, 2^f, and f f + f.</summary>

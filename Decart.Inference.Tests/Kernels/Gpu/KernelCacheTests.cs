@@ -50,7 +50,8 @@ internal sealed class KernelCacheTests
     {
         string[] keys =
         [
-            .. GpuKernels.All.Select(kernel => KernelCache.Key(kernel, 90, 13000)), KernelCache.Key(GpuMatMul.Kernel, 80, 13000), KernelCache.Key(GpuMatMul.Kernel, 90, 12000),
+            .. GpuKernels.All.Select(kernel => KernelCache.Key(kernel, 90, 13000)),
+            KernelCache.Key(GpuMatMul.Kernel, 80, 13000), KernelCache.Key(GpuMatMul.Kernel, 90, 12000),
         ];
         Assert.That(keys, Is.Unique);
         Assert.That(KernelCache.Key(GpuMatMul.Kernel, 90, 13000), Is.EqualTo(keys[GpuKernels.All.ToList().IndexOf(GpuMatMul.Kernel)]));

@@ -14,7 +14,9 @@ internal sealed class PtxTests(int architecture, string target)
 
     private static GpuKernel[] TestKernels => [IntrinsicKernels.MultiplyKernel, IntrinsicKernels.LoadMatricesKernel, IntrinsicKernels.ConvertKernel];
 
-    private static IEnumerable<TestCaseData> Kernels => GpuKernels.All.Concat(TestKernels).Select(kernel => new TestCaseData(kernel).SetArgDisplayNames(kernel.Name));
+    private static IEnumerable<GpuKernel> All => GpuKernels.All.Concat(TestKernels);
+
+    private static IEnumerable<TestCaseData> Kernels => All.Select(kernel => new TestCaseData(kernel).SetArgDisplayNames(kernel.Name));
 
     [OneTimeTearDown]
     public void EndCompiler() => _compiler.Dispose();
@@ -41,8 +43,8 @@ internal sealed class PtxTests(int architecture, string target)
     [TestCase(nameof(IntrinsicKernels), "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32", "cp.async.cg.shared.global", "ldmatrix.sync.aligned.m8n8.x4")]
     public void Instructions_are_those_that_were_meant(string declaringType, params string[] instructions)
     {
-        string text = string.Concat(
-            GpuKernels.All.Concat(TestKernels).Where(kernel => kernel.Method.DeclaringType!.Name == declaringType).Select(kernel => _compiler.Compile(kernel).Text));
+        IEnumerable<GpuKernel> kernels = All.Where(kernel => kernel.Method.DeclaringType!.Name == declaringType);
+        string text = string.Concat(kernels.Select(kernel => _compiler.Compile(kernel).Text));
         foreach (string instruction in instructions) Assert.That(text, Does.Contain(instruction));
     }
 

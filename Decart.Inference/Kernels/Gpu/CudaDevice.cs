@@ -127,7 +127,8 @@ internal sealed class CudaDevice : IGpuDevice
             throw new CudaUnavailableException(
                 $"A driver for CUDA {MinDriverVersion / 1000}.0 or later is needed, this one is for {version / 1000}.{version % 1000 / 10}.");
         }
-        int major = _context.GetAttribute(CudaDeviceAttribute.ComputeCapabilityMajor), minor = _context.GetAttribute(CudaDeviceAttribute.ComputeCapabilityMinor);
+        int major = _context.GetAttribute(CudaDeviceAttribute.ComputeCapabilityMajor);
+        int minor = _context.GetAttribute(CudaDeviceAttribute.ComputeCapabilityMinor);
         if ((10 * major) + minor < MinArchitecture)
         {
             throw new CudaUnavailableException(

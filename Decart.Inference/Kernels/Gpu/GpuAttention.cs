@@ -14,7 +14,8 @@ internal struct AttentionArguments
     public long Slopes;
 
     /// <summary>
-    /// With it, a group computes one split and leaves for each (row, head, split) [HeadDim sums, maximum, sum of the weights, two unused]; 0: a group computes all splits.
+    /// With it, a group computes one split and leaves for each (row, head, split) [HeadDim sums, maximum, sum of the weights, two unused]; 0: a group
+    /// computes all splits.
     /// </summary>
     public long Partials;
 
@@ -32,9 +33,10 @@ internal struct AttentionArguments
 }
 
 /// <summary>
-/// Causal attention of one query head of one row a group: softmax by running maxima (Milakov and Gimelshein, 2018) over splits of <see cref="SplitTokens"/>
-/// keys at absolute positions. In a split the warps take tiles of as many keys as they have lanes in turn, a key a lane for the scores and a dimension a lane for
-/// the sums; then the warps' results are merged in order. Splits are merged in order, too, whoever does it, so that a row's bits do not depend on how.
+/// Causal attention of one query head of one row a group: softmax by running maxima (Milakov and Gimelshein, 2018) over splits of <see
+/// cref="SplitTokens"/> keys at absolute positions. In a split the warps take tiles of as many keys as they have lanes in turn, a key a lane for the
+/// scores and a dimension a lane for the sums; then the warps' results are merged in order. Splits are merged in order, too, whoever does it, so that
+/// a row's bits do not depend on how.
 /// </summary>
 internal static class GpuAttention
 {
@@ -61,7 +63,8 @@ internal static class GpuAttention
     private static void Run(AttentionArguments a)
     {
         ArrayView<float> query = SharedMemory.Allocate1D<float>(MaxHeadDim).BaseView, total = SharedMemory.Allocate1D<float>(MaxHeadDim).BaseView;
-        ArrayView<float> sums = SharedMemory.Allocate1D<float>(MaxWarps * MaxHeadDim).BaseView, weights = SharedMemory.Allocate1D<float>(MaxWarps * MaxLanes).BaseView;
+        ArrayView<float> sums = SharedMemory.Allocate1D<float>(MaxWarps * MaxHeadDim).BaseView;
+        ArrayView<float> weights = SharedMemory.Allocate1D<float>(MaxWarps * MaxLanes).BaseView;
         ArrayView<float> maxima = SharedMemory.Allocate1D<float>(MaxWarps).BaseView, weightSums = SharedMemory.Allocate1D<float>(MaxWarps).BaseView;
         int head = Grid.IdxX, warp = Group.IdxX / Warp.WarpSize, warps = Group.DimX / Warp.WarpSize;
         GpuRow row = GpuRow.Load(a.Rows, Grid.IdxY);
@@ -83,10 +86,11 @@ internal static class GpuAttention
         }
         Group.Barrier();
 
+        ArrayView<float> ownSums = sums.SubView(warp * MaxHeadDim, MaxHeadDim), ownWeights = weights.SubView(warp * MaxLanes, MaxLanes);
         float max = float.NegativeInfinity, weightSum = 0;
         for (; split <= lastSplit; split++)
         {
-            SumTiles(a, row, first, split, keys, values, slope, query, sums.SubView(warp * MaxHeadDim, MaxHeadDim), weights.SubView(warp * MaxLanes, MaxLanes), maxima, weightSums);
+            SumTiles(a, row, first, split, keys, values, slope, query, ownSums, ownWeights, maxima, weightSums);
             Group.Barrier();
             float splitMax = maxima[0];
             for (int w = 1; w < warps; w++) splitMax = maxima[w] > splitMax ? maxima[w] : splitMax;

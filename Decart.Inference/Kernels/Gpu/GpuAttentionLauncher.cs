@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 namespace Decart.Inference.Kernels.Gpu;
 
 /// <summary>
-/// Picks the attention's kernel. Whether a device has tensor cores and how long heads are decides on the family; whether contexts are divided among groups depends on
-/// the batch, and the bits are the same.
+/// Picks the attention's kernel. Whether a device has tensor cores and how long heads are decides on the family; whether contexts are divided among
+/// groups depends on the batch, and the bits are the same.
 /// </summary>
 internal sealed class GpuAttentionLauncher(IGpuDevice device, GpuStep step) : IDisposable
 {

@@ -2,7 +2,9 @@ using Decart.Inference.Memory;
 
 namespace Decart.Inference.Kernels.Gpu;
 
-/// <summary>Plain memory of the device, of undefined content, 256-byte aligned. Whoever launches kernels on it keeps it undisposed until they are done.</summary>
+/// <summary>
+/// Plain memory of the device, of undefined content, 256-byte aligned. Whoever launches kernels on it keeps it undisposed until they are done.
+/// </summary>
 internal sealed class GpuBuffer : IDisposable
 {
     private readonly IDeviceMemory _memory;

@@ -5,7 +5,8 @@ using Decart.Inference.Memory;
 namespace Decart.Inference.Kernels.Gpu;
 
 /// <summary>
-/// The operations of a decoder on a GPU; see docs/gpu.md. Called by one thread at a time. Operations return when they are started, <see cref="Read"/> when all are done.
+/// The operations of a decoder on a GPU; see docs/gpu.md. Called by one thread at a time. Operations return when they are started, <see cref="Read"/>
+/// when all are done.
 /// </summary>
 internal sealed class GpuKernels : IKernels
 {

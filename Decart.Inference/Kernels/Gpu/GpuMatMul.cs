@@ -4,8 +4,8 @@ using ILGPU;
 namespace Decart.Inference.Kernels.Gpu;
 
 /// <summary>
-/// y = epilogue(x W^T) for rows 0 .. <see cref="Rows"/> - 1; or, with <see cref="Order"/>, one such product for each expert: expert e takes the places
-/// Starts[e] .. Starts[e + 1] - 1 of Order, which hold rows of y; row r of y belongs to row r / <see cref="RowsPerSource"/> of x.
+/// y = epilogue(x W^T) for rows 0 .. <see cref="Rows"/> - 1; or, with <see cref="Order"/>, one such product for each expert: expert e takes the
+/// places Starts[e] .. Starts[e + 1] - 1 of Order, which hold rows of y; row r of y belongs to row r / <see cref="RowsPerSource"/> of x.
 /// </summary>
 internal struct MatMulArguments
 {

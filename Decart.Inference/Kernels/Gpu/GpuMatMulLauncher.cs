@@ -1,6 +1,8 @@
 namespace Decart.Inference.Kernels.Gpu;
 
-/// <summary>Picks the matmul's variant. A device has tensor cores or not; within those families the number of rows decides, and the bits are the same.</summary>
+/// <summary>
+/// Picks the matmul's variant. A device has tensor cores or not; within those families the number of rows decides, and the bits are the same.
+/// </summary>
 internal sealed class GpuMatMulLauncher(IGpuDevice device)
 {
     /// <summary>Starts a product.</summary>

@@ -22,7 +22,8 @@ internal struct NormArguments
 }
 
 /// <summary>
-/// x += delta, when there is one; y = (x - mean) / sqrt(mean of (x - mean)^2 + epsilon) * scale + bias, the mean taken as 0 in an RMSNorm: one group a row.
+/// x += delta, when there is one; y = (x - mean) / sqrt(mean of (x - mean)^2 + epsilon) * scale + bias, the mean taken as 0 in an RMSNorm: one group
+/// a row.
 /// </summary>
 internal static class GpuNorm
 {

@@ -4,15 +4,15 @@ using ILGPU;
 namespace Decart.Inference.Kernels.Gpu;
 
 /// <summary>
-/// Attention on tensor cores (sm_80) for heads of a multiple of 8 elements. A warp takes a tile of up to 16 queries, rows of one sequence times heads that share a
-/// key/value head, and keys in steps of 16; everything stays in registers. With g = lane / 4 and t = lane % 4:
-/// S = Q K^T has queries g and g + 8 and, by the order in which keys are loaded, keys 4t .. 4t + 3 in a lane; those are the columns of P that the lane holds
-/// as the left operand of O = P V, whose right operand it makes of 16 bytes of each of the four values, its dimensions 8g .. 8g + 7 of 64. So a lane ends with
+/// Attention on tensor cores (sm_80) for heads of a multiple of 8 elements. A warp takes a tile of up to 16 queries, rows of one sequence times heads
+/// that share a key/value head, and keys in steps of 16; everything stays in registers. With g = lane / 4 and t = lane % 4: S = Q K^T has queries g
+/// and g + 8 and, by the order in which keys are loaded, keys 4t .. 4t + 3 in a lane; those are the columns of P that the lane holds as the left
+/// operand of O = P V, whose right operand it makes of 16 bytes of each of the four values, its dimensions 8g .. 8g + 7 of 64. So a lane ends with
 /// dimensions 16t .. 16t + 15 of 64 of its queries.
 /// </summary>
 /// <remarks>
-/// Softmax runs over spans of <see cref="SpanTokens"/> keys at absolute positions, which are merged in order as in <see cref="GpuAttention"/>. Keys that a query does not
-/// see change none of its bits (weights of 0, factors of 1), so the other queries of a tile do not matter.
+/// Softmax runs over spans of <see cref="SpanTokens"/> keys at absolute positions, which are merged in order as in <see cref="GpuAttention"/>. Keys
+/// that a query does not see change none of its bits (weights of 0, factors of 1), so the other queries of a tile do not matter.
 /// </remarks>
 internal static class GpuTensorAttention
 {
@@ -27,10 +27,11 @@ internal static class GpuTensorAttention
     private const float NoMaximum = -1e30f;
 
     /// <summary>
-    /// For heads of up to 64, 128 and 256 elements. Groups: tiles / warps, key/value heads times head tiles; or, with partials, tiles, heads as before, and
-    /// spans / warps.
+    /// For heads of up to 64, 128 and 256 elements. Groups: tiles / warps, key/value heads times head tiles; or, with partials, tiles, heads as
+    /// before, and spans / warps.
     /// </summary>
-    public static readonly GpuKernel<AttentionArguments> Heads64 = new(Run64, Lanes * Warps(1)), Heads128 = new(Run128, Lanes * Warps(2)), Heads256 = new(Run256, Lanes * Warps(4));
+    public static readonly GpuKernel<AttentionArguments> Heads64 = new(Run64, Lanes * Warps(1)), Heads128 = new(Run128, Lanes * Warps(2)),
+        Heads256 = new(Run256, Lanes * Warps(4));
 
     /// <summary>A lane's part of 64 dimensions: of query g (A, B) and g + 8 (C, D) dimensions 16t + j and 16t + 8 + j in the j-th field.</summary>
     private struct Sums
@@ -96,7 +97,8 @@ internal static class GpuTensorAttention
         int tile = a.Partials != 0 ? Grid.IdxX : (Grid.IdxX * warps) + warp;
         if (tile >= a.TileCount) return;
         int firstRow = Global.LoadInt(a.Tiles + (tile * 2 * sizeof(int))), count = Global.LoadInt(a.Tiles + (((tile * 2) + 1) * sizeof(int)));
-        int group = a.Heads / a.KvHeads, headTiles = (group + TileQueries - 1) / TileQueries, kvHead = Grid.IdxY / headTiles, headTile = Grid.IdxY % headTiles;
+        int group = a.Heads / a.KvHeads, headTiles = (group + TileQueries - 1) / TileQueries;
+        int kvHead = Grid.IdxY / headTiles, headTile = Grid.IdxY % headTiles;
         GpuRow row = GpuRow.Load(a.Rows, firstRow);
         Softmax upper = Describe(a, row, firstRow, count, kvHead, headTile, group, Warp.LaneIdx / 4);
         Softmax lower = Describe(a, row, firstRow, count, kvHead, headTile, group, (Warp.LaneIdx / 4) + 8);
@@ -203,7 +205,9 @@ internal static class GpuTensorAttention
         return halves;
     }
 
-    /// <summary>16 keys and their values. Keys past the end repeat the last one, dimensions past the head's end its last ones; neither counts.</summary>
+    /// <summary>
+    /// 16 keys and their values. Keys past the end repeat the last one, dimensions past the head's end its last ones; neither counts.
+    /// </summary>
     private static void Step(
         AttentionArguments a, GpuRow row, int key, int end, long keys, Query query, ref Softmax upper, ref Softmax lower, ref Outputs outputs, int groups)
     {

@@ -4,13 +4,14 @@ using ILGPU;
 namespace Decart.Inference.Kernels.Gpu;
 
 /// <summary>
-/// The matmul on tensor cores (sm_80). A warp multiplies two tiles of 16 rows of the weight with up to eight tiles of 8 rows of x. With g = lane / 4 and t = lane % 4 a
-/// lane loads of 32 columns its 16 bytes at 8t: of rows g and g + 8 of a weight's tile, of row g of a tile of x. Those are the fragments of two
+/// The matmul on tensor cores (sm_80). A warp multiplies two tiles of 16 rows of the weight with up to eight tiles of 8 rows of x. With g = lane / 4
+/// and t = lane % 4 a lane loads of 32 columns its 16 bytes at 8t: of rows g and g + 8 of a weight's tile, of row g of a tile of x. Those are the
+/// fragments of two
 /// <c>mma.sync</c>, whose inner dimension takes the columns in an order of its own, the same for both operands; so nothing goes through shared memory.
 /// </summary>
 /// <remarks>
-/// An output is the sum, in order, of segments of <see cref="SegmentColumns"/> columns, each a chain of mma from 0. In the narrow kernels the warps of a group share
-/// one pair of tiles and take segments in turn; in the wide one each warp has its own pair and takes all. The bits are the same.
+/// An output is the sum, in order, of segments of <see cref="SegmentColumns"/> columns, each a chain of mma from 0. In the narrow kernels the warps
+/// of a group share one pair of tiles and take segments in turn; in the wide one each warp has its own pair and takes all. The bits are the same.
 /// </remarks>
 internal static class GpuTensorMatMul
 {
@@ -28,11 +29,14 @@ internal static class GpuTensorMatMul
     /// <summary>Tiles of the widest narrow kernel, and registers of a tile in a lane.</summary>
     private const int MaxNarrowTiles = 4, TileRegisters = 4;
 
-    /// <summary>Floats from one row of x to the next where the wide kernel lays out its outputs: 4 more than a row, so that lanes meet different banks.</summary>
+    /// <summary>
+    /// Floats from one row of x to the next where the wide kernel lays out its outputs: 4 more than a row, so that lanes meet different banks.
+    /// </summary>
     private const int OutputStride = (2 * WeightRows) + 4;
 
     /// <summary>The kernels for up to 8, 16 and 32 rows a group. Groups: rows, columns / <see cref="PairColumns"/>, experts.</summary>
-    public static readonly GpuKernel<MatMulArguments> Narrow8 = new(Run8, Lanes * Warps), Narrow16 = new(Run16, Lanes * Warps), Narrow32 = new(Run32, Lanes * Warps);
+    public static readonly GpuKernel<MatMulArguments> Narrow8 = new(Run8, Lanes * Warps), Narrow16 = new(Run16, Lanes * Warps),
+        Narrow32 = new(Run32, Lanes * Warps);
 
     /// <summary>Groups: rows / <see cref="WideRows"/>, columns / <see cref="Warps"/> / <see cref="PairColumns"/>, experts.</summary>
     public static readonly GpuKernel<MatMulArguments> Wide = new(RunWide, Lanes * Warps);
@@ -154,7 +158,8 @@ internal static class GpuTensorMatMul
             total = Add(total, sums);
             secondTotal = Add(secondTotal, secondSums);
         }
-        ArrayView<float> outputs = SharedMemory.Allocate1D<float>(Warps * WideRows * OutputStride).BaseView.SubView(warp * WideRows * OutputStride, WideRows * OutputStride);
+        const int WarpFloats = WideRows * OutputStride;
+        ArrayView<float> outputs = SharedMemory.Allocate1D<float>(Warps * WarpFloats).BaseView.SubView(warp * WarpFloats, WarpFloats);
         Spread(outputs, total, 0);
         Spread(outputs, secondTotal, WeightRows);
         Warp.Barrier();
@@ -261,7 +266,9 @@ internal static class GpuTensorMatMul
         return TensorCore.MultiplyHalves(sum, new UInt4 { A = upper.C, B = lower.C, C = upper.D, D = lower.D }, x.C, x.D);
     }
 
-    /// <summary>Where a warp leaves register 0 of a tile of its first or second tile of the weight; the other registers follow, lane by lane each.</summary>
+    /// <summary>
+    /// Where a warp leaves register 0 of a tile of its first or second tile of the weight; the other registers follow, lane by lane each.
+    /// </summary>
     private static int PartIndex(int warp, int second, int tile) => ((((warp * 2) + second) * MaxNarrowTiles) + tile) * TileRegisters * Lanes;
 
     private static void Put(ArrayView<float> parts, int warp, int second, int tiles, Sums sums)

@@ -61,7 +61,8 @@ internal sealed unsafe class GpuWeightLoader(IGpuDevice device) : IDisposable
         for (long row = 0; row < part.Rows; row += rowsAtOnce)
         {
             int rows = (int)Math.Min(rowsAtOnce, part.Rows - row);
-            device.Upload(_staging.Address, plain ? new ReadOnlySpan<byte>(part.Pointer + (row * rowBytes), (int)(rows * rowBytes)) : Decode(part, row, rows));
+            ReadOnlySpan<byte> piece = plain ? new(part.Pointer + (row * rowBytes), checked((int)(rows * rowBytes))) : Decode(part, row, rows);
+            device.Upload(_staging.Address, piece);
             StoreWeightsArguments arguments = new()
             {
                 Source = _staging.Address,
@@ -93,7 +94,10 @@ internal sealed unsafe class GpuWeightLoader(IGpuDevice device) : IDisposable
         {
             if (!MatMulFormats.Supports(part.Type)) throw new ModelLoadException($"{part.Name}: its encoding {part.Type} cannot be multiplied with.");
             if (part.Columns != parts[0].Columns || part.Columns is < 1 or > MaxColumns)
-                throw new ModelLoadException($"{part.Name}: expected {parts[0].Columns} columns as in {parts[0].Name}, 1 to {MaxColumns}, found {part.Columns}.");
+            {
+                throw new ModelLoadException(
+                    $"{part.Name}: expected {parts[0].Columns} columns as in {parts[0].Name}, 1 to {MaxColumns}, found {part.Columns}.");
+            }
             if (part.Rows < 1) throw new ModelLoadException($"{part.Name}: expected at least one row, found {part.Rows}.");
             rows += part.Rows;
             if (rows > int.MaxValue) throw new ModelLoadException($"{part.Name}: a weight has at most {int.MaxValue} rows, these are {rows}.");

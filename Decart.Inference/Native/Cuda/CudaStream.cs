@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 namespace Decart.Inference.Native.Cuda;
 
 /// <summary>
-/// A queue of work on a GPU, done in order; work of the default stream, where memory is copied without one, waits for it and is waited for. One thread at a
-/// time queues; the context must be disposed of later.
+/// A queue of work on a GPU, done in order; work of the default stream, where memory is copied without one, waits for it and is waited for. One
+/// thread at a time queues; the context must be disposed of later.
 /// </summary>
 internal sealed class CudaStream : SafeHandle
 {
@@ -21,7 +21,9 @@ internal sealed class CudaStream : SafeHandle
 
     public override bool IsInvalid => handle == 0;
 
-    /// <summary>Queues a copy. Memory of the host that is not pinned has been read when this returns, and is written only after <see cref="Synchronize"/>.</summary>
+    /// <summary>
+    /// Queues a copy. Memory of the host that is not pinned has been read when this returns, and is written only after <see cref="Synchronize"/>.
+    /// </summary>
     public void Copy(nint destination, nint source, long bytes)
     {
         _context.MakeCurrent();
@@ -42,7 +44,10 @@ internal sealed class CudaStream : SafeHandle
         CudaDriver.Check(CudaDriver.SynchronizeStream(this), "waiting for the work on a stream");
     }
 
-    /// <summary>Calls <paramref name="queue"/>, whose work on this stream is not done but becomes a graph. Only kernels, fills and copies of pinned or device memory can.</summary>
+    /// <summary>
+    /// Calls <paramref name="queue"/>, whose work on this stream is not done but becomes a graph. Only kernels, fills and copies of pinned or device
+    /// memory can.
+    /// </summary>
     public CudaGraph Capture(Action queue)
     {
         _context.MakeCurrent();

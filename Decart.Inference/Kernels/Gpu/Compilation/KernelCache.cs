@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Reflection;
 using System.Security.Cryptography;
 using System.Text;
 using ILGPU;
@@ -6,14 +7,14 @@ using ILGPU;
 namespace Decart.Inference.Kernels.Gpu.Compilation;
 
 /// <summary>
-/// Compiled kernels in a folder, one file each: a SHA-256 hash of the code, then the code. Any number of processes may use one folder. A cache that cannot be
-/// read or written, or whose files are damaged, is as good as an empty one.
+/// Compiled kernels in a folder, one file each: a SHA-256 hash of the code, then the code. Any number of processes may use one folder. A cache that
+/// cannot be read or written, or whose files are damaged, is as good as an empty one.
 /// </summary>
 internal sealed class KernelCache(string folder)
 {
     /// <summary>A folder of the user's for all programs.</summary>
-    public static KernelCache Default { get; } = new(
-        Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.DoNotVerify), "Decart.Inference", "kernels"));
+    public static KernelCache Default { get; } = new(Path.Combine(
+        Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.DoNotVerify), "Decart.Inference", "kernels"));
 
     /// <summary>What a kernel's code depends on: all IL that it may call, the compilers, the GPU.</summary>
     /// <param name="kernel">The kernel.</param>
@@ -22,9 +23,9 @@ internal sealed class KernelCache(string folder)
     public static string Key(GpuKernel kernel, int architecture, int driverVersion)
     {
         // Builds are deterministic: the same sources have the same identifier.
-        Guid code = kernel.Method.Module.ModuleVersionId, compiler = typeof(Context).Module.ModuleVersionId, library = typeof(KernelCache).Module.ModuleVersionId;
-        string text = string.Create(
-            CultureInfo.InvariantCulture, $"{code} {library} {compiler} {kernel.Method.DeclaringType!.FullName} {kernel.Name} {kernel.GroupSize} {architecture} {driverVersion}");
+        Guid code = Version(kernel.Method.Module), library = Version(typeof(KernelCache).Module), compiler = Version(typeof(Context).Module);
+        string name = $"{kernel.Method.DeclaringType!.FullName} {kernel.Name} {kernel.GroupSize}";
+        string text = string.Create(CultureInfo.InvariantCulture, $"{code} {library} {compiler} {name} {architecture} {driverVersion}");
         return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)));
     }
 
@@ -59,6 +60,8 @@ internal sealed class KernelCache(string folder)
             // The next start compiles again.
         }
     }
+
+    private static Guid Version(Module module) => module.ModuleVersionId;
 
     private string FileOf(string key) => Path.Combine(folder, key + ".cubin");
 }

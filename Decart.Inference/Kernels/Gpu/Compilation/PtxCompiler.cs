@@ -55,7 +55,8 @@ internal sealed class PtxCompiler : IDisposable
         {
             throw new NotSupportedException($"Kernel {kernel.Name} cannot be compiled: {e.InnerException?.Message ?? e.Message}", e);
         }
-        return new PtxModule(kernel.EntryPoint, Finish(compiled.PTXAssembly.Replace($".entry {compiled.Name}(", $".entry {kernel.EntryPoint}(", StringComparison.Ordinal)));
+        string text = compiled.PTXAssembly.Replace($".entry {compiled.Name}(", $".entry {kernel.EntryPoint}(", StringComparison.Ordinal);
+        return new PtxModule(kernel.EntryPoint, Finish(text));
     }
 
     public void Dispose()
@@ -65,8 +66,8 @@ internal sealed class PtxCompiler : IDisposable
     }
 
     /// <summary>
-    /// Names the target, for which ILGPU always writes sm_80, and asks for rounding after each operation: the driver's compiler fuses products and sums as it
-    /// sees fit otherwise, and one expression could give different bits in two kernels.
+    /// Names the target, for which ILGPU always writes sm_80, and asks for rounding after each operation: the driver's compiler fuses products and
+    /// sums as it sees fit otherwise, and one expression could give different bits in two kernels.
     /// </summary>
     private string Finish(string text)
     {

@@ -4,15 +4,15 @@ using ILGPU.IR.Intrinsics;
 namespace Decart.Inference.Kernels.Gpu.Intrinsics;
 
 /// <summary>
-/// Copies from the device's memory to shared memory that a thread starts and later waits for (PTX ISA, "cp.async"; sm_80). They are ordered in groups: what a thread started
-/// since its last <see cref="Commit"/>. Other threads see the data after a barrier that follows the wait.
+/// Copies from the device's memory to shared memory that a thread starts and later waits for (PTX ISA, "cp.async"; sm_80). They are ordered in
+/// groups: what a thread started since its last <see cref="Commit"/>. Other threads see the data after a barrier that follows the wait.
 /// </summary>
 internal static unsafe class AsyncCopy
 {
     /// <summary>Starts a copy of 16 bytes, past the first-level cache; both addresses are multiples of 16.</summary>
     /// <param name="destination">The first of the bytes in shared memory.</param>
     /// <param name="source">Address in the device's memory.</param>
-    [IntrinsicImplementation, Ptx("{ .reg .b64 s; cvta.to.shared.u64 s, $0; cp.async.cg.shared.global.L2::256B [s], [$1], 16; }")]
+    [IntrinsicImplementation, Ptx("cp.async.cg.shared.global.L2::256B [@0], [$1], 16;")]
     public static void Start16(ref uint destination, long source) => *(UInt4*)Unsafe.AsPointer(ref destination) = *(UInt4*)source;
 
     /// <summary>Closes a group.</summary>

@@ -2,7 +2,9 @@ using ILGPU.IR.Intrinsics;
 
 namespace Decart.Inference.Kernels.Gpu.Intrinsics;
 
-/// <summary>Float32 operations (PTX ISA, "fma", "ex2"). Sums and products written with operators are rounded each: nothing is fused that is not fused here.</summary>
+/// <summary>
+/// Float32 operations (PTX ISA, "fma", "ex2"). Sums and products written with operators are rounded each: nothing is fused that is not fused here.
+/// </summary>
 internal static class Float32
 {
     [IntrinsicImplementation, Ptx("fma.rn.f32 $r, $0, $1, $2;")]

@@ -3,8 +3,8 @@ using ILGPU.IR.Intrinsics;
 namespace Decart.Inference.Kernels.Gpu.Intrinsics;
 
 /// <summary>
-/// Loads and stores of the device's memory by address (PTX ISA, "ld", "ld.global.nc", "st"). Addresses are multiples of the access's size. 16-bit values travel in the
-/// low half of a register.
+/// Loads and stores of the device's memory by address (PTX ISA, "ld", "ld.global.nc", "st"). Addresses are multiples of the access's size. 16-bit
+/// values travel in the low half of a register.
 /// </summary>
 internal static unsafe class Global
 {
@@ -30,7 +30,9 @@ internal static unsafe class Global
     [IntrinsicImplementation, Ptx("ld.global.nc.v4.b32 {$r}, [$0];")]
     public static UInt4 LoadConstant16(long address) => *(UInt4*)address;
 
-    /// <summary>For memory that no running kernel writes and that each multiprocessor reads once: fetched in lines of 256 bytes past the first-level cache.</summary>
+    /// <summary>
+    /// For memory that no running kernel writes and that each multiprocessor reads once: fetched in lines of 256 bytes past the first-level cache.
+    /// </summary>
     [IntrinsicImplementation, Ptx("ld.global.nc.L1::no_allocate.L2::256B.v4.b32 {$r}, [$0];")]
     public static UInt4 LoadStream16(long address) => *(UInt4*)address;
 

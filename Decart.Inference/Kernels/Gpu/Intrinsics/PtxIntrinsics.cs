@@ -5,6 +5,7 @@ using ILGPU;
 using ILGPU.Backends.PTX;
 using ILGPU.IR;
 using ILGPU.IR.Intrinsics;
+using ILGPU.IR.Types;
 using ILGPU.IR.Values;
 using ILGPU.Runtime.Cuda;
 using CompoundRegister = ILGPU.Backends.RegisterAllocator<ILGPU.Backends.PTX.PTXRegisterKind>.CompoundRegister;
@@ -51,6 +52,7 @@ internal static class PtxIntrinsics
             {
                 ('$', 'r') => result,
                 ('$', >= '0' and <= '9') => Names(generator, generator.Load(call.Nodes[template[i + 1] - '0'])),
+                ('@', >= '0' and <= '9') => SharedAddress(generator, call.Nodes[template[i + 1] - '0']),
                 ('#', >= '0' and <= '9') => Constant(call, template[i + 1] - '0'),
                 _ => null,
             };
@@ -63,6 +65,18 @@ internal static class PtxIntrinsics
             i++;
         }
         generator.Builder.Append('\t').AppendLine(text.ToString());
+    }
+
+    /// <summary>A register with the address that a reference has in shared memory, which ILGPU's own register has where it knows the space.</summary>
+    private static string SharedAddress(PTXCodeGenerator generator, Value reference)
+    {
+        string name = Names(generator, generator.Load(reference));
+        MemoryAddressSpace space = ((AddressSpaceType)reference.Type).AddressSpace;
+        if (space == MemoryAddressSpace.Shared) return name;
+        if (space != MemoryAddressSpace.Generic) throw new NotSupportedException($"Shared memory was expected, found a reference to {space} memory.");
+        string shared = "%" + PTXRegisterAllocator.GetStringRepresentation(generator.AllocateRegister(BasicValueType.Int64, PTXRegisterKind.Int64));
+        generator.Builder.Append('\t').AppendLine($"cvta.to.shared.u64 {shared}, {name};");
+        return shared;
     }
 
     private static string Constant(MethodCall call, int operand) => call.Nodes[operand].Resolve() is PrimitiveValue constant

@@ -6,22 +6,24 @@ using ILGPU.IR.Intrinsics;
 namespace Decart.Inference.Kernels.Gpu.Intrinsics;
 
 /// <summary>
-/// Matrix operations of a warp of 32 lanes, all of which take part (PTX ISA, "Warp-level matrix instructions"; sm_80). With g = lane / 4 and t = lane % 4, a lane holds of
-/// the 16 x 16 matrix A (rows of halves) the pairs A: (g, 2t), B: (g + 8, 2t), C: (g, 2t + 8), D: (g + 8, 2t + 8), where (row, column) is the
-/// first of two neighbours in a row; of the 16 x 8 matrix B the pairs b0: (2t, g), b1: (2t + 8, g), neighbours in a column; of the
-/// 16 x 8 accumulators A: (g, 2t), B: (g, 2t + 1), C: (g + 8, 2t), D: (g + 8, 2t + 1).
+/// Matrix operations of a warp of 32 lanes, all of which take part (PTX ISA, "Warp-level matrix instructions"; sm_80). With g = lane / 4 and t = lane
+/// % 4, a lane holds of the 16 x 16 matrix A (rows of halves) the pairs A: (g, 2t), B: (g + 8, 2t), C: (g, 2t + 8), D: (g + 8, 2t + 8), where (row,
+/// column) is the first of two neighbours in a row; of the 16 x 8 matrix B the pairs b0: (2t, g), b1: (2t + 8, g), neighbours in a column; of the 16
+/// x 8 accumulators A: (g, 2t), B: (g, 2t + 1), C: (g + 8, 2t), D: (g + 8, 2t + 1).
 /// </summary>
 /// <remarks>The emulations exchange registers through memory of the first lane; a lane must always be the same thread.</remarks>
 internal static unsafe class TensorCore
 {
     private const int Lanes = 32, Words = 6;
 
-    /// <summary>Where the lanes of a warp exchange words: two places that take turns, so that a word is not overwritten while others may still read it.</summary>
+    /// <summary>
+    /// Where the lanes of a warp exchange words: two places that take turns, so that a word is not overwritten while others may still read it.
+    /// </summary>
     [ThreadStatic]
-    private static uint* s_exchange;
+    private static uint* _exchange;
 
     [ThreadStatic]
-    private static int s_turn;
+    private static int _turn;
 
     /// <summary>c + a b for bfloat16 a and b.</summary>
     [IntrinsicImplementation, Ptx("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {$r}, {$1}, {$2, $3}, {$0};")]
@@ -32,10 +34,10 @@ internal static unsafe class TensorCore
     public static Float4 MultiplyHalves(Float4 c, UInt4 a, uint b0, uint b1) => Multiply(c, a, b0, b1, &Halves.Low, &Halves.High);
 
     /// <summary>
-    /// Loads four 8 x 8 matrices of 16-bit elements from shared memory: lane 8m + i gives where row i of matrix m begins (16 bytes, aligned); lane l receives of
-    /// each matrix the pair (l / 4, 2 (l % 4)). PTX ISA, "ldmatrix".
+    /// Loads four 8 x 8 matrices of 16-bit elements from shared memory: lane 8m + i gives where row i of matrix m begins (16 bytes, aligned); lane l
+    /// receives of each matrix the pair (l / 4, 2 (l % 4)). PTX ISA, "ldmatrix".
     /// </summary>
-    [IntrinsicImplementation, Ptx("{ .reg .b64 s; cvta.to.shared.u64 s, $0; ldmatrix.sync.aligned.m8n8.x4.shared.b16 {$r}, [s]; }")]
+    [IntrinsicImplementation, Ptx("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {$r}, [@0];")]
     public static UInt4 LoadMatrices(ref uint row)
     {
         ulong* rows = (ulong*)Publish((uint)(nuint)Unsafe.AsPointer(ref row), (uint)((nuint)Unsafe.AsPointer(ref row) >> 32), 0, 0, 0, 0);
@@ -72,14 +74,14 @@ internal static unsafe class TensorCore
     /// <summary>Writes each lane's words where all lanes can read them until the call after the next.</summary>
     private static uint* Publish(uint a, uint b, uint c, uint d, uint e, uint f)
     {
-        if (s_exchange == null)
+        if (_exchange == null)
         {
             // For ever: accelerators keep their threads.
             long memory = Warp.LaneIdx == 0 ? (long)NativeMemory.AlignedAlloc(2 * Lanes * Words * sizeof(uint), 64) : 0;
-            s_exchange = (uint*)Warp.Shuffle(memory, 0);
+            _exchange = (uint*)Warp.Shuffle(memory, 0);
         }
-        s_turn ^= 1;
-        uint* words = s_exchange + (s_turn * Lanes * Words), own = words + (Warp.LaneIdx * Words);
+        _turn ^= 1;
+        uint* words = _exchange + (_turn * Lanes * Words), own = words + (Warp.LaneIdx * Words);
         (own[0], own[1], own[2], own[3], own[4], own[5]) = (a, b, c, d, e, f);
         Warp.Barrier();
         return words;
