@@ -62,7 +62,12 @@ internal sealed class CudaDevice : IGpuDevice
     /// <summary>Compiles kernels, so that their first launch does not wait for it.</summary>
     public void Prepare(IEnumerable<GpuKernel> kernels)
     {
-        foreach (GpuKernel kernel in kernels) GetFunction(kernel);
+        GpuKernel[] missing = [.. kernels.Where(kernel => !_functions.ContainsKey(kernel)).Distinct()];
+        byte[]?[] codes = [.. missing.Select(kernel => _cache?.Find(Key(kernel)))];
+        // The driver's compiler takes most of the time and runs on any number of threads, ILGPU on one.
+        PtxModule?[] modules = [.. missing.Select((kernel, i) => codes[i] is null ? CompileToPtx(kernel) : null)];
+        Parallel.For(0, missing.Length, i => codes[i] ??= CompileToCode(missing[i], modules[i]!));
+        for (int i = 0; i < missing.Length; i++) Load(missing[i], codes[i]!);
     }
 
     public void Launch<TArguments>(GpuKernel<TArguments> kernel, GpuGrid grid, in TArguments arguments)
@@ -137,23 +142,30 @@ internal sealed class CudaDevice : IGpuDevice
         return ((10 * major) + minor, version);
     }
 
-    private CudaFunction GetFunction(GpuKernel kernel)
+    private CudaFunction GetFunction(GpuKernel kernel) => _functions.TryGetValue(kernel, out CudaFunction? function)
+        ? function
+        : Load(kernel, _cache?.Find(Key(kernel)) ?? CompileToCode(kernel, CompileToPtx(kernel)));
+
+    private string Key(GpuKernel kernel) => KernelCache.Key(kernel, _architecture, _driverVersion);
+
+    private PtxModule CompileToPtx(GpuKernel kernel)
     {
-        if (_functions.TryGetValue(kernel, out CudaFunction? function)) return function;
-        CudaModule module = LoadModule(kernel);
-        _modules.Add(module);
-        function = module.GetFunction(kernel.EntryPoint);
-        _functions[kernel] = function;
-        return function;
+        _compiler ??= new PtxCompiler(_architecture);
+        return _compiler.Compile(kernel);
     }
 
-    private CudaModule LoadModule(GpuKernel kernel)
+    /// <remarks>Any thread may call.</remarks>
+    private byte[] CompileToCode(GpuKernel kernel, PtxModule module)
     {
-        string key = KernelCache.Key(kernel, _architecture, _driverVersion);
-        if (_cache?.Find(key) is { } known) return new CudaModule(_context, known);
-        _compiler ??= new PtxCompiler(_architecture);
-        byte[] code = CudaCompiler.Compile(_context, _compiler.Compile(kernel).Text, out _);
-        _cache?.Store(key, code);
-        return new CudaModule(_context, code);
+        byte[] code = CudaCompiler.Compile(_context, module.Text, out _);
+        _cache?.Store(Key(kernel), code);
+        return code;
+    }
+
+    private CudaFunction Load(GpuKernel kernel, byte[] code)
+    {
+        CudaModule module = new(_context, code);
+        _modules.Add(module);
+        return _functions[kernel] = module.GetFunction(kernel.EntryPoint);
     }
 }
