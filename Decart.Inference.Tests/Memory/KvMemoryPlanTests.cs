@@ -76,7 +76,7 @@ internal sealed class KvMemoryPlanTests
 
         public double KvShare => 0.5;
 
-    public long MeasureFree() => Free;
+        public long MeasureFree() => Free;
 
         public IVirtualMemory CreateVirtualMemory(long pageBytes, int maxPages) => throw new NotSupportedException();
 

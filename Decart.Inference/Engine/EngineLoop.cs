@@ -27,7 +27,7 @@ internal sealed class EngineLoop
     private Exception? _failure;
     private volatile bool _someCancelled;
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private long _promptTokens;
+    private long _promptTokens; // both written by the loop's thread alone
     private long _generatedTokens;
 
     public EngineLoop(IDecoder decoder, KvMemory memory, Scheduler scheduler, ILogger logger)
@@ -111,8 +111,8 @@ internal sealed class EngineLoop
                 KvPagesCached = _memory.Pool.Cached,
                 Preemptions = _scheduler.Preemptions,
                 PrefixHitTokens = _scheduler.PrefixHitTokens,
-                PromptTokens = Interlocked.Read(ref _promptTokens),
-                GeneratedTokens = Interlocked.Read(ref _generatedTokens),
+                PromptTokens = Volatile.Read(ref _promptTokens),
+                GeneratedTokens = Volatile.Read(ref _generatedTokens),
             };
         }
     }
@@ -260,7 +260,7 @@ internal sealed class EngineLoop
         int row = 0;
         foreach ((Sequence sequence, int length) in _step)
         {
-            Interlocked.Add(ref _promptTokens, sequence.Advance(length));
+            Volatile.Write(ref _promptTokens, _promptTokens + sequence.Advance(length));
             if (sequence.Remaining == 0) Continue(sequence, row++);
         }
         return true;
@@ -276,7 +276,7 @@ internal sealed class EngineLoop
         {
             _decoder.ReadLogits(row, _logits);
             bool complete = sequence.Accept(_logits);
-            Interlocked.Add(ref _generatedTokens, sequence.Remaining); // the token just chosen; none where only logits were wanted
+            Volatile.Write(ref _generatedTokens, _generatedTokens + sequence.Remaining); // the token just chosen; none where only logits were wanted
             if (complete) _scheduler.Remove(sequence);
             sequence.Publish();
         }
