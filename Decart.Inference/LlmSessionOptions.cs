@@ -27,7 +27,8 @@ public sealed record LlmSessionOptions
 
     /// <summary>
     /// Bytes for the keys and values of all requests, at least those of one page; <see langword="null"/> (the default) for what the concurrent
-    /// sequences can use at most, or half of the memory that is free once the model is loaded, if that is less.
+    /// sequences can use at most, or, if that is less, half of the memory that is free once the model
+    /// is loaded (on a GPU nine tenths of its own).
     /// </summary>
     public long? KvCacheBytes { get; init; }
 

@@ -22,13 +22,13 @@ internal sealed class SequenceReader(EngineLoop engine, GenerationSequence seque
         return read;
     }
 
-    /// <summary>Stands between the channel and the caller: a channel goes on to refer to who waited last, which would keep a forgotten caller alive.</summary>
-    private static async ValueTask<bool> WaitAsync(GenerationSequence sequence, CancellationToken cancellationToken) =>
-        await sequence.WaitToReadAsync(cancellationToken).ConfigureAwait(false);
-
     public void Dispose()
     {
         engine.Cancel(sequence);
         GC.SuppressFinalize(this);
     }
+
+    /// <summary>Stands between the channel and the caller: a channel goes on to refer to who waited last, which would keep a forgotten caller alive.</summary>
+    private static async ValueTask<bool> WaitAsync(GenerationSequence sequence, CancellationToken cancellationToken) =>
+        await sequence.WaitToReadAsync(cancellationToken).ConfigureAwait(false);
 }
