@@ -72,7 +72,7 @@ internal sealed class PrefixCacheTests
             (long parent, int a, int b) = (known.Count == 0 || page % 3 == 0 ? PrefixCache.Root : known.Values.ElementAt(random.Next(known.Count)).Id, random.Next(9), random.Next(9));
             if (cache.Add(parent, [a, b], page) is { } id) known.TryAdd((parent, a, b), (page, id));
         }
-        Assert.That(known, Has.Count.InRange(1, 8));
+        Assert.That(known, Has.Count.GreaterThan(100));
         for (int i = 0; i < 2000; i++)
         {
             (long parent, int a, int b) = (random.Next(9), random.Next(9), random.Next(9));

@@ -230,19 +230,26 @@ internal sealed class EngineLoop
         {
             (Sequence sequence, int length) = chunk;
             KvCache kv = sequence.Kv!;
-            try
-            {
-                kv.Wait(kv.Tokens + length);
-            }
-            catch (VirtualMemoryException error)
-            {
-                Fail(sequence, error);
-                continue;
-            }
-            _batch.Add(kv.View, sequence.Tokens.Slice(kv.Tokens, length), kv.Tokens, wantsLogits: length == sequence.Remaining);
+            if (!kv.IsReady(kv.Tokens + length) && !TryWait(sequence, kv, kv.Tokens + length)) continue;
+            if (sequence.Remaining == 1) _batch.Add(kv.View, [sequence.LastToken], kv.Tokens, wantsLogits: true);
+            else _batch.Add(kv.View, sequence.Tokens.Slice(kv.Tokens, length), kv.Tokens, wantsLogits: length == sequence.Remaining);
             _step.Add(chunk);
         }
         _memory.Map.Start(); // what later steps need is laid there while this one is computed
+    }
+
+    private bool TryWait(Sequence sequence, KvCache kv, int tokens)
+    {
+        try
+        {
+            kv.Wait(tokens);
+            return true;
+        }
+        catch (VirtualMemoryException error)
+        {
+            Fail(sequence, error);
+            return false;
+        }
     }
 
     private bool TryCompute([NotNullWhen(false)] out Exception? error)

@@ -63,7 +63,7 @@ internal sealed class Scheduler(KvMemory memory, int maxBatchTokens, int maxConc
         for (int i = 0; i < _running.Count; i++)
         {
             Sequence sequence = _running[i];
-            bool stays = sequence.HasRoom ? Reserve(sequence) : Pause(sequence);
+            bool stays = sequence.HasRoom ? IsReserved(sequence) || Reserve(sequence) : Pause(sequence);
             if (!stays) i--;
             else if (sequence.Remaining == 1) Take(sequence, ref budget);
             else _prompts.Add(sequence);
@@ -136,11 +136,14 @@ internal sealed class Scheduler(KvMemory memory, int maxBatchTokens, int maxConc
         return false;
     }
 
+    /// <summary>Whether a running sequence has the pages that <see cref="Reserve"/> would give it: most have, at most steps.</summary>
+    private static bool IsReserved(Sequence sequence) => Math.Min(sequence.Length + TokensAhead, sequence.MaxTokens) <= sequence.Kv!.Reserved;
+
     /// <summary>Reserves pages for all of a running sequence's tokens; others give theirs up for it, or it gives up its own.</summary>
     /// <returns>Whether it still runs.</returns>
     private bool Reserve(Sequence sequence)
     {
-        int tokens = sequence.Tokens.Length;
+        int tokens = sequence.Length;
         while (!sequence.Kv!.TryReserve(tokens))
         {
             if (ReleaseIdle()) continue;

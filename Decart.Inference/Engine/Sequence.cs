@@ -12,7 +12,6 @@ internal abstract class Sequence : IComparable<Sequence>
     private const int RoomForCompletion = 1024;
 
     private int[] _tokens; // an array, not a list: at thousands of sequences a step costs what it touches
-    private int _count;
     private int _promptTokensDone;
     private volatile bool _cancelled;
 
@@ -24,7 +23,8 @@ internal abstract class Sequence : IComparable<Sequence>
     {
         _tokens = new int[prompt.Length + Math.Clamp(maxTokens - prompt.Length + 1, 0, RoomForCompletion)];
         prompt.CopyTo(_tokens);
-        _count = prompt.Length;
+        Length = prompt.Length;
+        LastToken = prompt[^1];
         PromptLength = prompt.Length;
         MaxTokens = maxTokens;
         Priority = priority;
@@ -32,11 +32,17 @@ internal abstract class Sequence : IComparable<Sequence>
     }
 
     /// <summary>Prompt and completion.</summary>
-    public ReadOnlySpan<int> Tokens => _tokens.AsSpan(0, _count);
+    public ReadOnlySpan<int> Tokens => _tokens.AsSpan(0, Length);
+
+    /// <summary>Number of <see cref="Tokens"/>.</summary>
+    public int Length { get; private set; }
+
+    /// <summary>The last of <see cref="Tokens"/>: all that a step of decoding needs of them.</summary>
+    public int LastToken { get; private set; }
 
     public int PromptLength { get; }
 
-    public int CompletionLength => _count - PromptLength;
+    public int CompletionLength => Length - PromptLength;
 
     /// <summary>The most tokens whose keys and values will be stored.</summary>
     public int MaxTokens { get; }
@@ -56,7 +62,7 @@ internal abstract class Sequence : IComparable<Sequence>
     public int Computed => Kv is null ? 0 : Kv.Tokens;
 
     /// <summary>Tokens to compute before the next one can be chosen: 1 while decoding, more while the prompt is computed.</summary>
-    public int Remaining => _count - Computed;
+    public int Remaining => Length - Computed;
 
     /// <summary>How many of the prompt's tokens were there when it first ran; null before.</summary>
     public int? CachedPromptTokens { get; set; }
@@ -75,7 +81,7 @@ internal abstract class Sequence : IComparable<Sequence>
     public int Advance(int length)
     {
         int before = Math.Max(Computed, _promptTokensDone);
-        Kv!.Advance(Tokens, length);
+        if (Kv!.Advance(length)) Kv.MakeKnown(Tokens);
         _promptTokensDone = Math.Max(before, Math.Min(Computed, PromptLength));
         return _promptTokensDone - before;
     }
@@ -106,7 +112,8 @@ internal abstract class Sequence : IComparable<Sequence>
 
     protected void Append(int token)
     {
-        if (_count == _tokens.Length) Array.Resize(ref _tokens, 2 * _count);
-        _tokens[_count++] = token;
+        if (Length == _tokens.Length) Array.Resize(ref _tokens, 2 * Length);
+        _tokens[Length++] = token;
+        LastToken = token;
     }
 }
