@@ -49,7 +49,7 @@ internal sealed class RandomService : IDecoder
             _recorded = new RecordedVirtualMemory(host.CreateVirtualMemory(geometry.PageBytes, @case.Pages));
             map = new HardwarePageMap(_recorded, host, KvLayout, @case.Pages, @case.Slots, MaxConcurrent, ContextLength, NullLogger.Instance);
         }
-        _memory = new KvMemory(map, @case.PrefixCaching ? new PrefixCache(@case.Pages, @case.HashBits) : null);
+        _memory = new KvMemory(map, @case.PrefixCaching ? new PrefixCache(@case.Pages, map.Geometry.TokensTouching(1), @case.HashBits) : null);
         _scheduler = new Scheduler(_memory, MaxBatchTokens, MaxConcurrent);
         _loop = new EngineLoop(this, _memory, _scheduler, NullLogger.Instance);
     }

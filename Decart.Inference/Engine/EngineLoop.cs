@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Runtime.InteropServices;
 using Decart.Inference.Kernels;
 using Decart.Inference.Memory;
 using Decart.Inference.Models;
@@ -226,18 +227,20 @@ internal sealed class EngineLoop
     {
         _batch.Clear();
         _step.Clear();
-        foreach (ScheduledChunk chunk in chunks)
+        for (int i = 0; i < chunks.Length; i++)
         {
-            (Sequence sequence, int length) = chunk;
+            Scheduler.FetchAhead(chunks, i);
+            (Sequence sequence, int length) = chunks[i];
             KvCache kv = sequence.Kv!;
             if (!kv.IsReady(kv.Tokens + length) && !TryWait(sequence, kv, kv.Tokens + length)) continue;
             if (sequence.Remaining == 1) _batch.Add(kv.View, [sequence.LastToken], kv.Tokens, wantsLogits: true);
             else _batch.Add(kv.View, sequence.Tokens.Slice(kv.Tokens, length), kv.Tokens, wantsLogits: length == sequence.Remaining);
-            _step.Add(chunk);
+            _step.Add(chunks[i]);
         }
         _memory.Map.Start(); // what later steps need is laid there while this one is computed
     }
 
+    /// <summary>Waits for a sequence's memory; it fails where there is none.</summary>
     private bool TryWait(Sequence sequence, KvCache kv, int tokens)
     {
         try
@@ -265,8 +268,10 @@ internal sealed class EngineLoop
             return false;
         }
         int row = 0;
-        foreach ((Sequence sequence, int length) in _step)
+        for (int i = 0; i < _step.Count; i++)
         {
+            Scheduler.FetchAhead(CollectionsMarshal.AsSpan(_step), i);
+            (Sequence sequence, int length) = _step[i];
             Volatile.Write(ref _promptTokens, _promptTokens + sequence.Advance(length));
             if (sequence.Remaining == 0) Continue(sequence, row++);
         }

@@ -16,6 +16,12 @@ internal sealed class Scheduler(KvMemory memory, int maxBatchTokens, int maxConc
     /// <summary>Tokens ahead of the last for which pages are mapped, so that no step waits for them.</summary>
     public const int TokensAhead = 4;
 
+    /// <summary>
+    /// How far ahead of its turn a sequence is brought near, and then what it refers to. Thousands do not fit in the caches nearest to a core, and most of
+    /// a step would be waiting for them one by one.
+    /// </summary>
+    private const int FarAhead = 16, NearAhead = 8;
+
     private readonly SortedSet<Sequence> _waiting = [];
     private readonly List<Sequence> _running = []; // sorted, all with keys and values
     private readonly List<Sequence> _paused = []; // with keys and values, but their readers lag behind
@@ -63,6 +69,8 @@ internal sealed class Scheduler(KvMemory memory, int maxBatchTokens, int maxConc
         for (int i = 0; i < _running.Count; i++)
         {
             Sequence sequence = _running[i];
+            if (i + FarAhead < _running.Count) Prefetch.Object(_running[i + FarAhead]);
+            if (i + NearAhead < _running.Count) _running[i + NearAhead].FetchAhead();
             bool stays = sequence.HasRoom ? IsReserved(sequence) || Reserve(sequence) : Pause(sequence);
             if (!stays) i--;
             else if (sequence.Remaining == 1) Take(sequence, ref budget);
@@ -72,6 +80,13 @@ internal sealed class Scheduler(KvMemory memory, int maxBatchTokens, int maxConc
         if (_preemptions == preemptions) Admit(ref budget);
         PublishCounts();
         return CollectionsMarshal.AsSpan(_step);
+    }
+
+    /// <summary>Brings near what will be needed soon by who goes through a step's chunks and is at an index.</summary>
+    public static void FetchAhead(ReadOnlySpan<ScheduledChunk> chunks, int index)
+    {
+        if (index + FarAhead < chunks.Length) Prefetch.Object(chunks[index + FarAhead].Sequence);
+        if (index + NearAhead < chunks.Length) chunks[index + NearAhead].Sequence.FetchAhead();
     }
 
     /// <summary>Forgets a sequence that has ended and frees its pages; those of a conversation's turn are kept.</summary>

@@ -86,6 +86,14 @@ internal abstract class Sequence : IComparable<Sequence>
         return _promptTokensDone - before;
     }
 
+    /// <summary>Brings near what a step needs of it.</summary>
+    public void FetchAhead()
+    {
+        Prefetch.Object(Kv);
+        Prefetch.Start(_tokens);
+        Prefetch.Element(_tokens, Length);
+    }
+
     /// <summary>Takes the logits that follow the last token; they may be overwritten.</summary>
     /// <returns>Whether the request is complete.</returns>
     public abstract bool Accept(Span<float> logits);

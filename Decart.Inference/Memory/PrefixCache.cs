@@ -16,15 +16,20 @@ internal sealed class PrefixCache
 
     // Plain arrays rather than dictionaries: at thousands of sequences every step comes here, and a step costs what it touches.
     private readonly Entry[] _entries;
+    private readonly int[] _tokens; // of each page's segment, in pieces of the longest
+    private readonly int _longest;
     private readonly int[] _first; // for the lowest bits of a hash the first page; others follow by Entry.Next
     private readonly int[] _beginnings; // for the lowest bits of such a hash the page that came last
     private readonly ulong _hashMask;
     private long _lastId = Root;
 
     /// <param name="pages">Number of pages of the pool.</param>
+    /// <param name="longestSegment">The most tokens that begin on a page.</param>
     /// <param name="hashBits">Bits of the hash, 1 to 64; few of them make collisions for tests.</param>
-    public PrefixCache(int pages, int hashBits = 64)
+    public PrefixCache(int pages, int longestSegment, int hashBits = 64)
     {
+        _tokens = new int[checked(pages * longestSegment)];
+        _longest = longestSegment;
         _entries = new Entry[pages];
         int places = (int)BitOperations.RoundUpToPowerOf2(2 * (uint)pages);
         _first = new int[places];
@@ -48,15 +53,12 @@ internal sealed class PrefixCache
         int known = Find(hash, parent, segment);
         if (known != None) return _entries[known].Id;
         if (Holds(page)) return null;
-        ref Entry entry = ref _entries[page];
-        int[] tokens = entry.Tokens is { } old && old.Length == segment.Length ? old : new int[segment.Length];
-        segment.CopyTo(tokens);
-        ulong beginning = Hash(parent, segment[..1]);
-        ref int first = ref Place(_first, hash);
-        entry = new Entry(++_lastId, parent, hash, beginning, tokens, Next: first);
-        first = page;
-        Place(_beginnings, beginning) = page;
-        return entry.Id;
+        segment.CopyTo(_tokens.AsSpan(page * _longest, _longest));
+        int place = Place(hash), beginning = Place(Hash(parent, segment[..1]));
+        _entries[page] = new Entry { Id = ++_lastId, Parent = parent, Length = segment.Length, Place = place, Beginning = beginning, Next = _first[place] };
+        _first[place] = page;
+        _beginnings[beginning] = page;
+        return _lastId;
     }
 
     /// <summary>Finds the page of a segment.</summary>
@@ -71,33 +73,31 @@ internal sealed class PrefixCache
     /// <returns>How many of them it has in common, at least 1; 0 without such a page.</returns>
     public int FindBeginning(long parent, ReadOnlySpan<int> tokens, out int page)
     {
-        page = tokens.IsEmpty ? None : Place(_beginnings, Hash(parent, tokens[..1]));
-        return page != None && _entries[page].Parent == parent ? tokens.CommonPrefixLength(_entries[page].Tokens) : 0;
+        page = tokens.IsEmpty ? None : _beginnings[Place(Hash(parent, tokens[..1]))];
+        return page != None && _entries[page].Parent == parent ? tokens.CommonPrefixLength(Segment(page)) : 0;
     }
 
     /// <summary>A page is not to be found any longer, so that it may change. The pages after it wait, unreachable, for their eviction.</summary>
     public void Forget(int page)
     {
         ref Entry entry = ref _entries[page];
-        ref int link = ref Place(_first, entry.Hash);
+        ref int link = ref _first[entry.Place];
         while (link != page) link = ref _entries[link].Next;
         link = entry.Next;
-        ref int beginning = ref Place(_beginnings, entry.Beginning);
-        if (beginning == page) beginning = None;
-        entry = new Entry(Root, Root, 0, 0, entry.Tokens, None); // the array is used again
+        if (_beginnings[entry.Beginning] == page) _beginnings[entry.Beginning] = None;
+        entry.Id = Root;
     }
 
     private int Find(ulong hash, long parent, ReadOnlySpan<int> segment)
     {
-        for (int page = Place(_first, hash); page != None; page = _entries[page].Next)
-        {
-            ref Entry entry = ref _entries[page];
-            if (entry.Hash == hash && entry.Parent == parent && segment.SequenceEqual(entry.Tokens)) return page;
-        }
-        return None;
+        int page = _first[Place(hash)];
+        while (page != None && !(_entries[page].Parent == parent && segment.SequenceEqual(Segment(page)))) page = _entries[page].Next;
+        return page;
     }
 
-    private static ref int Place(int[] places, ulong hash) => ref places[hash & (ulong)(places.Length - 1)];
+    private ReadOnlySpan<int> Segment(int page) => _tokens.AsSpan(page * _longest, _entries[page].Length);
+
+    private int Place(ulong hash) => (int)(hash & (ulong)(_first.Length - 1));
 
     private ulong Hash(long parent, ReadOnlySpan<int> tokens)
     {
@@ -110,14 +110,22 @@ internal sealed class PrefixCache
         return hash & _hashMask;
     }
 
-    /// <param name="Id">Stands for the tokens up to the page's end, never used twice; <see cref="Root"/> while the page is unknown.</param>
-    /// <param name="Parent">The id of the page before.</param>
-    /// <param name="Hash">Of the parent and the segment.</param>
-    /// <param name="Beginning">Hash of the parent and the segment's first token.</param>
-    /// <param name="Tokens">The segment.</param>
-    /// <param name="Next">The next page whose hash has the same lowest bits.</param>
-    private record struct Entry(long Id, long Parent, ulong Hash, ulong Beginning, int[]? Tokens, int Next)
+    /// <summary>What is known of a page. 32 bytes.</summary>
+    private struct Entry
     {
-        public int Next = Next; // a field, so that a link to it can be changed where it is
+        /// <summary>Stands for the tokens up to the page's end, never used twice; <see cref="Root"/> while the page is unknown.</summary>
+        public long Id;
+
+        /// <summary>The id of the page before.</summary>
+        public long Parent;
+
+        /// <summary>Tokens of the segment.</summary>
+        public int Length;
+
+        /// <summary>Where in <see cref="_first"/> and <see cref="_beginnings"/> it is found.</summary>
+        public int Place, Beginning;
+
+        /// <summary>The next page of the same place.</summary>
+        public int Next;
     }
 }
