@@ -32,6 +32,7 @@ internal sealed class RandomService : IDecoder
     private readonly List<StubSequence> _live = [];
     private readonly List<StubConversation> _conversations = [];
     private readonly List<float[]> _logits = [];
+    private int _turnsInVain;
 
     public RandomService(RandomServiceCase @case, int seed)
     {
@@ -81,9 +82,13 @@ internal sealed class RandomService : IDecoder
     {
         for (int turns = 0; Steps < steps; turns++)
         {
-            Assert.That(turns, Is.LessThan(10 * steps), "sequences wait and nothing is computed");
+            Assert.That(turns, Is.LessThan(10 * steps), "too little is asked for");
             Act();
+            int before = Steps;
+            bool hasWork = _scheduler.HasWork;
             Turn();
+            _turnsInVain = hasWork && Steps == before ? _turnsInVain + 1 : 0;
+            Assert.That(_turnsInVain, Is.LessThan(20), "sequences wait and nothing is computed");
         }
         foreach (StubConversation conversation in _conversations) Close(conversation);
         for (int idle = 0; _live.Count > 0; idle = _scheduler.HasWork ? 0 : idle + 1)
