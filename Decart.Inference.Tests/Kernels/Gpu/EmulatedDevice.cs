@@ -38,7 +38,21 @@ internal sealed unsafe class EmulatedDevice(bool tensorCores = false, int multip
 
     public void Synchronize() { }
 
+    public GpuReadback CreateReadback(int bytes) => new Readback(bytes);
+
     public void Dispose() => _memory.Dispose();
+
+    /// <summary>Everything is done when it is started.</summary>
+    private sealed class Readback(int bytes) : GpuReadback(bytes)
+    {
+        private byte[] _copy = [];
+
+        public override void Start(nint source, int bytes) => _copy = new ReadOnlySpan<byte>((void*)source, bytes).ToArray();
+
+        public override ReadOnlySpan<byte> Wait() => _copy;
+
+        public override void Dispose() { }
+    }
 
     /// <summary>An accelerator for the whole run, its kernels compiled once.</summary>
     private sealed class Runner

@@ -108,6 +108,8 @@ internal sealed class CudaDevice : IGpuDevice
 
     public void Synchronize() => _stream.Synchronize();
 
+    public GpuReadback CreateReadback(int bytes) => new CudaReadback(_context, _stream, bytes);
+
     public void Dispose()
     {
         if (_context.IsClosed) return;

@@ -6,6 +6,10 @@ namespace Decart.Inference.Kernels.Gpu;
 internal struct EmbedArguments
 {
     public long Rows, Table, X;
+
+    /// <summary>The tokens that were chosen on the device (int), for rows of a negative token: see <see cref="Batch.AddChosen"/>.</summary>
+    public long Chosen;
+
     public int TableStride, XStride, Columns;
     public float Scale;
 }
@@ -18,6 +22,12 @@ internal static class GpuEmbed
     private static void Run(EmbedArguments a)
     {
         int row = Grid.IdxX, token = GpuRow.LoadTokenId(a.Rows, row);
+        if (token < 0)
+        {
+            // A code instead of a token: its request fails, the row's content does not matter.
+            int chosen = Global.LoadInt(a.Chosen + ((long)Batch.PreviousLogitRow(token) * sizeof(int)));
+            token = chosen < 0 ? 0 : chosen;
+        }
         long source = a.Table + ((long)token * a.TableStride * sizeof(ushort)), destination = a.X + ((long)row * a.XStride * sizeof(float));
         for (int i = Group.IdxX; i < a.Columns; i += Group.DimX)
         {

@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using Decart.Inference.Checkpoints;
 using Decart.Inference.Memory;
+using Decart.Inference.Sampling;
 
 namespace Decart.Inference.Kernels.Gpu;
 
@@ -18,6 +19,7 @@ internal sealed class GpuKernels : IKernels
     private readonly GpuMatMulLauncher _matMul;
     private readonly GpuExpertsMixer _experts;
     private readonly GpuAttentionLauncher _attention;
+    private readonly GpuSampler _sampler;
     private bool _disposed;
 
     /// <param name="device">Owned.</param>
@@ -29,6 +31,7 @@ internal sealed class GpuKernels : IKernels
         _matMul = new GpuMatMulLauncher(device);
         _experts = new GpuExpertsMixer(device, _matMul);
         _attention = new GpuAttentionLauncher(device, _step);
+        _sampler = new GpuSampler(device);
     }
 
     /// <summary>Every kernel, for whoever compiles them ahead of need.</summary>
@@ -38,6 +41,7 @@ internal sealed class GpuKernels : IKernels
         GpuMatMul.Kernel, GpuTensorMatMul.Narrow8, GpuTensorMatMul.Narrow16, GpuTensorMatMul.Narrow32, GpuTensorMatMul.Wide,
         GpuAttention.Kernel, GpuAttention.MergeKernel, GpuTensorAttention.Heads64, GpuTensorAttention.Heads128, GpuTensorAttention.Heads256,
         GpuExperts.RouteKernel, GpuExperts.GroupKernel, GpuExperts.MixKernel,
+        GpuSampling.Kernel, GpuTokenCounts.MarkKernel,
     ];
 
     public bool ReadsWeightsInPlace => false;
@@ -69,6 +73,7 @@ internal sealed class GpuKernels : IKernels
             Rows = _step.Rows,
             Table = weight.Address,
             X = destination.Address,
+            Chosen = _sampler.Tokens,
             TableStride = weight.Stride,
             XStride = destination.Stride,
             Columns = weight.Columns,
@@ -175,10 +180,16 @@ internal sealed class GpuKernels : IKernels
         for (int i = 0; i < halves.Length; i++) destination[i] = (float)halves[i];
     }
 
+    public TokenChooser? CreateChooser(SamplingParameters parameters, ReadOnlySpan<int> prompt, int vocabularySize) =>
+        _sampler.CreateChooser(parameters, prompt, vocabularySize);
+
+    public ChosenTokens Sample(Activations logits, ReadOnlySpan<TokenChoice> choices) => _sampler.Sample(Floats(logits), choices);
+
     public void Dispose()
     {
         if (_disposed) return;
         _disposed = true;
+        _sampler.Dispose();
         _attention.Dispose();
         _experts.Dispose();
         _step.Dispose();

@@ -36,4 +36,8 @@ internal interface IGpuDevice : IDisposable
 
     /// <summary>Waits until everything that was started is done.</summary>
     void Synchronize();
+
+    /// <summary>Makes a place on the host to copy to without waiting.</summary>
+    /// <param name="bytes">The most bytes of one copy.</param>
+    GpuReadback CreateReadback(int bytes);
 }
