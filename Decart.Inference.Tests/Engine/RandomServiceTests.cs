@@ -17,6 +17,10 @@ internal sealed class RandomServiceTests
         new(PagingMode.Table, TokenElements: 4, Pages: 15),
         new(PagingMode.Table, TokenElements: 4, Pages: 80, Slots: 9),
         new(PagingMode.Table, TokenElements: 4, Pages: 120, PrefixCaching: false),
+        new(PagingMode.Hardware, TokenElements: 12, Pages: 16, OnDevice: 1),
+        new(PagingMode.Hardware, TokenElements: 13, Pages: 60, OnDevice: 1),
+        new(PagingMode.Hardware, TokenElements: 12, Pages: 40, Slots: 7, OnDevice: 0.9),
+        new(PagingMode.Table, TokenElements: 4, Pages: 80, OnDevice: 1),
     ];
 
     [Test]
@@ -25,12 +29,13 @@ internal sealed class RandomServiceTests
         using RandomService service = new(@case, seed: 1);
         service.Run(Steps);
         TestContext.Out.WriteLine(
-            $"{service.Steps} steps, {service.Finished} finished, {service.Preemptions} preemptions, {service.PrefixHitTokens} tokens found, {service.SharedPages} shared pages seen");
+            $"{service.Steps} steps, {service.Finished} finished, {service.Preemptions} preemptions, {service.PrefixHitTokens} tokens found, {service.SharedPages} shared pages seen, {service.Overlapping} steps overlap");
         Assert.Multiple(() =>
         {
             Assert.That(service.Finished, Is.GreaterThan(Steps / 30));
             if (@case.Pages < 20) Assert.That(service.Preemptions, Is.GreaterThan(40));
             Assert.That(service.SharedPages, Is.GreaterThan(100));
+            Assert.That(service.Overlapping, @case.OnDevice == 0 ? Is.Zero : Is.GreaterThan(Steps / 10));
             if (@case.PrefixCaching) Assert.That(service.PrefixHitTokens, Is.GreaterThan(1000));
         });
     }

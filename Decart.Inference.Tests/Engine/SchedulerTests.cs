@@ -103,7 +103,7 @@ internal sealed class SchedulerTests
         Scheduler scheduler = Create(pages: 100, maxBatchTokens: 10, maxConcurrentSequences: 1);
         Sequence running = Prompt(2), waiting = Prompt(2), last = Prompt(2);
         foreach (Sequence sequence in (Sequence[])[running, waiting, last]) scheduler.Add(sequence);
-        scheduler.Schedule();
+        Step(scheduler);
         running.Cancel();
         waiting.Cancel();
         Assert.That(scheduler.FindAll(sequence => sequence.IsCancelled), Is.EqualTo(new[] { running, waiting }));
@@ -127,10 +127,12 @@ internal sealed class SchedulerTests
 
     private static (Sequence, int)[] Step(Scheduler scheduler)
     {
-        (Sequence, int)[] step = [.. scheduler.Schedule().ToArray().Select(chunk => (chunk.Sequence, chunk.Length))];
+        Assert.That(scheduler.TrySchedule(settled: true, out ReadOnlySpan<ScheduledChunk> chunks));
+        (Sequence, int)[] step = [.. chunks.ToArray().Select(chunk => (chunk.Sequence, chunk.Length))];
         foreach ((Sequence sequence, int length) in step)
         {
-            sequence.Advance(length);
+            sequence.Start(length, chosenFrom: null);
+            sequence.Finish(length, chosen: false);
             if (sequence.Remaining == 0) sequence.Accept([]);
         }
         return step;

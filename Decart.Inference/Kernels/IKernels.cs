@@ -162,6 +162,11 @@ internal interface IKernels : IDisposable
     /// <summary>Copies one row to the host as float32.</summary>
     void Read(Activations x, int row, Span<float> destination);
 
+    /// <summary>Waits until everything that was started is done.</summary>
+    void Wait()
+    {
+    }
+
     /// <summary>
     /// Prepares choosing a request's tokens on the device; null when that is left to the host's <see cref="Sampler"/>: always by default, and where the
     /// request needs what only the host computes.

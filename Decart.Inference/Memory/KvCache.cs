@@ -37,7 +37,7 @@ internal sealed class KvCache
     /// <summary>Where kernels find it; the same as long as the cache lives.</summary>
     public KvView View => _memory.Map.View(_slot);
 
-    /// <summary>Tokens whose keys and values are stored.</summary>
+    /// <summary>Tokens whose keys and values are stored, or will be by what has been started.</summary>
     public int Tokens { get; private set; }
 
     /// <summary>Pages that it holds, those mapped ahead of need included.</summary>
@@ -131,19 +131,17 @@ internal sealed class KvCache
         }
     }
 
-    /// <summary>Records that more tokens are stored.</summary>
-    /// <returns>Whether pages are full now that <see cref="MakeKnown(ReadOnlySpan{int})"/> can make known.</returns>
-    public bool Advance(int count)
-    {
-        Tokens += count;
-        return Tokens >= _nextKnown;
-    }
+    /// <summary>Records that more tokens are stored, or will be by what has been started.</summary>
+    public void Advance(int count) => Tokens += count;
+
+    /// <summary>Whether the first <paramref name="tokens"/> tokens fill a page that is not known yet.</summary>
+    public bool CanMakeKnown(int tokens) => tokens >= _nextKnown;
 
     /// <summary>Makes the pages known that are full, for sequences that begin alike.</summary>
-    /// <param name="tokens">The sequence's tokens.</param>
+    /// <param name="tokens">The sequence's first tokens; all of them are stored.</param>
     public void MakeKnown(ReadOnlySpan<int> tokens)
     {
-        while (Tokens >= _nextKnown) MakeNextKnown(tokens);
+        while (CanMakeKnown(tokens.Length)) MakeNextKnown(tokens);
     }
 
     /// <summary>Forgets all but the first tokens. The pages after them are given back.</summary>

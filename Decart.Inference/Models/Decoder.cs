@@ -110,6 +110,8 @@ internal sealed class Decoder : IDecoder
         _kernels.Read(_logits, index, destination);
     }
 
+    public void Wait() => _kernels.Wait();
+
     public TokenChooser? CreateChooser(SamplingParameters parameters, ReadOnlySpan<int> prompt) =>
         _kernels.CreateChooser(parameters, prompt, VocabularySize);
 

@@ -27,6 +27,11 @@ internal interface IDecoder : IDisposable
     /// <summary>Copies the logits of the i-th of <see cref="Batch.LogitRows"/> of the last forward pass.</summary>
     void ReadLogits(int index, Span<float> destination);
 
+    /// <summary>Waits until the last forward pass is done.</summary>
+    void Wait()
+    {
+    }
+
     /// <summary>Prepares choosing a request's tokens where the logits are; null when they must be read and a token chosen by the caller.</summary>
     /// <param name="parameters">How to choose.</param>
     /// <param name="prompt">The request's prompt.</param>

@@ -185,6 +185,8 @@ internal sealed class GpuKernels : IKernels
 
     public ChosenTokens Sample(Activations logits, ReadOnlySpan<TokenChoice> choices) => _sampler.Sample(Floats(logits), choices);
 
+    public void Wait() => _device.Synchronize();
+
     public void Dispose()
     {
         if (_disposed) return;
