@@ -14,8 +14,9 @@ namespace Decart.Inference.Tests.Engine;
 /// <param name="HashBits">Bits of the prefix cache's hash.</param>
 /// <param name="Slots">Ranges.</param>
 /// <param name="OnDevice">The share of sequences whose tokens are chosen by a device that computes a step only when somebody waits for it.</param>
+/// <param name="Failing">The share of steps that cannot be started. They are tried again sequence by sequence, so that few fail.</param>
 internal sealed record RandomServiceCase(
-    PagingMode Paging, int TokenElements, int Pages, bool PrefixCaching = true, int HashBits = 64, int Slots = 64, double OnDevice = 0);
+    PagingMode Paging, int TokenElements, int Pages, bool PrefixCaching = true, int HashBits = 64, int Slots = 64, double OnDevice = 0, double Failing = 0);
 
 /// <summary>
 /// An engine under a random load: requests, conversations with forks and rewinds, cancellations, readers that stop reading. Its model marks
@@ -24,6 +25,7 @@ internal sealed record RandomServiceCase(
 internal sealed class RandomService : IDecoder
 {
     private const int MaxConcurrent = 6;
+    private const string Injected = "injected";
 
     private readonly RandomServiceCase _case;
     private readonly Random _random;
@@ -113,6 +115,7 @@ internal sealed class RandomService : IDecoder
     public void Forward(Batch batch)
     {
         Steps++;
+        if (_random.NextDouble() < _case.Failing) throw new InvalidOperationException(Injected);
         if (_started.Count > 0) Overlapping++;
         BatchChunk[] chunks = [.. batch.Chunks];
         int[] tokens = [.. batch.TokenIds], logitRows = [.. batch.LogitRows];
@@ -272,8 +275,8 @@ internal sealed class RandomService : IDecoder
         _loop.RunOnce();
         foreach (StubSequence sequence in _live.FindAll(sequence => sequence.IsDone || sequence.Failure is not null))
         {
-            Assert.That(sequence.Failure, Is.Null);
-            Finished++;
+            if (sequence.Failure is null) Finished++;
+            else Assert.That(sequence.Failure.InnerException!.Message, Is.EqualTo(Injected));
             CheckAnswer(sequence);
             End(sequence);
         }

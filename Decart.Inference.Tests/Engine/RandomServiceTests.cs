@@ -21,6 +21,7 @@ internal sealed class RandomServiceTests
         new(PagingMode.Hardware, TokenElements: 13, Pages: 60, OnDevice: 1),
         new(PagingMode.Hardware, TokenElements: 12, Pages: 40, Slots: 7, OnDevice: 0.9),
         new(PagingMode.Table, TokenElements: 4, Pages: 80, OnDevice: 1),
+        new(PagingMode.Hardware, TokenElements: 12, Pages: 40, OnDevice: 0.95, Failing: 0.05),
     ];
 
     [Test]
