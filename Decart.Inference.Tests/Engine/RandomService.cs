@@ -30,6 +30,7 @@ internal sealed class RandomService : IDecoder
     private readonly RandomServiceCase _case;
     private readonly Random _random;
     private readonly RecordedVirtualMemory? _recorded;
+    private readonly KvMarks _marks;
     private readonly KvMemory _memory;
     private readonly Scheduler _scheduler;
     private readonly EngineLoop _loop;
@@ -39,21 +40,21 @@ internal sealed class RandomService : IDecoder
     private readonly List<uint> _hashes = []; // for each row of the logits of the step computed last
     private int _turnsInVain;
 
-    public RandomService(RandomServiceCase @case, int seed)
+    public RandomService(IDeviceMemory device, RandomServiceCase @case, int seed)
     {
         (_case, _random) = (@case, new Random(seed));
         KvLayout = new KvLayout(Layers: 2, KvHeads: 1, @case.TokenElements, sizeof(int));
-        HostMemory host = new();
+        _marks = new KvMarks(device);
         IPageMap map;
         if (@case.Paging == PagingMode.Table)
         {
-            map = new TablePageMap(host, KvLayout, @case.Pages, @case.Slots, ContextLength);
+            map = new TablePageMap(device, KvLayout, @case.Pages, @case.Slots, ContextLength);
         }
         else
         {
-            PageGeometry geometry = PageGeometry.ForHardware(KvLayout.TokenBytes, host.PageGranularity);
-            _recorded = new RecordedVirtualMemory(host.CreateVirtualMemory(geometry.PageBytes, @case.Pages));
-            map = new HardwarePageMap(_recorded, host, KvLayout, @case.Pages, @case.Slots, MaxConcurrent, ContextLength, NullLogger.Instance);
+            PageGeometry geometry = PageGeometry.ForHardware(KvLayout.TokenBytes, device.PageGranularity);
+            _recorded = new RecordedVirtualMemory(device.CreateVirtualMemory(geometry.PageBytes, @case.Pages));
+            map = new HardwarePageMap(_recorded, device, KvLayout, @case.Pages, @case.Slots, MaxConcurrent, ContextLength, NullLogger.Instance);
         }
         _memory = new KvMemory(map, @case.PrefixCaching ? new PrefixCache(@case.Pages, map.Geometry.TokensTouching(1), @case.HashBits) : null);
         _scheduler = new Scheduler(_memory, MaxBatchTokens, MaxConcurrent);
@@ -151,10 +152,10 @@ internal sealed class RandomService : IDecoder
             for (int i = 0; i < chunk.Length; i++)
             {
                 int token = tokens[chunk.FirstRow + i];
-                KvMarks.Write(chunk.Kv, chunk.FirstPosition + i, token >= 0 ? token : Next(before[Batch.PreviousLogitRow(token)]));
+                _marks.Write(chunk.Kv, chunk.FirstPosition + i, token >= 0 ? token : Next(before[Batch.PreviousLogitRow(token)]));
             }
             uint hash = 17;
-            for (int i = 0; i < chunk.FirstPosition + chunk.Length; i++) hash = Hash(hash, KvMarks.Read(chunk.Kv, i));
+            for (int i = 0; i < chunk.FirstPosition + chunk.Length; i++) hash = Hash(hash, _marks.Read(chunk.Kv, i));
             if (logitRows.Contains(chunk.FirstRow + chunk.Length - 1)) _hashes.Add(hash);
         }
     }
@@ -337,7 +338,7 @@ internal sealed class RandomService : IDecoder
         {
             for (int i = 0; i < sequence.Computed - sequence.TokensInFlight; i++)
             {
-                if (KvMarks.Read(sequence.Kv!.View, i) != sequence.Tokens[i]) Assert.Fail($"position {i} holds another token");
+                if (_marks.Read(sequence.Kv!.View, i) != sequence.Tokens[i]) Assert.Fail($"position {i} holds another token");
             }
         }
         foreach (StubConversation conversation in _conversations.Where(conversation => conversation.Kept.Cache is not null && conversation.Turn is null))
@@ -345,7 +346,7 @@ internal sealed class RandomService : IDecoder
             KvCache cache = conversation.Kept.Cache!;
             for (int i = 0; i < Math.Min(cache.Tokens, conversation.Tokens.Count); i++)
             {
-                if (KvMarks.Read(cache.View, i) != conversation.Tokens[i]) Assert.Fail($"position {i} holds another token");
+                if (_marks.Read(cache.View, i) != conversation.Tokens[i]) Assert.Fail($"position {i} holds another token");
             }
         }
     }
