@@ -10,6 +10,9 @@ internal sealed class CudaDevice : IGpuDevice
     /// <summary>The oldest architecture that the intrinsics exist on, and the oldest driver: PTX ISA 8.0 came with CUDA 12.0.</summary>
     private const int MinArchitecture = 80, MinDriverVersion = 12000;
 
+    /// <summary>The first architecture whose kernels are PTX ISA 8.3, and the oldest driver for that, CUDA 12.3.</summary>
+    private const int HopperArchitecture = 90, HopperDriverVersion = 12030;
+
     /// <summary>Bytes of each of the two pinned buffers that large uploads go through in turn.</summary>
     private const int StagingBytes = 16 << 20;
 
@@ -59,6 +62,9 @@ internal sealed class CudaDevice : IGpuDevice
     /// <summary>As many as there are, unless work is to be divided for another number.</summary>
     public int Multiprocessors { get; init; }
 
+    public bool CanRun(GpuKernel kernel) =>
+        kernel.RunsOn(_architecture) && (kernel.MinArchitecture < HopperArchitecture || _driverVersion >= HopperDriverVersion);
+
     /// <summary>Compiles kernels, so that their first launch does not wait for it.</summary>
     public void Prepare(IEnumerable<GpuKernel> kernels)
     {
@@ -73,6 +79,8 @@ internal sealed class CudaDevice : IGpuDevice
     public void Launch<TArguments>(GpuKernel<TArguments> kernel, GpuGrid grid, in TArguments arguments)
         where TArguments : unmanaged =>
         GetFunction(kernel).Launch(_stream, (grid.X, grid.Y, grid.Z), Math.Min(kernel.GroupSize, MaxGroupSize), arguments);
+
+    public void EncodeTensorMap(CudaTensorMap map, Span<byte> destination) => map.Encode(destination);
 
     public unsafe void Upload(nint destination, ReadOnlySpan<byte> source)
     {
@@ -166,6 +174,6 @@ internal sealed class CudaDevice : IGpuDevice
     {
         CudaModule module = new(_context, code);
         _modules.Add(module);
-        return _functions[kernel] = module.GetFunction(kernel.EntryPoint);
+        return _functions[kernel] = module.GetFunction(kernel.EntryPoint, kernel.SharedBytes, kernel.ClusterSize, kernel.StartsEarly);
     }
 }
