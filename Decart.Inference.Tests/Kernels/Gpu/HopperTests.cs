@@ -75,6 +75,13 @@ internal sealed class HopperTests(string device)
         Assert.That(Run(HopperKernels.LargeKernel, 1, words, words.Length, words.Length), Is.EqualTo(words.Reverse()));
     }
 
+    [Test]
+    public void A_tensor_map_has_as_many_strides_as_it_needs()
+    {
+        CudaTensorMap map = new() { Address = 0, Element = CudaTensorElement.Float16, Sizes = [64, 8], Strides = [], Box = [64, 8] };
+        Assert.That(() => map.Encode(new byte[CudaTensorMap.Bytes]), Throws.ArgumentException.With.Message.Contains("2 sizes need 1 strides"));
+    }
+
     private void CheckCluster(GpuKernel<WordArguments> kernel, int size)
     {
         const int Groups = 2 * HopperKernels.ClusterGroups, Threads = HopperKernels.Threads;

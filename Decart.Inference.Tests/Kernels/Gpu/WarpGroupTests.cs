@@ -45,6 +45,13 @@ internal sealed class WarpGroupTests(string device)
         Check(kernel, 64, 4, swizzle, bfloats: false);
     }
 
+    [TestCase(CudaTensorSwizzle.None, 0x00000008_00400140)]
+    [TestCase(CudaTensorSwizzle.Bytes32, unchecked((long)0xC0000010_00010140))]
+    [TestCase(CudaTensorSwizzle.Bytes64, unchecked((long)0x80000020_00010140))]
+    [TestCase(CudaTensorSwizzle.Bytes128, 0x40000040_00010140)]
+    public void Descriptors_have_the_fields_of_the_manual(CudaTensorSwizzle swizzle, long descriptor) =>
+        Assert.That(MatrixDescriptor.Create(0x1400, swizzle, leadingBytes: 0x400), Is.EqualTo(descriptor));
+
     private void Check(GpuKernel<WarpGroupArguments> kernel, int n, int boxes, CudaTensorSwizzle swizzle, bool bfloats)
     {
         if (!_device.CanRun(kernel)) Assert.Ignore($"{device} cannot run {kernel.Name}");

@@ -16,6 +16,9 @@ internal sealed record PtxModule(string EntryPoint, string Text);
 /// <summary>Compiles kernels from IL to PTX, with or without a GPU at hand. Called by one thread at a time.</summary>
 internal sealed class PtxCompiler : IDisposable
 {
+    /// <summary>The oldest architecture whose kernels are written in PTX ISA 8.3.</summary>
+    public const int HopperArchitecture = 90;
+
     private readonly Context _context;
     private readonly PTXBackend _backend;
     private readonly int _architecture;
@@ -99,7 +102,7 @@ internal sealed class PtxCompiler : IDisposable
     /// </summary>
     private string Finish(GpuKernel kernel, string text)
     {
-        if (kernel.MinArchitecture >= 90) text = Replace(text, ".version ", "8.3");
+        if (kernel.MinArchitecture >= HopperArchitecture) text = Replace(text, ".version ", "8.3");
         return Replace(text, ".target ", _target)
             .Replace("\tmul.f32\t", "\tmul.rn.f32\t", StringComparison.Ordinal)
             .Replace("\tadd.f32\t", "\tadd.rn.f32\t", StringComparison.Ordinal)

@@ -23,11 +23,11 @@ internal static class MatrixDescriptor
     /// <summary>A matrix as <see cref="TensorCopy"/> leaves a box of rows that are as long as the swizzle, or 16 bytes.</summary>
     /// <param name="address">Of the first column of the first row; the first row of a swizzled matrix lies at a multiple of 8 rows.</param>
     /// <param name="swizzle">A constant.</param>
-    /// <param name="leadingBytes">Without swizzle: from one core matrix to the next along k.</param>
+    /// <param name="leadingBytes">Without swizzle: from one core matrix to the next along k; with one not used.</param>
     public static long Create(int address, CudaTensorSwizzle swizzle, int leadingBytes = 0)
     {
-        int rowBytes = 16 << (int)swizzle, kind = (4 - (int)swizzle) & 3;
-        return (long)((address & AddressMask) >> UnitShift) | ((long)(leadingBytes >> UnitShift) << LeadingShift)
+        int rowBytes = 16 << (int)swizzle, kind = (4 - (int)swizzle) & 3, leading = swizzle == CudaTensorSwizzle.None ? leadingBytes : 16;
+        return (long)((address & AddressMask) >> UnitShift) | ((long)(leading >> UnitShift) << LeadingShift)
             | ((long)((8 * rowBytes) >> UnitShift) << StrideShift) | ((long)kind << SwizzleShift);
     }
 
