@@ -83,7 +83,8 @@ internal sealed unsafe class EmulatedDevice(bool tensorCores = false, int multip
         private void RunWithShared(GpuKernel kernel, Action launch)
         {
             // Smaller groups would run several at a time.
-            if (kernel.GroupSize < GroupSize) throw new NotSupportedException($"Groups with dynamic shared memory have at least {GroupSize} threads here.");
+            if (kernel.GroupSize < GroupSize)
+                throw new NotSupportedException($"Groups with dynamic shared memory have at least {GroupSize} threads here.");
             lock (SharedLock)
             {
                 Shared.Emulated = (byte*)NativeMemory.AlignedAlloc((nuint)kernel.SharedBytes, Shared.Alignment);

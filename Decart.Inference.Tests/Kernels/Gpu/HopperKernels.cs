@@ -26,32 +26,32 @@ internal static class HopperKernels
     };
 
     /// <summary>Copies a box of a tensor of two or three dimensions as it comes to lie in shared memory.</summary>
-    public static readonly GpuKernel<BoxArguments> Box2Kernel = new(Box2, Threads) { MinArchitecture = 90, SharedBytes = MaxBoxBytes + MBarrier.Bytes },
-        Box3Kernel = new(Box3, Threads) { MinArchitecture = 90, SharedBytes = MaxBoxBytes + MBarrier.Bytes };
+    public static readonly GpuKernel<BoxArguments> Box2Kernel = CreateBox(Box2), Box3Kernel = CreateBox(Box3);
 
     /// <summary>
-    /// Word i becomes word <see cref="WordArguments.Count"/> - 1 - i plus 1, which another group of the kernel in front wrote, unless it was the first.
+    /// Word i becomes word <see cref="WordArguments.Count"/> - 1 - i plus 1, which another group of the kernel in front wrote, unless it was the
+    /// first.
     /// </summary>
     public static readonly GpuKernel<WordArguments> RelayKernel = new(Relay, Threads) { MinArchitecture = 90, StartsEarly = true };
 
     /// <summary>
-    /// Each group takes <see cref="Threads"/> float32. Value 2i of the result is the sum of values i of the groups of the cluster, value 2i + 1 is value
-    /// i of the next group of the cluster.
+    /// Each group takes <see cref="Threads"/> float32. Value 2i of the result is the sum of values i of the groups of the cluster, value 2i + 1 is
+    /// value i of the next group of the cluster. The second has clusters of one group, which are emulated.
     /// </summary>
-    public static readonly GpuKernel<WordArguments> ClusterKernel = new(ExchangeInCluster, Threads)
-    {
-        MinArchitecture = 90,
-        SharedBytes = 2 * ChunkBytes,
-        ClusterSize = ClusterGroups,
-    };
+    public static readonly GpuKernel<WordArguments> ClusterKernel = CreateExchange(ClusterGroups), LonelyClusterKernel = CreateExchange(1);
 
-    /// <summary>The same for clusters of one group, which are emulated.</summary>
-    public static readonly GpuKernel<WordArguments> LonelyClusterKernel = new(ExchangeInCluster, Threads) { MinArchitecture = 90, SharedBytes = 2 * ChunkBytes };
-
-    /// <summary>Reverses <see cref="WordArguments.Count"/> words, a multiple of 4, by way of the last bytes of more shared memory than is granted without asking.</summary>
+    /// <summary>
+    /// Reverses <see cref="WordArguments.Count"/> words, a multiple of 4, by way of the last bytes of more shared memory than is granted without asking.
+    /// </summary>
     public static readonly GpuKernel<WordArguments> LargeKernel = new(UseLast, Threads) { SharedBytes = LargeBytes };
 
     public static GpuKernel[] All => [RingKernel, Box2Kernel, Box3Kernel, RelayKernel, ClusterKernel, LargeKernel];
+
+    private static GpuKernel<BoxArguments> CreateBox(Action<BoxArguments> run) =>
+        new(run, Threads) { MinArchitecture = 90, SharedBytes = MaxBoxBytes + MBarrier.Bytes };
+
+    private static GpuKernel<WordArguments> CreateExchange(int clusterSize) =>
+        new(ExchangeInCluster, Threads) { MinArchitecture = 90, SharedBytes = 2 * ChunkBytes, ClusterSize = clusterSize };
 
     private static void Ring(WordArguments a)
     {

@@ -63,7 +63,8 @@ internal sealed class HopperTests(string device)
     }
 
     [Test]
-    public void Groups_of_a_cluster_read_and_write_each_others_shared_memory() => CheckCluster(HopperKernels.ClusterKernel, HopperKernels.ClusterGroups);
+    public void Groups_of_a_cluster_read_and_write_each_others_shared_memory() =>
+        CheckCluster(HopperKernels.ClusterKernel, HopperKernels.ClusterGroups);
 
     [Test]
     public void A_cluster_may_be_one_group() => CheckCluster(HopperKernels.LonelyClusterKernel, 1);

@@ -16,7 +16,8 @@ internal sealed class PtxTests(int architecture, string target)
 
     private static GpuKernel[] TestKernels =>
     [
-        IntrinsicKernels.MultiplyKernel, IntrinsicKernels.LoadMatricesKernel, IntrinsicKernels.ConvertKernel, .. HopperKernels.All, .. WarpGroupKernels.All,
+        IntrinsicKernels.MultiplyKernel, IntrinsicKernels.LoadMatricesKernel, IntrinsicKernels.ConvertKernel,
+        .. HopperKernels.All, .. WarpGroupKernels.All,
     ];
 
     private static IEnumerable<GpuKernel> All => GpuKernels.All.Concat(TestKernels);
@@ -32,7 +33,8 @@ internal sealed class PtxTests(int architecture, string target)
         if (!kernel.RunsOn(architecture))
         {
             string needed = $"{kernel.Name} needs sm_{kernel.MinArchitecture}", found = $"sm_{architecture}";
-            Assert.That(() => _compiler.Compile(kernel), Throws.TypeOf<NotSupportedException>().With.Message.Contains(needed).And.Message.Contains(found));
+            Assert.That(
+                () => _compiler.Compile(kernel), Throws.TypeOf<NotSupportedException>().With.Message.Contains(needed).And.Message.Contains(found));
             return;
         }
         PtxModule module = _compiler.Compile(kernel);
@@ -94,6 +96,13 @@ internal sealed class PtxTests(int architecture, string target)
             string between = text[text.IndexOf("wgmma.fence", StringComparison.Ordinal)..text.LastIndexOf("wgmma.commit_group", StringComparison.Ordinal)];
             Assert.That(between, Does.Not.Contain("%f1;").And.Not.Contain("mov.f32"), kernel.Name);
         }
+    }
+
+    [Test]
+    public void Accumulators_that_are_used_again_are_refused()
+    {
+        if (architecture != 90) return;
+        Assert.That(() => _compiler.Compile(WarpGroupKernels.Reuse), Throws.TypeOf<NotSupportedException>().With.Message.Contains("used again"));
     }
 
     private static string Body(PtxModule module) => module.Text[module.Text.IndexOf($".visible .entry {module.EntryPoint}(", StringComparison.Ordinal)..];

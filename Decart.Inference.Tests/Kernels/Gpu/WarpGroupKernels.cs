@@ -26,6 +26,9 @@ internal static class WarpGroupKernels
     public static readonly GpuKernel<WarpGroupArguments> Plain = Create(RunPlain, 64), Swizzle32 = Create(RunSwizzle32, 64),
         Swizzle64 = Create(RunSwizzle64, 64);
 
+    /// <summary>Wrong: accumulators are used again after an operation took them.</summary>
+    public static readonly GpuKernel<WarpGroupArguments> Reuse = new(RunReuse, WarpGroup.Threads) { MinArchitecture = 90, ForOneArchitecture = true };
+
     private const int Stages = 3;
 
     /// <summary>Bytes of a row of 64 sums.</summary>
@@ -57,6 +60,14 @@ internal static class WarpGroupKernels
     private static void RunHalves256(WarpGroupArguments a) => Run256(a, bfloats: false);
 
     private static void RunBFloats256(WarpGroupArguments a) => Run256(a, bfloats: true);
+
+    private static void RunReuse(WarpGroupArguments a)
+    {
+        Tile64 first = WarpGroup.MultiplyHalves64(default, a.A, a.B, 0);
+        Tile64 second = WarpGroup.MultiplyHalves64(first, a.A, a.B, 1), third = WarpGroup.MultiplyHalves64(first, a.B, a.A, 1);
+        Store(second, a.C, 64);
+        Store(third, a.C, 64);
+    }
 
     private static void Run64(WarpGroupArguments a, CudaTensorSwizzle swizzle, bool bfloats)
     {

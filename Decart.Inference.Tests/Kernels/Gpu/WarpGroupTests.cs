@@ -34,7 +34,8 @@ internal sealed class WarpGroupTests(string device)
     }
 
     [Test]
-    public void Matrices_may_be_swizzled_in_any_way([Values(CudaTensorSwizzle.None, CudaTensorSwizzle.Bytes32, CudaTensorSwizzle.Bytes64)] CudaTensorSwizzle swizzle)
+    public void Matrices_may_be_swizzled_in_any_way(
+        [Values(CudaTensorSwizzle.None, CudaTensorSwizzle.Bytes32, CudaTensorSwizzle.Bytes64)] CudaTensorSwizzle swizzle)
     {
         GpuKernel<WarpGroupArguments> kernel = swizzle switch
         {

@@ -11,7 +11,9 @@ internal abstract class GpuKernel(MethodInfo method, int groupSize)
 
     public int GroupSize { get; } = groupSize;
 
-    /// <summary>Bytes of dynamic shared memory of a group, which <see cref="Intrinsics.Shared"/> reaches; above 48 KiB as far as the GPU has them.</summary>
+    /// <summary>
+    /// Bytes of dynamic shared memory of a group, which <see cref="Intrinsics.Shared"/> reaches; above 48 KiB as far as the GPU has them.
+    /// </summary>
     public int SharedBytes { get; init; }
 
     /// <summary>Groups, side by side along x, that form an <see cref="Intrinsics.Cluster"/>; launches have a multiple of them.</summary>
@@ -20,7 +22,9 @@ internal abstract class GpuKernel(MethodInfo method, int groupSize)
     /// <summary>Whether it may start before the kernel in front of it has ended; see <see cref="Intrinsics.GridDependency"/>.</summary>
     public bool StartsEarly { get; init; }
 
-    /// <summary>The oldest architecture it runs on, compute capability times ten. From 90 on it is PTX ISA 8.3, of drivers for CUDA 12.3 and later.</summary>
+    /// <summary>
+    /// The oldest architecture it runs on, compute capability times ten. From 90 on it is PTX ISA 8.3, of drivers for CUDA 12.3 and later.
+    /// </summary>
     public int MinArchitecture { get; init; } = 80;
 
     /// <summary>Whether it runs on no later architecture either, for <see cref="Intrinsics.WarpGroup"/>.</summary>

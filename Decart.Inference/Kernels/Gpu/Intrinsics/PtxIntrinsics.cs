@@ -81,6 +81,7 @@ internal static class PtxIntrinsics
         CompoundRegister operand = (CompoundRegister)generator.Load(call.Nodes[0]);
         if (operand.Children.All(child => child is PTXRegisterAllocator.HardwareRegister))
         {
+            ThrowIfUsedAgain(call);
             generator.Bind(call, operand);
             return Names(generator, operand);
         }
@@ -88,6 +89,21 @@ internal static class PtxIntrinsics
         foreach ((string destination, string source) in result.Split(", ").Zip(initial.Split(", ")))
             generator.Builder.Append('\t').AppendLine($"mov.b32 {destination}, {source};");
         return result;
+    }
+
+    /// <summary>Looks for another use of the operand, or of what it is made of, as far as it lies in the call's block.</summary>
+    private static void ThrowIfUsedAgain(MethodCall call)
+    {
+        Value operand = call.Nodes[0].Resolve();
+        HashSet<Value> gone = [operand];
+        if (operand is StructureValue structure) gone.UnionWith(structure.Nodes.ToArray().Select(node => node.Resolve()));
+        bool after = false;
+        foreach (Value value in call.BasicBlock)
+        {
+            if (after && value.Nodes.ToArray().Any(node => gone.Contains(node.Resolve())))
+                throw new NotSupportedException($"The first operand of {call.Target.Name} is used again.");
+            after |= value == call;
+        }
     }
 
     /// <summary>A register with the address that a reference has in shared memory, which ILGPU's own register has where it knows the space.</summary>
