@@ -1,7 +1,9 @@
 using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
 using Decart.Inference.Kernels.Gpu;
+using Decart.Inference.Kernels.Gpu.Intrinsics;
 using Decart.Inference.Memory;
+using Decart.Inference.Native.Cuda;
 using ILGPU;
 using ILGPU.Runtime;
 using ILGPU.Runtime.CPU;
@@ -16,6 +18,8 @@ internal sealed unsafe class EmulatedDevice(bool tensorCores = false, int multip
 {
     private static readonly Lazy<Runner> Small = new(() => new Runner(lanes: 4, warps: 2)), Wide = new(() => new Runner(lanes: 32, warps: 4));
 
+    private static readonly Lock SharedLock = new();
+
     private readonly EmulatedMemory _memory = new();
     private readonly Runner _runner = (tensorCores ? Wide : Small).Value;
 
@@ -27,8 +31,16 @@ internal sealed unsafe class EmulatedDevice(bool tensorCores = false, int multip
 
     public int Multiprocessors => multiprocessors;
 
+    public bool CanRun(GpuKernel kernel) => kernel.ClusterSize == 1;
+
+    public void EncodeTensorMap(CudaTensorMap map, Span<byte> destination) => EmulatedTensorMap.Encode(map, destination);
+
     public void Launch<TArguments>(GpuKernel<TArguments> kernel, GpuGrid grid, in TArguments arguments)
-        where TArguments : unmanaged => _runner.Run(kernel, grid, arguments);
+        where TArguments : unmanaged
+    {
+        if (!CanRun(kernel)) throw new NotSupportedException("Clusters of several groups are not emulated.");
+        _runner.Run(kernel, grid, arguments);
+    }
 
     public void Upload(nint destination, ReadOnlySpan<byte> source) => source.CopyTo(new Span<byte>((void*)destination, source.Length));
 
@@ -75,8 +87,24 @@ internal sealed unsafe class EmulatedDevice(bool tensorCores = false, int multip
             lock (_accelerator)
             {
                 var entry = (Action<KernelConfig, TArguments>)_kernels.GetOrAdd(kernel, _ => _accelerator.LoadStreamKernel(kernel.Entry));
-                entry(new KernelConfig(new Index3D(grid.X, grid.Y, grid.Z), new Index3D(Math.Min(kernel.GroupSize, GroupSize), 1, 1)), arguments);
+                KernelConfig groups = new(new Index3D(grid.X, grid.Y, grid.Z), new Index3D(Math.Min(kernel.GroupSize, GroupSize), 1, 1));
+                if (kernel.SharedBytes > 0) RunWithShared(kernel, () => entry(groups, arguments));
+                else entry(groups, arguments);
                 _accelerator.Synchronize();
+            }
+        }
+
+        private void RunWithShared(GpuKernel kernel, Action launch)
+        {
+            // Smaller groups would run several at a time.
+            if (kernel.GroupSize < GroupSize)
+                throw new NotSupportedException($"Groups with dynamic shared memory have at least {GroupSize} threads here.");
+            lock (SharedLock)
+            {
+                Shared.Emulated = (byte*)NativeMemory.AlignedAlloc((nuint)kernel.SharedBytes, Shared.Alignment);
+                launch();
+                _accelerator.Synchronize();
+                NativeMemory.AlignedFree(Shared.Emulated);
             }
         }
     }
