@@ -40,7 +40,8 @@ internal sealed class GpuChosenTokensTests(string device)
 
         decoder.Forward(PromptBatch(ranges));
         decoder.Sample([new TokenChoice(1, chooser, 0)]);
-        foreach (int row in (int[])[0, 2, 100]) Assert.That(() => decoder.Forward(Taking(ranges, row)), Throws.ArgumentException.With.Message.Contains("chosen"));
+        foreach (int row in (int[])[0, 2, 100])
+            Assert.That(() => decoder.Forward(Taking(ranges, row)), Throws.ArgumentException.With.Message.Contains("chosen"), $"row {row}");
         Assert.That(() => decoder.Forward(Taking(ranges, row: 1)), Throws.Nothing);
     });
 
@@ -127,6 +128,7 @@ internal sealed class GpuChosenTokensTests(string device)
     {
         Sampler sampler = new(decoder.VocabularySize);
         List<int>[] completions = [.. Prompts.Select(_ => new List<int>())];
+        IEnumerable<int> all = Enumerable.Range(0, Prompts.Length);
         TokenChooser?[] choosers = [.. Prompts.Select((prompt, i) => decoder.CreateChooser(Parameters[i], prompt))];
         Assert.That(choosers.Select(chooser => chooser is null), Is.EqualTo(Parameters.Select(parameters => parameters.TopLogprobs is not null)));
         Batch batch = PromptBatch(ranges);
@@ -134,7 +136,7 @@ internal sealed class GpuChosenTokensTests(string device)
         for (int step = 0; step < Count; step++)
         {
             decoder.Forward(batch);
-            ChosenTokens tokens = decoder.Sample([.. from i in Enumerable.Range(0, Prompts.Length) where choosers[i] is not null select new TokenChoice(i, choosers[i]!, step)]);
+            ChosenTokens tokens = decoder.Sample([.. from i in all where choosers[i] is not null select new TokenChoice(i, choosers[i]!, step)]);
             Take(previous);
             previous = tokens;
             batch = new Batch();
