@@ -18,7 +18,7 @@ internal sealed class Decoder : IDecoder
     private readonly Activations _residual, _normed, _feedForwardInput, _delta;
     private readonly Activations _queryKeyValue, _attended, _lastNormed, _logits;
     private readonly Activations? _inner, _routerLogits;
-    private readonly bool[] _chosen;
+    private readonly bool[] _chosen; // by row of the logits: whether the latest tokens that were chosen have one for it
     private int _logitRows;
 
     private Decoder(TensorSource source, ModelConfig config, IKernels kernels, DecoderWeights weights, int maxBatchTokens, int maxBatchSequences)
@@ -117,13 +117,11 @@ internal sealed class Decoder : IDecoder
 
     public ChosenTokens Sample(ReadOnlySpan<TokenChoice> choices)
     {
+        foreach (TokenChoice choice in choices) ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)choice.LogitRow, (uint)_logitRows, nameof(choices));
+        ChosenTokens tokens = _kernels.Sample(_logits, choices);
         Array.Clear(_chosen);
-        foreach (TokenChoice choice in choices)
-        {
-            ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)choice.LogitRow, (uint)_logitRows, nameof(choices));
-            _chosen[choice.LogitRow] = true;
-        }
-        return _kernels.Sample(_logits, choices);
+        foreach (TokenChoice choice in choices) _chosen[choice.LogitRow] = true;
+        return tokens;
     }
 
     public void Dispose()

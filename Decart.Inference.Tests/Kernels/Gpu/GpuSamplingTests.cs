@@ -99,12 +99,12 @@ internal sealed class GpuSamplingTests(string device)
     }
 
     [Test]
-    public void The_host_would_have_chosen_the_same()
+    public void The_host_would_have_chosen_the_same([Values] bool largeGroups)
     {
         const int Size = 1003;
-        using GpuSamplingBench bench = new(GpuDevices.Create(device));
+        using GpuSamplingBench bench = new(GpuDevices.Create(device, tensorCores: largeGroups));
         Sampler host = new(Size);
-        int batch = bench.Scale(41), different = 0, drawn = 0;
+        int batch = bench.Scale(largeGroups ? 3 : 41), different = 0, drawn = 0;
         foreach (GenerationOptions options in Settings)
         {
             float[][] rows = [.. Enumerable.Range(0, batch).Select(row => GpuSamplingBench.RandomLogits(Size, drawn + row, spread: 0.5f + (row % 4)))];
@@ -207,7 +207,8 @@ internal sealed class GpuSamplingTests(string device)
         using GpuSamplingBench bench = new(GpuDevices.Create(device));
         float[] logits = new float[Size];
         for (int i = 0; i < Size; i++) logits[i] = i % 2 == 0 ? 0f : -0f;
-        GenerationOptions[] settings = [new() { TopK = kept }, new() { TopP = (kept - 0.5f) / Size }, new() { TopK = kept + 50, TopP = (kept - 0.5f) / (kept + 50) }];
+        float topP = kept - 0.5f;
+        GenerationOptions[] settings = [new() { TopK = kept }, new() { TopP = topP / Size }, new() { TopK = kept + 50, TopP = topP / (kept + 50) }];
         foreach (GenerationOptions options in settings)
         {
             int[] tokens = bench.Choose([.. Enumerable.Repeat(logits, Batch)], Resolve(options, seed: 4));
@@ -224,7 +225,8 @@ internal sealed class GpuSamplingTests(string device)
         Array.Fill(zeros, -1);
         zeros[17] = -0f;
         zeros[40] = 0f;
-        Assert.That(bench.Choose([high, zeros, [.. high.Select(logit => logit - 100)]], Resolve(new() { Temperature = 0 }, 1)), Is.EqualTo(new[] { 30, 17, 30 }));
+        int[] tokens = bench.Choose([high, zeros, [.. high.Select(logit => logit - 100)]], Resolve(new() { Temperature = 0 }, 1));
+        Assert.That(tokens, Is.EqualTo(new[] { 30, 17, 30 }));
     }
 
     [TestCase(float.Epsilon)]
