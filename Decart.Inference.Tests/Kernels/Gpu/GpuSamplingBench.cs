@@ -5,7 +5,7 @@ using Decart.Inference.Sampling;
 
 namespace Decart.Inference.Tests.Kernels.Gpu;
 
-/// <summary>Choosing tokens on a device, whose logits are random.</summary>
+/// <summary>Choosing tokens on a device, which it does not own, from random logits.</summary>
 internal sealed class GpuSamplingBench(IGpuDevice device) : IDisposable
 {
     private readonly GpuSampler _sampler = new(device);
@@ -72,6 +72,5 @@ internal sealed class GpuSamplingBench(IGpuDevice device) : IDisposable
     {
         while (_disposables.TryPop(out IDisposable? disposable)) disposable.Dispose();
         _sampler.Dispose();
-        device.Dispose();
     }
 }

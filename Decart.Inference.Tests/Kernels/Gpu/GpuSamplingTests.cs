@@ -13,6 +13,8 @@ internal sealed class GpuSamplingTests(string device)
     /// <summary>How far float32 may be from the reference's comparisons.</summary>
     private const double Rounding = 2e-5;
 
+    private const int Unwritten = int.MinValue;
+
     private static readonly GenerationOptions[] Settings =
     [
         new() { Temperature = 0 },
@@ -57,10 +59,26 @@ internal sealed class GpuSamplingTests(string device)
     private static readonly GenerationOptions[] Distributions =
         [new(), new() { TopK = 12 }, new() { TopP = 0.85f, Temperature = 2 }, new() { TopK = 40, TopP = 0.9f, MinP = 0.05f, Temperature = 1.5f }];
 
+    private static readonly GpuKernel<SamplingArguments>[] SmallGroups =
+        [new(GpuSampling.Kernel.Entry, groupSize: 32), new(GpuSampling.Kernel.Entry, groupSize: 128)];
+
+    /// <summary>For all tests, so that a GPU compiles the kernel once; the second one has larger groups if it is emulated.</summary>
+    private IGpuDevice _device = null!, _large = null!;
+
+    [OneTimeSetUp]
+    public void Open() => (_device, _large) = (GpuDevices.Create(device), GpuDevices.Create(device, tensorCores: true));
+
+    [OneTimeTearDown]
+    public void Close()
+    {
+        _device?.Dispose();
+        _large?.Dispose();
+    }
+
     [Test]
     public void Tokens_are_those_of_the_formulae([ValueSource(nameof(Settings))] GenerationOptions options, [Values(1, 7, 1000, 32003)] int size)
     {
-        using GpuSamplingBench bench = new(GpuDevices.Create(device));
+        using GpuSamplingBench bench = new(_device);
         int batch = bench.Scale(size > 1000 ? 3 : 9);
         float[][] rows = [.. Enumerable.Range(0, batch).Select(row => GpuSamplingBench.RandomLogits(size, seed: row))];
         SamplingParameters parameters = Resolve(options, seed: 77);
@@ -79,7 +97,7 @@ internal sealed class GpuSamplingTests(string device)
     public void Penalties_bias_and_mask_change_logits_as_the_formulae_say(
         [ValueSource(nameof(Changes))] GenerationOptions options, [Values(7, 1000, 32003)] int size, [Values] bool masked)
     {
-        using GpuSamplingBench bench = new(GpuDevices.Create(device));
+        using GpuSamplingBench bench = new(_device);
         Random random = new(size);
         int[] prompt = [.. Enumerable.Range(0, 20).Select(_ => random.Next(size))], completion = [];
         bool[]? allowed = masked ? [.. Enumerable.Range(0, size).Select(_ => random.Next(3) > 0)] : null;
@@ -102,7 +120,7 @@ internal sealed class GpuSamplingTests(string device)
     public void The_host_would_have_chosen_the_same([Values] bool largeGroups)
     {
         const int Size = 1003;
-        using GpuSamplingBench bench = new(GpuDevices.Create(device, tensorCores: largeGroups));
+        using GpuSamplingBench bench = new(largeGroups ? _large : _device);
         Sampler host = new(Size);
         int batch = bench.Scale(largeGroups ? 3 : 41), different = 0, drawn = 0;
         foreach (GenerationOptions options in Settings)
@@ -122,7 +140,7 @@ internal sealed class GpuSamplingTests(string device)
     public void Penalised_requests_give_what_the_host_gives([Values(0f, 1f)] float temperature)
     {
         const int Size = 500;
-        using GpuSamplingBench bench = new(GpuDevices.Create(device));
+        using GpuSamplingBench bench = new(_device);
         GenerationOptions options = new()
         {
             Temperature = temperature,
@@ -149,7 +167,7 @@ internal sealed class GpuSamplingTests(string device)
     public void Tokens_are_drawn_with_their_probabilities(GenerationOptions options)
     {
         const int Size = 60, Batch = 300;
-        using GpuSamplingBench bench = new(GpuDevices.Create(device));
+        using GpuSamplingBench bench = new(_device);
         int steps = bench.Scale(1);
         float[] logits = GpuSamplingBench.RandomLogits(Size, seed: 8, spread: 2);
         SamplingParameters parameters = Resolve(options, seed: 12345);
@@ -184,18 +202,17 @@ internal sealed class GpuSamplingTests(string device)
     public void A_token_depends_on_neither_its_neighbours_nor_the_size_of_the_group(GenerationOptions options)
     {
         const int Size = 4099;
-        using GpuSamplingBench bench = new(GpuDevices.Create(device, tensorCores: true));
+        using GpuSamplingBench bench = new(_large);
         float[][] rows = [.. Enumerable.Range(0, 5).Select(row => GpuSamplingBench.RandomLogits(Size, seed: row, spread: row % 3 == 0 ? 0.1f : row))];
         SamplingParameters parameters = Resolve(options, seed: 2);
         int[] together = bench.Choose(rows, parameters);
         GpuTokenChooser chooser = bench.Chooser(parameters, [], Size);
         for (int row = 0; row < rows.Length; row++)
         {
-            foreach (int groupSize in (int[])[32, 128])
+            foreach (GpuKernel<SamplingArguments> kernel in SmallGroups)
             {
-                GpuKernel<SamplingArguments> kernel = new(GpuSampling.Kernel.Entry, groupSize);
                 int alone = Launch(bench, bench.Logits(rows[row]), [chooser.Row with { Index = row }], kernel)[0];
-                Assert.That(alone, Is.EqualTo(together[row]), $"row {row}, groups of {groupSize}");
+                Assert.That(alone, Is.EqualTo(together[row]), $"row {row}, groups of {kernel.GroupSize}");
             }
         }
     }
@@ -204,7 +221,7 @@ internal sealed class GpuSamplingTests(string device)
     public void Among_equals_the_lowest_ids_stay([Values(1, 100, 2600)] int kept)
     {
         const int Size = 3001, Batch = 30;
-        using GpuSamplingBench bench = new(GpuDevices.Create(device));
+        using GpuSamplingBench bench = new(_device);
         float[] logits = new float[Size];
         for (int i = 0; i < Size; i++) logits[i] = i % 2 == 0 ? 0f : -0f;
         float topP = kept - 0.5f;
@@ -219,7 +236,7 @@ internal sealed class GpuSamplingTests(string device)
     [Test]
     public void Greedy_takes_the_lowest_of_equals()
     {
-        using GpuSamplingBench bench = new(GpuDevices.Create(device));
+        using GpuSamplingBench bench = new(_device);
         float[] high = new float[100], zeros = new float[100];
         high[70] = high[30] = high[90] = 5;
         Array.Fill(zeros, -1);
@@ -234,7 +251,7 @@ internal sealed class GpuSamplingTests(string device)
     [TestCase(float.MaxValue)]
     public void Extreme_temperatures_stay_finite(float temperature)
     {
-        using GpuSamplingBench bench = new(GpuDevices.Create(device));
+        using GpuSamplingBench bench = new(_device);
         float[] logits = [1, 3, 2, -float.MaxValue, float.NegativeInfinity];
         foreach (GenerationOptions options in (GenerationOptions[])[new(), new() { TopP = 0.5f }, new() { TopK = 3 }, new() { MinP = 0.5f }])
         {
@@ -247,7 +264,7 @@ internal sealed class GpuSamplingTests(string device)
     public void What_gives_no_token_is_the_same_error_as_on_the_host()
     {
         const float Infinity = float.PositiveInfinity;
-        using GpuSamplingBench bench = new(GpuDevices.Create(device));
+        using GpuSamplingBench bench = new(_device);
         float[] none = [-Infinity, -Infinity, -Infinity];
         float[][] rows = [[1, float.NaN, 2], [1, -float.NaN, Infinity], [1, 2, Infinity], none, [1, 2, 3], [-Infinity, 2, 3]];
         Dictionary<int, float> bias = new() { [0] = -Infinity, [1] = -Infinity, [2] = -Infinity };
@@ -270,7 +287,7 @@ internal sealed class GpuSamplingTests(string device)
     public void Rows_without_choice_and_what_lies_around_stay_untouched()
     {
         const int Size = 37;
-        using GpuSamplingBench bench = new(GpuDevices.Create(device));
+        using GpuSamplingBench bench = new(_device);
         float[][] rows = [.. Enumerable.Range(0, 5).Select(row => GpuSamplingBench.RandomLogits(Size, row))];
         GpuActivations logits = bench.Logits(rows);
         SamplingParameters parameters = Resolve(new() { Temperature = 0, LogitBias = new Dictionary<int, float> { [3] = 100 } }, 1);
@@ -288,7 +305,7 @@ internal sealed class GpuSamplingTests(string device)
     public void Each_of_two_steps_that_are_under_way_gives_its_own_tokens()
     {
         const int Size = 100;
-        using GpuSamplingBench bench = new(GpuDevices.Create(device));
+        using GpuSamplingBench bench = new(_device);
         GpuTokenChooser chooser = bench.Chooser(Resolve(new() { Temperature = 0, PresencePenalty = 2 }, 1), [], Size);
         float[] logits = new float[Size];
         (logits[10], logits[20], logits[30], logits[40]) = (9, 8, 7.5f, 7);
@@ -307,7 +324,7 @@ internal sealed class GpuSamplingTests(string device)
     public void Tables_of_requests_that_have_ended_are_used_again()
     {
         const int Size = 5000;
-        using GpuSamplingBench bench = new(GpuDevices.Create(device));
+        using GpuSamplingBench bench = new(_device);
         SamplingParameters parameters = Resolve(new() { Temperature = 0, RepetitionPenalty = 100, LogitBias = new Dictionary<int, float> { [1] = 1 } }, 1);
         long counts, bias;
         using (GpuTokenChooser first = bench.Sampler.CreateChooser(parameters, [1, 2, 3], Size)!) (counts, bias) = (first.Row.Counts, first.Row.Bias);
@@ -323,11 +340,9 @@ internal sealed class GpuSamplingTests(string device)
     [Test]
     public void Requests_for_log_probabilities_are_left_to_the_host()
     {
-        using GpuSamplingBench bench = new(GpuDevices.Create(device));
+        using GpuSamplingBench bench = new(_device);
         Assert.That(bench.Sampler.CreateChooser(Resolve(new() { TopLogprobs = 0 }, 1), [], 100), Is.Null);
     }
-
-    private const int Unwritten = int.MinValue;
 
     private static SamplingParameters Resolve(GenerationOptions options, int seed) => SamplingParameters.Resolve(options with { Seed = seed }, new());
 

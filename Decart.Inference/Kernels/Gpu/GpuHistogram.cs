@@ -47,7 +47,7 @@ internal struct GpuHistogram
 
     /// <summary>Adds to a bin, together with any other threads.</summary>
     /// <param name="histogram">The bins.</param>
-    /// <param name="bin">Which; of none nothing is added.</param>
+    /// <param name="bin">Which.</param>
     /// <param name="value">At least 0.</param>
     public static void Add(GpuHistogram histogram, int bin, long value)
     {
