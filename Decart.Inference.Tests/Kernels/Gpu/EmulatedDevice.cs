@@ -18,6 +18,7 @@ internal sealed unsafe class EmulatedDevice(bool tensorCores = false, int multip
 
     private readonly EmulatedMemory _memory = new();
     private readonly Runner _runner = (tensorCores ? Wide : Small).Value;
+    private List<Action>? _recorded;
 
     public IDeviceMemory Memory => _memory;
 
@@ -27,18 +28,67 @@ internal sealed unsafe class EmulatedDevice(bool tensorCores = false, int multip
 
     public int Multiprocessors => multiprocessors;
 
-    public void Launch<TArguments>(GpuKernel<TArguments> kernel, GpuGrid grid, in TArguments arguments)
-        where TArguments : unmanaged => _runner.Run(kernel, grid, arguments);
+    /// <summary>The kernels that were started, in order.</summary>
+    public List<string> Launched { get; } = [];
 
-    public void Upload(nint destination, ReadOnlySpan<byte> source) => source.CopyTo(new Span<byte>((void*)destination, source.Length));
+    /// <summary>How often recorded launches were repeated.</summary>
+    public int Replays { get; private set; }
+
+    public void Launch<TArguments>(GpuKernel<TArguments> kernel, GpuGrid grid, in TArguments arguments)
+        where TArguments : unmanaged
+    {
+        TArguments copy = arguments;
+        if (_recorded is null) Start();
+        else _recorded.Add(Start);
+
+        void Start()
+        {
+            Launched.Add(kernel.Name);
+            _runner.Run(kernel, grid, copy);
+        }
+    }
+
+    public IGpuRecording Record(Action launches)
+    {
+        AssertNotRecording();
+        List<Action> recorded = _recorded = [];
+        _memory.IsClosed = true;
+        launches();
+        _memory.IsClosed = false;
+        _recorded = null;
+        return new Recording(recorded, this);
+    }
+
+    public void Upload(nint destination, ReadOnlySpan<byte> source)
+    {
+        AssertNotRecording();
+        source.CopyTo(new Span<byte>((void*)destination, source.Length));
+    }
 
     public void Download(nint source, Span<byte> destination) => new ReadOnlySpan<byte>((void*)source, destination.Length).CopyTo(destination);
 
-    public void Clear(nint destination, long bytes) => NativeMemory.Clear((void*)destination, (nuint)bytes);
+    public void Clear(nint destination, long bytes)
+    {
+        AssertNotRecording();
+        NativeMemory.Clear((void*)destination, (nuint)bytes);
+    }
 
     public void Synchronize() { }
 
     public void Dispose() => _memory.Dispose();
+
+    private void AssertNotRecording() => Assert.That(_recorded, Is.Null, "only launches are recorded");
+
+    private sealed class Recording(List<Action> launches, EmulatedDevice device) : IGpuRecording
+    {
+        public void Replay()
+        {
+            device.Replays++;
+            foreach (Action launch in launches) launch();
+        }
+
+        public void Dispose() => launches.Clear();
+    }
 
     /// <summary>An accelerator for the whole run, its kernels compiled once.</summary>
     private sealed class Runner

@@ -36,7 +36,7 @@ internal sealed class PtxTests(int architecture, string target)
 
     [TestCase(nameof(GpuMatMul), "ld.global.nc.v4.b32")]
     [TestCase(nameof(GpuAttention), "ld.global.v4.b32")]
-    [TestCase(nameof(GpuGather), "st.global.v4.b32")]
+    [TestCase(nameof(GpuAttention), "atom.acq_rel.gpu.global.add.s32")]
     [TestCase(nameof(GpuTensorMatMul), "ld.global.nc.L1::no_allocate.L2::256B.v4.b32")]
     [TestCase(nameof(GpuTensorMatMul), "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32")]
     [TestCase(nameof(GpuTensorAttention), "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32", "ld.global.v4.b32", "st.global.v4.b32", "prmt.b32")]

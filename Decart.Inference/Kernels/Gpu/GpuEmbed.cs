@@ -5,6 +5,9 @@ namespace Decart.Inference.Kernels.Gpu;
 
 internal struct EmbedArguments
 {
+    /// <summary>Address of the number of rows (int).</summary>
+    public long Count;
+
     public long Rows, Table, X;
     public int TableStride, XStride, Columns;
     public float Scale;
@@ -17,7 +20,9 @@ internal static class GpuEmbed
 
     private static void Run(EmbedArguments a)
     {
-        int row = Grid.IdxX, token = GpuRow.LoadTokenId(a.Rows, row);
+        int row = Grid.IdxX;
+        if (row >= Global.LoadInt(a.Count)) return;
+        int token = GpuRow.LoadTokenId(a.Rows, row);
         long source = a.Table + ((long)token * a.TableStride * sizeof(ushort)), destination = a.X + ((long)row * a.XStride * sizeof(float));
         for (int i = Group.IdxX; i < a.Columns; i += Group.DimX)
         {

@@ -10,6 +10,7 @@ namespace Decart.Inference.Kernels.Gpu;
 /// <c>mma.sync</c>, whose inner dimension takes the columns in an order of its own, the same for both operands; so nothing goes through shared memory.
 /// </summary>
 /// <remarks>
+/// A normalising kernel takes x as float32 and makes of each 16 bytes what <see cref="GpuNorm"/> would have stored there, bit for bit.
 /// An output is the sum, in order, of segments of <see cref="SegmentColumns"/> columns, each a chain of mma from 0. In the narrow kernels the warps
 /// of a group share one pair of tiles and take segments in turn; in the wide one each warp has its own pair and takes all. The bits are the same.
 /// </remarks>
@@ -34,9 +35,11 @@ internal static class GpuTensorMatMul
     /// </summary>
     private const int OutputStride = (2 * WeightRows) + 4;
 
-    /// <summary>The kernels for up to 8, 16 and 32 rows a group. Groups: rows, columns / <see cref="PairColumns"/>, experts.</summary>
+    /// <summary>
+    /// The kernels for up to 8, 16 and 32 rows a group, and the normalising one for up to 8. Groups: rows, columns / <see cref="PairColumns"/>, experts.
+    /// </summary>
     public static readonly GpuKernel<MatMulArguments> Narrow8 = new(Run8, Lanes * Warps), Narrow16 = new(Run16, Lanes * Warps),
-        Narrow32 = new(Run32, Lanes * Warps);
+        Narrow32 = new(Run32, Lanes * Warps), Normed8 = new(RunNormed8, Lanes * Warps);
 
     /// <summary>Groups: rows / <see cref="WideRows"/>, columns / <see cref="Warps"/> / <see cref="PairColumns"/>, experts.</summary>
     public static readonly GpuKernel<MatMulArguments> Wide = new(RunWide, Lanes * Warps);
@@ -47,10 +50,14 @@ internal static class GpuTensorMatMul
         public Float4 A, B, C, D, E, F, G, H;
     }
 
-    /// <summary>The addresses of the lane's 16 bytes of each tile of x.</summary>
+    /// <summary>
+    /// The addresses of the lane's 16 bytes of each tile of x. In the normalising kernel there is one tile, <see cref="A"/>, of float32, and what the
+    /// lane's row is normalised with.
+    /// </summary>
     private struct Sources
     {
-        public long A, B, C, D, E, F, G, H;
+        public long A, B, C, D, E, F, G, H, Scale, Bias;
+        public float Mean, Factor;
     }
 
     /// <summary>32 columns of a pair of tiles of the weight: rows g and g + 8 of the first, then of the second.</summary>
@@ -71,15 +78,18 @@ internal static class GpuTensorMatMul
     /// <summary>Columns of y of a group of the wide kernel.</summary>
     public static int WideColumns(bool gated) => Warps * PairColumns(gated);
 
-    private static void Run8(MatMulArguments a) => RunNarrow(a, 1);
+    private static void Run8(MatMulArguments a) => RunNarrow(a, 1, norms: false);
 
-    private static void Run16(MatMulArguments a) => RunNarrow(a, 2);
+    private static void RunNormed8(MatMulArguments a) => RunNarrow(a, 1, norms: true);
 
-    private static void Run32(MatMulArguments a) => RunNarrow(a, MaxNarrowTiles);
+    private static void Run16(MatMulArguments a) => RunNarrow(a, 2, norms: false);
+
+    private static void Run32(MatMulArguments a) => RunNarrow(a, MaxNarrowTiles, norms: false);
 
     /// <param name="a">The operation.</param>
     /// <param name="tiles">Tiles of 8 rows: a constant, 1, 2 or 4.</param>
-    private static void RunNarrow(MatMulArguments a, int tiles)
+    /// <param name="norms">Whether x is normalised: a constant.</param>
+    private static void RunNarrow(MatMulArguments a, int tiles, bool norms)
     {
         ArrayView<float> parts = SharedMemory.Allocate1D<float>(Warps * 2 * MaxNarrowTiles * TileRegisters * Lanes).BaseView;
         int expert = Grid.IdxZ, lane = Warp.LaneIdx, warp = Group.IdxX / Lanes;
@@ -89,7 +99,7 @@ internal static class GpuTensorMatMul
         int column = Grid.IdxY * (a.Gated != 0 ? WeightRows : 2 * WeightRows);
         long weight = GpuMatMul.WeightAddress(a, expert);
         WeightAddresses rows = AddressesOf(a, weight, column);
-        Sources sources = SourcesOf(a, place, end, tiles);
+        Sources sources = norms ? NormedSourcesOf(a, place, end, parts) : SourcesOf(a, place, end, tiles);
 
         // The lane adds up register `warp` of the lane of the same number, of every tile.
         Float4 total = default, secondTotal = default;
@@ -110,8 +120,8 @@ internal static class GpuTensorMatMul
                         nextNear = Load(rows, k + (2 * StepBytes));
                         nextFar = Load(rows, k + (3 * StepBytes));
                     }
-                    Multiply(ref sums, ref secondSums, near, sources, k, tiles);
-                    Multiply(ref sums, ref secondSums, far, sources, k + StepBytes, tiles);
+                    Multiply(ref sums, ref secondSums, near, sources, k, tiles, norms);
+                    Multiply(ref sums, ref secondSums, far, sources, k + StepBytes, tiles, norms);
                     near = nextNear;
                     far = nextFar;
                 }
@@ -152,8 +162,8 @@ internal static class GpuTensorMatMul
             for (int k = begin * sizeof(ushort); k < stop * sizeof(ushort); k += 2 * StepBytes)
             {
                 Weights near = Load(rows, k), far = Load(rows, k + StepBytes);
-                Multiply(ref sums, ref secondSums, near, sources, k, 8);
-                Multiply(ref sums, ref secondSums, far, sources, k + StepBytes, 8);
+                Multiply(ref sums, ref secondSums, near, sources, k, 8, norms: false);
+                Multiply(ref sums, ref secondSums, far, sources, k + StepBytes, 8, norms: false);
             }
             total = Add(total, sums);
             secondTotal = Add(secondTotal, secondSums);
@@ -233,6 +243,77 @@ internal static class GpuTensorMatMul
         return GpuMatMul.SourceAddress(a, GpuMatMul.RowAt(a, own < end ? own : end - 1)) + (Warp.LaneIdx % 4 * 16);
     }
 
+    /// <summary>
+    /// The group measures its rows, each in the order of <see cref="GpuNorm"/>. A warp's sum of row r goes to place r of its own, and each lane adds up
+    /// those of its row.
+    /// </summary>
+    private static Sources NormedSourcesOf(MatMulArguments a, int place, int end, ArrayView<float> sums)
+    {
+        int rows = end - place < TileRows ? end - place : TileRows, own = Warp.LaneIdx / 4 < rows ? Warp.LaneIdx / 4 : rows - 1;
+        int warp = Group.IdxX / Lanes, shift = Warp.LaneIdx % 4 * 8 * sizeof(float);
+        Sources sources = default;
+        sources.A = NormedSource(a, place + own) + shift;
+        sources.Scale = a.NormScale + shift;
+        sources.Bias = a.NormBias != 0 ? a.NormBias + shift : 0;
+        // The mean is needed of all rows, each lane keeps that of its own: the means lie behind the sums.
+        int means = Warps * TileRows;
+        if (a.RemoveMean != 0)
+        {
+            for (int row = 0; row < rows; row++)
+            {
+                float sum = Reduce.WarpSum(GpuNorm.PartialSum(NormedSource(a, place + row), a.NormColumns));
+                if (Warp.LaneIdx == 0) sums[(warp * TileRows) + row] = sum;
+            }
+            Group.Barrier();
+            sources.Mean = Total(sums, own) / a.NormColumns;
+            if (warp == 0 && Warp.LaneIdx % 4 == 0) sums[means + own] = sources.Mean;
+            Group.Barrier();
+        }
+        for (int row = 0; row < rows; row++)
+        {
+            float mean = a.RemoveMean != 0 ? sums[means + row] : 0;
+            float squares = Reduce.WarpSum(GpuNorm.PartialSquares(NormedSource(a, place + row), a.NormColumns, mean));
+            if (Warp.LaneIdx == 0) sums[(warp * TileRows) + row] = squares;
+        }
+        Group.Barrier();
+        sources.Factor = GpuNorm.Factor(Total(sums, own), a.NormColumns, a.NormEpsilon);
+        Group.Barrier();
+        return sources;
+    }
+
+    private static long NormedSource(MatMulArguments a, int place) =>
+        a.X + ((long)(a.Sources != 0 ? Global.LoadInt(a.Sources + (place * sizeof(int))) : place) * a.Stride * sizeof(float));
+
+    private static float Total(ArrayView<float> sums, int row)
+    {
+        float total = 0;
+        for (int warp = 0; warp < Warps; warp++) total += sums[(warp * TileRows) + row];
+        return total;
+    }
+
+    /// <summary>The lane's eight elements of the normalised row.</summary>
+    /// <param name="sources">Where from.</param>
+    /// <param name="k">Bytes of halves from the beginning of the row.</param>
+    private static UInt4 LoadNormed(Sources sources, int k)
+    {
+        int offset = 2 * k;
+        bool hasBias = sources.Bias != 0;
+        Float4 x = Global.LoadFloat4(sources.A + offset), y = Global.LoadFloat4(sources.A + offset + 16);
+        Float4 s = Global.LoadFloat4(sources.Scale + offset), t = Global.LoadFloat4(sources.Scale + offset + 16);
+        long bias = sources.Bias + offset;
+        return new UInt4
+        {
+            A = NormedPair(sources, x.A, s.A, bias, x.B, s.B, hasBias),
+            B = NormedPair(sources, x.C, s.C, bias + 8, x.D, s.D, hasBias),
+            C = NormedPair(sources, y.A, t.A, bias + 16, y.B, t.B, hasBias),
+            D = NormedPair(sources, y.C, t.C, bias + 24, y.D, t.D, hasBias),
+        };
+    }
+
+    private static uint NormedPair(Sources sources, float low, float lowScale, long bias, float high, float highScale, bool hasBias) => Halves.SaturatePair(
+        GpuNorm.Apply(low, sources.Mean, sources.Factor, lowScale, bias, hasBias),
+        GpuNorm.Apply(high, sources.Mean, sources.Factor, highScale, bias + sizeof(float), hasBias));
+
     private static Weights Load(WeightAddresses rows, int k) => new()
     {
         Upper = Global.LoadStream16(rows.Upper + k),
@@ -241,21 +322,20 @@ internal static class GpuTensorMatMul
         SecondLower = Global.LoadStream16(rows.SecondLower + k),
     };
 
-    private static void Multiply(ref Sums sums, ref Sums secondSums, Weights weights, Sources sources, int k, int tiles)
+    private static void Multiply(ref Sums sums, ref Sums secondSums, Weights weights, Sources sources, int k, int tiles, bool norms)
     {
-        Multiply(ref sums.A, ref secondSums.A, weights, sources.A + k);
-        if (tiles > 1) Multiply(ref sums.B, ref secondSums.B, weights, sources.B + k);
-        if (tiles > 2) Multiply(ref sums.C, ref secondSums.C, weights, sources.C + k);
-        if (tiles > 2) Multiply(ref sums.D, ref secondSums.D, weights, sources.D + k);
-        if (tiles > 4) Multiply(ref sums.E, ref secondSums.E, weights, sources.E + k);
-        if (tiles > 4) Multiply(ref sums.F, ref secondSums.F, weights, sources.F + k);
-        if (tiles > 4) Multiply(ref sums.G, ref secondSums.G, weights, sources.G + k);
-        if (tiles > 4) Multiply(ref sums.H, ref secondSums.H, weights, sources.H + k);
+        Multiply(ref sums.A, ref secondSums.A, weights, norms ? LoadNormed(sources, k) : Global.Load16(sources.A + k));
+        if (tiles > 1) Multiply(ref sums.B, ref secondSums.B, weights, Global.Load16(sources.B + k));
+        if (tiles > 2) Multiply(ref sums.C, ref secondSums.C, weights, Global.Load16(sources.C + k));
+        if (tiles > 2) Multiply(ref sums.D, ref secondSums.D, weights, Global.Load16(sources.D + k));
+        if (tiles > 4) Multiply(ref sums.E, ref secondSums.E, weights, Global.Load16(sources.E + k));
+        if (tiles > 4) Multiply(ref sums.F, ref secondSums.F, weights, Global.Load16(sources.F + k));
+        if (tiles > 4) Multiply(ref sums.G, ref secondSums.G, weights, Global.Load16(sources.G + k));
+        if (tiles > 4) Multiply(ref sums.H, ref secondSums.H, weights, Global.Load16(sources.H + k));
     }
 
-    private static void Multiply(ref Float4 sum, ref Float4 secondSum, Weights weights, long source)
+    private static void Multiply(ref Float4 sum, ref Float4 secondSum, Weights weights, UInt4 x)
     {
-        UInt4 x = Global.Load16(source);
         sum = Multiply(sum, weights.Upper, weights.Lower, x);
         secondSum = Multiply(secondSum, weights.SecondUpper, weights.SecondLower, x);
     }
