@@ -38,7 +38,7 @@ internal sealed class GpuExpertsTests(string device)
         bench.Gpu.MixExperts(residual.Gpu, norm.Gpu, logits.Gpu, experts.Gpu, residual.Gpu);
         bench.Reference.MixExperts(residual.Reference, norm.Reference, logits.Reference, experts.Reference, residual.Reference);
 
-        bench.AssertClose(residual, 5, 1e-2);
+        bench.AssertClose(residual, 5, 3e-2);
         Assert.That(bench.Row(residual.Gpu, 5), Is.EqualTo(beyond));
     }
 

@@ -11,13 +11,13 @@ internal sealed class GpuRotaryTests(string device)
     public void Heads_are_normalised_rotated_and_stored(
         [Values] bool interleaved, [Values] bool norms, [Values(4, 10)] int pairs, [Values(0, 4)] int tokensPerPage)
     {
-        AttentionShape shape = new(Heads: 3, KvHeads: 2, HeadDim: 20, Scale: 1);
+        AttentionShape shape = new(Heads: 4, KvHeads: 2, HeadDim: 20, Scale: 1);
         using GpuBench bench = new(GpuDevices.Create(device));
         GpuKvPair first = bench.Kv(Layers, shape, 9, tokensPerPage), second = bench.Kv(Layers, shape, 301, tokensPerPage);
         bench.FillKv(first, 3);
         bench.FillKv(second, 299);
         bench.Begin((first, 3, 5), (second, 299, 1));
-        GpuActivationsPair qkv = bench.Activations(6, 7 * shape.HeadDim), y = bench.Activations(6, 3 * shape.HeadDim, operand: true, poisoned: true);
+        GpuActivationsPair qkv = bench.Activations(6, 8 * shape.HeadDim), y = bench.Activations(6, 4 * shape.HeadDim, operand: true, poisoned: true);
         var queryNorm = bench.Norm(shape.HeadDim, removeMean: false, bias: false);
         var keyNorm = bench.Norm(shape.HeadDim, removeMean: false, bias: false);
         RotaryParameters rotary = new([.. Enumerable.Range(0, pairs).Select(i => MathF.Pow(10_000, -(float)i / pairs))], 1.25f, interleaved);

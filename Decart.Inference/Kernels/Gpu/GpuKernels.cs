@@ -76,10 +76,11 @@ internal sealed class GpuKernels : IKernels
         _step.Limit(maxTokens, contextLength);
         _step.BeginEmpty(decode: false, maxTokens);
         operations();
-        for (int capacity = 1; capacity <= PreparedRows && capacity < 2 * maxTokens; capacity *= 2)
+        for (int capacity = 1; ; capacity *= 2)
         {
-            _step.BeginEmpty(decode: true, capacity);
+            _step.BeginEmpty(decode: true, Math.Min(capacity, maxTokens));
             Run(operations);
+            if (capacity >= Math.Min(PreparedRows, maxTokens)) break;
         }
         _device.Synchronize();
     }

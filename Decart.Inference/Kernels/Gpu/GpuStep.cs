@@ -20,7 +20,7 @@ internal sealed class GpuStep(IGpuDevice device) : IDisposable
     /// <summary>The fewest keys of a split: a row has a slot for partial results for each so many of its tokens.</summary>
     private const int SlotTokens = GpuTensorAttention.SpanTokens;
 
-    private const int HeaderBytes = 16, Alignment = 16;
+    private const int HeaderBytes = 16, Alignment = 16, MinCounterBytes = 1024;
 
     private readonly GpuBuffer _descriptor = new(device.Memory), _partials = new(device.Memory), _counters = new(device.Memory);
     private readonly List<GpuAttentionPlan> _plans = [];
@@ -63,12 +63,16 @@ internal sealed class GpuStep(IGpuDevice device) : IDisposable
     /// <summary>Says what the largest batch and the longest sequence will be, so that room is made once.</summary>
     public void Limit(int maxTokens, int contextLength) => (_maxTokens, _contextLength) = (maxTokens, contextLength);
 
-    /// <summary>Takes a batch. Steps of single tokens get room for a power of two of rows, others for those that they have.</summary>
+    /// <summary>
+    /// Takes a batch. Steps of single tokens get room for a power of two of rows, or for the most that there can be, others for those that they have.
+    /// </summary>
     public void Begin(Batch batch)
     {
         bool decode = true;
         foreach (BatchChunk chunk in batch.Chunks) decode &= chunk.Length == 1;
-        Begin(batch, decode, decode ? (int)BitOperations.RoundUpToPowerOf2((uint)batch.TokenCount) : batch.TokenCount);
+        int bucket = (int)BitOperations.RoundUpToPowerOf2((uint)batch.TokenCount);
+        if (_maxTokens != 0) bucket = Math.Min(bucket, Math.Max(_maxTokens, batch.TokenCount));
+        Begin(batch, decode, decode ? bucket : batch.TokenCount);
     }
 
     /// <summary>Takes a batch of no tokens in place of one of up to <paramref name="capacity"/>.</summary>
@@ -84,7 +88,7 @@ internal sealed class GpuStep(IGpuDevice device) : IDisposable
             index = _plans.Count;
             _plans.Add(plan);
             int tokens = Math.Max(_maxTokens, Capacity);
-            if (_counters.Reserve((long)tokens * plan.HeadGroups * sizeof(int))) device.Clear(_counters.Address, _counters.Bytes);
+            ReserveCounters(tokens, plan);
             _partials.Reserve(WorstPartialBytes(plan));
             Send();
         }
@@ -117,11 +121,15 @@ internal sealed class GpuStep(IGpuDevice device) : IDisposable
         {
             for (int i = 0; i < chunk.Length; i++) _slots += Slots(chunk.FirstPosition + i);
         }
-        foreach (GpuAttentionPlan plan in _plans)
-        {
-            if (_counters.Reserve((long)Capacity * plan.HeadGroups * sizeof(int))) device.Clear(_counters.Address, _counters.Bytes);
-        }
+        foreach (GpuAttentionPlan plan in _plans) ReserveCounters(Capacity, plan);
         Send();
+    }
+
+    private void ReserveCounters(int tokens, GpuAttentionPlan plan)
+    {
+        // More than the buffer begins with, so that all of it is cleared.
+        long bytes = Math.Max((long)tokens * plan.HeadGroups * sizeof(int), MinCounterBytes);
+        if (_counters.Reserve(bytes)) device.Clear(_counters.Address, bytes);
     }
 
     private void Send()
