@@ -48,5 +48,20 @@ internal sealed class PtxTests(int architecture, string target)
         foreach (string instruction in instructions) Assert.That(text, Does.Contain(instruction));
     }
 
+    /// <summary>The variants that do on the way what other kernels do by themselves.</summary>
+    private static IEnumerable<TestCaseData> Fused =>
+        from kernel in (GpuKernel[])[GpuTensorMatMul.Normed8, GpuTensorAttention.Decode64, GpuTensorAttention.Decode128, GpuTensorAttention.Decode256]
+        select new TestCaseData(kernel).SetArgDisplayNames(kernel.Name);
+
+    [TestCaseSource(nameof(Fused))]
+    public void Fused_kernels_use_tensor_cores_and_read_the_number_of_rows(GpuKernel kernel)
+    {
+        string body = Body(_compiler.Compile(kernel));
+        Assert.That(body, Does.Contain("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32"));
+        Assert.That(body, Does.Contain("ld.global.v4.b32"));
+        Assert.That(body, Does.Contain("sqrt"), "the norm is in it");
+        Assert.That(body, Does.Contain("ld.global.b32"));
+    }
+
     private static string Body(PtxModule module) => module.Text[module.Text.IndexOf($".visible .entry {module.EntryPoint}(", StringComparison.Ordinal)..];
 }

@@ -17,7 +17,7 @@ namespace Decart.Inference.Kernels.Gpu.Intrinsics;
 /// <summary>Makes ILGPU emit the template of a <see cref="PtxAttribute"/> for each call of its method.</summary>
 internal static class PtxIntrinsics
 {
-    private static readonly Type[] Groups = [typeof(Global), typeof(Halves), typeof(BFloats), typeof(Float32), typeof(AsyncCopy), typeof(TensorCore)];
+    private static readonly Type[] Groups = [typeof(Global), typeof(Halves), typeof(BFloats), typeof(Float32), typeof(AsyncCopy), typeof(TensorCore), typeof(Pinned)];
 
     /// <summary>Every intrinsic with its PTX.</summary>
     public static IEnumerable<(MethodInfo Method, PtxAttribute Ptx)> All =>
