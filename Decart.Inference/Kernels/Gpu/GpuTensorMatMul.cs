@@ -50,14 +50,11 @@ internal static class GpuTensorMatMul
         public Float4 A, B, C, D, E, F, G, H;
     }
 
-    /// <summary>
-    /// The addresses of the lane's 16 bytes of each tile of x. In the normalising kernel there is one tile, <see cref="A"/>, of float32, and what the
-    /// lane's row is normalised with.
-    /// </summary>
+    /// <summary>The addresses of the lane's 16 bytes of each tile of x; in the normalising kernel the lane's row of its one tile.</summary>
     private struct Sources
     {
-        public long A, B, C, D, E, F, G, H, Scale, Bias;
-        public float Mean, Factor;
+        public long A, B, C, D, E, F, G, H;
+        public GpuNormedRow Normed;
     }
 
     /// <summary>32 columns of a pair of tiles of the weight: rows g and g + 8 of the first, then of the second.</summary>
@@ -99,7 +96,9 @@ internal static class GpuTensorMatMul
         int column = Grid.IdxY * (a.Gated != 0 ? WeightRows : 2 * WeightRows);
         long weight = GpuMatMul.WeightAddress(a, expert);
         WeightAddresses rows = AddressesOf(a, weight, column);
-        Sources sources = norms ? NormedSourcesOf(a, place, end, parts) : SourcesOf(a, place, end, tiles);
+        Sources sources = default;
+        if (norms) sources.Normed = GpuNormedRow.Measure(a, place, end, parts);
+        else sources = SourcesOf(a, place, end, tiles);
 
         // The lane adds up register `warp` of the lane of the same number, of every tile.
         Float4 total = default, secondTotal = default;
@@ -243,77 +242,6 @@ internal static class GpuTensorMatMul
         return GpuMatMul.SourceAddress(a, GpuMatMul.RowAt(a, own < end ? own : end - 1)) + (Warp.LaneIdx % 4 * 16);
     }
 
-    /// <summary>
-    /// The group measures its rows, each in the order of <see cref="GpuNorm"/>. A warp's sum of row r goes to place r of its own, and each lane adds up
-    /// those of its row.
-    /// </summary>
-    private static Sources NormedSourcesOf(MatMulArguments a, int place, int end, ArrayView<float> sums)
-    {
-        int rows = end - place < TileRows ? end - place : TileRows, own = Warp.LaneIdx / 4 < rows ? Warp.LaneIdx / 4 : rows - 1;
-        int warp = Group.IdxX / Lanes, shift = Warp.LaneIdx % 4 * 8 * sizeof(float);
-        Sources sources = default;
-        sources.A = NormedSource(a, place + own) + shift;
-        sources.Scale = a.NormScale + shift;
-        sources.Bias = a.NormBias != 0 ? a.NormBias + shift : 0;
-        // The mean is needed of all rows, each lane keeps that of its own: the means lie behind the sums.
-        int means = Warps * TileRows;
-        if (a.RemoveMean != 0)
-        {
-            for (int row = 0; row < rows; row++)
-            {
-                float sum = Reduce.WarpSum(GpuNorm.PartialSum(NormedSource(a, place + row), a.NormColumns));
-                if (Warp.LaneIdx == 0) sums[(warp * TileRows) + row] = sum;
-            }
-            Group.Barrier();
-            sources.Mean = Total(sums, own) / a.NormColumns;
-            if (warp == 0 && Warp.LaneIdx % 4 == 0) sums[means + own] = sources.Mean;
-            Group.Barrier();
-        }
-        for (int row = 0; row < rows; row++)
-        {
-            float mean = a.RemoveMean != 0 ? sums[means + row] : 0;
-            float squares = Reduce.WarpSum(GpuNorm.PartialSquares(NormedSource(a, place + row), a.NormColumns, mean));
-            if (Warp.LaneIdx == 0) sums[(warp * TileRows) + row] = squares;
-        }
-        Group.Barrier();
-        sources.Factor = GpuNorm.Factor(Total(sums, own), a.NormColumns, a.NormEpsilon);
-        Group.Barrier();
-        return sources;
-    }
-
-    private static long NormedSource(MatMulArguments a, int place) =>
-        a.X + ((long)(a.Sources != 0 ? Global.LoadInt(a.Sources + (place * sizeof(int))) : place) * a.Stride * sizeof(float));
-
-    private static float Total(ArrayView<float> sums, int row)
-    {
-        float total = 0;
-        for (int warp = 0; warp < Warps; warp++) total += sums[(warp * TileRows) + row];
-        return total;
-    }
-
-    /// <summary>The lane's eight elements of the normalised row.</summary>
-    /// <param name="sources">Where from.</param>
-    /// <param name="k">Bytes of halves from the beginning of the row.</param>
-    private static UInt4 LoadNormed(Sources sources, int k)
-    {
-        int offset = 2 * k;
-        bool hasBias = sources.Bias != 0;
-        Float4 x = Global.LoadFloat4(sources.A + offset), y = Global.LoadFloat4(sources.A + offset + 16);
-        Float4 s = Global.LoadFloat4(sources.Scale + offset), t = Global.LoadFloat4(sources.Scale + offset + 16);
-        long bias = sources.Bias + offset;
-        return new UInt4
-        {
-            A = NormedPair(sources, x.A, s.A, bias, x.B, s.B, hasBias),
-            B = NormedPair(sources, x.C, s.C, bias + 8, x.D, s.D, hasBias),
-            C = NormedPair(sources, y.A, t.A, bias + 16, y.B, t.B, hasBias),
-            D = NormedPair(sources, y.C, t.C, bias + 24, y.D, t.D, hasBias),
-        };
-    }
-
-    private static uint NormedPair(Sources sources, float low, float lowScale, long bias, float high, float highScale, bool hasBias) => Halves.SaturatePair(
-        GpuNorm.Apply(low, sources.Mean, sources.Factor, lowScale, bias, hasBias),
-        GpuNorm.Apply(high, sources.Mean, sources.Factor, highScale, bias + sizeof(float), hasBias));
-
     private static Weights Load(WeightAddresses rows, int k) => new()
     {
         Upper = Global.LoadStream16(rows.Upper + k),
@@ -324,7 +252,7 @@ internal static class GpuTensorMatMul
 
     private static void Multiply(ref Sums sums, ref Sums secondSums, Weights weights, Sources sources, int k, int tiles, bool norms)
     {
-        Multiply(ref sums.A, ref secondSums.A, weights, norms ? LoadNormed(sources, k) : Global.Load16(sources.A + k));
+        Multiply(ref sums.A, ref secondSums.A, weights, norms ? GpuNormedRow.Load(sources.Normed, k) : Global.Load16(sources.A + k));
         if (tiles > 1) Multiply(ref sums.B, ref secondSums.B, weights, Global.Load16(sources.B + k));
         if (tiles > 2) Multiply(ref sums.C, ref secondSums.C, weights, Global.Load16(sources.C + k));
         if (tiles > 2) Multiply(ref sums.D, ref secondSums.D, weights, Global.Load16(sources.D + k));
