@@ -81,7 +81,7 @@ public unsafe class AttentionBenchmarks : IDisposable
     }
 
     [Benchmark]
-    public void Attend() => _kernels.Attend(_queries, _layer++ % Layers, _shape, _outputs);
+    public void Attend() => _kernels.Attend(_queries, _layer++ % Layers, _shape, null, null, null, _outputs);
 
     [Benchmark(Baseline = true)]
     public void PlainLoops()

@@ -94,7 +94,7 @@ public unsafe class PagingBenchmarks : IDisposable
     /// <returns>The sum of the last layer's outputs, which is the same in all cases.</returns>
     private float AttendAllLayers()
     {
-        for (int layer = 0; layer < Layers; layer++) _kernels.Attend(_queries, layer, _shape, _outputs);
+        for (int layer = 0; layer < Layers; layer++) _kernels.Attend(_queries, layer, _shape, null, null, null, _outputs);
         float sum = 0;
         for (long i = 0; i < (long)Sequences * _outputs.Stride; i++) sum += _outputs.Pointer[i];
         return sum;

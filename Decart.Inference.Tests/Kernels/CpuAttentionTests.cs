@@ -30,8 +30,8 @@ internal sealed class CpuAttentionTests
         bench.Begin((prompt, 0, 100), (single, 0, 1), (longer, 639, 1), (chunk, 130, 65));
         ActivationsPair qkv = bench.Activations(167, Columns(shape)), y = bench.Activations(167, shape.Heads * shape.HeadDim, poisoned: true);
 
-        bench.Cpu.Attend(qkv.Cpu, Layer, shape, y.Cpu);
-        bench.Reference.Attend(qkv.Reference, Layer, shape, y.Reference);
+        bench.Cpu.Attend(qkv.Cpu, Layer, shape, null, null, null, y.Cpu);
+        bench.Reference.Attend(qkv.Reference, Layer, shape, null, null, null, y.Reference);
 
         KernelBench.AssertClose(y, 167, 1e-5);
     }
@@ -46,8 +46,8 @@ internal sealed class CpuAttentionTests
         bench.Begin((kv, 2499, 1));
         ActivationsPair qkv = bench.Activations(1, Columns(shape)), y = bench.Activations(1, shape.Heads * shape.HeadDim, poisoned: true);
 
-        bench.Cpu.Attend(qkv.Cpu, Layer, shape, y.Cpu);
-        bench.Reference.Attend(qkv.Reference, Layer, shape, y.Reference);
+        bench.Cpu.Attend(qkv.Cpu, Layer, shape, null, null, null, y.Cpu);
+        bench.Reference.Attend(qkv.Reference, Layer, shape, null, null, null, y.Reference);
 
         KernelBench.AssertClose(y, 1, 1e-5);
     }
@@ -61,8 +61,8 @@ internal sealed class CpuAttentionTests
         bench.Begin((kv, 0, 200));
         ActivationsPair qkv = bench.Activations(200, Columns(shape)), y = bench.Activations(200, shape.Heads * shape.HeadDim, poisoned: true);
 
-        bench.Cpu.Attend(qkv.Cpu, Layer, shape, y.Cpu);
-        bench.Reference.Attend(qkv.Reference, Layer, shape, y.Reference);
+        bench.Cpu.Attend(qkv.Cpu, Layer, shape, null, null, null, y.Cpu);
+        bench.Reference.Attend(qkv.Reference, Layer, shape, null, null, null, y.Reference);
 
         KernelBench.AssertClose(y, 200, scale > 1 ? 2e-2 : 1e-5);
     }
@@ -76,7 +76,7 @@ internal sealed class CpuAttentionTests
         KvPair kv = Filled(bench, shape, Tokens), other = Filled(bench, shape, 70);
         ActivationsPair qkv = bench.Activations(Tokens, Columns(shape)), y = bench.Activations(Tokens, shape.Heads * shape.HeadDim, poisoned: true);
         bench.Begin((kv, 0, Tokens));
-        bench.Cpu.Attend(qkv.Cpu, Layer, shape, y.Cpu);
+        bench.Cpu.Attend(qkv.Cpu, Layer, shape, null, null, null, y.Cpu);
         using CpuKernels threaded = new(4, width);
 
         foreach ((int first, int length) in ((int, int)[])[(0, 1), (5, 3), (63, 2), (130, 71), (511, 1), (512, 1), (513, 130), (1023, 77), (1099, 1)])
@@ -93,7 +93,7 @@ internal sealed class CpuAttentionTests
                     for (int i = 0; i < length; i++) KernelBench.Row(qkv.Cpu, first + i).CopyTo(KernelBench.Row(rows.Cpu, offset + i));
                     ActivationsPair result = bench.Activations(batch.TokenCount, shape.Heads * shape.HeadDim, poisoned: true);
                     kernels.BeginStep(batch);
-                    kernels.Attend(rows.Cpu, Layer, shape, result.Cpu);
+                    kernels.Attend(rows.Cpu, Layer, shape, null, null, null, result.Cpu);
                     Assert.That(
                         KernelBench.Bits(result.Cpu, offset, length), Is.EqualTo(KernelBench.Bits(y.Cpu, first, length)), $"from {first}, {length} tokens");
                 }
@@ -122,7 +122,7 @@ internal sealed class CpuAttentionTests
                     Batch batch = new();
                     batch.Add(kv.View, new int[length], first, wantsLogits: false);
                     kernels.BeginStep(batch);
-                    kernels.Attend(qkv, Layer, shape, y);
+                    kernels.Attend(qkv, Layer, shape, null, null, null, y);
                     return KernelBench.Bits(y, 0, length);
                 }
             }

@@ -10,16 +10,17 @@ internal sealed class CpuExpertsTests
 
     [Test]
     public void Mixtures_agree_with_the_reference(
-        [Values] bool renormalise, [Values(1, 2, 6)] int perToken, [Values(1, 9)] int tokens, [Values] SimdWidth width)
+        [Values] bool renormalise, [Values(1, 2, 6)] int perToken, [Values(1, 9)] int tokens, [Values] bool normalised, [Values] SimdWidth width)
     {
         using KernelBench bench = new(width);
         bench.Begin(tokens);
+        var norm = bench.Norm(Hidden, removeMean: false, bias: false);
         var experts = Create(bench, perToken, renormalise);
         ActivationsPair x = bench.Activations(tokens, Hidden), logits = bench.Activations(tokens, Count);
-        ActivationsPair y = bench.Activations(tokens, Hidden, poisoned: true);
+        ActivationsPair y = bench.Activations(tokens, Hidden);
 
-        bench.Cpu.MixExperts(x.Cpu, logits.Cpu, experts.Cpu, y.Cpu);
-        bench.Reference.MixExperts(x.Reference, logits.Reference, experts.Reference, y.Reference);
+        bench.Cpu.MixExperts(x.Cpu, normalised ? norm.Cpu : null, logits.Cpu, experts.Cpu, y.Cpu);
+        bench.Reference.MixExperts(x.Reference, normalised ? norm.Reference : null, logits.Reference, experts.Reference, y.Reference);
 
         KernelBench.AssertClose(y, tokens, 1e-5);
     }
@@ -30,15 +31,15 @@ internal sealed class CpuExpertsTests
         using KernelBench bench = new(width);
         bench.Begin(3);
         var experts = Create(bench, perToken: 2, renormalise: true);
-        ActivationsPair x = bench.Activations(3, Hidden), logits = bench.Activations(3, Count), y = bench.Activations(3, Hidden, poisoned: true);
+        ActivationsPair x = bench.Activations(3, Hidden), logits = bench.Activations(3, Count), y = bench.Activations(3, Hidden);
         for (int row = 0; row < 3; row++)
         {
             KernelBench.Row(logits.Cpu, row).Fill(row);
             logits.Reference.Row(row).Fill(row);
         }
 
-        bench.Cpu.MixExperts(x.Cpu, logits.Cpu, experts.Cpu, y.Cpu);
-        bench.Reference.MixExperts(x.Reference, logits.Reference, experts.Reference, y.Reference);
+        bench.Cpu.MixExperts(x.Cpu, null, logits.Cpu, experts.Cpu, y.Cpu);
+        bench.Reference.MixExperts(x.Reference, null, logits.Reference, experts.Reference, y.Reference);
 
         KernelBench.AssertClose(y, 3, 1e-5);
     }
@@ -48,16 +49,18 @@ internal sealed class CpuExpertsTests
     {
         using KernelBench bench = new(width, threads: 3);
         var experts = Create(bench, perToken: 3, renormalise: false);
-        ActivationsPair x = bench.Activations(17, Hidden), logits = bench.Activations(17, Count), y = bench.Activations(17, Hidden, poisoned: true);
+        ActivationsPair x = bench.Activations(17, Hidden), logits = bench.Activations(17, Count), y = bench.Activations(17, Hidden);
+        float[][] before = [.. Enumerable.Range(0, 17).Select(row => KernelBench.Row(y.Cpu, row).ToArray())];
         bench.Begin(17);
-        bench.Cpu.MixExperts(x.Cpu, logits.Cpu, experts.Cpu, y.Cpu);
+        bench.Cpu.MixExperts(x.Cpu, null, logits.Cpu, experts.Cpu, y.Cpu);
         for (int token = 0; token < 17; token++)
         {
-            ActivationsPair x1 = bench.Activations(1, Hidden), logits1 = bench.Activations(1, Count), y1 = bench.Activations(1, Hidden, poisoned: true);
+            ActivationsPair x1 = bench.Activations(1, Hidden), logits1 = bench.Activations(1, Count), y1 = bench.Activations(1, Hidden);
             bench.Begin(1);
-            bench.Cpu.GatherRows(x.Cpu, [token], x1.Cpu);
-            bench.Cpu.GatherRows(logits.Cpu, [token], logits1.Cpu);
-            bench.Cpu.MixExperts(x1.Cpu, logits1.Cpu, experts.Cpu, y1.Cpu);
+            KernelBench.Row(x.Cpu, token).CopyTo(KernelBench.Row(x1.Cpu, 0));
+            KernelBench.Row(logits.Cpu, token).CopyTo(KernelBench.Row(logits1.Cpu, 0));
+            before[token].CopyTo(KernelBench.Row(y1.Cpu, 0));
+            bench.Cpu.MixExperts(x1.Cpu, null, logits1.Cpu, experts.Cpu, y1.Cpu);
             Assert.That(KernelBench.Bits(y1.Cpu, 0, 1), Is.EqualTo(KernelBench.Bits(y.Cpu, token, 1)));
         }
     }

@@ -1,3 +1,5 @@
+using Decart.Inference.Checkpoints;
+using Decart.Inference.Kernels;
 using Decart.Inference.Kernels.Cpu;
 
 namespace Decart.Inference.Tests.Kernels;
@@ -7,48 +9,52 @@ internal sealed class CpuNormTests
     private const int Tokens = 5;
 
     [Test]
-    public void Norms_of_all_kinds_and_odd_lengths_agree_with_the_reference(
+    public void Norms_of_all_kinds_and_odd_lengths_are_added_to_the_residual(
         [Values] bool removeMean, [Values] bool bias, [Values(1, 7, 16, 33, 80, 257, 4096)] int columns, [Values] SimdWidth width)
     {
         using KernelBench bench = new(width);
         bench.Begin(Tokens);
         var norm = bench.Norm(columns, removeMean, bias);
-        ActivationsPair x = bench.Activations(Tokens, columns), y = bench.Activations(Tokens, columns, poisoned: true);
-
-        bench.Cpu.Normalise(norm.Cpu, x.Cpu, y.Cpu);
-        bench.Reference.Normalise(norm.Reference, x.Reference, y.Reference);
-
-        KernelBench.AssertClose(y, Tokens, 2e-6);
-    }
-
-    [Test]
-    public void A_delta_is_added_to_the_residual_before_the_norm([Values(7, 33, 576)] int columns, [Values] SimdWidth width)
-    {
-        using KernelBench bench = new(width);
-        bench.Begin(Tokens);
-        var norm = bench.Norm(columns, removeMean: false, bias: false);
-        ActivationsPair residual = bench.Activations(Tokens, columns), delta = bench.Activations(Tokens, columns);
-        ActivationsPair y = bench.Activations(Tokens, columns, poisoned: true);
-
-        bench.Cpu.AddNormalise(residual.Cpu, delta.Cpu, norm.Cpu, y.Cpu);
-        bench.Reference.AddNormalise(residual.Reference, delta.Reference, norm.Reference, y.Reference);
-
-        KernelBench.AssertClose(residual, Tokens, 1e-6);
-        KernelBench.AssertClose(y, Tokens, 2e-6);
-    }
-
-    [Test]
-    public void A_normalised_delta_is_added_to_the_residual([Values(7, 33, 576)] int columns, [Values] SimdWidth width)
-    {
-        using KernelBench bench = new(width);
-        bench.Begin(Tokens);
-        var norm = bench.Norm(columns, removeMean: false, bias: false);
-        ActivationsPair residual = bench.Activations(Tokens, columns), delta = bench.Activations(Tokens, columns);
+        ActivationsPair delta = bench.Activations(Tokens, columns), residual = bench.Activations(Tokens, columns);
 
         bench.Cpu.NormaliseAdd(norm.Cpu, delta.Cpu, residual.Cpu);
         bench.Reference.NormaliseAdd(norm.Reference, delta.Reference, residual.Reference);
 
         KernelBench.AssertClose(residual, Tokens, 2e-6);
+    }
+
+    [Test]
+    public void A_matmul_normalises_its_input([Values] bool removeMean, [Values(7, 33, 576)] int columns, [Values] SimdWidth width)
+    {
+        using KernelBench bench = new(width);
+        bench.Begin(Tokens);
+        var norm = bench.Norm(columns, removeMean, bias: removeMean);
+        StoredTensor weight = bench.Tensor(TensorType.F32, 9, columns);
+        ActivationsPair x = bench.Activations(Tokens, columns), y = bench.Activations(Tokens, 9, poisoned: true);
+        int[] before = KernelBench.Bits(x.Cpu, 0, Tokens);
+
+        bench.Cpu.MatMul(x.Cpu, norm.Cpu, bench.Cpu.CreateWeight([weight]), default, y.Cpu);
+        bench.Reference.MatMul(x.Reference, norm.Reference, bench.Reference.CreateWeight([weight]), default, y.Reference);
+
+        KernelBench.AssertClose(y, Tokens, 1e-5);
+        Assert.That(KernelBench.Bits(x.Cpu, 0, Tokens), Is.EqualTo(before), "the residual stays as it is");
+    }
+
+    [Test]
+    public void Logits_are_made_of_the_rows_that_want_them([Values] SimdWidth width)
+    {
+        using KernelBench bench = new(width);
+        AttentionShape shape = new(1, 1, 1, 1);
+        bench.Begin((bench.Kv(1, shape, 2), 0, 2), (bench.Kv(1, shape, 1), 0, 1), (bench.Kv(1, shape, 3), 0, 3));
+        var norm = bench.Norm(40, removeMean: false, bias: false);
+        StoredTensor weight = bench.Tensor(TensorType.BF16, 11, 40);
+        ActivationsPair x = bench.Activations(6, 40), y = bench.Activations(4, 11, poisoned: true);
+
+        bench.Cpu.Logits(x.Cpu, norm.Cpu, bench.Cpu.CreateWeight([weight]), new Epilogue(SoftCap: 3), y.Cpu);
+        bench.Reference.Logits(x.Reference, norm.Reference, bench.Reference.CreateWeight([weight]), new Epilogue(SoftCap: 3), y.Reference);
+
+        KernelBench.AssertClose(y, 3, 1e-5);
+        Assert.That(KernelBench.Row(y.Cpu, 3).ToArray(), Is.All.NaN);
     }
 
     [Test]
@@ -59,7 +65,7 @@ internal sealed class CpuNormTests
         var norm = bench.Norm(48, removeMean: false, bias: false);
         ActivationsPair x = bench.Activations(Tokens, 48), y = bench.Activations(Tokens, 48, poisoned: true);
 
-        bench.Cpu.Normalise(norm.Cpu, x.Cpu, y.Cpu);
+        bench.Cpu.NormaliseAdd(norm.Cpu, x.Cpu, y.Cpu);
 
         Assert.That(KernelBench.Row(y.Cpu, Tokens - 1).ToArray(), Is.All.NaN);
     }
@@ -73,15 +79,16 @@ internal sealed class CpuNormTests
         {
             using KernelBench bench = new(width, threads);
             var norm = bench.Norm(Columns, removeMean: true, bias: true);
-            ActivationsPair x = bench.Activations(Many, Columns), y = bench.Activations(Many, Columns, poisoned: true);
+            ActivationsPair x = bench.Activations(Many, Columns), y = bench.Activations(Many, Columns), alone = bench.Activations(1, Columns);
+            KernelBench.Row(y.Cpu, 0).CopyTo(KernelBench.Row(alone.Cpu, 0));
             bench.Begin(Many);
-            bench.Cpu.Normalise(norm.Cpu, x.Cpu, y.Cpu);
+            bench.Cpu.NormaliseAdd(norm.Cpu, x.Cpu, y.Cpu);
             expected ??= KernelBench.Bits(y.Cpu, 0, 1);
             Assert.That(KernelBench.Bits(y.Cpu, 0, 1), Is.EqualTo(expected));
 
             bench.Begin(1);
-            bench.Cpu.Normalise(norm.Cpu, x.Cpu, y.Cpu);
-            Assert.That(KernelBench.Bits(y.Cpu, 0, 1), Is.EqualTo(expected));
+            bench.Cpu.NormaliseAdd(norm.Cpu, x.Cpu, alone.Cpu);
+            Assert.That(KernelBench.Bits(alone.Cpu, 0, 1), Is.EqualTo(expected));
         }
     }
 }

@@ -13,21 +13,24 @@ internal sealed class CpuRotaryTests
     {
         AttentionShape shape = new(Heads: 6, KvHeads: 2, HeadDim: 80, Scale: 1);
         using KernelBench bench = new(width, threads: 3);
-        KvPair first = bench.Kv(Layers, shape, 80, tokensPerPage), second = bench.Kv(Layers, shape, 9000, tokensPerPage);
-        bench.Begin((first, 3, 70), (second, 8999, 1));
+        KvPair first = bench.Kv(Layers, shape, 80, tokensPerPage), second = bench.Kv(Layers, shape, 900, tokensPerPage);
+        bench.FillKv(first, 3);
+        bench.FillKv(second, 899);
+        bench.Begin((first, 3, 70), (second, 899, 1));
         ActivationsPair qkv = bench.Activations(71, (shape.Heads + (2 * shape.KvHeads)) * shape.HeadDim);
+        ActivationsPair y = bench.Activations(71, shape.Heads * shape.HeadDim, poisoned: true);
         var queryNorm = bench.Norm(shape.HeadDim, removeMean: false, bias: false);
         var keyNorm = bench.Norm(shape.HeadDim, removeMean: false, bias: false);
         RotaryParameters rotary = new([.. Enumerable.Range(0, pairs).Select(i => MathF.Pow(10_000, -(float)i / pairs))], 1.25f, interleaved);
 
-        bench.Cpu.RotaryStore(
-            qkv.Cpu, Layer, shape, (RotaryTable)bench.Keep(bench.Cpu.CreateRotary(rotary)), norms ? queryNorm.Cpu : null, norms ? keyNorm.Cpu : null);
-        bench.Reference.RotaryStore(
-            qkv.Reference, Layer, shape, bench.Reference.CreateRotary(rotary), norms ? queryNorm.Reference : null, norms ? keyNorm.Reference : null);
+        RotaryTable table = (RotaryTable)bench.Keep(bench.Cpu.CreateRotary(rotary)), expected = bench.Reference.CreateRotary(rotary);
+        bench.Cpu.Attend(qkv.Cpu, Layer, shape, table, norms ? queryNorm.Cpu : null, norms ? keyNorm.Cpu : null, y.Cpu);
+        bench.Reference.Attend(
+            qkv.Reference, Layer, shape, expected, norms ? queryNorm.Reference : null, norms ? keyNorm.Reference : null, y.Reference);
 
-        KernelBench.AssertClose(qkv, 71, 5e-6);
+        KernelBench.AssertClose(y, 71, 1e-5);
         AssertEqual(first, 80);
-        AssertEqual(second, 9000);
+        AssertEqual(second, 900);
     }
 
     [Test]
@@ -36,11 +39,14 @@ internal sealed class CpuRotaryTests
         AttentionShape shape = new(Heads: 2, KvHeads: 2, HeadDim: 20, Scale: 1);
         using KernelBench bench = new(width);
         KvPair kv = bench.Kv(Layers, shape, 4, tokensPerPage);
+        bench.FillKv(kv, 1);
         bench.Begin((kv, 1, 3));
-        ActivationsPair qkv = bench.Activations(3, 6 * shape.HeadDim);
+        ActivationsPair qkv = bench.Activations(3, 6 * shape.HeadDim), y = bench.Activations(3, 2 * shape.HeadDim, poisoned: true);
 
-        bench.Cpu.RotaryStore(qkv.Cpu, Layer, shape, null, null, null);
-        bench.Reference.RotaryStore(qkv.Reference, Layer, shape, null, null, null);
+        bench.Cpu.Attend(qkv.Cpu, Layer, shape, null, null, null, y.Cpu);
+        bench.Reference.Attend(qkv.Reference, Layer, shape, null, null, null, y.Reference);
+
+        KernelBench.AssertClose(y, 3, 1e-5);
 
         AssertEqual(kv, 4);
     }
@@ -56,10 +62,10 @@ internal sealed class CpuRotaryTests
         foreach ((int position, int length) in ((int, int)[])[(0, 2), (2, 40), (42, 1)])
         {
             bench.Begin((kv, position, length));
-            ActivationsPair qkv = bench.Activations(length, 3 * shape.HeadDim);
-            bench.Cpu.RotaryStore(qkv.Cpu, Layer, shape, table, null, null);
-            bench.Reference.RotaryStore(qkv.Reference, Layer, shape, expected, null, null);
-            KernelBench.AssertClose(qkv, length, 1e-6);
+            ActivationsPair qkv = bench.Activations(length, 3 * shape.HeadDim), y = bench.Activations(length, shape.HeadDim, poisoned: true);
+            bench.Cpu.Attend(qkv.Cpu, 0, shape, table, null, null, y.Cpu);
+            bench.Reference.Attend(qkv.Reference, 0, shape, expected, null, null, y.Reference);
+            KernelBench.AssertClose(y, length, 2e-6);
         }
     }
 

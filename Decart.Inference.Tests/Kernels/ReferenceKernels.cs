@@ -31,7 +31,11 @@ internal sealed class ReferenceKernels : IKernels
 
     public Activations CreateActivations(int rows, int columns, bool operand = false) => new ReferenceActivations(rows, columns);
 
+    public void Prepare(int maxTokens, int contextLength, Action operations) { }
+
     public void BeginStep(Batch batch) => _batch = batch;
+
+    public void Run(Action operations) => operations();
 
     public void Embed(Weight table, float scale, Activations x)
     {
@@ -39,20 +43,6 @@ internal sealed class ReferenceKernels : IKernels
         {
             double[] embedding = ((ReferenceWeight)table).Row(_batch.TokenIds[row]);
             for (int i = 0; i < embedding.Length; i++) Row(x, row)[i] = embedding[i] * scale;
-        }
-    }
-
-    public void Normalise(Norm norm, Activations x, Activations y)
-    {
-        for (int row = 0; row < _batch.TokenCount; row++) Normalise(norm, Row(x, row), Row(y, row));
-    }
-
-    public void AddNormalise(Activations residual, Activations delta, Norm norm, Activations y)
-    {
-        for (int row = 0; row < _batch.TokenCount; row++)
-        {
-            for (int i = 0; i < residual.Columns; i++) Row(residual, row)[i] += Row(delta, row)[i];
-            Normalise(norm, Row(residual, row), Row(y, row));
         }
     }
 
@@ -66,18 +56,45 @@ internal sealed class ReferenceKernels : IKernels
         }
     }
 
-    public void MatMul(Activations x, Weight weight, int rows, in Epilogue epilogue, Activations y)
+    public void MatMul(Activations x, Norm? norm, Weight weight, in Epilogue epilogue, Activations y) =>
+        MatMul(Normalised(norm, x, [.. Enumerable.Range(0, _batch.TokenCount)]), weight, epilogue, y);
+
+    public void Logits(Activations x, Norm norm, Weight weight, in Epilogue epilogue, Activations y) =>
+        MatMul(Normalised(norm, x, _batch.LogitRows), weight, epilogue, y);
+
+    public void Attend(Activations qkv, int layer, AttentionShape shape, RotaryTable? rotary, Norm? queryNorm, Norm? keyNorm, Activations y)
     {
-        double[][] products = [.. Enumerable.Range(0, rows).Select(_ => new double[weight.Rows])];
-        for (int column = 0; column < weight.Rows; column++)
-        {
-            double[] weights = ((ReferenceWeight)weight).Row(column);
-            for (int row = 0; row < rows; row++) products[row][column] = Dot(Row(x, row), weights);
-        }
-        for (int row = 0; row < rows; row++) Finish(products[row], epilogue, Row(y, row));
+        RotaryStore(qkv, layer, shape, rotary, queryNorm, keyNorm);
+        Attend(qkv, layer, shape, y);
     }
 
-    public void RotaryStore(Activations qkv, int layer, AttentionShape shape, RotaryTable? rotary, Norm? queryNorm, Norm? keyNorm)
+    public void MixExperts(Activations x, Norm? norm, Activations routerLogits, Experts experts, Activations y)
+    {
+        double[][] rows = Normalised(norm, x, [.. Enumerable.Range(0, _batch.TokenCount)]);
+        for (int row = 0; row < rows.Length; row++)
+        {
+            double[] probabilities = Row(routerLogits, row).ToArray();
+            Softmax(probabilities);
+            int[] chosen = [.. Enumerable.Range(0, probabilities.Length).OrderByDescending(e => probabilities[e]).ThenBy(e => e).Take(experts.ExpertsPerToken)];
+            double sum = experts.Renormalise ? chosen.Sum(e => probabilities[e]) : 1;
+            foreach (int expert in chosen)
+            {
+                double[] hidden = new double[experts.Down[expert].Columns];
+                Finish(Multiply(experts.GateUp[expert], rows[row]), new Epilogue(Function: experts.Function, Gated: true), hidden);
+                double[] output = Multiply(experts.Down[expert], hidden);
+                for (int i = 0; i < output.Length; i++) Row(y, row)[i] += probabilities[expert] / sum * output[i];
+            }
+        }
+    }
+
+    public void Read(Activations x, int row, Span<float> destination)
+    {
+        for (int i = 0; i < x.Columns; i++) destination[i] = (float)Row(x, row)[i];
+    }
+
+    public void Dispose() { }
+
+    private void RotaryStore(Activations qkv, int layer, AttentionShape shape, RotaryTable? rotary, Norm? queryNorm, Norm? keyNorm)
     {
         foreach (BatchChunk chunk in _batch.Chunks)
         {
@@ -103,7 +120,7 @@ internal sealed class ReferenceKernels : IKernels
         }
     }
 
-    public void Attend(Activations qkv, int layer, AttentionShape shape, Activations y)
+    private void Attend(Activations qkv, int layer, AttentionShape shape, Activations y)
     {
         foreach (BatchChunk chunk in _batch.Chunks)
         {
@@ -119,36 +136,27 @@ internal sealed class ReferenceKernels : IKernels
         }
     }
 
-    public void MixExperts(Activations x, Activations routerLogits, Experts experts, Activations y)
+    private static void MatMul(double[][] rows, Weight weight, in Epilogue epilogue, Activations y)
     {
-        for (int row = 0; row < _batch.TokenCount; row++)
+        double[][] products = [.. rows.Select(_ => new double[weight.Rows])];
+        for (int column = 0; column < weight.Rows; column++)
         {
-            double[] probabilities = Row(routerLogits, row).ToArray();
-            Softmax(probabilities);
-            int[] chosen = [.. Enumerable.Range(0, probabilities.Length).OrderByDescending(e => probabilities[e]).ThenBy(e => e).Take(experts.ExpertsPerToken)];
-            double sum = experts.Renormalise ? chosen.Sum(e => probabilities[e]) : 1;
-            Row(y, row).Clear();
-            foreach (int expert in chosen)
-            {
-                double[] hidden = new double[experts.Down[expert].Columns];
-                Finish(Multiply(experts.GateUp[expert], Row(x, row)), new Epilogue(Function: experts.Function, Gated: true), hidden);
-                double[] output = Multiply(experts.Down[expert], hidden);
-                for (int i = 0; i < output.Length; i++) Row(y, row)[i] += probabilities[expert] / sum * output[i];
-            }
+            double[] weights = ((ReferenceWeight)weight).Row(column);
+            for (int row = 0; row < rows.Length; row++) products[row][column] = Dot(rows[row], weights);
         }
+        for (int row = 0; row < rows.Length; row++) Finish(products[row], epilogue, Row(y, row));
     }
 
-    public void GatherRows(Activations x, ReadOnlySpan<int> rows, Activations y)
+    private static double[][] Normalised(Norm? norm, Activations x, ReadOnlySpan<int> rows)
     {
-        for (int i = 0; i < rows.Length; i++) Row(x, rows[i]).CopyTo(Row(y, i));
+        double[][] result = new double[rows.Length][];
+        for (int i = 0; i < rows.Length; i++)
+        {
+            result[i] = Row(x, rows[i]).ToArray();
+            if (norm is not null) Normalise(norm, result[i], result[i]);
+        }
+        return result;
     }
-
-    public void Read(Activations x, int row, Span<float> destination)
-    {
-        for (int i = 0; i < x.Columns; i++) destination[i] = (float)Row(x, row)[i];
-    }
-
-    public void Dispose() { }
 
     private static Span<double> Row(Activations x, int row) => ((ReferenceActivations)x).Row(row);
 

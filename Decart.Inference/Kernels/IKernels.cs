@@ -95,7 +95,8 @@ internal sealed record Experts(Weight[] GateUp, Weight[] Down, int ExpertsPerTok
 /// <summary>
 /// The operations a decoder is made of, for one kind of device: fused the way a GPU wants them. Called by one thread.
 /// Unless said otherwise an operation works on the first <see cref="Batch.TokenCount"/> rows. A row's result never depends on
-/// the other rows, bit for bit: the same prompt gives the same answer whatever else is in the batch.
+/// the other rows, bit for bit: the same prompt gives the same answer whatever else is in the batch. Inputs and outputs may be the same
+/// only where that is said.
 /// </summary>
 internal interface IKernels : IDisposable
 {
@@ -121,43 +122,52 @@ internal interface IKernels : IDisposable
     /// <param name="rows">Number of rows.</param>
     /// <param name="columns">Number of columns.</param>
     /// <param name="operand">
-    /// Whether only matmuls read it (<see cref="MatMul"/>, <see cref="MixExperts"/>, also after <see cref="GatherRows"/>), so that a device may keep it in the
-    /// precision that its matmuls multiply in.
+    /// Whether only matmuls without a norm read it, so that a device may keep it in the precision that its matmuls multiply in.
     /// </param>
     Activations CreateActivations(int rows, int columns, bool operand = false);
+
+    /// <summary>
+    /// Makes ready for steps of these operations, so that none of them waits for what could have been done before: room for the largest batch, kernels,
+    /// recordings. To be called once, when all that the operations use has been created.
+    /// </summary>
+    /// <param name="maxTokens">The most tokens of a batch.</param>
+    /// <param name="contextLength">The most tokens of a sequence.</param>
+    /// <param name="operations">See <see cref="Run"/>.</param>
+    void Prepare(int maxTokens, int contextLength, Action operations);
 
     /// <summary>Takes the batch that the operations up to the next call work on (a GPU sends its descriptor; angles are computed once for all layers).</summary>
     void BeginStep(Batch batch);
 
+    /// <summary>
+    /// Does a whole step: calls <paramref name="operations"/>, or does what it did before. A device may record what the delegate starts and repeat that
+    /// for later batches, so it must start the same operations with the same arguments, which live as long as the kernels, whatever the batch.
+    /// </summary>
+    void Run(Action operations);
+
     /// <summary>x[i] = table[token id of row i] * scale.</summary>
     void Embed(Weight table, float scale, Activations x);
 
-    /// <summary>y = norm(x).</summary>
-    void Normalise(Norm norm, Activations x, Activations y);
-
-    /// <summary>residual += delta; y = norm(residual).</summary>
-    void AddNormalise(Activations residual, Activations delta, Norm norm, Activations y);
+    /// <summary>y = epilogue(x W^T), or epilogue(norm(x) W^T) when there is a norm.</summary>
+    void MatMul(Activations x, Norm? norm, Weight weight, in Epilogue epilogue, Activations y);
 
     /// <summary>residual += norm(delta) (the post-norms of Gemma 2).</summary>
     void NormaliseAdd(Norm norm, Activations delta, Activations residual);
 
-    /// <summary>y = epilogue(x W^T) for the first <paramref name="rows"/> rows.</summary>
-    void MatMul(Activations x, Weight weight, int rows, in Epilogue epilogue, Activations y);
+    /// <summary>
+    /// Rows of <paramref name="qkv"/> are [Heads query | KvHeads key | KvHeads value] heads. Normalises each query and key head (when norms are given),
+    /// rotates them (when a table is given), writes keys and values where the sequences have theirs, and attends, causally, to each sequence's keys
+    /// and values. y has Heads * HeadDim columns; what is left in <paramref name="qkv"/> is undefined.
+    /// </summary>
+    void Attend(Activations qkv, int layer, AttentionShape shape, RotaryTable? rotary, Norm? queryNorm, Norm? keyNorm, Activations y);
 
     /// <summary>
-    /// Rows of <paramref name="qkv"/> are [Heads query | KvHeads key | KvHeads value] heads. Normalises each query and key head (when norms
-    /// are given), rotates them (when a table is given), leaves the queries in place and writes keys and values where the sequences have theirs.
+    /// y += sum over each token's best experts of probability * down(f(gate v) * up v) for v = x, or norm(x) when there is a norm; probabilities by softmax
+    /// over all router logits. x and y may be the same when there is a norm.
     /// </summary>
-    void RotaryStore(Activations qkv, int layer, AttentionShape shape, RotaryTable? rotary, Norm? queryNorm, Norm? keyNorm);
+    void MixExperts(Activations x, Norm? norm, Activations routerLogits, Experts experts, Activations y);
 
-    /// <summary>Causal attention of the queries in <paramref name="qkv"/> over each sequence's keys and values; y has Heads * HeadDim columns.</summary>
-    void Attend(Activations qkv, int layer, AttentionShape shape, Activations y);
-
-    /// <summary>y = sum over each token's best experts of probability * down(f(gate x) * up x), probabilities by softmax over all router logits.</summary>
-    void MixExperts(Activations x, Activations routerLogits, Experts experts, Activations y);
-
-    /// <summary>y[i] = x[rows[i]].</summary>
-    void GatherRows(Activations x, ReadOnlySpan<int> rows, Activations y);
+    /// <summary>y[i] = epilogue(norm(x[<see cref="Batch.LogitRows"/>[i]]) W^T).</summary>
+    void Logits(Activations x, Norm norm, Weight weight, in Epilogue epilogue, Activations y);
 
     /// <summary>Copies one row to the host as float32.</summary>
     void Read(Activations x, int row, Span<float> destination);

@@ -15,9 +15,9 @@ internal sealed class Decoder : IDecoder
     private readonly TensorSource _source;
     private readonly DecoderWeights _weights;
     private readonly List<Activations> _activations = [];
-    private readonly Activations _residual, _normed, _feedForwardInput, _delta;
-    private readonly Activations _queryKeyValue, _attended, _lastNormed, _logits;
-    private readonly Activations? _inner, _routerLogits;
+    private readonly Activations _residual, _queryKeyValue, _attended, _logits;
+    private readonly Activations? _delta, _inner, _routerLogits;
+    private readonly Action _operations;
     private readonly bool[] _chosen; // by row of the logits: whether the latest tokens that were chosen have one for it
     private int _logitRows;
 
@@ -30,15 +30,14 @@ internal sealed class Decoder : IDecoder
         try
         {
             _residual = Allocate(maxBatchTokens, config.HiddenSize);
-            _normed = Allocate(maxBatchTokens, config.HiddenSize, operand: true);
-            _feedForwardInput = config.Arrangement == BlockArrangement.ParallelTwoNorms ? Allocate(maxBatchTokens, config.HiddenSize, operand: true) : _normed;
-            _delta = Allocate(maxBatchTokens, config.HiddenSize);
+            _delta = config.Arrangement == BlockArrangement.Sandwich ? Allocate(maxBatchTokens, config.HiddenSize) : null;
             _queryKeyValue = Allocate(maxBatchTokens, (config.Heads + 2 * config.KvHeads) * config.HeadDim);
             _attended = Allocate(maxBatchTokens, config.Heads * config.HeadDim, operand: true);
             _inner = weights.Layers.Any(layer => layer.FeedForward is not null) ? Allocate(maxBatchTokens, config.IntermediateSize, operand: true) : null;
             _routerLogits = config.Experts is null ? null : Allocate(maxBatchTokens, config.Experts.Count);
-            _lastNormed = Allocate(maxBatchSequences, config.HiddenSize, operand: true);
             _logits = Allocate(maxBatchSequences, config.VocabularySize);
+            _operations = Run;
+            kernels.Prepare(maxBatchTokens, config.ContextLength, _operations);
         }
         catch
         {
@@ -91,16 +90,7 @@ internal sealed class Decoder : IDecoder
         Validate(batch);
         _logitRows = batch.LogitRows.Length;
         _kernels.BeginStep(batch);
-        _kernels.Embed(_weights.Embedding, Config.EmbeddingScale, _residual);
-        _kernels.Normalise(_weights.Layers[0].AttentionNorm, _residual, _normed);
-        for (int layer = 0; layer < Config.Layers; layer++)
-        {
-            Norm next = layer + 1 < Config.Layers ? _weights.Layers[layer + 1].AttentionNorm : _weights.FinalNorm;
-            ForwardLayer(layer, _weights.Layers[layer], next, batch.TokenCount);
-        }
-        if (_logitRows == 0) return;
-        _kernels.GatherRows(_normed, batch.LogitRows, _lastNormed);
-        _kernels.MatMul(_lastNormed, _weights.Output, _logitRows, new Epilogue(SoftCap: Config.LogitSoftCap), _logits);
+        _kernels.Run(_operations);
     }
 
     public void ReadLogits(int index, Span<float> destination)
@@ -131,55 +121,71 @@ internal sealed class Decoder : IDecoder
         _source.Dispose();
     }
 
-    /// <summary>
-    /// One layer. On entry and exit the residual stream is in <see cref="_residual"/> and its norm, this layer's or
-    /// <paramref name="next"/>, in <see cref="_normed"/>, so that a norm and the addition before it are one operation.
-    /// </summary>
-    private void ForwardLayer(int layer, LayerWeights weights, Norm next, int rows)
+    /// <summary>A step, the same operations for every batch.</summary>
+    private void Run()
     {
-        Attention(layer, weights, rows);
-        switch (Config.Arrangement)
+        _kernels.Embed(_weights.Embedding, Config.EmbeddingScale, _residual);
+        for (int layer = 0; layer < Config.Layers; layer++)
         {
-            case BlockArrangement.Sequential:
-                _kernels.AddNormalise(_residual, _delta, weights.FeedForwardNorm!, _normed);
-                FeedForward(weights, rows, accumulate: false);
-                _kernels.AddNormalise(_residual, _delta, next, _normed);
-                break;
-            case BlockArrangement.Parallel or BlockArrangement.ParallelTwoNorms:
-                if (weights.FeedForwardNorm is { } norm) _kernels.Normalise(norm, _residual, _feedForwardInput);
-                FeedForward(weights, rows, accumulate: true);
-                _kernels.AddNormalise(_residual, _delta, next, _normed);
-                break;
-            case BlockArrangement.Sandwich:
-                _kernels.NormaliseAdd(weights.PostAttentionNorm!, _delta, _residual);
-                _kernels.Normalise(weights.FeedForwardNorm!, _residual, _normed);
-                FeedForward(weights, rows, accumulate: false);
-                _kernels.NormaliseAdd(weights.PostFeedForwardNorm!, _delta, _residual);
-                _kernels.Normalise(next, _residual, _normed);
-                break;
+            LayerWeights weights = _weights.Layers[layer];
+            Attend(layer, weights);
+            switch (Config.Arrangement)
+            {
+                case BlockArrangement.Sequential:
+                    Project(_attended, weights.AttentionOutput, weights.AttentionOutputBias, postNorm: null);
+                    FeedForward(weights, weights.FeedForwardNorm!);
+                    break;
+                case BlockArrangement.Sandwich:
+                    Project(_attended, weights.AttentionOutput, weights.AttentionOutputBias, weights.PostAttentionNorm);
+                    FeedForward(weights, weights.FeedForwardNorm!);
+                    break;
+                case BlockArrangement.Parallel or BlockArrangement.ParallelTwoNorms:
+                    // Both blocks read the residual before either adds to it.
+                    Widen(weights, weights.FeedForwardNorm ?? weights.AttentionNorm);
+                    Project(_attended, weights.AttentionOutput, weights.AttentionOutputBias, postNorm: null);
+                    Project(_inner!, weights.FeedForward!.Down, weights.FeedForward.DownBias, postNorm: null);
+                    break;
+            }
         }
+        _kernels.Logits(_residual, _weights.FinalNorm, _weights.Output, new Epilogue(SoftCap: Config.LogitSoftCap), _logits);
     }
 
-    /// <summary>From the normed residual to the attention's output in <see cref="_delta"/>.</summary>
-    private void Attention(int layer, LayerWeights weights, int rows)
+    /// <summary>From the residual to the heads' outputs.</summary>
+    private void Attend(int layer, LayerWeights weights)
     {
-        _kernels.MatMul(_normed, weights.QueryKeyValue, rows, new Epilogue(weights.QueryKeyValueBias), _queryKeyValue);
-        _kernels.RotaryStore(_queryKeyValue, layer, weights.Attention, _weights.Rotary, weights.QueryNorm, weights.KeyNorm);
-        _kernels.Attend(_queryKeyValue, layer, weights.Attention, _attended);
-        _kernels.MatMul(_attended, weights.AttentionOutput, rows, new Epilogue(weights.AttentionOutputBias), _delta);
+        _kernels.MatMul(_residual, weights.AttentionNorm, weights.QueryKeyValue, new Epilogue(weights.QueryKeyValueBias), _queryKeyValue);
+        _kernels.Attend(_queryKeyValue, layer, weights.Attention, _weights.Rotary, weights.QueryNorm, weights.KeyNorm, _attended);
     }
 
-    private void FeedForward(LayerWeights weights, int rows, bool accumulate)
+    private void FeedForward(LayerWeights weights, Norm norm)
     {
         if (weights.Experts is { } experts)
         {
-            _kernels.MatMul(_feedForwardInput, weights.Router!, rows, default, _routerLogits!);
-            _kernels.MixExperts(_feedForwardInput, _routerLogits!, experts, _delta);
+            _kernels.MatMul(_residual, norm, weights.Router!, default, _routerLogits!);
+            _kernels.MixExperts(_residual, norm, _routerLogits!, experts, _residual);
             return;
         }
+        Widen(weights, norm);
+        Project(_inner!, weights.FeedForward!.Down, weights.FeedForward.DownBias, weights.PostFeedForwardNorm);
+    }
+
+    /// <summary>From the residual to the inner activations of the feed-forward block.</summary>
+    private void Widen(LayerWeights weights, Norm norm)
+    {
         FeedForwardWeights block = weights.FeedForward!;
-        _kernels.MatMul(_feedForwardInput, block.GateUp, rows, new Epilogue(block.GateUpBias, Config.Activation, Config.Gated), _inner!);
-        _kernels.MatMul(_inner!, block.Down, rows, new Epilogue(block.DownBias, Accumulate: accumulate), _delta);
+        _kernels.MatMul(_residual, norm, block.GateUp, new Epilogue(block.GateUpBias, Config.Activation, Config.Gated), _inner!);
+    }
+
+    /// <summary>Adds what a block made to the residual, by way of its own norm when there is one.</summary>
+    private void Project(Activations x, Weight weight, WeightVector? bias, Norm? postNorm)
+    {
+        if (postNorm is null)
+        {
+            _kernels.MatMul(x, norm: null, weight, new Epilogue(bias, Accumulate: true), _residual);
+            return;
+        }
+        _kernels.MatMul(x, norm: null, weight, new Epilogue(bias), _delta!);
+        _kernels.NormaliseAdd(postNorm, _delta!, _residual);
     }
 
     private void Validate(Batch batch)

@@ -22,6 +22,7 @@ internal sealed unsafe class EmulatedDevice(bool tensorCores = false, int multip
 
     private readonly EmulatedMemory _memory = new();
     private readonly Runner _runner = (tensorCores ? Wide : Small).Value;
+    private List<Action>? _recorded;
 
     public IDeviceMemory Memory => _memory;
 
@@ -31,6 +32,12 @@ internal sealed unsafe class EmulatedDevice(bool tensorCores = false, int multip
 
     public int Multiprocessors => multiprocessors;
 
+    /// <summary>The kernels that were started, in order.</summary>
+    public List<string> Launched { get; } = [];
+
+    /// <summary>How often recorded launches were repeated.</summary>
+    public int Replays { get; private set; }
+
     public bool CanRun(GpuKernel kernel) => kernel.ClusterSize == 1;
 
     public void EncodeTensorMap(CudaTensorMap map, Span<byte> destination) => EmulatedTensorMap.Encode(map, destination);
@@ -39,20 +46,60 @@ internal sealed unsafe class EmulatedDevice(bool tensorCores = false, int multip
         where TArguments : unmanaged
     {
         if (!CanRun(kernel)) throw new NotSupportedException("Clusters of several groups are not emulated.");
-        _runner.Run(kernel, grid, arguments);
+        TArguments copy = arguments;
+        if (_recorded is null) Start();
+        else _recorded.Add(Start);
+
+        void Start()
+        {
+            Launched.Add(kernel.Name);
+            _runner.Run(kernel, grid, copy);
+        }
     }
 
-    public void Upload(nint destination, ReadOnlySpan<byte> source) => source.CopyTo(new Span<byte>((void*)destination, source.Length));
+    public IGpuRecording Record(Action launches)
+    {
+        AssertNotRecording();
+        List<Action> recorded = _recorded = [];
+        _memory.IsClosed = true;
+        launches();
+        _memory.IsClosed = false;
+        _recorded = null;
+        return new Recording(recorded, this);
+    }
+
+    public void Upload(nint destination, ReadOnlySpan<byte> source)
+    {
+        AssertNotRecording();
+        source.CopyTo(new Span<byte>((void*)destination, source.Length));
+    }
 
     public void Download(nint source, Span<byte> destination) => new ReadOnlySpan<byte>((void*)source, destination.Length).CopyTo(destination);
 
-    public void Clear(nint destination, long bytes) => NativeMemory.Clear((void*)destination, (nuint)bytes);
+    public void Clear(nint destination, long bytes)
+    {
+        AssertNotRecording();
+        NativeMemory.Clear((void*)destination, (nuint)bytes);
+    }
 
     public void Synchronize() { }
 
     public GpuReadback CreateReadback(int bytes) => new Readback(bytes);
 
     public void Dispose() => _memory.Dispose();
+
+    private void AssertNotRecording() => Assert.That(_recorded, Is.Null, "only launches are recorded");
+
+    private sealed class Recording(List<Action> launches, EmulatedDevice device) : IGpuRecording
+    {
+        public void Replay()
+        {
+            device.Replays++;
+            foreach (Action launch in launches) launch();
+        }
+
+        public void Dispose() => launches.Clear();
+    }
 
     /// <summary>Everything is done when it is started.</summary>
     private sealed class Readback(int bytes) : GpuReadback(bytes)

@@ -13,6 +13,9 @@ internal sealed unsafe class EmulatedMemory : IDeviceMemory, IDisposable
 
     private readonly ConcurrentDictionary<nint, long> _allocations = [];
 
+    /// <summary>Whether nothing may be allocated or freed.</summary>
+    public bool IsClosed { get; set; }
+
     public long PageGranularity => 0;
 
     public long MaxMappings => long.MaxValue;
@@ -25,6 +28,7 @@ internal sealed unsafe class EmulatedMemory : IDeviceMemory, IDisposable
 
     public nint Allocate(long bytes)
     {
+        Assert.That(IsClosed, Is.False, "no memory is taken while launches are recorded");
         nint address = (nint)NativeMemory.AlignedAlloc((nuint)bytes, Alignment);
         NativeMemory.Fill((void*)address, (nuint)bytes, 0xFF);
         _allocations[address] = bytes;
@@ -33,6 +37,7 @@ internal sealed unsafe class EmulatedMemory : IDeviceMemory, IDisposable
 
     public void Free(nint address)
     {
+        Assert.That(IsClosed, Is.False, "no memory is freed while launches are recorded");
         Assert.That(_allocations.TryRemove(address, out _), "only what was allocated is freed, once");
         NativeMemory.AlignedFree((void*)address);
     }

@@ -30,8 +30,8 @@ internal sealed class GpuAttentionTests(string device)
         GpuActivationsPair qkv = bench.Activations(15, Columns(shape));
         GpuActivationsPair y = bench.Activations(16, shape.Heads * shape.HeadDim, operand: true, poisoned: true);
 
-        bench.Gpu.Attend(qkv.Gpu, Layer, shape, y.Gpu);
-        bench.Reference.Attend(qkv.Reference, Layer, shape, y.Reference);
+        bench.Gpu.Attend(qkv.Gpu, Layer, shape, null, null, null, y.Gpu);
+        bench.Reference.Attend(qkv.Reference, Layer, shape, null, null, null, y.Reference);
 
         bench.AssertClose(y, 15, 5e-4);
         bench.AssertUntouched(y.Gpu, 15);
@@ -46,8 +46,8 @@ internal sealed class GpuAttentionTests(string device)
         bench.Begin((kv, 265, 5));
         GpuActivationsPair qkv = bench.Activations(5, Columns(shape)), y = bench.Activations(5, 64, operand: true, poisoned: true);
 
-        bench.Gpu.Attend(qkv.Gpu, Layer, shape, y.Gpu);
-        bench.Reference.Attend(qkv.Reference, Layer, shape, y.Reference);
+        bench.Gpu.Attend(qkv.Gpu, Layer, shape, null, null, null, y.Gpu);
+        bench.Reference.Attend(qkv.Reference, Layer, shape, null, null, null, y.Reference);
 
         bench.AssertClose(y, 5, scale > 1 ? 2e-2 : 5e-4);
     }
@@ -60,19 +60,20 @@ internal sealed class GpuAttentionTests(string device)
         GpuActivationsPair qkv = few.Activations(Tokens - First, Columns(shape));
         GpuActivationsPair y = few.Activations(Tokens - First, shape.Heads * shape.HeadDim, operand: true, poisoned: true);
         few.Begin((Filled(few, shape, Tokens, seed: 3), First, Tokens - First));
-        few.Gpu.Attend(qkv.Gpu, Layer, shape, y.Gpu);
+        few.Gpu.Attend(qkv.Gpu, Layer, shape, null, null, null, y.Gpu);
         foreach (GpuBench bench in (GpuBench[])[few, many])
         {
             foreach (int tokensPerPage in (int[])[0, 16])
             {
                 GpuKvPair kv = Filled(bench, shape, Tokens, tokensPerPage, seed: 3), other = Filled(bench, shape, 3);
+                Store(bench, shape, kv, First, [.. Enumerable.Range(0, Tokens - First).Select(row => few.Row(qkv.Gpu, row))]);
                 foreach ((int first, int length) in ((int, int)[])[(508, 3), (511, 1), (512, 1), (513, 4), (523, 1)])
                 {
                     bench.Begin((other, 0, 3), (kv, first, length));
                     GpuActivationsPair rows = bench.Activations(3 + length, Columns(shape));
                     for (int i = 0; i < length; i++) bench.Write(rows, 3 + i, few.Row(qkv.Gpu, first - First + i));
                     GpuActivationsPair result = bench.Activations(3 + length, shape.Heads * shape.HeadDim, operand: true, poisoned: true);
-                    bench.Gpu.Attend(rows.Gpu, Layer, shape, result.Gpu);
+                    bench.Gpu.Attend(rows.Gpu, Layer, shape, null, null, null, result.Gpu);
                     for (int i = 0; i < length; i++)
                         Assert.That(bench.Row(result.Gpu, 3 + i), Is.EqualTo(few.Row(y.Gpu, first - First + i)), $"from {first}, row {i}");
                 }
@@ -87,7 +88,17 @@ internal sealed class GpuAttentionTests(string device)
         bench.Begin(1);
         AttentionShape shape = new(Heads: 1, KvHeads: 1, HeadDim: 257, Scale: 1);
         GpuActivationsPair qkv = bench.Activations(1, Columns(shape)), y = bench.Activations(1, 257, operand: true);
-        Assert.That(() => bench.Gpu.Attend(qkv.Gpu, 0, shape, y.Gpu), Throws.TypeOf<NotSupportedException>());
+        Assert.That(() => bench.Gpu.Attend(qkv.Gpu, 0, shape, null, null, null, y.Gpu), Throws.TypeOf<NotSupportedException>());
+    }
+
+    /// <summary>Has the keys and values of consecutive tokens stored.</summary>
+    public static void Store(GpuBench bench, AttentionShape shape, GpuKvPair kv, int first, float[][] rows)
+    {
+        bench.Begin((kv, first, rows.Length));
+        GpuActivationsPair qkv = bench.Activations(rows.Length, Columns(shape));
+        for (int row = 0; row < rows.Length; row++) bench.Write(qkv, row, rows[row]);
+        bench.Gpu.Attend(
+            qkv.Gpu, Layer, shape, null, null, null, bench.Activations(rows.Length, shape.Heads * shape.HeadDim, operand: true, poisoned: true).Gpu);
     }
 
     public static int Columns(AttentionShape shape) => (shape.Heads + (2 * shape.KvHeads)) * shape.HeadDim;

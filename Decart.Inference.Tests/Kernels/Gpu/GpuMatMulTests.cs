@@ -11,11 +11,12 @@ internal sealed class GpuMatMulTests(string device)
         [Values(TensorType.F32, TensorType.F16, TensorType.BF16)] TensorType type, [Values(1, 3, 9)] int rows, [Values(1, 19, 64)] int outputs)
     {
         using GpuBench bench = new(GpuDevices.Create(device));
+        bench.Begin(rows);
         var weight = bench.Weight(bench.Tensor(type, outputs, 77));
         GpuActivationsPair x = bench.Activations(rows, 77, operand: true), y = bench.Activations(rows + 1, outputs, poisoned: true);
 
-        bench.Gpu.MatMul(x.Gpu, weight.Gpu, rows, default, y.Gpu);
-        bench.Reference.MatMul(x.Reference, weight.Reference, rows, default, y.Reference);
+        bench.Gpu.MatMul(x.Gpu, null, weight.Gpu, default, y.Gpu);
+        bench.Reference.MatMul(x.Reference, null, weight.Reference, default, y.Reference);
 
         bench.AssertClose(y, rows, 1e-5);
         bench.AssertUntouched(y.Gpu, rows);
@@ -25,11 +26,12 @@ internal sealed class GpuMatMulTests(string device)
     public void A_weight_joins_parts_of_any_type()
     {
         using GpuBench bench = new(GpuDevices.Create(device));
+        bench.Begin(2);
         var weight = bench.Weight(bench.Tensor(TensorType.BF16, 3, 65), bench.Tensor(TensorType.F32, 1, 65), bench.Tensor(TensorType.F16, 9, 65));
         GpuActivationsPair x = bench.Activations(2, 65, operand: true), y = bench.Activations(2, 13, poisoned: true);
 
-        bench.Gpu.MatMul(x.Gpu, weight.Gpu, 2, default, y.Gpu);
-        bench.Reference.MatMul(x.Reference, weight.Reference, 2, default, y.Reference);
+        bench.Gpu.MatMul(x.Gpu, null, weight.Gpu, default, y.Gpu);
+        bench.Reference.MatMul(x.Reference, null, weight.Reference, default, y.Reference);
 
         bench.AssertClose(y, 2, 1e-5);
     }
@@ -39,12 +41,13 @@ internal sealed class GpuMatMulTests(string device)
         [Values] ActivationFunction function, [Values] bool gated, [Values(0f, 1.5f)] float softCap, [Values] bool accumulate)
     {
         using GpuBench bench = new(GpuDevices.Create(device));
+        bench.Begin(5);
         var weight = bench.Weight(bench.Tensor(TensorType.F16, 22, 40));
         var bias = bench.Vector(bench.Tensor(TensorType.F32, 22));
         GpuActivationsPair x = bench.Activations(5, 40, operand: true), y = bench.Activations(5, gated ? 11 : 22, poisoned: !accumulate);
 
-        bench.Gpu.MatMul(x.Gpu, weight.Gpu, 5, new Epilogue(bias.Gpu, function, gated, softCap, accumulate), y.Gpu);
-        bench.Reference.MatMul(x.Reference, weight.Reference, 5, new Epilogue(bias.Reference, function, gated, softCap, accumulate), y.Reference);
+        bench.Gpu.MatMul(x.Gpu, null, weight.Gpu, new Epilogue(bias.Gpu, function, gated, softCap, accumulate), y.Gpu);
+        bench.Reference.MatMul(x.Reference, null, weight.Reference, new Epilogue(bias.Reference, function, gated, softCap, accumulate), y.Reference);
 
         bench.AssertClose(y, 5, 1e-5);
     }
@@ -53,17 +56,19 @@ internal sealed class GpuMatMulTests(string device)
     public void Operands_are_rounded_to_halves_and_saturate()
     {
         using GpuBench bench = new(GpuDevices.Create(device));
+        bench.Begin(2);
         var weight = bench.Weight(bench.Tensor(TensorType.F16, 7, 40));
         var large = bench.Weight(bench.Tensor(TensorType.F16, 7, 7));
         GpuActivationsPair x = bench.Activations(2, 40, operand: true), y = bench.Activations(2, 7, operand: true, poisoned: true);
-        bench.Gpu.MatMul(x.Gpu, weight.Gpu, 2, default, y.Gpu);
-        bench.Reference.MatMul(x.Reference, weight.Reference, 2, default, y.Reference);
+        bench.Gpu.MatMul(x.Gpu, null, weight.Gpu, default, y.Gpu);
+        bench.Reference.MatMul(x.Reference, null, weight.Reference, default, y.Reference);
         bench.AssertClose(y, 2, 5e-4);
 
+        bench.Begin(1);
         bench.Write(y, 0, [60000, 60000, 60000, 60000, 60000, 60000, 60000]);
         GpuActivationsPair saturated = bench.Activations(1, 7, operand: true, poisoned: true);
-        bench.Gpu.MatMul(y.Gpu, large.Gpu, 1, default, saturated.Gpu);
-        bench.Reference.MatMul(y.Reference, large.Reference, 1, default, saturated.Reference);
+        bench.Gpu.MatMul(y.Gpu, null, large.Gpu, default, saturated.Gpu);
+        bench.Reference.MatMul(y.Reference, null, large.Reference, default, saturated.Reference);
         float[] expected = [.. saturated.Reference.Row(0).ToArray().Select(value => (float)(Half)Math.Clamp(value, -65504, 65504))];
         Assert.That(bench.Row(saturated.Gpu, 0), Is.EqualTo(expected).Within(1e-3).Percent);
         Assert.That(expected, Has.Some.EqualTo(65504).Or.Some.EqualTo(-65504), "some are out of range");
@@ -75,12 +80,14 @@ internal sealed class GpuMatMulTests(string device)
         using GpuBench bench = new(GpuDevices.Create(device));
         var weight = bench.Weight(bench.Tensor(TensorType.BF16, 33, 200));
         GpuActivationsPair x = bench.Activations(11, 200, operand: true), y = bench.Activations(11, 33, poisoned: true);
-        bench.Gpu.MatMul(x.Gpu, weight.Gpu, 11, default, y.Gpu);
+        bench.Begin(11);
+        bench.Gpu.MatMul(x.Gpu, null, weight.Gpu, default, y.Gpu);
+        bench.Begin(1);
         for (int row = 0; row < 11; row++)
         {
             GpuActivationsPair alone = bench.Activations(1, 200, operand: true), result = bench.Activations(1, 33, poisoned: true);
-            bench.Gpu.GatherRows(x.Gpu, [row], alone.Gpu);
-            bench.Gpu.MatMul(alone.Gpu, weight.Gpu, 1, default, result.Gpu);
+            bench.Write(alone, 0, bench.Row(x.Gpu, row));
+            bench.Gpu.MatMul(alone.Gpu, null, weight.Gpu, default, result.Gpu);
             Assert.That(bench.Row(result.Gpu, 0), Is.EqualTo(bench.Row(y.Gpu, row)), $"row {row}");
         }
     }
@@ -89,8 +96,9 @@ internal sealed class GpuMatMulTests(string device)
     public void Activations_that_are_no_operands_are_refused()
     {
         using GpuBench bench = new(GpuDevices.Create(device));
+        bench.Begin(1);
         var weight = bench.Weight(bench.Tensor(TensorType.F16, 4, 8));
         GpuActivationsPair x = bench.Activations(1, 8), y = bench.Activations(1, 4);
-        Assert.That(() => bench.Gpu.MatMul(x.Gpu, weight.Gpu, 1, default, y.Gpu), Throws.ArgumentException);
+        Assert.That(() => bench.Gpu.MatMul(x.Gpu, null, weight.Gpu, default, y.Gpu), Throws.ArgumentException);
     }
 }

@@ -12,13 +12,14 @@ internal sealed class GpuTensorMatMulTests(string device)
     public void Products_agree_with_the_reference([Values(1, 8, 13, 27, 66)] int rows, [Values(1, 1000)] int multiprocessors, [Values] bool gated)
     {
         using GpuBench bench = new(GpuDevices.Create(device, multiprocessors, tensorCores: true));
+        bench.Begin(rows);
         var weight = bench.Weight(bench.Tensor(TensorType.BF16, 2 * 37, 77));
         var bias = bench.Vector(bench.Tensor(TensorType.F32, 2 * 37));
         Epilogue epilogue = new(Function: gated ? ActivationFunction.Silu : ActivationFunction.None, Gated: gated);
         GpuActivationsPair x = bench.Activations(rows, 77, operand: true), y = bench.Activations(rows + 1, gated ? 37 : 74, poisoned: true);
 
-        bench.Gpu.MatMul(x.Gpu, weight.Gpu, rows, epilogue with { Bias = bias.Gpu }, y.Gpu);
-        bench.Reference.MatMul(x.Reference, weight.Reference, rows, epilogue with { Bias = bias.Reference }, y.Reference);
+        bench.Gpu.MatMul(x.Gpu, null, weight.Gpu, epilogue with { Bias = bias.Gpu }, y.Gpu);
+        bench.Reference.MatMul(x.Reference, null, weight.Reference, epilogue with { Bias = bias.Reference }, y.Reference);
 
         bench.AssertClose(y, rows, 1e-5);
         bench.AssertUntouched(y.Gpu, rows);
@@ -28,11 +29,12 @@ internal sealed class GpuTensorMatMulTests(string device)
     public void Segments_are_added_whatever_their_number([Values(1024, 1025, 2100)] int columns)
     {
         using GpuBench bench = new(GpuDevices.Create(device, tensorCores: true));
+        bench.Begin(3);
         var weight = bench.Weight(bench.Tensor(TensorType.F16, 5, columns));
         GpuActivationsPair x = bench.Activations(3, columns, operand: true), y = bench.Activations(3, 5, poisoned: true);
 
-        bench.Gpu.MatMul(x.Gpu, weight.Gpu, 3, default, y.Gpu);
-        bench.Reference.MatMul(x.Reference, weight.Reference, 3, default, y.Reference);
+        bench.Gpu.MatMul(x.Gpu, null, weight.Gpu, default, y.Gpu);
+        bench.Reference.MatMul(x.Reference, null, weight.Reference, default, y.Reference);
 
         bench.AssertClose(y, 3, 2e-5);
     }
@@ -44,18 +46,20 @@ internal sealed class GpuTensorMatMulTests(string device)
         using GpuBench bench = new(GpuDevices.Create(device, tensorCores: true));
         var weight = bench.Weight(bench.Tensor(TensorType.BF16, Outputs, Columns));
         GpuActivationsPair x = bench.Activations(64, Columns, operand: true);
+        GpuBuffer count = bench.Keep(new GpuBuffer(bench.Device.Memory));
         float[][]? expected = null;
         foreach ((GpuKernel<MatMulArguments> kernel, int rows) in ((GpuKernel<MatMulArguments>, int)[])
             [(GpuTensorMatMul.Wide, 64), (GpuTensorMatMul.Narrow8, 8), (GpuTensorMatMul.Narrow16, 16), (GpuTensorMatMul.Narrow32, 32)])
         {
             GpuActivationsPair y = bench.Activations(64, Outputs, poisoned: true);
+            bench.Device.Upload(count.Address, BitConverter.GetBytes(rows));
             MatMulArguments arguments = new()
             {
+                Count = count.Address,
                 X = x.Gpu.Address,
                 Weight = ((GpuWeight)weight.Gpu).Address,
                 Y = y.Gpu.Address,
                 Columns = Outputs,
-                Rows = rows,
                 Stride = x.Gpu.Stride,
                 YStride = y.Gpu.Stride,
                 RowsPerSource = 1,
@@ -74,10 +78,10 @@ internal sealed class GpuTensorMatMulTests(string device)
         bench.Begin(11);
         var experts = GpuExpertsTests.Create(bench, perToken: 2, renormalise: true);
         GpuActivationsPair x = bench.Activations(11, GpuExpertsTests.Hidden, operand: true), logits = bench.Activations(11, GpuExpertsTests.Count);
-        GpuActivationsPair y = bench.Activations(11, GpuExpertsTests.Hidden, poisoned: true);
+        GpuActivationsPair y = bench.Activations(11, GpuExpertsTests.Hidden);
 
-        bench.Gpu.MixExperts(x.Gpu, logits.Gpu, experts.Gpu, y.Gpu);
-        bench.Reference.MixExperts(x.Reference, logits.Reference, experts.Reference, y.Reference);
+        bench.Gpu.MixExperts(x.Gpu, null, logits.Gpu, experts.Gpu, y.Gpu);
+        bench.Reference.MixExperts(x.Reference, null, logits.Reference, experts.Reference, y.Reference);
 
         bench.AssertClose(y, 11, 1e-2);
     }

@@ -50,8 +50,8 @@ internal sealed class PtxTests(int architecture, string target)
 
     [TestCase(nameof(GpuMatMul), "ld.global.nc.v4.b32")]
     [TestCase(nameof(GpuAttention), "ld.global.v4.b32")]
-    [TestCase(nameof(GpuGather), "st.global.v4.b32")]
     [TestCase(nameof(GpuSampling), "ld.global.v4.b32", "ex2.approx.ftz.f32", "atom.add.shared.u32", "mul.hi.u64", "div.rn.f32")]
+    [TestCase(nameof(GpuAttention), "atom.acq_rel.gpu.global.add.s32")]
     [TestCase(nameof(GpuTensorMatMul), "ld.global.nc.L1::no_allocate.L2::256B.v4.b32")]
     [TestCase(nameof(GpuTensorMatMul), "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32")]
     [TestCase(nameof(GpuTensorAttention), "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32", "ld.global.v4.b32", "st.global.v4.b32", "prmt.b32")]
@@ -104,6 +104,21 @@ internal sealed class PtxTests(int architecture, string target)
     {
         if (architecture != 90) return;
         Assert.That(() => _compiler.Compile(WarpGroupKernels.Reuse), Throws.TypeOf<NotSupportedException>().With.Message.Contains("used again"));
+    }
+
+    /// <summary>The variants that do on the way what other kernels do by themselves.</summary>
+    private static IEnumerable<TestCaseData> Fused =>
+        from kernel in (GpuKernel[])[GpuTensorMatMul.Normed8, GpuTensorAttention.Decode64, GpuTensorAttention.Decode128, GpuTensorAttention.Decode256]
+        select new TestCaseData(kernel).SetArgDisplayNames(kernel.Name);
+
+    [TestCaseSource(nameof(Fused))]
+    public void Fused_kernels_use_tensor_cores_and_read_the_number_of_rows(GpuKernel kernel)
+    {
+        string body = Body(_compiler.Compile(kernel));
+        Assert.That(body, Does.Contain("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32"));
+        Assert.That(body, Does.Contain("ld.global.v4.b32"));
+        Assert.That(body, Does.Contain("sqrt"), "the norm is in it");
+        Assert.That(body, Does.Contain("ld.global.b32"));
     }
 
     private static string Body(PtxModule module) => module.Text[module.Text.IndexOf($".visible .entry {module.EntryPoint}(", StringComparison.Ordinal)..];

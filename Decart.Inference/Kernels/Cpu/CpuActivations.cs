@@ -18,3 +18,16 @@ internal sealed unsafe class CpuActivations(int rows, int columns) : Activations
         return checked((columns + 15) / 16 * 16);
     }
 }
+
+/// <summary>Rows of float32 wherever they lie.</summary>
+/// <param name="Address">The first element.</param>
+/// <param name="Stride">Elements from one row to the next.</param>
+internal readonly unsafe record struct CpuRows(nint Address, int Stride)
+{
+    public CpuRows(CpuActivations activations)
+        : this((nint)activations.Pointer, activations.Stride)
+    {
+    }
+
+    public float* Pointer => (float*)Address;
+}

@@ -18,6 +18,7 @@ internal sealed unsafe class CpuKernels : IKernels
     private readonly CpuAttention _attention;
     private readonly CpuExperts _experts;
     private readonly CpuStep _step = new();
+    private readonly CpuBuffer<float> _normed = new(0);
     private bool _disposed;
 
     /// <summary>Starts the threads.</summary>
@@ -46,40 +47,44 @@ internal sealed unsafe class CpuKernels : IKernels
 
     public Activations CreateActivations(int rows, int columns, bool operand = false) => new CpuActivations(rows, columns);
 
+    public void Prepare(int maxTokens, int contextLength, Action operations) { }
+
     public void BeginStep(Batch batch) => _step.Begin(batch);
+
+    public void Run(Action operations) => operations();
 
     public void Embed(Weight table, float scale, Activations x) => CpuEmbed.Embed((CpuWeight)table, _step.Batch.TokenIds, scale, (CpuActivations)x);
 
-    public void Normalise(Norm norm, Activations x, Activations y) => Normalise(norm, x, delta: null, y, add: false);
-
-    public void AddNormalise(Activations residual, Activations delta, Norm norm, Activations y) => Normalise(norm, residual, delta, y, add: false);
-
-    public void NormaliseAdd(Norm norm, Activations delta, Activations residual) => Normalise(norm, delta, delta: null, residual, add: true);
-
-    public void MatMul(Activations x, Weight weight, int rows, in Epilogue epilogue, Activations y)
+    public void MatMul(Activations x, Norm? norm, Weight weight, in Epilogue epilogue, Activations y)
     {
-        CpuActivations source = (CpuActivations)x, destination = (CpuActivations)y;
-        float* bias = epilogue.Bias is CpuWeightVector vector ? vector.Pointer : null;
-        _matMul.Multiply(source.Pointer, source.Stride, rows, (CpuWeight)weight, epilogue, bias, destination.Pointer, destination.Stride);
+        int rows = _step.Batch.TokenCount;
+        CpuRows source = norm is null ? new CpuRows((CpuActivations)x) : Normalise(norm, (CpuActivations)x, rows, order: null);
+        Multiply(source, rows, weight, epilogue, y);
     }
 
-    public void RotaryStore(Activations qkv, int layer, AttentionShape shape, RotaryTable? rotary, Norm? queryNorm, Norm? keyNorm)
+    public void NormaliseAdd(Norm norm, Activations delta, Activations residual) =>
+        Normalise(norm, (CpuActivations)delta, _step.Batch.TokenCount, order: null, new CpuRows((CpuActivations)residual), add: true);
+
+    public void Attend(Activations qkv, int layer, AttentionShape shape, RotaryTable? rotary, Norm? queryNorm, Norm? keyNorm, Activations y)
     {
         CpuRotaryTable? table = (CpuRotaryTable?)rotary;
         table?.Prepare(_step);
-        int parts = Parts(qkv.Columns);
+        int parts = Parts(_step.Batch.TokenCount, qkv.Columns);
         _team.Run(new RotaryStoreJob((CpuActivations)qkv, layer, shape, table, queryNorm, keyNorm, _step, parts, _width), parts);
+        _attention.Attend(_step, (CpuActivations)qkv, layer, shape, (CpuActivations)y);
     }
 
-    public void Attend(Activations qkv, int layer, AttentionShape shape, Activations y) =>
-        _attention.Attend(_step, (CpuActivations)qkv, layer, shape, (CpuActivations)y);
-
-    public void MixExperts(Activations x, Activations routerLogits, Experts experts, Activations y) =>
-        _experts.Mix(_step.Batch.TokenCount, (CpuActivations)x, (CpuActivations)routerLogits, experts, (CpuActivations)y);
-
-    public void GatherRows(Activations x, ReadOnlySpan<int> rows, Activations y)
+    public void MixExperts(Activations x, Norm? norm, Activations routerLogits, Experts experts, Activations y)
     {
-        for (int i = 0; i < rows.Length; i++) Row(x, rows[i]).CopyTo(Row(y, i));
+        int rows = _step.Batch.TokenCount;
+        CpuRows source = norm is null ? new CpuRows((CpuActivations)x) : Normalise(norm, (CpuActivations)x, rows, order: null);
+        _experts.Mix(rows, source, (CpuActivations)routerLogits, experts, (CpuActivations)y);
+    }
+
+    public void Logits(Activations x, Norm norm, Weight weight, in Epilogue epilogue, Activations y)
+    {
+        int rows = _step.Batch.LogitRows.Length;
+        Multiply(Normalise(norm, (CpuActivations)x, rows, _step.LogitRows), rows, weight, epilogue, y);
     }
 
     public void Read(Activations x, int row, Span<float> destination) => Row(x, row).CopyTo(destination);
@@ -93,6 +98,7 @@ internal sealed unsafe class CpuKernels : IKernels
         _attention.Dispose();
         _experts.Dispose();
         _step.Dispose();
+        _normed.Dispose();
     }
 
     private static Span<float> Row(Activations x, int row)
@@ -102,18 +108,29 @@ internal sealed unsafe class CpuKernels : IKernels
         return new Span<float>(activations.Pointer + ((long)row * activations.Stride), activations.Columns);
     }
 
-    private void Normalise(Norm norm, Activations x, Activations? delta, Activations y, bool add)
+    private void Multiply(CpuRows x, int rows, Weight weight, in Epilogue epilogue, Activations y)
     {
-        int parts = Parts(x.Columns);
-        NormaliseJob job = new(
-            new CpuNorm(norm), (CpuActivations)x, (CpuActivations?)delta, (CpuActivations)y, add, _step.Batch.TokenCount, parts, _width);
-        _team.Run(job, parts);
+        CpuActivations destination = (CpuActivations)y;
+        float* bias = epilogue.Bias is CpuWeightVector vector ? vector.Pointer : null;
+        _matMul.Multiply(x.Pointer, x.Stride, rows, (CpuWeight)weight, epilogue, bias, destination.Pointer, destination.Stride);
     }
 
-    /// <summary>How many parts to make of the batch's rows.</summary>
-    private int Parts(int columns)
+    /// <summary>Normalises rows of x, those that <paramref name="order"/> lists when it is given; the result is valid until the next call.</summary>
+    private CpuRows Normalise(Norm norm, CpuActivations x, int rows, int* order)
     {
-        int rows = _step.Batch.TokenCount;
-        return (int)Math.Clamp((long)rows * columns / MinElementsPerPart, 1, Math.Min(_team.Threads, Math.Max(rows, 1)));
+        _normed.Reserve((long)rows * x.Stride);
+        CpuRows normed = new((nint)_normed.Pointer, x.Stride);
+        Normalise(norm, x, rows, order, normed, add: false);
+        return normed;
     }
+
+    private void Normalise(Norm norm, CpuActivations x, int rows, int* order, CpuRows y, bool add)
+    {
+        int parts = Parts(rows, x.Columns);
+        _team.Run(new NormaliseJob(new CpuNorm(norm), x, order, y, add, rows, parts, _width), parts);
+    }
+
+    /// <summary>How many parts to make of rows.</summary>
+    private int Parts(int rows, int columns) =>
+        (int)Math.Clamp((long)rows * columns / MinElementsPerPart, 1, Math.Min(_team.Threads, Math.Max(rows, 1)));
 }

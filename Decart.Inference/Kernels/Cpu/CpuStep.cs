@@ -45,6 +45,7 @@ internal sealed unsafe class CpuStep : IDisposable
 {
     private readonly CpuBuffer<CpuChunk> _chunks = new(16);
     private readonly CpuBuffer<nint> _tokens = new(64);
+    private readonly CpuBuffer<int> _logitRows = new(64);
     private Batch? _batch;
 
     /// <summary>Counts the steps: what was computed for one step is out of date in the next.</summary>
@@ -59,6 +60,9 @@ internal sealed unsafe class CpuStep : IDisposable
     /// <summary>For each row of the batch where the keys and values of its token begin (layer 0).</summary>
     public nint* Tokens => _tokens.Pointer;
 
+    /// <summary>See <see cref="Batch.LogitRows"/>.</summary>
+    public int* LogitRows => _logitRows.Pointer;
+
     public void Begin(Batch batch)
     {
         _batch = batch;
@@ -66,6 +70,8 @@ internal sealed unsafe class CpuStep : IDisposable
         ChunkCount = batch.Chunks.Length;
         _chunks.Reserve(ChunkCount);
         _tokens.Reserve(batch.TokenCount);
+        _logitRows.Reserve(batch.LogitRows.Length);
+        batch.LogitRows.CopyTo(new Span<int>(LogitRows, batch.LogitRows.Length));
         for (int i = 0; i < ChunkCount; i++)
         {
             BatchChunk chunk = batch.Chunks[i];
@@ -79,5 +85,6 @@ internal sealed unsafe class CpuStep : IDisposable
     {
         _chunks.Dispose();
         _tokens.Dispose();
+        _logitRows.Dispose();
     }
 }

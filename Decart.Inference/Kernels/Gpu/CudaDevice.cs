@@ -10,21 +10,18 @@ internal sealed class CudaDevice : IGpuDevice
     /// <summary>The oldest architecture that the intrinsics exist on, and the oldest driver: PTX ISA 8.0 came with CUDA 12.0, 8.3 with 12.3.</summary>
     private const int MinArchitecture = 80, MinDriverVersion = 12000, MinHopperDriverVersion = 12030;
 
-    /// <summary>Bytes of each of the two pinned buffers that large uploads go through in turn.</summary>
-    private const int StagingBytes = 16 << 20;
-
-    /// <summary>The largest upload that the driver takes a copy of by itself.</summary>
-    private const int SmallBytes = 64 << 10;
+    /// <summary>Pinned buffers that uploads go through in turn: two for large ones, and more for those of steps that follow each other closely.</summary>
+    private const int StagingBytes = 16 << 20, StagingCount = 2, SmallBytes = 128 << 10, SmallCount = 8;
 
     private readonly CudaContext _context;
-    private readonly CudaStream _stream;
+    private readonly CudaStream _stream, _recorder;
     private readonly KernelCache? _cache;
     private readonly int _architecture, _driverVersion;
     private readonly Dictionary<GpuKernel, CudaFunction> _functions = [];
     private readonly List<CudaModule> _modules = [];
-    private readonly (CudaPinnedMemory Memory, CudaEvent Free)[] _staging;
-    private int _nextStaging;
+    private readonly CudaPinnedRing _staging, _smallStaging;
     private PtxCompiler? _compiler;
+    private bool _recording;
 
     /// <summary>Opens a GPU.</summary>
     /// <param name="index">The driver's number of the GPU, from 0.</param>
@@ -40,7 +37,10 @@ internal sealed class CudaDevice : IGpuDevice
             Multiprocessors = _context.GetAttribute(CudaDeviceAttribute.Multiprocessors);
             Memory = new CudaMemory(_context);
             _stream = new CudaStream(_context);
-            _staging = [.. Enumerable.Range(0, 2).Select(_ => (new CudaPinnedMemory(_context, StagingBytes), new CudaEvent(_context)))];
+            // The default stream, which other threads may copy on, must have nothing to do with a stream that is being recorded.
+            _recorder = new CudaStream(_context, independent: true);
+            _staging = new CudaPinnedRing(_context, StagingCount, StagingBytes);
+            _smallStaging = new CudaPinnedRing(_context, SmallCount, SmallBytes);
         }
         catch
         {
@@ -77,24 +77,30 @@ internal sealed class CudaDevice : IGpuDevice
 
     public void Launch<TArguments>(GpuKernel<TArguments> kernel, GpuGrid grid, in TArguments arguments)
         where TArguments : unmanaged =>
-        GetFunction(kernel).Launch(_stream, (grid.X, grid.Y, grid.Z), Math.Min(kernel.GroupSize, MaxGroupSize), arguments);
+        GetFunction(kernel).Launch(_recording ? _recorder : _stream, (grid.X, grid.Y, grid.Z), Math.Min(kernel.GroupSize, MaxGroupSize), arguments);
 
-    public unsafe void Upload(nint destination, ReadOnlySpan<byte> source)
+    public IGpuRecording Record(Action launches)
     {
-        if (source.Length <= SmallBytes)
+        ThrowIfRecording();
+        _recording = true;
+        try
         {
-            fixed (byte* address = source) _stream.Copy(destination, (nint)address, source.Length);
-            return;
+            return new Recording(_recorder.Capture(launches), _stream);
         }
+        finally
+        {
+            _recording = false;
+        }
+    }
+
+    public void Upload(nint destination, ReadOnlySpan<byte> source)
+    {
+        ThrowIfRecording();
+        CudaPinnedRing ring = source.Length <= SmallBytes ? _smallStaging : _staging;
         while (!source.IsEmpty)
         {
-            (CudaPinnedMemory memory, CudaEvent free) = _staging[_nextStaging];
-            _nextStaging = (_nextStaging + 1) % _staging.Length;
-            int bytes = Math.Min(source.Length, memory.Bytes);
-            free.Synchronize();
-            source[..bytes].CopyTo(memory.Span);
-            _stream.Copy(destination, memory.Address, bytes);
-            free.Record(_stream);
+            int bytes = Math.Min(source.Length, ring.Bytes);
+            ring.Copy(_stream, destination, source[..bytes]);
             source = source[bytes..];
             destination += bytes;
         }
@@ -102,6 +108,7 @@ internal sealed class CudaDevice : IGpuDevice
 
     public unsafe void Download(nint source, Span<byte> destination)
     {
+        ThrowIfRecording();
         fixed (byte* address = destination)
         {
             _stream.Copy((nint)address, source, destination.Length);
@@ -109,7 +116,11 @@ internal sealed class CudaDevice : IGpuDevice
         }
     }
 
-    public void Clear(nint destination, long bytes) => _stream.Fill(destination, 0, bytes);
+    public void Clear(nint destination, long bytes)
+    {
+        ThrowIfRecording();
+        _stream.Fill(destination, 0, bytes);
+    }
 
     public void Synchronize() => _stream.Synchronize();
 
@@ -119,11 +130,9 @@ internal sealed class CudaDevice : IGpuDevice
     {
         if (_context.IsClosed) return;
         _context.MakeCurrent();
-        foreach ((CudaPinnedMemory memory, CudaEvent free) in _staging)
-        {
-            memory.Dispose();
-            free.Dispose();
-        }
+        _staging.Dispose();
+        _smallStaging.Dispose();
+        _recorder.Dispose();
         _stream.Dispose();
         foreach (CudaModule module in _modules) module.Dispose();
         _compiler?.Dispose();
@@ -147,6 +156,11 @@ internal sealed class CudaDevice : IGpuDevice
                 $"A GPU of compute capability {MinArchitecture / 10}.{MinArchitecture % 10} or later is needed, GPU {index} has {major}.{minor}.");
         }
         return ((10 * major) + minor, version);
+    }
+
+    private void ThrowIfRecording()
+    {
+        if (_recording) throw new InvalidOperationException("Only launches can be recorded.");
     }
 
     private CudaFunction GetFunction(GpuKernel kernel) => _functions.TryGetValue(kernel, out CudaFunction? function)
@@ -175,5 +189,12 @@ internal sealed class CudaDevice : IGpuDevice
         CudaModule module = new(_context, code);
         _modules.Add(module);
         return _functions[kernel] = module.GetFunction(kernel.EntryPoint, kernel.SharedBytes, kernel.ClusterSize, kernel.StartsEarly);
+    }
+
+    private sealed class Recording(CudaGraph graph, CudaStream stream) : IGpuRecording
+    {
+        public void Replay() => graph.Launch(stream);
+
+        public void Dispose() => graph.Dispose();
     }
 }

@@ -1,6 +1,6 @@
 namespace Decart.Inference.Kernels.Gpu;
 
-/// <summary>Float32, or halves where they are operands of matmuls; then what lies between the columns and the stride is 0 for ever.</summary>
+/// <summary>Float32, or halves where they are operands of matmuls. What lies between the columns and the stride is 0 for ever.</summary>
 internal sealed class GpuActivations : Activations
 {
     private readonly GpuBuffer _buffer;
@@ -12,7 +12,7 @@ internal sealed class GpuActivations : Activations
         IsOperand = operand;
         Stride = GpuWeight.AlignedStride(columns);
         _buffer = new GpuBuffer(device.Memory, rows * RowBytes);
-        if (operand) device.Clear(Address, _buffer.Bytes);
+        device.Clear(Address, _buffer.Bytes);
     }
 
     /// <summary>Whether the elements are halves.</summary>

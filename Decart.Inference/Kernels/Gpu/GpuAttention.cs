@@ -3,9 +3,18 @@ using ILGPU;
 
 namespace Decart.Inference.Kernels.Gpu;
 
+/// <summary>What attention of one layer needs, the rotation before it included.</summary>
 internal struct AttentionArguments
 {
-    public long Rows, Qkv;
+    /// <summary>Address of the number of rows (int).</summary>
+    public long Count;
+
+    public long Rows;
+
+    /// <summary>See <see cref="GpuAttentionWork"/>.</summary>
+    public long Work;
+
+    public long Qkv;
 
     /// <summary>Halves; one row for each query.</summary>
     public long Y;
@@ -14,29 +23,39 @@ internal struct AttentionArguments
     public long Slopes;
 
     /// <summary>
-    /// With it, a group computes one split and leaves for each (row, head, split) [HeadDim sums, maximum, sum of the weights, two unused]; 0: a group
-    /// computes all splits.
+    /// Where items that are splits leave their results: for each (slot, head) [HeadDim sums, maximum, sum of the weights, two unused], slots being those of
+    /// the row, one for each split that it sees.
     /// </summary>
     public long Partials;
 
-    /// <summary>For the tensor-core kernels: for each tile its first row and its number of rows (int).</summary>
-    public long Tiles;
+    /// <summary>For each group of heads and each tile how many of its splits are done (int); 0 before and after.</summary>
+    public long Counters;
 
-    public int TileCount;
+    /// <summary>Float32 for each pair; unused when <see cref="Pairs"/> is 0.</summary>
+    public long InverseFrequencies;
+
+    /// <summary>Scales of the heads' RMSNorms; 0 for none.</summary>
+    public long QueryNorm, KeyNorm;
 
     public int QkvStride, YStride, Layer, Heads, KvHeads, HeadDim, Window;
 
-    /// <summary>Keys of a split, and the most splits of a row.</summary>
-    public int SplitTokens, Splits;
+    /// <summary>Keys of a split.</summary>
+    public int SplitTokens;
 
-    public float Scale, SoftCap;
+    public int Pairs, Interleaved;
+
+    /// <summary>For the portable kernel, 1: rows are single tokens, which it rotates and stores.</summary>
+    public int Rotates;
+
+    public float Scale, SoftCap, RotaryScale, QueryEpsilon, KeyEpsilon;
 }
 
 /// <summary>
-/// Causal attention of one query head of one row a group: softmax by running maxima (Milakov and Gimelshein, 2018) over splits of <see
-/// cref="SplitTokens"/> keys at absolute positions. In a split the warps take tiles of as many keys as they have lanes in turn, a key a lane for the
-/// scores and a dimension a lane for the sums; then the warps' results are merged in order. Splits are merged in order, too, whoever does it, so that
-/// a row's bits do not depend on how.
+/// Causal attention of one query head of one row at a time: softmax by running maxima (Milakov and Gimelshein, 2018) over splits of
+/// <see cref="SplitTokens"/> keys at absolute positions. In a split the warps take tiles of as many keys as they have lanes in turn, a key a lane for the
+/// scores and a dimension a lane for the sums; then the warps' results are merged in order. Splits are merged in order, too: by the group where an
+/// item is all splits, and else, from memory, by the group that is done last, so that a row's bits do not depend on how. Groups take units of the work
+/// list in turn, whose tiles are single rows.
 /// </summary>
 internal static class GpuAttention
 {
@@ -50,15 +69,34 @@ internal static class GpuAttention
     /// <summary>Warps of the largest group, and lanes of the largest warp.</summary>
     private const int MaxWarps = 4, MaxLanes = 32;
 
-    /// <summary>Groups: head, row, and split when there are partials.</summary>
+    /// <summary>Any number of groups.</summary>
     public static readonly GpuKernel<AttentionArguments> Kernel = new(Run, groupSize: MaxWarps * MaxLanes);
 
-    /// <summary>Groups: head, row.</summary>
-    public static readonly GpuKernel<AttentionArguments> MergeKernel = new(Merge, groupSize: MaxLanes);
+    /// <summary>What a split leaves for a head.</summary>
+    public static long PartialAddress(AttentionArguments a, int slot, int head) =>
+        a.Partials + ((((long)slot * a.Heads) + head) * (a.HeadDim + PartialTail) * sizeof(float));
 
-    /// <summary>What the split-th of the splits that a row sees leaves for a head.</summary>
-    public static long PartialAddress(AttentionArguments a, int row, int head, int split) =>
-        a.Partials + ((((((long)row * a.Heads) + head) * a.Splits) + split) * (a.HeadDim + PartialTail) * sizeof(float));
+    /// <summary>Merges the splits of one head of one row, as the kernels do when they compute all of them; some threads divide the elements.</summary>
+    public static void MergeSplits(AttentionArguments a, int rowNumber, int head, int thread, int threads)
+    {
+        GpuRow row = GpuRow.Load(a.Rows, rowNumber);
+        int first = a.Window != 0 && row.Position >= a.Window ? row.Position - a.Window + 1 : 0;
+        int splits = (row.Position / a.SplitTokens) - (first / a.SplitTokens) + 1;
+        for (int i = thread; i < a.HeadDim; i += threads)
+        {
+            float max = float.NegativeInfinity, weightSum = 0, total = 0;
+            for (int split = 0; split < splits; split++)
+            {
+                long partial = PartialAddress(a, row.PartialStart + split, head);
+                float splitMax = Global.LoadFloat(partial + (a.HeadDim * sizeof(float)));
+                float newMax = splitMax > max ? splitMax : max, oldFactor = GpuMath.Exp(max - newMax), factor = GpuMath.Exp(splitMax - newMax);
+                total = Float32.Fma(total, oldFactor, Global.LoadFloat(partial + (i * sizeof(float))) * factor);
+                weightSum = Float32.Fma(weightSum, oldFactor, Global.LoadFloat(partial + ((a.HeadDim + 1) * sizeof(float))) * factor);
+                max = newMax;
+            }
+            StoreElement(a, rowNumber, head, i, total / weightSum);
+        }
+    }
 
     private static void Run(AttentionArguments a)
     {
@@ -66,22 +104,35 @@ internal static class GpuAttention
         ArrayView<float> sums = SharedMemory.Allocate1D<float>(MaxWarps * MaxHeadDim).BaseView;
         ArrayView<float> weights = SharedMemory.Allocate1D<float>(MaxWarps * MaxLanes).BaseView;
         ArrayView<float> maxima = SharedMemory.Allocate1D<float>(MaxWarps).BaseView, weightSums = SharedMemory.Allocate1D<float>(MaxWarps).BaseView;
-        int head = Grid.IdxX, warp = Group.IdxX / Warp.WarpSize, warps = Group.DimX / Warp.WarpSize;
-        GpuRow row = GpuRow.Load(a.Rows, Grid.IdxY);
+        int items = GpuAttentionWork.Items(a.Work);
+        for (int unit = Grid.IdxX; unit < items * a.Heads; unit += Grid.DimX)
+        {
+            RunUnit(a, unit % items, unit / items, query, total, sums, weights, maxima, weightSums);
+            Group.Barrier();
+        }
+    }
+
+    private static void RunUnit(
+        AttentionArguments a, int item, int head, ArrayView<float> query, ArrayView<float> total, ArrayView<float> sums, ArrayView<float> weights,
+        ArrayView<float> maxima, ArrayView<float> weightSums)
+    {
+        int warp = Group.IdxX / Warp.WarpSize, warps = Group.DimX / Warp.WarpSize;
+        int tileNumber = GpuAttentionWork.TileOf(a.Work, item);
+        GpuTile tile = GpuAttentionWork.Load(a.Work, tileNumber);
+        GpuRow row = GpuRow.Load(a.Rows, tile.FirstRow);
         int first = a.Window != 0 && row.Position >= a.Window ? row.Position - a.Window + 1 : 0;
         int split = first / SplitTokens, lastSplit = row.Position / SplitTokens;
-        if (a.Partials != 0)
-        {
-            split += Grid.IdxZ;
-            if (split > lastSplit) return;
-            lastSplit = split;
-        }
+        bool divided = tile.Items > 1;
+        if (divided) split += item - tile.FirstItem;
+        bool hasLastSplit = !divided || split == lastSplit;
+        if (divided) lastSplit = split;
         float slope = a.Slopes != 0 ? Global.LoadFloat(a.Slopes + (head * sizeof(float))) : 0;
         long keys = ((long)a.Layer * 2 * a.KvHeads + (head / (a.Heads / a.KvHeads))) * a.HeadDim * sizeof(ushort);
         long values = keys + ((long)a.KvHeads * a.HeadDim * sizeof(ushort));
+        if (a.Rotates != 0) Rotate(a, row, tile.FirstRow, head, keys, hasLastSplit, query, sums);
         for (int i = Group.IdxX; i < a.HeadDim; i += Group.DimX)
         {
-            query[i] = Global.LoadFloat(a.Qkv + ((((long)Grid.IdxY * a.QkvStride) + (head * a.HeadDim) + i) * sizeof(float)));
+            if (a.Rotates == 0) query[i] = Global.LoadFloat(a.Qkv + ((((long)tile.FirstRow * a.QkvStride) + (head * a.HeadDim) + i) * sizeof(float)));
             total[i] = 0;
         }
         Group.Barrier();
@@ -101,13 +152,51 @@ internal static class GpuAttention
             {
                 float sum = 0;
                 for (int w = 0; w < warps; w++) sum = Float32.Fma(GpuMath.Exp(maxima[w] - splitMax), sums[(w * MaxHeadDim) + i], sum);
-                total[i] = a.Partials != 0 ? sum : Float32.Fma(total[i], oldFactor, sum * factor);
+                total[i] = divided ? sum : Float32.Fma(total[i], oldFactor, sum * factor);
             }
-            weightSum = a.Partials != 0 ? splitSum : Float32.Fma(weightSum, oldFactor, splitSum * factor);
+            weightSum = divided ? splitSum : Float32.Fma(weightSum, oldFactor, splitSum * factor);
             max = newMax;
             Group.Barrier();
         }
-        StoreResult(a, total, max, weightSum);
+        if (!divided)
+        {
+            for (int i = Group.IdxX; i < a.HeadDim; i += Group.DimX) StoreElement(a, tile.FirstRow, head, i, total[i] / weightSum);
+            return;
+        }
+        StorePartial(a, row.PartialStart + item - tile.FirstItem, head, total, max, weightSum);
+        if (IsLast(a, tileNumber, tile.Items, head, weights)) MergeSplits(a, tile.FirstRow, head, Group.IdxX, Group.DimX);
+    }
+
+    /// <summary>
+    /// Leaves the query of a single token, normalised and rotated, in shared memory; the groups that see the token itself store its key and value, those
+    /// of heads that share them the same.
+    /// </summary>
+    private static void Rotate(
+        AttentionArguments a, GpuRow row, int rowNumber, int head, long keys, bool stores, ArrayView<float> query, ArrayView<float> angles)
+    {
+        GpuRotary.Angles(a, row.Position, Group.IdxX, Group.DimX, angles, 0);
+        Group.Barrier();
+        long heads = a.Qkv + ((long)rowNumber * a.QkvStride * sizeof(float)), source = heads + ((long)head * a.HeadDim * sizeof(float));
+        float factor = GpuRotary.NormFactor(source, a.QueryNorm, a.HeadDim, a.QueryEpsilon);
+        for (int i = Group.IdxX; i < a.HeadDim; i += Group.DimX) query[i] = GpuRotary.Rotated(a, source, a.QueryNorm, factor, angles, 0, i);
+        if (stores)
+        {
+            long destination = GpuRow.TokenAddress(row, row.Position) + keys;
+            GpuRotary.StoreKeyValue(a, heads, head / (a.Heads / a.KvHeads), destination, Group.IdxX, Group.DimX, angles, 0);
+        }
+        Group.Barrier();
+    }
+
+    /// <summary>Whether the group is the last that is done with an item of a tile; if so it sees what the others have stored.</summary>
+    private static bool IsLast(AttentionArguments a, int tile, int items, int head, ArrayView<float> memory)
+    {
+        long counter = a.Counters + ((((long)head * Global.LoadInt(a.Work)) + tile) * sizeof(int));
+        Group.Barrier();
+        if (Group.IdxX == 0) memory[0] = Global.AddOrdered(counter, 1);
+        Group.Barrier();
+        if ((int)memory[0] != items - 1) return false;
+        if (Group.IdxX == 0) Global.StoreInt(counter, 0);
+        return true;
     }
 
     /// <summary>What the calling warp contributes to a split: its sums, and at its place the maximum and the sum of the weights.</summary>
@@ -187,42 +276,15 @@ internal static class GpuAttention
         return sum;
     }
 
-    private static void StoreResult(AttentionArguments a, ArrayView<float> total, float max, float weightSum)
+    private static void StorePartial(AttentionArguments a, int slot, int head, ArrayView<float> total, float max, float weightSum)
     {
-        if (a.Partials == 0)
-        {
-            for (int i = Group.IdxX; i < a.HeadDim; i += Group.DimX) StoreElement(a, i, total[i] / weightSum);
-            return;
-        }
-        long partial = PartialAddress(a, Grid.IdxY, Grid.IdxX, Grid.IdxZ);
+        long partial = PartialAddress(a, slot, head);
         for (int i = Group.IdxX; i < a.HeadDim; i += Group.DimX) Global.StoreFloat(partial + (i * sizeof(float)), total[i]);
         if (Group.IdxX != 0) return;
         Global.StoreFloat(partial + (a.HeadDim * sizeof(float)), max);
         Global.StoreFloat(partial + ((a.HeadDim + 1) * sizeof(float)), weightSum);
     }
 
-    /// <summary>Merges the splits of one head of one row, as the kernels do when they compute all of them.</summary>
-    private static void Merge(AttentionArguments a)
-    {
-        GpuRow row = GpuRow.Load(a.Rows, Grid.IdxY);
-        int first = a.Window != 0 && row.Position >= a.Window ? row.Position - a.Window + 1 : 0;
-        int splits = (row.Position / a.SplitTokens) - (first / a.SplitTokens) + 1;
-        for (int i = Group.IdxX; i < a.HeadDim; i += Group.DimX)
-        {
-            float max = float.NegativeInfinity, weightSum = 0, total = 0;
-            for (int split = 0; split < splits; split++)
-            {
-                long partial = PartialAddress(a, Grid.IdxY, Grid.IdxX, split);
-                float splitMax = Global.LoadFloat(partial + (a.HeadDim * sizeof(float)));
-                float newMax = splitMax > max ? splitMax : max, oldFactor = GpuMath.Exp(max - newMax), factor = GpuMath.Exp(splitMax - newMax);
-                total = Float32.Fma(total, oldFactor, Global.LoadFloat(partial + (i * sizeof(float))) * factor);
-                weightSum = Float32.Fma(weightSum, oldFactor, Global.LoadFloat(partial + ((a.HeadDim + 1) * sizeof(float))) * factor);
-                max = newMax;
-            }
-            StoreElement(a, i, total / weightSum);
-        }
-    }
-
-    private static void StoreElement(AttentionArguments a, int i, float value) =>
-        Global.Store2(a.Y + ((((long)Grid.IdxY * a.YStride) + (Grid.IdxX * a.HeadDim) + i) * sizeof(ushort)), Halves.Saturate(value));
+    private static void StoreElement(AttentionArguments a, int row, int head, int i, float value) =>
+        Global.Store2(a.Y + ((((long)row * a.YStride) + (head * a.HeadDim) + i) * sizeof(ushort)), Halves.Saturate(value));
 }

@@ -3,93 +3,66 @@ using System.Runtime.InteropServices;
 namespace Decart.Inference.Kernels.Gpu;
 
 /// <summary>
-/// Picks the attention's kernel. Whether a device has tensor cores and how long heads are decides on the family; whether contexts are divided among
-/// groups depends on the batch, and the bits are the same.
+/// Picks the attention's kernel. Whether a device has tensor cores and how long heads are decides on the family; whether tokens are rotated on the way and
+/// contexts divided depends on the batch, and the bits are the same.
 /// </summary>
 internal sealed class GpuAttentionLauncher(IGpuDevice device, GpuStep step) : IDisposable
 {
-    /// <summary>Warps for each multiprocessor from which contexts are not divided.</summary>
-    private const int WarpsPerMultiprocessor = 8;
-
-    /// <summary>Bytes of partial results beyond which contexts are not divided either.</summary>
-    private const long MaxPartialBytes = 512L << 20;
-
-    private readonly GpuBuffer _partials = new(device.Memory);
     private readonly Dictionary<float[], GpuBuffer> _slopes = new(ReferenceEqualityComparer.Instance);
 
-    /// <summary>See <see cref="IKernels.Attend"/>.</summary>
-    public void Launch(GpuActivations qkv, int layer, AttentionShape shape, GpuActivations y)
+    /// <summary>Rotates, stores and attends.</summary>
+    /// <param name="arguments">The operation without what belongs to the step and to the shape.</param>
+    /// <param name="shape">The shape.</param>
+    public void Launch(AttentionArguments arguments, AttentionShape shape)
     {
-        AttentionArguments arguments = new()
-        {
-            Rows = step.Rows,
-            Qkv = qkv.Address,
-            Y = y.Address,
-            Slopes = shape.AlibiSlopes is { } slopes ? Slopes(slopes) : 0,
-            QkvStride = qkv.Stride,
-            YStride = y.Stride,
-            Layer = layer,
-            Heads = shape.Heads,
-            KvHeads = shape.KvHeads,
-            HeadDim = shape.HeadDim,
-            Window = shape.Window,
-            Scale = shape.Scale,
-            SoftCap = shape.SoftCap,
-        };
-        bool divided = device.HasTensorCores && shape.HeadDim % 8 == 0 ? LaunchTensor(ref arguments) : LaunchPortable(ref arguments);
-        if (divided) device.Launch(GpuAttention.MergeKernel, new GpuGrid(shape.Heads, step.Count), arguments);
+        arguments.Slopes = shape.AlibiSlopes is { } slopes ? Slopes(slopes) : 0;
+        arguments.Heads = shape.Heads;
+        arguments.KvHeads = shape.KvHeads;
+        arguments.HeadDim = shape.HeadDim;
+        arguments.Window = shape.Window;
+        arguments.Scale = shape.Scale;
+        arguments.SoftCap = shape.SoftCap;
+        (GpuKernel<AttentionArguments> kernel, GpuAttentionPlan plan, int unitsPerGroup) = device.HasTensorCores && shape.HeadDim % 8 == 0
+            ? ChooseTensor(shape)
+            : ChoosePortable(shape);
+        arguments.SplitTokens = plan.SplitTokens;
+        arguments.Rotates = step.IsDecode ? 1 : 0;
+        arguments.Work = step.WorkOf(plan);
+        int groups = (int)Math.Max(1, (step.UnitsOf(plan) + unitsPerGroup - 1) / unitsPerGroup);
+        arguments.Count = step.Count;
+        arguments.Rows = step.Rows;
+        arguments.Partials = step.Partials;
+        arguments.Counters = step.Counters;
+        if (!step.IsDecode) device.Launch(GpuRotary.Kernel, new GpuGrid(step.Capacity), arguments);
+        device.Launch(kernel, new GpuGrid(groups), arguments);
     }
 
     public void Dispose()
     {
         foreach (GpuBuffer slopes in _slopes.Values) slopes.Dispose();
-        _partials.Dispose();
     }
 
-    private bool LaunchPortable(ref AttentionArguments arguments)
+    private (GpuKernel<AttentionArguments> Kernel, GpuAttentionPlan Plan, int UnitsPerGroup) ChoosePortable(AttentionShape shape)
     {
-        int warps = Math.Min(GpuAttention.Kernel.GroupSize, device.MaxGroupSize) / 32;
-        bool divided = Divide(ref arguments, GpuAttention.SplitTokens, (long)step.Count * arguments.Heads * Math.Max(warps, 1));
-        device.Launch(GpuAttention.Kernel, new GpuGrid(arguments.Heads, step.Count, divided ? arguments.Splits : 1), arguments);
-        return divided;
+        int warps = Math.Max(Math.Min(GpuAttention.Kernel.GroupSize, device.MaxGroupSize) / 32, 1);
+        return (GpuAttention.Kernel, new GpuAttentionPlan(1, GpuAttention.SplitTokens, shape.Window, shape.Heads, warps, SlotBytes(shape)), 1);
     }
 
-    private bool LaunchTensor(ref AttentionArguments arguments)
+    private (GpuKernel<AttentionArguments> Kernel, GpuAttentionPlan Plan, int UnitsPerGroup) ChooseTensor(AttentionShape shape)
     {
-        int group = arguments.Heads / arguments.KvHeads, heads = arguments.KvHeads * GpuTensorAttention.HeadTiles(group);
-        (GpuKernel<AttentionArguments> kernel, int dimGroups) = arguments.HeadDim switch
+        (GpuKernel<AttentionArguments> decode, GpuKernel<AttentionArguments> kernel, int dimGroups) = shape.HeadDim switch
         {
-            <= 64 => (GpuTensorAttention.Heads64, 1),
-            <= 128 => (GpuTensorAttention.Heads128, 2),
-            _ => (GpuTensorAttention.Heads256, 4),
+            <= 64 => (GpuTensorAttention.Decode64, GpuTensorAttention.Heads64, 1),
+            <= 128 => (GpuTensorAttention.Decode128, GpuTensorAttention.Heads128, 2),
+            _ => (GpuTensorAttention.Decode256, GpuTensorAttention.Heads256, 4),
         };
-        int warps = GpuTensorAttention.Warps(dimGroups);
-        (arguments.Tiles, arguments.TileCount) = step.TilesOf(GpuTensorAttention.RowsPerTile(group));
-        bool divided = Divide(ref arguments, GpuTensorAttention.SpanTokens, (long)arguments.TileCount * heads);
-        GpuGrid grid = divided
-            ? new GpuGrid(arguments.TileCount, heads, CeilingDivide(arguments.Splits, warps))
-            : new GpuGrid(CeilingDivide(arguments.TileCount, warps), heads);
-        device.Launch(kernel, grid, arguments);
-        return divided;
+        int group = shape.Heads / shape.KvHeads, heads = shape.KvHeads * GpuTensorAttention.HeadTiles(group);
+        GpuAttentionPlan plan = new(GpuTensorAttention.RowsPerTile(group), GpuTensorAttention.SpanTokens, shape.Window, heads, 1, SlotBytes(shape));
+        return (step.IsDecode ? decode : kernel, plan, GpuTensorAttention.Warps(dimGroups));
     }
 
-    /// <summary>Decides whether contexts are divided, and makes room for what the splits leave.</summary>
-    /// <param name="arguments">The operation.</param>
-    /// <param name="splitTokens">Keys of a split.</param>
-    /// <param name="warps">Warps at work when contexts are not divided.</param>
-    private bool Divide(ref AttentionArguments arguments, int splitTokens, long warps)
-    {
-        int all = (step.MaxPosition / splitTokens) + 1;
-        // A window touches one split more than it fills, and a tile's queries are up to 16 tokens apart.
-        arguments.Splits = arguments.Window == 0 ? all : Math.Min(all, ((arguments.Window - 1) / splitTokens) + 3);
-        arguments.SplitTokens = splitTokens;
-        long bytes = (long)step.Count * arguments.Heads * arguments.Splits * (arguments.HeadDim + GpuAttention.PartialTail) * sizeof(float);
-        bool divided = arguments.Splits > 1 && warps < (long)WarpsPerMultiprocessor * device.Multiprocessors && bytes <= MaxPartialBytes;
-        if (!divided) return false;
-        _partials.Reserve(bytes);
-        arguments.Partials = _partials.Address;
-        return true;
-    }
+    /// <summary>What all heads of a row leave for a split.</summary>
+    private static long SlotBytes(AttentionShape shape) => (long)shape.Heads * (shape.HeadDim + GpuAttention.PartialTail) * sizeof(float);
 
     private nint Slopes(float[] slopes)
     {
@@ -99,6 +72,4 @@ internal sealed class GpuAttentionLauncher(IGpuDevice device, GpuStep step) : ID
         _slopes.Add(slopes, buffer);
         return buffer.Address;
     }
-
-    private static int CeilingDivide(int a, int b) => (a + b - 1) / b;
 }

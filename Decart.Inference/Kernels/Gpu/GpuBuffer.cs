@@ -14,20 +14,26 @@ internal sealed class GpuBuffer : IDisposable
     public GpuBuffer(IDeviceMemory memory, long bytes = 0)
     {
         _memory = memory;
-        Reserve(bytes);
+        Bytes = Math.Max(bytes, 16);
+        _address = memory.Allocate(Bytes);
     }
 
     public nint Address => _address != 0 ? _address : throw new ObjectDisposedException(nameof(GpuBuffer));
 
     public long Bytes { get; private set; }
 
-    /// <summary>Makes room for at least that many bytes; when that needs other memory the content is lost.</summary>
-    public void Reserve(long bytes)
+    /// <summary>How often <see cref="Reserve"/> took other memory.</summary>
+    public int Moves { get; private set; }
+
+    /// <summary>Makes room for at least that many bytes; when that needs other memory the content is lost, and true is returned.</summary>
+    public bool Reserve(long bytes)
     {
-        if (_address != 0 && bytes <= Bytes) return;
+        if (_address != 0 && bytes <= Bytes) return false;
         Dispose();
-        Bytes = Math.Max(bytes, 16);
-        _address = _memory.Allocate(Bytes);
+        Bytes = bytes;
+        _address = _memory.Allocate(bytes);
+        Moves++;
+        return true;
     }
 
     public void Dispose()

@@ -5,6 +5,9 @@ namespace Decart.Inference.Kernels.Gpu;
 
 internal struct EmbedArguments
 {
+    /// <summary>Address of the number of rows (int).</summary>
+    public long Count;
+
     public long Rows, Table, X;
 
     /// <summary>The tokens that were chosen on the device (int), for rows of a negative token: see <see cref="Batch.AddChosen"/>.</summary>
@@ -21,7 +24,9 @@ internal static class GpuEmbed
 
     private static void Run(EmbedArguments a)
     {
-        int row = Grid.IdxX, token = GpuRow.LoadTokenId(a.Rows, row);
+        int row = Grid.IdxX;
+        if (row >= Global.LoadInt(a.Count)) return;
+        int token = GpuRow.LoadTokenId(a.Rows, row);
         if (token < 0)
         {
             // A code instead of a token: its request fails, the row's content does not matter.

@@ -6,6 +6,9 @@ namespace Decart.Inference.Kernels.Gpu;
 /// <summary>Pair p belongs to row p / <see cref="PerToken"/> of the batch and to one of its experts, which are in ascending order.</summary>
 internal struct ExpertsArguments
 {
+    /// <summary>Address of the number of tokens (int).</summary>
+    public long Count;
+
     /// <summary>Float32, one row for each token.</summary>
     public long Logits;
 
@@ -21,7 +24,7 @@ internal struct ExpertsArguments
     /// <summary>Float32, one row for each token.</summary>
     public long Y;
 
-    public int Tokens, Experts, PerToken, Renormalise, LogitsStride, OutputsStride, YStride, Columns;
+    public int Experts, PerToken, Renormalise, LogitsStride, OutputsStride, YStride, Columns;
 }
 
 /// <summary>The parts of a mixture of experts around its matmuls.</summary>
@@ -33,13 +36,13 @@ internal static class GpuExperts
     /// <summary>Orders the pairs by expert: one group, one thread an expert.</summary>
     public static readonly GpuKernel<ExpertsArguments> GroupKernel = new(GroupPairs, groupSize: 256);
 
-    /// <summary>y = sum over the token's experts in ascending order of weight * output: one group a token.</summary>
+    /// <summary>y += sum over the token's experts in ascending order of weight * output: one group a token.</summary>
     public static readonly GpuKernel<ExpertsArguments> MixKernel = new(Mix);
 
     private static void Route(ExpertsArguments a)
     {
         // Where warps are smaller than elsewhere the group has several.
-        if (Group.IdxX >= Warp.WarpSize) return;
+        if (Group.IdxX >= Warp.WarpSize || Grid.IdxX >= Global.LoadInt(a.Count)) return;
         long logits = a.Logits + ((long)Grid.IdxX * a.LogitsStride * sizeof(float));
         long choices = a.Choices + ((long)Grid.IdxX * a.PerToken * sizeof(int)), weights = a.Weights + ((long)Grid.IdxX * a.PerToken * sizeof(float));
         float max = float.NegativeInfinity;
@@ -117,7 +120,7 @@ internal static class GpuExperts
 
     private static void GroupPairs(ExpertsArguments a)
     {
-        int pairs = a.Tokens * a.PerToken;
+        int pairs = Global.LoadInt(a.Count) * a.PerToken;
         for (int expert = Group.IdxX; expert <= a.Experts; expert += Group.DimX)
         {
             int start = 0;
@@ -136,6 +139,7 @@ internal static class GpuExperts
 
     private static void Mix(ExpertsArguments a)
     {
+        if (Grid.IdxX >= Global.LoadInt(a.Count)) return;
         for (int i = Group.IdxX; i < a.Columns; i += Group.DimX)
         {
             float sum = 0;
@@ -144,7 +148,8 @@ internal static class GpuExperts
                 float output = Global.LoadFloat(a.Outputs + ((((long)pair * a.OutputsStride) + i) * sizeof(float)));
                 sum = Float32.Fma(Global.LoadFloat(a.Weights + (pair * sizeof(float))), output, sum);
             }
-            Global.StoreFloat(a.Y + ((((long)Grid.IdxX * a.YStride) + i) * sizeof(float)), sum);
+            long address = a.Y + ((((long)Grid.IdxX * a.YStride) + i) * sizeof(float));
+            Global.StoreFloat(address, Global.LoadFloat(address) + sum);
         }
     }
 }

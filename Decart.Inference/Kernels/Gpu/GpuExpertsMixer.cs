@@ -6,36 +6,47 @@ namespace Decart.Inference.Kernels.Gpu;
 internal sealed class GpuExpertsMixer(IGpuDevice device, GpuMatMulLauncher matMul) : IDisposable
 {
     private readonly GpuBuffer _choices = new(device.Memory), _weights = new(device.Memory), _order = new(device.Memory), _starts = new(device.Memory);
+    private readonly GpuBuffer _hidden = new(device.Memory), _outputs = new(device.Memory);
     private readonly Dictionary<Experts, GpuBuffer> _tables = new(ReferenceEqualityComparer.Instance);
-    private GpuActivations? _hidden, _outputs;
+
+    /// <summary>How often memory that launches use has moved.</summary>
+    public int Moves => _choices.Moves + _weights.Moves + _order.Moves + _starts.Moves + _hidden.Moves + _outputs.Moves;
 
     /// <summary>See <see cref="IKernels.MixExperts"/>.</summary>
-    public void Mix(int tokens, GpuActivations x, GpuActivations routerLogits, Experts experts, GpuActivations y)
+    /// <param name="count">Address of the number of tokens.</param>
+    /// <param name="tokens">Tokens that launches are sized for.</param>
+    /// <param name="x">The operand's address.</param>
+    /// <param name="routerLogits">Float32.</param>
+    /// <param name="experts">The experts.</param>
+    /// <param name="y">Float32.</param>
+    public void Mix(nint count, int tokens, nint x, GpuActivations routerLogits, Experts experts, GpuActivations y)
     {
-        int pairs = tokens * experts.ExpertsPerToken, count = experts.Down.Length, inner = experts.Down[0].Columns;
-        Reserve(ref _hidden, pairs, inner, operand: true);
-        Reserve(ref _outputs, pairs, y.Columns, operand: false);
+        int pairs = tokens * experts.ExpertsPerToken, number = experts.Down.Length, inner = experts.Down[0].Columns;
+        int hiddenStride = GpuWeight.AlignedStride(inner), outputsStride = GpuWeight.AlignedStride(y.Columns);
+        // Halves behind the columns stay 0: no model has experts of different widths.
+        if (_hidden.Reserve((long)pairs * hiddenStride * sizeof(ushort))) device.Clear(_hidden.Address, _hidden.Bytes);
+        _outputs.Reserve((long)pairs * outputsStride * sizeof(float));
         _choices.Reserve((long)pairs * sizeof(int));
         _weights.Reserve((long)pairs * sizeof(float));
         _order.Reserve((long)pairs * sizeof(int));
-        _starts.Reserve((count + 1L) * sizeof(int));
+        _starts.Reserve((number + 1L) * sizeof(int));
         nint table = Table(experts);
-        int typicalRows = (pairs + count - 1) / count;
+        int typicalRows = (pairs + number - 1) / number;
         ExpertsArguments arguments = new()
         {
+            Count = count,
             Logits = routerLogits.Address,
             Choices = _choices.Address,
             Weights = _weights.Address,
             Order = _order.Address,
             Starts = _starts.Address,
-            Outputs = _outputs!.Address,
+            Outputs = _outputs.Address,
             Y = y.Address,
-            Tokens = tokens,
-            Experts = count,
+            Experts = number,
             PerToken = experts.ExpertsPerToken,
             Renormalise = experts.Renormalise ? 1 : 0,
             LogitsStride = routerLogits.Stride,
-            OutputsStride = _outputs.Stride,
+            OutputsStride = outputsStride,
             YStride = y.Stride,
             Columns = y.Columns,
         };
@@ -43,35 +54,33 @@ internal sealed class GpuExpertsMixer(IGpuDevice device, GpuMatMulLauncher matMu
         device.Launch(GpuExperts.GroupKernel, new GpuGrid(1), arguments);
         MatMulArguments gateUp = new()
         {
-            X = x.Address,
+            X = x,
             Weight = table,
             Order = _order.Address,
             Starts = _starts.Address,
-            Y = _hidden!.Address,
+            Y = _hidden.Address,
             Columns = inner,
-            Rows = tokens,
-            Stride = x.Stride,
-            YStride = _hidden.Stride,
+            Stride = GpuWeight.AlignedStride(experts.GateUp[0].Columns),
+            YStride = hiddenStride,
             RowsPerSource = experts.ExpertsPerToken,
             Gated = 1,
             Function = (int)experts.Function,
             HalfY = 1,
         };
-        matMul.Launch(gateUp, count, typicalRows);
+        matMul.Launch(gateUp, tokens, number, typicalRows);
         MatMulArguments down = new()
         {
             X = _hidden.Address,
-            Weight = table + (count * sizeof(long)),
+            Weight = table + (number * sizeof(long)),
             Order = _order.Address,
             Starts = _starts.Address,
             Y = _outputs.Address,
             Columns = y.Columns,
-            Rows = tokens,
-            Stride = _hidden.Stride,
-            YStride = _outputs.Stride,
+            Stride = hiddenStride,
+            YStride = outputsStride,
             RowsPerSource = 1,
         };
-        matMul.Launch(down, count, typicalRows);
+        matMul.Launch(down, tokens, number, typicalRows);
         device.Launch(GpuExperts.MixKernel, new GpuGrid(tokens), arguments);
     }
 
@@ -82,8 +91,8 @@ internal sealed class GpuExpertsMixer(IGpuDevice device, GpuMatMulLauncher matMu
         _weights.Dispose();
         _order.Dispose();
         _starts.Dispose();
-        _hidden?.Dispose();
-        _outputs?.Dispose();
+        _hidden.Dispose();
+        _outputs.Dispose();
     }
 
     /// <summary>The addresses of the experts' gate-up weights, then of their down weights.</summary>
@@ -95,12 +104,5 @@ internal sealed class GpuExpertsMixer(IGpuDevice device, GpuMatMulLauncher matMu
         device.Upload(table.Address, MemoryMarshal.AsBytes(addresses.AsSpan()));
         _tables.Add(experts, table);
         return table.Address;
-    }
-
-    private void Reserve(ref GpuActivations? activations, int rows, int columns, bool operand)
-    {
-        if (activations?.Rows >= rows && activations.Columns == columns) return;
-        activations?.Dispose();
-        activations = new GpuActivations(device, rows, columns, operand);
     }
 }

@@ -13,6 +13,9 @@ internal sealed class GpuKernels : IKernels
 {
     public const int KvBytes = sizeof(ushort);
 
+    /// <summary>Steps of up to that many sequences are recorded before they are needed.</summary>
+    private const int PreparedRows = 16;
+
     private readonly IGpuDevice _device;
     private readonly GpuWeightLoader _loader;
     private readonly GpuStep _step;
@@ -20,6 +23,7 @@ internal sealed class GpuKernels : IKernels
     private readonly GpuExpertsMixer _experts;
     private readonly GpuAttentionLauncher _attention;
     private readonly GpuSampler _sampler;
+    private readonly GpuRecordings _recordings;
     private bool _disposed;
 
     /// <param name="device">Owned.</param>
@@ -32,17 +36,22 @@ internal sealed class GpuKernels : IKernels
         _experts = new GpuExpertsMixer(device, _matMul);
         _attention = new GpuAttentionLauncher(device, _step);
         _sampler = new GpuSampler(device);
+        _recordings = new GpuRecordings(device);
     }
 
     /// <summary>Every kernel, for whoever compiles them ahead of need.</summary>
     public static IReadOnlyList<GpuKernel> All { get; } =
     [
-        GpuStoreWeights.Kernel, GpuEmbed.Kernel, GpuNorm.Kernel, GpuRotary.Kernel, GpuGather.Kernel,
-        GpuMatMul.Kernel, GpuTensorMatMul.Narrow8, GpuTensorMatMul.Narrow16, GpuTensorMatMul.Narrow32, GpuTensorMatMul.Wide,
-        GpuAttention.Kernel, GpuAttention.MergeKernel, GpuTensorAttention.Heads64, GpuTensorAttention.Heads128, GpuTensorAttention.Heads256,
+        GpuStoreWeights.Kernel, GpuEmbed.Kernel, GpuNorm.Kernel, GpuRotary.Kernel,
+        GpuMatMul.Kernel, GpuTensorMatMul.Narrow8, GpuTensorMatMul.Narrow16, GpuTensorMatMul.Narrow32, GpuTensorMatMul.Wide, GpuTensorMatMul.Normed8,
+        GpuAttention.Kernel, GpuTensorAttention.Heads64, GpuTensorAttention.Heads128, GpuTensorAttention.Heads256,
+        GpuTensorAttention.Decode64, GpuTensorAttention.Decode128, GpuTensorAttention.Decode256,
         GpuExperts.RouteKernel, GpuExperts.GroupKernel, GpuExperts.MixKernel,
         GpuSampling.Kernel, GpuTokenCounts.MarkKernel,
     ];
+
+    /// <summary>Whether steps of single tokens are recorded and repeated, rather than launched kernel by kernel.</summary>
+    public bool RecordsSteps { get; init; } = true;
 
     public bool ReadsWeightsInPlace => false;
 
@@ -62,7 +71,31 @@ internal sealed class GpuKernels : IKernels
 
     public Activations CreateActivations(int rows, int columns, bool operand = false) => new GpuActivations(_device, rows, columns, operand);
 
+    /// <summary>
+    /// Goes through empty steps: one of the largest batch makes room and has every kernel compiled, then those of few sequences are recorded. Others are
+    /// when they are first met.
+    /// </summary>
+    public void Prepare(int maxTokens, int contextLength, Action operations)
+    {
+        _step.Limit(maxTokens, contextLength);
+        _step.BeginEmpty(decode: false, maxTokens);
+        operations();
+        for (int capacity = 1; ; capacity *= 2)
+        {
+            _step.BeginEmpty(decode: true, Math.Min(capacity, maxTokens));
+            Run(operations);
+            if (capacity >= Math.Min(PreparedRows, maxTokens)) break;
+        }
+        _device.Synchronize();
+    }
+
     public void BeginStep(Batch batch) => _step.Begin(batch);
+
+    public void Run(Action operations)
+    {
+        if (RecordsSteps && _step.IsDecode) _recordings.Run(operations, _step.Capacity, CountMoves);
+        else operations();
+    }
 
     public void Embed(Weight table, float scale, Activations x)
     {
@@ -70,6 +103,7 @@ internal sealed class GpuKernels : IKernels
         GpuActivations destination = Floats(x);
         EmbedArguments arguments = new()
         {
+            Count = _step.Count,
             Rows = _step.Rows,
             Table = weight.Address,
             X = destination.Address,
@@ -79,90 +113,70 @@ internal sealed class GpuKernels : IKernels
             Columns = weight.Columns,
             Scale = scale,
         };
-        _device.Launch(GpuEmbed.Kernel, new GpuGrid(_step.Count), arguments);
+        _device.Launch(GpuEmbed.Kernel, new GpuGrid(_step.Capacity), arguments);
     }
 
-    public void Normalise(Norm norm, Activations x, Activations y) => Normalise(norm, x, delta: null, y, add: false);
-
-    public void AddNormalise(Activations residual, Activations delta, Norm norm, Activations y) => Normalise(norm, residual, delta, y, add: false);
-
-    public void NormaliseAdd(Norm norm, Activations delta, Activations residual) => Normalise(norm, delta, delta: null, Floats(residual), add: true);
-
-    public void MatMul(Activations x, Weight weight, int rows, in Epilogue epilogue, Activations y)
+    public void MatMul(Activations x, Norm? norm, Weight weight, in Epilogue epilogue, Activations y)
     {
-        GpuActivations source = (GpuActivations)x, destination = (GpuActivations)y;
-        if (!source.IsOperand) throw new ArgumentException("Only activations that were created as operands can be multiplied.", nameof(x));
-        if (destination.IsOperand && epilogue.Accumulate) throw new ArgumentException("Sums are kept in float32.", nameof(y));
-        MatMulArguments arguments = new()
+        int rows = _step.Capacity;
+        MatMulArguments arguments = Arguments(weight, epilogue, (GpuActivations)y, _step.Count);
+        if (norm is null)
         {
-            X = source.Address,
-            Weight = ((GpuWeight)weight).Address,
-            Bias = epilogue.Bias is GpuWeightVector bias ? bias.Address : 0,
-            Y = destination.Address,
-            Columns = epilogue.Gated ? weight.Rows / 2 : weight.Rows,
-            Rows = rows,
-            Stride = source.Stride,
-            YStride = destination.Stride,
-            RowsPerSource = 1,
-            Gated = epilogue.Gated ? 1 : 0,
-            Accumulate = epilogue.Accumulate ? 1 : 0,
-            Function = (int)epilogue.Function,
-            SoftCap = epilogue.SoftCap,
-            HalfY = destination.IsOperand ? 1 : 0,
-        };
-        _matMul.Launch(arguments);
+            arguments.X = Operand(x).Address;
+            _matMul.Launch(arguments, rows);
+        }
+        else
+        {
+            _matMul.LaunchNormed(arguments, Arguments(norm, x, _step.Count), rows);
+        }
     }
 
-    public void RotaryStore(Activations qkv, int layer, AttentionShape shape, RotaryTable? rotary, Norm? queryNorm, Norm? keyNorm)
+    public void NormaliseAdd(Norm norm, Activations delta, Activations residual)
+    {
+        NormArguments arguments = Arguments(norm, delta, _step.Count);
+        GpuActivations destination = Floats(residual);
+        arguments.Y = destination.Address;
+        arguments.YStride = destination.Stride;
+        _device.Launch(GpuNorm.Kernel, new GpuGrid(_step.Capacity), arguments);
+    }
+
+    public void Attend(Activations qkv, int layer, AttentionShape shape, RotaryTable? rotary, Norm? queryNorm, Norm? keyNorm, Activations y)
     {
         ThrowIfHeadsAreTooLong(shape.HeadDim);
-        GpuActivations activations = Floats(qkv);
+        GpuActivations activations = Floats(qkv), outputs = Operand(y);
         GpuRotaryTable? table = (GpuRotaryTable?)rotary;
-        RotaryArguments arguments = new()
+        AttentionArguments arguments = new()
         {
-            Rows = _step.Rows,
             Qkv = activations.Address,
+            QkvStride = activations.Stride,
+            Y = outputs.Address,
+            YStride = outputs.Stride,
+            Layer = layer,
             InverseFrequencies = table?.InverseFrequencies ?? 0,
             QueryNorm = HeadNorm(queryNorm),
             KeyNorm = HeadNorm(keyNorm),
-            Stride = activations.Stride,
-            Layer = layer,
-            Heads = shape.Heads,
-            KvHeads = shape.KvHeads,
-            HeadDim = shape.HeadDim,
             Pairs = table?.Pairs ?? 0,
             Interleaved = table is { Interleaved: true } ? 1 : 0,
-            Scale = table?.Scale ?? 1,
+            RotaryScale = table?.Scale ?? 1,
             QueryEpsilon = queryNorm?.Epsilon ?? 0,
             KeyEpsilon = keyNorm?.Epsilon ?? 0,
         };
-        _device.Launch(GpuRotary.Kernel, new GpuGrid(_step.Count), arguments);
+        _attention.Launch(arguments, shape);
     }
 
-    public void Attend(Activations qkv, int layer, AttentionShape shape, Activations y)
+    public void MixExperts(Activations x, Norm? norm, Activations routerLogits, Experts experts, Activations y)
     {
-        ThrowIfHeadsAreTooLong(shape.HeadDim);
-        GpuActivations queries = Floats(qkv), outputs = (GpuActivations)y;
-        if (!outputs.IsOperand) throw new ArgumentException("Attention writes operands of matmuls.", nameof(y));
-        _attention.Launch(queries, layer, shape, outputs);
+        int tokens = _step.Capacity;
+        nint operand = norm is null ? Operand(x).Address : _matMul.Normalise(Arguments(norm, x, _step.Count), tokens);
+        _experts.Mix(_step.Count, tokens, operand, Floats(routerLogits), experts, Floats(y));
     }
 
-    public void MixExperts(Activations x, Activations routerLogits, Experts experts, Activations y) =>
-        _experts.Mix(_step.Count, (GpuActivations)x, Floats(routerLogits), experts, Floats(y));
-
-    public void GatherRows(Activations x, ReadOnlySpan<int> rows, Activations y)
+    public void Logits(Activations x, Norm norm, Weight weight, in Epilogue epilogue, Activations y)
     {
-        GpuActivations source = (GpuActivations)x, destination = (GpuActivations)y;
-        if (source.RowBytes != destination.RowBytes) throw new ArgumentException("Rows are gathered as they are.", nameof(y));
-        foreach (int row in rows) ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)row, (uint)x.Rows, nameof(rows));
-        GatherArguments arguments = new()
-        {
-            Indices = _step.SendIndices(rows),
-            X = source.Address,
-            Y = destination.Address,
-            RowBytes = (int)source.RowBytes,
-        };
-        _device.Launch(GpuGather.Kernel, new GpuGrid(rows.Length), arguments);
+        if (_step.LogitCapacity == 0) return;
+        NormArguments rows = Arguments(norm, x, _step.LogitCount);
+        rows.Order = _step.LogitRows;
+        _matMul.LaunchNormed(Arguments(weight, epilogue, Floats(y), _step.LogitCount), rows, _step.LogitCapacity);
     }
 
     public void Read(Activations x, int row, Span<float> destination)
@@ -192,8 +206,10 @@ internal sealed class GpuKernels : IKernels
         if (_disposed) return;
         _disposed = true;
         _sampler.Dispose();
+        _recordings.Dispose();
         _attention.Dispose();
         _experts.Dispose();
+        _matMul.Dispose();
         _step.Dispose();
         _loader.Dispose();
         _device.Dispose();
@@ -202,6 +218,10 @@ internal sealed class GpuKernels : IKernels
     private static GpuActivations Floats(Activations activations) => activations is GpuActivations { IsOperand: false } floats
         ? floats
         : throw new ArgumentException("Activations of float32 were expected, not operands of matmuls.", nameof(activations));
+
+    private static GpuActivations Operand(Activations activations) => activations is GpuActivations { IsOperand: true } halves
+        ? halves
+        : throw new ArgumentException("Operands of matmuls were expected, not activations of float32.", nameof(activations));
 
     private static nint HeadNorm(Norm? norm) => norm switch
     {
@@ -215,28 +235,42 @@ internal sealed class GpuKernels : IKernels
         if (headDim > GpuAttention.MaxHeadDim) throw new NotSupportedException($"Heads have at most {GpuAttention.MaxHeadDim} elements, not {headDim}.");
     }
 
-    private void Normalise(Norm norm, Activations x, Activations? delta, Activations y, bool add)
+    /// <summary>A product without what is multiplied.</summary>
+    private static MatMulArguments Arguments(Weight weight, in Epilogue epilogue, GpuActivations y, nint count)
     {
-        GpuActivations source = Floats(x), destination = (GpuActivations)y;
-        GpuActivations? addend = delta is null ? null : Floats(delta);
-        NormArguments arguments = new()
+        if (y.IsOperand && epilogue.Accumulate) throw new ArgumentException("Sums are kept in float32.", nameof(y));
+        return new MatMulArguments
         {
-            X = source.Address,
-            Delta = addend?.Address ?? 0,
-            Scale = ((GpuWeightVector)norm.Scale).Address,
-            Bias = norm.Bias is GpuWeightVector bias ? bias.Address : 0,
-            Y = destination.Address,
-            XStride = source.Stride,
-            DeltaStride = addend?.Stride ?? 0,
-            YStride = destination.Stride,
-            Columns = x.Columns,
-            Epsilon = norm.Epsilon,
-            RemoveMean = norm.RemoveMean ? 1 : 0,
-            Add = add ? 1 : 0,
-            HalfY = destination.IsOperand ? 1 : 0,
+            Count = count,
+            Weight = ((GpuWeight)weight).Address,
+            Bias = epilogue.Bias is GpuWeightVector bias ? bias.Address : 0,
+            Y = y.Address,
+            Columns = epilogue.Gated ? weight.Rows / 2 : weight.Rows,
+            Stride = ((GpuWeight)weight).Stride,
+            YStride = y.Stride,
+            RowsPerSource = 1,
+            Gated = epilogue.Gated ? 1 : 0,
+            Accumulate = epilogue.Accumulate ? 1 : 0,
+            Function = (int)epilogue.Function,
+            SoftCap = epilogue.SoftCap,
+            HalfY = y.IsOperand ? 1 : 0,
         };
-        _device.Launch(GpuNorm.Kernel, new GpuGrid(_step.Count), arguments);
     }
+
+    /// <summary>A norm without where it goes.</summary>
+    private static NormArguments Arguments(Norm norm, Activations x, nint count) => new()
+    {
+        Count = count,
+        X = Floats(x).Address,
+        Scale = ((GpuWeightVector)norm.Scale).Address,
+        Bias = norm.Bias is GpuWeightVector bias ? bias.Address : 0,
+        XStride = ((GpuActivations)x).Stride,
+        Columns = x.Columns,
+        Epsilon = norm.Epsilon,
+        RemoveMean = norm.RemoveMean ? 1 : 0,
+    };
+
+    private int CountMoves() => _step.Moves + _matMul.Moves + _experts.Moves;
 
     private GpuBuffer Send(float[] values)
     {

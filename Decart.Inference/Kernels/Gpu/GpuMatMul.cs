@@ -4,13 +4,23 @@ using ILGPU;
 namespace Decart.Inference.Kernels.Gpu;
 
 /// <summary>
-/// y = epilogue(x W^T) for rows 0 .. <see cref="Rows"/> - 1; or, with <see cref="Order"/>, one such product for each expert: expert e takes the
-/// places Starts[e] .. Starts[e + 1] - 1 of Order, which hold rows of y; row r of y belongs to row r / <see cref="RowsPerSource"/> of x.
+/// y = epilogue(x W^T) for as many rows as <see cref="Count"/> says; or, with <see cref="Order"/>, one such product for each expert: expert e takes the
+/// places Starts[e] .. Starts[e + 1] - 1 of Order, which hold rows of y; row r of y belongs to row r / <see cref="RowsPerSource"/> of x. The kernels that
+/// normalise take row <see cref="Sources"/>[r], or r, of a float32 x.
 /// </summary>
 internal struct MatMulArguments
 {
-    /// <summary>Rows of <see cref="Stride"/> halves; what lies behind the columns is 0.</summary>
+    /// <summary>Rows of <see cref="Stride"/> halves, or float32 to be normalised; what lies behind the columns is 0.</summary>
     public long X;
+
+    /// <summary>Address of the number of rows (int).</summary>
+    public long Count;
+
+    /// <summary>Address of the rows of x to take (int), or 0 for all in order.</summary>
+    public long Sources;
+
+    /// <summary>See <see cref="NormArguments"/>; the bias may be 0.</summary>
+    public long NormScale, NormBias;
 
     /// <summary>The weight, its rows as those of x; or the address of the experts' weights' addresses.</summary>
     public long Weight;
@@ -25,7 +35,12 @@ internal struct MatMulArguments
     /// <summary>Columns of y; with <see cref="Gated"/> the weight has twice as many rows.</summary>
     public int Columns;
 
-    public int Rows, Stride, YStride, RowsPerSource;
+    public int Stride, YStride, RowsPerSource;
+
+    /// <summary>See <see cref="NormArguments"/>.</summary>
+    public int NormColumns, RemoveMean;
+
+    public float NormEpsilon;
 
     /// <summary>See <see cref="Epilogue"/>; 1 or 0.</summary>
     public int Gated, Accumulate;
@@ -53,7 +68,7 @@ internal static class GpuMatMul
 
     /// <summary>The rows of an expert as the half-open range of places; all rows when there are no experts.</summary>
     public static (int First, int End) Places(MatMulArguments a, int expert) => a.Order == 0
-        ? (0, a.Rows)
+        ? (0, Global.LoadInt(a.Count))
         : (Global.LoadInt(a.Starts + (expert * sizeof(int))), Global.LoadInt(a.Starts + ((expert + 1) * sizeof(int))));
 
     public static long WeightAddress(MatMulArguments a, int expert) => a.Order == 0 ? a.Weight : Global.LoadLong(a.Weight + (expert * sizeof(long)));

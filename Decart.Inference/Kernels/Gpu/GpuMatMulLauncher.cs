@@ -3,41 +3,92 @@ namespace Decart.Inference.Kernels.Gpu;
 /// <summary>
 /// Picks the matmul's variant. A device has tensor cores or not; within those families the number of rows decides, and the bits are the same.
 /// </summary>
-internal sealed class GpuMatMulLauncher(IGpuDevice device)
+internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
 {
+    /// <summary>
+    /// Rows up to which a matmul normalises its input itself. Every group reads all of x, 16 KiB a row of 4,096 float32: a group more than two or
+    /// three microseconds late from four rows on, which is what a kernel for the norm costs.
+    /// </summary>
+    public const int MaxNormedRows = 4;
+
+    private readonly GpuBuffer _normed = new(device.Memory);
+
+    /// <summary>How often memory that launches use has moved.</summary>
+    public int Moves => _normed.Moves;
+
     /// <summary>Starts a product.</summary>
-    public void Launch(MatMulArguments arguments) => Launch(arguments, experts: 1, arguments.Rows);
+    /// <param name="arguments">The operation.</param>
+    /// <param name="rows">Rows that the launch is sized for.</param>
+    public void Launch(in MatMulArguments arguments, int rows) => Launch(arguments, rows, experts: 1, rows);
+
+    /// <summary>Starts a product of normalised rows.</summary>
+    /// <param name="arguments">The operation without x.</param>
+    /// <param name="norm">The norm, without where to store.</param>
+    /// <param name="rows">Rows that the launch is sized for.</param>
+    public void LaunchNormed(MatMulArguments arguments, in NormArguments norm, int rows)
+    {
+        if (!device.HasTensorCores || rows > MaxNormedRows)
+        {
+            arguments.X = Normalise(norm, rows);
+            Launch(arguments, rows);
+            return;
+        }
+        arguments.X = norm.X;
+        arguments.Sources = norm.Order;
+        arguments.NormScale = norm.Scale;
+        arguments.NormBias = norm.Bias;
+        arguments.NormColumns = norm.Columns;
+        arguments.NormEpsilon = norm.Epsilon;
+        arguments.RemoveMean = norm.RemoveMean;
+        GpuGrid grid = new(1, CeilingDivide(arguments.Columns, GpuTensorMatMul.PairColumns(arguments.Gated != 0)));
+        device.Launch(GpuTensorMatMul.Normed8, grid, arguments);
+    }
+
+    /// <summary>Normalises rows to an operand, which is valid until the next call.</summary>
+    /// <param name="norm">The norm, without where to store.</param>
+    /// <param name="rows">Rows that the launch is sized for.</param>
+    public nint Normalise(NormArguments norm, int rows)
+    {
+        norm.YStride = GpuWeight.AlignedStride(norm.Columns);
+        norm.HalfY = 1;
+        _normed.Reserve((long)rows * norm.YStride * sizeof(ushort));
+        norm.Y = _normed.Address;
+        device.Launch(GpuNorm.Kernel, new GpuGrid(rows), norm);
+        return _normed.Address;
+    }
 
     /// <summary>Starts a product for each expert.</summary>
-    /// <param name="arguments">The operation; its rows are the most that one expert may have.</param>
+    /// <param name="arguments">The operation.</param>
+    /// <param name="rows">The most rows that one expert may have.</param>
     /// <param name="experts">Number of experts.</param>
     /// <param name="typicalRows">Rows that an expert may be expected to have.</param>
-    public void Launch(MatMulArguments arguments, int experts, int typicalRows)
+    public void Launch(in MatMulArguments arguments, int rows, int experts, int typicalRows)
     {
         if (!device.HasTensorCores)
         {
             int groupSize = Math.Min(GpuMatMul.Kernel.GroupSize, device.MaxGroupSize);
-            GpuGrid grid = new(CeilingDivide(arguments.Columns, groupSize), CeilingDivide(arguments.Rows, GpuMatMul.TileRows), experts);
+            GpuGrid grid = new(CeilingDivide(arguments.Columns, groupSize), CeilingDivide(rows, GpuMatMul.TileRows), experts);
             device.Launch(GpuMatMul.Kernel, grid, arguments);
             return;
         }
         bool gated = arguments.Gated != 0;
-        GpuGrid wide = new(
-            CeilingDivide(arguments.Rows, GpuTensorMatMul.WideRows), CeilingDivide(arguments.Columns, GpuTensorMatMul.WideColumns(gated)), experts);
+        GpuGrid wide = new(CeilingDivide(rows, GpuTensorMatMul.WideRows), CeilingDivide(arguments.Columns, GpuTensorMatMul.WideColumns(gated)), experts);
         if (typicalRows > 32 && (long)CeilingDivide(typicalRows, GpuTensorMatMul.WideRows) * wide.Y * experts >= 2 * device.Multiprocessors)
         {
             device.Launch(GpuTensorMatMul.Wide, wide, arguments);
             return;
         }
-        (GpuKernel<MatMulArguments> kernel, int rows) = typicalRows switch
+        (GpuKernel<MatMulArguments> kernel, int groupRows) = typicalRows switch
         {
             <= 8 => (GpuTensorMatMul.Narrow8, 8),
             <= 16 => (GpuTensorMatMul.Narrow16, 16),
             _ => (GpuTensorMatMul.Narrow32, 32),
         };
-        GpuGrid narrow = new(CeilingDivide(arguments.Rows, rows), CeilingDivide(arguments.Columns, GpuTensorMatMul.PairColumns(gated)), experts);
+        GpuGrid narrow = new(CeilingDivide(rows, groupRows), CeilingDivide(arguments.Columns, GpuTensorMatMul.PairColumns(gated)), experts);
         device.Launch(kernel, narrow, arguments);
     }
+
+    public void Dispose() => _normed.Dispose();
 
     private static int CeilingDivide(int a, int b) => (a + b - 1) / b;
 }

@@ -3,76 +3,107 @@ using ILGPU;
 
 namespace Decart.Inference.Kernels.Gpu;
 
-/// <summary>Strides count elements.</summary>
+/// <summary>Strides count elements. Rows and vectors are padded with zeros to a multiple of 64 elements.</summary>
 internal struct NormArguments
 {
-    /// <summary>Inputs; <see cref="Delta"/> and <see cref="Bias"/> may be 0.</summary>
-    public long X, Delta, Scale, Bias;
+    /// <summary>Address of the number of rows (int).</summary>
+    public long Count;
+
+    /// <summary>Address of the rows of x to take (int), or 0 for all in order.</summary>
+    public long Order;
+
+    public long X, Scale;
+
+    /// <summary>0 for none.</summary>
+    public long Bias;
 
     public long Y;
-    public int XStride, DeltaStride, YStride, Columns;
+    public int XStride, YStride, Columns;
     public float Epsilon;
     public int RemoveMean;
 
-    /// <summary>1: y, then float32, becomes y + norm(x).</summary>
-    public int Add;
-
-    /// <summary>1: y is an operand, stored as halves.</summary>
+    /// <summary>1: y, an operand, becomes norm(x) as halves, up to the stride; 0: y, float32, becomes y + norm(x).</summary>
     public int HalfY;
 }
 
 /// <summary>
-/// x += delta, when there is one; y = (x - mean) / sqrt(mean of (x - mean)^2 + epsilon) * scale + bias, the mean taken as 0 in an RMSNorm: one group
-/// a row.
+/// norm(x) = (x - mean) / sqrt(mean of (x - mean)^2 + epsilon) * scale + bias, the mean taken as 0 in an RMSNorm: one group a row. What follows from a
+/// row is public, for kernels that normalise by the way; the sums' order belongs to <see cref="GroupSize"/> threads.
 /// </summary>
 internal static class GpuNorm
 {
-    public static readonly GpuKernel<NormArguments> Kernel = new(Run, groupSize: 256);
+    public const int GroupSize = 128;
+
+    /// <summary>Elements that a thread takes at once.</summary>
+    private const int Vector = 4;
+
+    public static readonly GpuKernel<NormArguments> Kernel = new(Run, GroupSize);
+
+    /// <summary>The calling thread's share of the sum of a row.</summary>
+    public static float PartialSum(long x, int columns)
+    {
+        float sum = 0;
+        for (int i = Group.IdxX * Vector; i < columns; i += Group.DimX * Vector)
+        {
+            Float4 value = Global.LoadFloat4(x + (i * sizeof(float)));
+            sum += value.A;
+            sum += value.B;
+            sum += value.C;
+            sum += value.D;
+        }
+        return sum;
+    }
+
+    /// <summary>The calling thread's share of the sum of (x - mean)^2 of a row.</summary>
+    public static float PartialSquares(long x, int columns, float mean)
+    {
+        float squares = 0;
+        for (int i = Group.IdxX * Vector; i < columns; i += Group.DimX * Vector)
+        {
+            Float4 value = Global.LoadFloat4(x + (i * sizeof(float)));
+            squares = AddSquare(squares, value.A - mean, i < columns);
+            squares = AddSquare(squares, value.B - mean, i + 1 < columns);
+            squares = AddSquare(squares, value.C - mean, i + 2 < columns);
+            squares = AddSquare(squares, value.D - mean, i + 3 < columns);
+        }
+        return squares;
+    }
+
+    /// <summary>What differences from the mean are multiplied with.</summary>
+    public static float Factor(float squares, int columns, float epsilon) => 1 / MathF.Sqrt((squares / columns) + epsilon);
+
+    /// <summary>One element.</summary>
+    /// <param name="x">The element of the row.</param>
+    /// <param name="mean">See above.</param>
+    /// <param name="factor">See <see cref="Factor"/>.</param>
+    /// <param name="scale">The element of the scale.</param>
+    /// <param name="bias">Address of the element of the bias; not used when <paramref name="hasBias"/> is false.</param>
+    /// <param name="hasBias">Whether there is a bias.</param>
+    public static float Apply(float x, float mean, float factor, float scale, long bias, bool hasBias)
+    {
+        float value = (x - mean) * factor * scale;
+        return hasBias ? value + Global.LoadFloat(bias) : value;
+    }
+
+    private static float AddSquare(float squares, float difference, bool counts) => counts ? Float32.Fma(difference, difference, squares) : squares;
 
     private static void Run(NormArguments a)
     {
         int row = Grid.IdxX;
-        long x = a.X + ((long)row * a.XStride * sizeof(float)), delta = a.Delta + ((long)row * a.DeltaStride * sizeof(float));
-        float sum = 0, squares = 0;
-        for (int i = Group.IdxX; i < a.Columns; i += Group.DimX)
-        {
-            float value = Global.LoadFloat(x + (i * sizeof(float)));
-            if (a.Delta != 0)
-            {
-                value += Global.LoadFloat(delta + (i * sizeof(float)));
-                Global.StoreFloat(x + (i * sizeof(float)), value);
-            }
-            sum += value;
-            squares = Float32.Fma(value, value, squares);
-        }
+        if (row >= Global.LoadInt(a.Count)) return;
+        int source = a.Order != 0 ? Global.LoadInt(a.Order + (row * sizeof(int))) : row;
+        long x = a.X + ((long)source * a.XStride * sizeof(float));
         float mean = 0;
-        if (a.RemoveMean != 0)
+        if (a.RemoveMean != 0) mean = Reduce.GroupSum(PartialSum(x, a.Columns)) / a.Columns;
+        float factor = Factor(Reduce.GroupSum(PartialSquares(x, a.Columns, mean)), a.Columns, a.Epsilon);
+        int end = a.HalfY != 0 ? a.YStride : a.Columns;
+        for (int i = Group.IdxX; i < end; i += Group.DimX)
         {
-            mean = Reduce.GroupSum(sum) / a.Columns;
-            squares = 0;
-            for (int i = Group.IdxX; i < a.Columns; i += Group.DimX)
-            {
-                float value = Global.LoadFloat(x + (i * sizeof(float))) - mean;
-                squares = Float32.Fma(value, value, squares);
-            }
+            long offset = (long)i * sizeof(float);
+            float value = Apply(Global.LoadFloat(x + offset), mean, factor, Global.LoadFloat(a.Scale + offset), a.Bias + offset, a.Bias != 0);
+            long index = ((long)row * a.YStride) + i;
+            if (a.HalfY != 0) Global.Store2(a.Y + (index * sizeof(ushort)), Halves.Saturate(value));
+            else Global.StoreFloat(a.Y + (index * sizeof(float)), Global.LoadFloat(a.Y + (index * sizeof(float))) + value);
         }
-        float factor = 1 / MathF.Sqrt((Reduce.GroupSum(squares) / a.Columns) + a.Epsilon);
-        for (int i = Group.IdxX; i < a.Columns; i += Group.DimX)
-        {
-            float value = (Global.LoadFloat(x + (i * sizeof(float))) - mean) * factor * Global.LoadFloat(a.Scale + (i * sizeof(float)));
-            if (a.Bias != 0) value += Global.LoadFloat(a.Bias + (i * sizeof(float)));
-            Store(a, ((long)row * a.YStride) + i, value);
-        }
-    }
-
-    private static void Store(NormArguments a, long index, float value)
-    {
-        if (a.HalfY != 0)
-        {
-            Global.Store2(a.Y + (index * sizeof(ushort)), Halves.Saturate(value));
-            return;
-        }
-        long address = a.Y + (index * sizeof(float));
-        Global.StoreFloat(address, a.Add != 0 ? Global.LoadFloat(address) + value : value);
     }
 }

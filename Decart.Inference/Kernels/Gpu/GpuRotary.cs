@@ -3,68 +3,30 @@ using ILGPU;
 
 namespace Decart.Inference.Kernels.Gpu;
 
-internal struct RotaryArguments
-{
-    public long Rows, Qkv;
-
-    /// <summary>Float32 for each pair; unused when <see cref="Pairs"/> is 0.</summary>
-    public long InverseFrequencies;
-
-    /// <summary>Scales of the heads' RMSNorms; 0 for none.</summary>
-    public long QueryNorm, KeyNorm;
-
-    /// <summary>Elements of a row of <see cref="Qkv"/>.</summary>
-    public int Stride;
-
-    public int Layer, Heads, KvHeads, HeadDim, Pairs, Interleaved;
-    public float Scale, QueryEpsilon, KeyEpsilon;
-}
-
 /// <summary>
-/// Normalises and rotates the query and key heads, leaves the queries in place and writes keys and values: one group a row, one warp a head.
+/// Normalises and rotates the query and key heads, leaves the queries in place and writes keys and values: one group a row, one warp a head. For batches
+/// with chunks, whose queries see keys of other rows; for single tokens attention does the same by the way, with the functions that are public here.
 /// </summary>
 internal static class GpuRotary
 {
-    public static readonly GpuKernel<RotaryArguments> Kernel = new(Run);
+    public static readonly GpuKernel<AttentionArguments> Kernel = new(Run);
 
-    private static void Run(RotaryArguments a)
+    /// <summary>Leaves the cosines of a position in shared memory, and behind them the sines; some threads divide the work.</summary>
+    public static void Angles(AttentionArguments a, int position, int thread, int threads, ArrayView<float> memory, int place)
     {
-        ArrayView<float> cosines = SharedMemory.Allocate1D<float>(GpuAttention.MaxHeadDim / 2).BaseView;
-        ArrayView<float> sines = SharedMemory.Allocate1D<float>(GpuAttention.MaxHeadDim / 2).BaseView;
-        GpuRow row = GpuRow.Load(a.Rows, Grid.IdxX);
-        for (int pair = Group.IdxX; pair < a.Pairs; pair += Group.DimX)
+        for (int pair = thread; pair < a.Pairs; pair += threads)
         {
             float frequency = Global.LoadFloat(a.InverseFrequencies + (pair * sizeof(float)));
-            GpuMath.SinCos(row.Position * frequency, out float sine, out float cosine);
-            cosines[pair] = cosine * a.Scale;
-            sines[pair] = sine * a.Scale;
-        }
-        Group.Barrier();
-
-        long heads = a.Qkv + ((long)Grid.IdxX * a.Stride * sizeof(float));
-        long keys = GpuRow.TokenAddress(row, row.Position) + ((long)a.Layer * 2 * a.KvHeads * a.HeadDim * sizeof(ushort));
-        for (int head = Group.IdxX / Warp.WarpSize; head < a.Heads + (2 * a.KvHeads); head += Group.DimX / Warp.WarpSize)
-        {
-            long source = heads + ((long)head * a.HeadDim * sizeof(float));
-            long destination = head < a.Heads ? 0 : keys + ((long)(head - a.Heads) * a.HeadDim * sizeof(ushort));
-            int rotated = head < a.Heads + a.KvHeads ? a.Pairs : 0;
-            long scales = head < a.Heads ? a.QueryNorm : head < a.Heads + a.KvHeads ? a.KeyNorm : 0;
-            float factor = 1;
-            if (scales != 0) factor = NormFactor(source, a.HeadDim, head < a.Heads ? a.QueryEpsilon : a.KeyEpsilon);
-            for (int pair = Warp.LaneIdx; pair < rotated; pair += Warp.WarpSize)
-            {
-                int i = a.Interleaved != 0 ? 2 * pair : pair, j = a.Interleaved != 0 ? i + 1 : pair + rotated;
-                float x = Load(source, scales, i, factor), y = Load(source, scales, j, factor);
-                float cosine = cosines[pair], sine = sines[pair];
-                Store(source, destination, i, (x * cosine) - (y * sine));
-                Store(source, destination, j, (y * cosine) + (x * sine));
-            }
-            for (int i = (2 * rotated) + Warp.LaneIdx; i < a.HeadDim; i += Warp.WarpSize) Store(source, destination, i, Load(source, scales, i, factor));
+            GpuMath.SinCos(position * frequency, out float sine, out float cosine);
+            memory[place + pair] = cosine * a.RotaryScale;
+            memory[place + a.Pairs + pair] = sine * a.RotaryScale;
         }
     }
 
-    private static float NormFactor(long head, int headDim, float epsilon)
+    /// <summary>What the elements of a head are multiplied with besides their scales: 1 without scales. The warp computes it together.</summary>
+    public static float NormFactor(long head, long scales, int headDim, float epsilon)
     {
+        if (scales == 0) return 1;
         float squares = 0;
         for (int i = Warp.LaneIdx; i < headDim; i += Warp.WarpSize)
         {
@@ -74,16 +36,80 @@ internal static class GpuRotary
         return 1 / MathF.Sqrt((Reduce.WarpSum(squares) / headDim) + epsilon);
     }
 
+    /// <summary>Element i of a head, normalised and rotated.</summary>
+    public static float Rotated(AttentionArguments a, long head, long scales, float factor, ArrayView<float> memory, int angles, int i)
+    {
+        float own = Load(head, scales, i, factor);
+        if (i >= 2 * a.Pairs) return own;
+        bool interleaved = a.Interleaved != 0, second = interleaved ? (i & 1) != 0 : i >= a.Pairs;
+        int pair = interleaved ? i / 2 : second ? i - a.Pairs : i, other = interleaved ? i ^ 1 : second ? i - a.Pairs : i + a.Pairs;
+        float partner = Load(head, scales, other, factor), cosine = memory[angles + pair], sine = memory[angles + a.Pairs + pair];
+        return second ? (own * cosine) + (partner * sine) : (own * cosine) - (partner * sine);
+    }
+
+    /// <summary>Stores the key, normalised and rotated, and the value of a row's key/value head; the calling warp does it together.</summary>
+    /// <param name="a">The operation.</param>
+    /// <param name="heads">Address of the row's heads.</param>
+    /// <param name="kvHead">Which.</param>
+    /// <param name="destination">Address of the token's key.</param>
+    /// <param name="thread">The number of the calling thread among those that divide the elements.</param>
+    /// <param name="threads">Their number.</param>
+    /// <param name="memory">Shared memory.</param>
+    /// <param name="angles">See <see cref="Angles"/>.</param>
+    public static void StoreKeyValue(
+        AttentionArguments a, long heads, int kvHead, long destination, int thread, int threads, ArrayView<float> memory, int angles)
+    {
+        long key = heads + (((long)a.Heads + kvHead) * a.HeadDim * sizeof(float)), value = key + ((long)a.KvHeads * a.HeadDim * sizeof(float));
+        long valueDestination = destination + ((long)a.KvHeads * a.HeadDim * sizeof(ushort));
+        float factor = NormFactor(key, a.KeyNorm, a.HeadDim, a.KeyEpsilon);
+        for (int i = thread; i < a.HeadDim; i += threads)
+        {
+            Global.Store2(destination + (i * sizeof(ushort)), Halves.Saturate(Rotated(a, key, a.KeyNorm, factor, memory, angles, i)));
+            Global.Store2(valueDestination + (i * sizeof(ushort)), Halves.Saturate(Global.LoadFloat(value + (i * sizeof(float)))));
+        }
+    }
+
+    private static void Run(AttentionArguments a)
+    {
+        ArrayView<float> angles = SharedMemory.Allocate1D<float>(GpuAttention.MaxHeadDim).BaseView;
+        if (Grid.IdxX >= Global.LoadInt(a.Count)) return;
+        GpuRow row = GpuRow.Load(a.Rows, Grid.IdxX);
+        Angles(a, row.Position, Group.IdxX, Group.DimX, angles, 0);
+        Group.Barrier();
+        long heads = a.Qkv + ((long)Grid.IdxX * a.QkvStride * sizeof(float));
+        long keys = GpuRow.TokenAddress(row, row.Position) + ((long)a.Layer * 2 * a.KvHeads * a.HeadDim * sizeof(ushort));
+        for (int head = Group.IdxX / Warp.WarpSize; head < a.Heads + a.KvHeads; head += Group.DimX / Warp.WarpSize)
+        {
+            if (head < a.Heads)
+            {
+                RotateQuery(a, heads + ((long)head * a.HeadDim * sizeof(float)), angles);
+            }
+            else
+            {
+                long destination = keys + ((long)(head - a.Heads) * a.HeadDim * sizeof(ushort));
+                StoreKeyValue(a, heads, head - a.Heads, destination, Warp.LaneIdx, Warp.WarpSize, angles, 0);
+            }
+        }
+    }
+
+    /// <summary>In place, so a lane takes both elements of a pair.</summary>
+    private static void RotateQuery(AttentionArguments a, long head, ArrayView<float> angles)
+    {
+        float factor = NormFactor(head, a.QueryNorm, a.HeadDim, a.QueryEpsilon);
+        for (int pair = Warp.LaneIdx; pair < a.Pairs; pair += Warp.WarpSize)
+        {
+            int i = a.Interleaved != 0 ? 2 * pair : pair, j = a.Interleaved != 0 ? i + 1 : pair + a.Pairs;
+            float x = Rotated(a, head, a.QueryNorm, factor, angles, 0, i), y = Rotated(a, head, a.QueryNorm, factor, angles, 0, j);
+            Global.StoreFloat(head + (i * sizeof(float)), x);
+            Global.StoreFloat(head + (j * sizeof(float)), y);
+        }
+        for (int i = (2 * a.Pairs) + Warp.LaneIdx; i < a.HeadDim; i += Warp.WarpSize)
+            Global.StoreFloat(head + (i * sizeof(float)), Load(head, a.QueryNorm, i, factor));
+    }
+
     private static float Load(long head, long scales, int i, float factor)
     {
         float value = Global.LoadFloat(head + (i * sizeof(float)));
         return scales == 0 ? value : value * factor * Global.LoadFloat(scales + (i * sizeof(float)));
-    }
-
-    /// <summary>Queries go back, keys and values to <paramref name="destination"/>.</summary>
-    private static void Store(long source, long destination, int i, float value)
-    {
-        if (destination == 0) Global.StoreFloat(source + (i * sizeof(float)), value);
-        else Global.Store2(destination + (i * sizeof(ushort)), Halves.Saturate(value));
     }
 }

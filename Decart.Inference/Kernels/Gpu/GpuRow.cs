@@ -25,7 +25,8 @@ internal struct GpuRow
 
     public int TokenId;
 
-    public int Padding;
+    /// <summary>Where the row's partial results of attention begin, in slots.</summary>
+    public int PartialStart;
 
     /// <summary>Reads row <paramref name="index"/> of an array in the device's memory, without its token.</summary>
     public static GpuRow Load(long rows, int index)
@@ -38,6 +39,7 @@ internal struct GpuRow
             TokenBytes = Global.LoadLong(address + 16),
             PageShift = Global.LoadInt(address + 24),
             Position = Global.LoadInt(address + 28),
+            PartialStart = Global.LoadInt(address + 36),
         };
     }
 

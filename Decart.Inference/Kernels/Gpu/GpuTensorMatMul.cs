@@ -10,6 +10,7 @@ namespace Decart.Inference.Kernels.Gpu;
 /// <c>mma.sync</c>, whose inner dimension takes the columns in an order of its own, the same for both operands; so nothing goes through shared memory.
 /// </summary>
 /// <remarks>
+/// A normalising kernel takes x as float32 and makes of each 16 bytes what <see cref="GpuNorm"/> would have stored there, bit for bit.
 /// An output is the sum, in order, of segments of <see cref="SegmentColumns"/> columns, each a chain of mma from 0. In the narrow kernels the warps
 /// of a group share one pair of tiles and take segments in turn; in the wide one each warp has its own pair and takes all. The bits are the same.
 /// </remarks>
@@ -34,9 +35,11 @@ internal static class GpuTensorMatMul
     /// </summary>
     private const int OutputStride = (2 * WeightRows) + 4;
 
-    /// <summary>The kernels for up to 8, 16 and 32 rows a group. Groups: rows, columns / <see cref="PairColumns"/>, experts.</summary>
+    /// <summary>
+    /// The kernels for up to 8, 16 and 32 rows a group, and the normalising one for up to 8. Groups: rows, columns / <see cref="PairColumns"/>, experts.
+    /// </summary>
     public static readonly GpuKernel<MatMulArguments> Narrow8 = new(Run8, Lanes * Warps), Narrow16 = new(Run16, Lanes * Warps),
-        Narrow32 = new(Run32, Lanes * Warps);
+        Narrow32 = new(Run32, Lanes * Warps), Normed8 = new(RunNormed8, Lanes * Warps);
 
     /// <summary>Groups: rows / <see cref="WideRows"/>, columns / <see cref="Warps"/> / <see cref="PairColumns"/>, experts.</summary>
     public static readonly GpuKernel<MatMulArguments> Wide = new(RunWide, Lanes * Warps);
@@ -47,10 +50,11 @@ internal static class GpuTensorMatMul
         public Float4 A, B, C, D, E, F, G, H;
     }
 
-    /// <summary>The addresses of the lane's 16 bytes of each tile of x.</summary>
+    /// <summary>The addresses of the lane's 16 bytes of each tile of x; in the normalising kernel the lane's row of its one tile.</summary>
     private struct Sources
     {
         public long A, B, C, D, E, F, G, H;
+        public GpuNormedRow Normed;
     }
 
     /// <summary>32 columns of a pair of tiles of the weight: rows g and g + 8 of the first, then of the second.</summary>
@@ -71,15 +75,18 @@ internal static class GpuTensorMatMul
     /// <summary>Columns of y of a group of the wide kernel.</summary>
     public static int WideColumns(bool gated) => Warps * PairColumns(gated);
 
-    private static void Run8(MatMulArguments a) => RunNarrow(a, 1);
+    private static void Run8(MatMulArguments a) => RunNarrow(a, 1, norms: false);
 
-    private static void Run16(MatMulArguments a) => RunNarrow(a, 2);
+    private static void RunNormed8(MatMulArguments a) => RunNarrow(a, 1, norms: true);
 
-    private static void Run32(MatMulArguments a) => RunNarrow(a, MaxNarrowTiles);
+    private static void Run16(MatMulArguments a) => RunNarrow(a, 2, norms: false);
+
+    private static void Run32(MatMulArguments a) => RunNarrow(a, MaxNarrowTiles, norms: false);
 
     /// <param name="a">The operation.</param>
     /// <param name="tiles">Tiles of 8 rows: a constant, 1, 2 or 4.</param>
-    private static void RunNarrow(MatMulArguments a, int tiles)
+    /// <param name="norms">Whether x is normalised: a constant.</param>
+    private static void RunNarrow(MatMulArguments a, int tiles, bool norms)
     {
         ArrayView<float> parts = SharedMemory.Allocate1D<float>(Warps * 2 * MaxNarrowTiles * TileRegisters * Lanes).BaseView;
         int expert = Grid.IdxZ, lane = Warp.LaneIdx, warp = Group.IdxX / Lanes;
@@ -89,7 +96,9 @@ internal static class GpuTensorMatMul
         int column = Grid.IdxY * (a.Gated != 0 ? WeightRows : 2 * WeightRows);
         long weight = GpuMatMul.WeightAddress(a, expert);
         WeightAddresses rows = AddressesOf(a, weight, column);
-        Sources sources = SourcesOf(a, place, end, tiles);
+        Sources sources = default;
+        if (norms) sources.Normed = GpuNormedRow.Measure(a, place, end, parts);
+        else sources = SourcesOf(a, place, end, tiles);
 
         // The lane adds up register `warp` of the lane of the same number, of every tile.
         Float4 total = default, secondTotal = default;
@@ -110,8 +119,8 @@ internal static class GpuTensorMatMul
                         nextNear = Load(rows, k + (2 * StepBytes));
                         nextFar = Load(rows, k + (3 * StepBytes));
                     }
-                    Multiply(ref sums, ref secondSums, near, sources, k, tiles);
-                    Multiply(ref sums, ref secondSums, far, sources, k + StepBytes, tiles);
+                    Multiply(ref sums, ref secondSums, near, sources, k, tiles, norms);
+                    Multiply(ref sums, ref secondSums, far, sources, k + StepBytes, tiles, norms);
                     near = nextNear;
                     far = nextFar;
                 }
@@ -152,8 +161,8 @@ internal static class GpuTensorMatMul
             for (int k = begin * sizeof(ushort); k < stop * sizeof(ushort); k += 2 * StepBytes)
             {
                 Weights near = Load(rows, k), far = Load(rows, k + StepBytes);
-                Multiply(ref sums, ref secondSums, near, sources, k, 8);
-                Multiply(ref sums, ref secondSums, far, sources, k + StepBytes, 8);
+                Multiply(ref sums, ref secondSums, near, sources, k, 8, norms: false);
+                Multiply(ref sums, ref secondSums, far, sources, k + StepBytes, 8, norms: false);
             }
             total = Add(total, sums);
             secondTotal = Add(secondTotal, secondSums);
@@ -241,21 +250,20 @@ internal static class GpuTensorMatMul
         SecondLower = Global.LoadStream16(rows.SecondLower + k),
     };
 
-    private static void Multiply(ref Sums sums, ref Sums secondSums, Weights weights, Sources sources, int k, int tiles)
+    private static void Multiply(ref Sums sums, ref Sums secondSums, Weights weights, Sources sources, int k, int tiles, bool norms)
     {
-        Multiply(ref sums.A, ref secondSums.A, weights, sources.A + k);
-        if (tiles > 1) Multiply(ref sums.B, ref secondSums.B, weights, sources.B + k);
-        if (tiles > 2) Multiply(ref sums.C, ref secondSums.C, weights, sources.C + k);
-        if (tiles > 2) Multiply(ref sums.D, ref secondSums.D, weights, sources.D + k);
-        if (tiles > 4) Multiply(ref sums.E, ref secondSums.E, weights, sources.E + k);
-        if (tiles > 4) Multiply(ref sums.F, ref secondSums.F, weights, sources.F + k);
-        if (tiles > 4) Multiply(ref sums.G, ref secondSums.G, weights, sources.G + k);
-        if (tiles > 4) Multiply(ref sums.H, ref secondSums.H, weights, sources.H + k);
+        Multiply(ref sums.A, ref secondSums.A, weights, norms ? GpuNormedRow.Load(sources.Normed, k) : Global.Load16(sources.A + k));
+        if (tiles > 1) Multiply(ref sums.B, ref secondSums.B, weights, Global.Load16(sources.B + k));
+        if (tiles > 2) Multiply(ref sums.C, ref secondSums.C, weights, Global.Load16(sources.C + k));
+        if (tiles > 2) Multiply(ref sums.D, ref secondSums.D, weights, Global.Load16(sources.D + k));
+        if (tiles > 4) Multiply(ref sums.E, ref secondSums.E, weights, Global.Load16(sources.E + k));
+        if (tiles > 4) Multiply(ref sums.F, ref secondSums.F, weights, Global.Load16(sources.F + k));
+        if (tiles > 4) Multiply(ref sums.G, ref secondSums.G, weights, Global.Load16(sources.G + k));
+        if (tiles > 4) Multiply(ref sums.H, ref secondSums.H, weights, Global.Load16(sources.H + k));
     }
 
-    private static void Multiply(ref Float4 sum, ref Float4 secondSum, Weights weights, long source)
+    private static void Multiply(ref Float4 sum, ref Float4 secondSum, Weights weights, UInt4 x)
     {
-        UInt4 x = Global.Load16(source);
         sum = Multiply(sum, weights.Upper, weights.Lower, x);
         secondSum = Multiply(secondSum, weights.SecondUpper, weights.SecondLower, x);
     }

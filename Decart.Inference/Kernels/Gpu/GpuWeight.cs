@@ -24,10 +24,12 @@ internal sealed class GpuWeight(IDeviceMemory memory, int rows, int columns) : W
     public override void Dispose() => _buffer.Dispose();
 }
 
-/// <summary>Float32 in the device's memory.</summary>
+/// <summary>Float32 in the device's memory, padded with zeros to the stride of a row of that length.</summary>
 internal sealed class GpuWeightVector(IDeviceMemory memory, int length) : WeightVector(length)
 {
-    private readonly GpuBuffer _buffer = new(memory, (long)length * sizeof(float));
+    private readonly GpuBuffer _buffer = new(memory, (long)GpuWeight.AlignedStride(length) * sizeof(float));
+
+    public long Bytes => _buffer.Bytes;
 
     public nint Address => _buffer.Address;
 

@@ -45,6 +45,7 @@ internal sealed unsafe class GpuWeightLoader(IGpuDevice device) : IDisposable
     {
         using CpuWeightVector values = CpuWeightVector.Create(parts, offset);
         GpuWeightVector vector = new(device.Memory, values.Length);
+        device.Clear(vector.Address, vector.Bytes);
         device.Upload(vector.Address, MemoryMarshal.AsBytes(new ReadOnlySpan<float>(values.Pointer, values.Length)));
         return vector;
     }

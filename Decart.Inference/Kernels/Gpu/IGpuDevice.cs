@@ -6,6 +6,13 @@ namespace Decart.Inference.Kernels.Gpu;
 /// <summary>The number of groups of a launch in each dimension.</summary>
 internal readonly record struct GpuGrid(int X, int Y = 1, int Z = 1);
 
+/// <summary>Launches that were recorded. Disposed of by the thread that launches, when none of them is under way.</summary>
+internal interface IGpuRecording : IDisposable
+{
+    /// <summary>Starts them all; returns at once.</summary>
+    void Replay();
+}
+
 /// <summary>
 /// What <see cref="GpuKernels"/> runs on: launches and copies take effect in the order of the calls. Called by one thread.
 /// </summary>
@@ -32,6 +39,12 @@ internal interface IGpuDevice : IDisposable
     /// <summary>Writes a tensor map, on the host, as <see cref="Intrinsics.TensorCopy"/> reads it on the device.</summary>
     /// <exception cref="CudaException">The device cannot copy such boxes.</exception>
     void EncodeTensorMap(CudaTensorMap map, Span<byte> destination);
+
+    /// <summary>
+    /// Calls <paramref name="launches"/>, whose kernels are not started but recorded, to be started together any number of times with the arguments that
+    /// they had. Kernels must have been launched before; memory cannot be allocated, copied or filled meanwhile.
+    /// </summary>
+    IGpuRecording Record(Action launches);
 
     /// <summary>Starts a copy to the device; the source may change when this returns.</summary>
     void Upload(nint destination, ReadOnlySpan<byte> source);

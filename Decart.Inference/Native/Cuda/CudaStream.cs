@@ -3,19 +3,26 @@ using System.Runtime.InteropServices;
 namespace Decart.Inference.Native.Cuda;
 
 /// <summary>
-/// A queue of work on a GPU, done in order; work of the default stream, where memory is copied without one, waits for it and is waited for. One
-/// thread at a time queues; the context must be disposed of later.
+/// A queue of work on a GPU, done in order. One thread at a time queues; the context must be disposed of later.
 /// </summary>
 internal sealed class CudaStream : SafeHandle
 {
+    /// <summary><c>CU_STREAM_NON_BLOCKING</c>.</summary>
+    private const uint NonBlocking = 1;
+
     private readonly CudaContext _context;
 
-    public CudaStream(CudaContext context)
+    /// <param name="context">Where it is.</param>
+    /// <param name="independent">
+    /// Whether it has nothing to do with the default stream, where memory is copied without one; otherwise work of either waits for what was queued on
+    /// the other before.
+    /// </param>
+    public CudaStream(CudaContext context, bool independent = false)
         : base(0, ownsHandle: true)
     {
         _context = context;
         context.MakeCurrent();
-        CudaDriver.Check(CudaDriver.CreateStream(out nint stream, 0), "creating a stream");
+        CudaDriver.Check(CudaDriver.CreateStream(out nint stream, independent ? NonBlocking : 0), "creating a stream");
         SetHandle(stream);
     }
 

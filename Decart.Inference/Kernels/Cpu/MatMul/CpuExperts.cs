@@ -22,16 +22,12 @@ internal sealed unsafe class CpuExperts(CpuMatMul matMul) : IDisposable
     private readonly record struct Choice(int Row, int Expert, float Weight);
 
     /// <summary>See <see cref="IKernels.MixExperts"/>.</summary>
-    public void Mix(int rows, CpuActivations x, CpuActivations routerLogits, Experts experts, CpuActivations y)
+    public void Mix(int rows, CpuRows x, CpuActivations routerLogits, Experts experts, CpuActivations y)
     {
         int count = rows * experts.ExpertsPerToken;
         if (_choices.Length < count) (_choices, _byExpert) = (new Choice[count], new Choice[count]);
         if (_starts.Length <= experts.Down.Length) (_starts, _probabilities) = (new int[experts.Down.Length + 1], new float[experts.Down.Length]);
-        for (int row = 0; row < rows; row++)
-        {
-            Choose(new ReadOnlySpan<float>(Row(routerLogits, row), experts.Down.Length), row, experts);
-            new Span<float>(Row(y, row), y.Columns).Clear();
-        }
+        for (int row = 0; row < rows; row++) Choose(new ReadOnlySpan<float>(Row(routerLogits, row), experts.Down.Length), row, experts);
         GroupByExpert(_choices.AsSpan(0, count), experts.Down.Length);
         for (int expert = 0; expert < experts.Down.Length; expert++)
         {
@@ -86,7 +82,7 @@ internal sealed unsafe class CpuExperts(CpuMatMul matMul) : IDisposable
         starts[0] = 0;
     }
 
-    private void AddExpert(ReadOnlySpan<Choice> tokens, CpuActivations x, CpuWeight gateUp, CpuWeight down, ActivationFunction function, CpuActivations y)
+    private void AddExpert(ReadOnlySpan<Choice> tokens, CpuRows x, CpuWeight gateUp, CpuWeight down, ActivationFunction function, CpuActivations y)
     {
         int count = tokens.Length, inputs = gateUp.Columns, hidden = down.Columns, outputs = down.Rows;
         _inputs.Reserve((long)count * inputs);
@@ -94,7 +90,7 @@ internal sealed unsafe class CpuExperts(CpuMatMul matMul) : IDisposable
         _outputs.Reserve((long)count * outputs);
         for (int i = 0; i < count; i++)
         {
-            new ReadOnlySpan<float>(Row(x, tokens[i].Row), inputs).CopyTo(new Span<float>(_inputs.Pointer + ((long)i * inputs), inputs));
+            new ReadOnlySpan<float>(x.Pointer + ((long)tokens[i].Row * x.Stride), inputs).CopyTo(new Span<float>(_inputs.Pointer + ((long)i * inputs), inputs));
         }
         matMul.Multiply(_inputs.Pointer, inputs, count, gateUp, new Epilogue(Function: function, Gated: true), null, _hidden.Pointer, hidden);
         matMul.Multiply(_hidden.Pointer, hidden, count, down, new Epilogue(), null, _outputs.Pointer, outputs);

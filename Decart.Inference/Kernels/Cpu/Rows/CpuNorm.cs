@@ -65,15 +65,14 @@ internal readonly unsafe struct CpuNorm(Norm norm)
     }
 }
 
-/// <summary>Normalises a share of the batch's rows: with a delta x += delta first; y = norm(x), or y += norm(x).</summary>
-internal readonly unsafe struct NormaliseJob(
-    CpuNorm norm, CpuActivations x, CpuActivations? delta, CpuActivations y, bool add, int rows, int parts, SimdWidth width)
+/// <summary>Normalises a share of rows: y[i] = norm(x[i]), or y[i] += norm(x[i]); of x the rows that an order lists, when there is one.</summary>
+internal readonly unsafe struct NormaliseJob(CpuNorm norm, CpuActivations x, int* order, CpuRows y, bool add, int rows, int parts, SimdWidth width)
     : ITeamJob
 {
     private readonly float* _x = x.Pointer;
-    private readonly float* _delta = delta is null ? null : delta.Pointer;
+    private readonly int* _order = order;
     private readonly float* _y = y.Pointer;
-    private readonly int _xStride = x.Stride, _deltaStride = delta?.Stride ?? 0, _yStride = y.Stride, _columns = x.Columns;
+    private readonly int _xStride = x.Stride, _yStride = y.Stride, _columns = x.Columns;
 
     public void Run(int part)
     {
@@ -92,9 +91,8 @@ internal readonly unsafe struct NormaliseJob(
         long end = (long)rows * (part + 1) / parts;
         for (long row = (long)rows * part / parts; row < end; row++)
         {
-            float* values = _x + (row * _xStride);
-            if (_delta != null) CpuRowMath.Add(values, _delta + (row * _deltaStride), _columns);
-            norm.Apply<TLanes>(values, _columns, add, _y + (row * _yStride));
+            long source = _order == null ? row : _order[row];
+            norm.Apply<TLanes>(_x + (source * _xStride), _columns, add, _y + (row * _yStride));
         }
     }
 }

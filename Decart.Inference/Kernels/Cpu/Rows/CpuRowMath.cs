@@ -9,15 +9,6 @@ namespace Decart.Inference.Kernels.Cpu;
 /// </summary>
 internal static unsafe class CpuRowMath
 {
-    /// <summary>x += y.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Add(float* x, float* y, int count)
-    {
-        int i = 0;
-        for (; i <= count - Vector256<float>.Count; i += Vector256<float>.Count) (Vector256.Load(x + i) + Vector256.Load(y + i)).Store(x + i);
-        for (; i < count; i++) x[i] += y[i];
-    }
-
     /// <summary>x += y * factor, the product rounded.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void AddScaled(float* x, float* y, float factor, int count)

@@ -3,7 +3,7 @@ using ILGPU.IR.Intrinsics;
 namespace Decart.Inference.Kernels.Gpu.Intrinsics;
 
 /// <summary>
-/// Loads and stores of the device's memory by address (PTX ISA, "ld", "ld.global.nc", "st"). Addresses are multiples of the access's size. 16-bit
+/// Loads and stores of the device's memory by address (PTX ISA, "ld", "ld.global.nc", "st", "atom"). Addresses are multiples of the access's size. 16-bit
 /// values travel in the low half of a register.
 /// </summary>
 internal static unsafe class Global
@@ -50,4 +50,11 @@ internal static unsafe class Global
 
     [IntrinsicImplementation, Ptx("st.global.v4.b32 [$0], {$1};")]
     public static void StoreFloat4(long address, Float4 value) => *(Float4*)address = value;
+
+    /// <summary>
+    /// Adds to an integer and returns what it was before. What the thread knows to be stored before is stored for whoever adds later, and what others had
+    /// stored before they added the calling thread sees from here on (PTX ISA, "atom", acquire and release at the scope of the GPU).
+    /// </summary>
+    [IntrinsicImplementation, Ptx("atom.acq_rel.gpu.global.add.s32 $r, [$0], $1;")]
+    public static int AddOrdered(long address, int value) => Interlocked.Add(ref *(int*)address, value) - value;
 }

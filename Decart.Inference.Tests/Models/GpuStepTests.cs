@@ -1,0 +1,98 @@
+using System.Text.Json.Nodes;
+using Decart.Inference.Kernels;
+using Decart.Inference.Kernels.Gpu;
+using Decart.Inference.Models;
+using Decart.Inference.Tests.Kernels.Gpu;
+
+namespace Decart.Inference.Tests.Models;
+
+/// <summary>Steps of single tokens that are recorded and repeated, beside the same steps launched kernel by kernel.</summary>
+[TestFixtureSource(typeof(GpuDevices), nameof(GpuDevices.Fixtures))]
+internal sealed class GpuStepTests(string device)
+{
+    /// <summary>The first sequence begins late, where its context is about to be divided.</summary>
+    private const int Sequences = 5, Tokens = 24, Late = 126, ContextLength = 256, Layers = 2;
+
+    [TestCase("llama")]
+    [TestCase("gemma2")]
+    [TestCase("mixtral")]
+    public void Repeated_steps_give_the_bits_of_launched_ones_as_batches_change_and_contexts_grow(string model)
+    {
+        float[][] launched = Run(model, records: false, tokensPerPage: 0), recorded = Run(model, records: true, tokensPerPage: 0);
+        float[][] paged = Run(model, records: true, tokensPerPage: 4);
+        Assert.That(recorded, Has.Length.EqualTo(launched.Length));
+        for (int i = 0; i < launched.Length; i++)
+        {
+            Assert.That(recorded[i], Is.EqualTo(launched[i]), $"answer {i}");
+            Assert.That(paged[i], Is.EqualTo(launched[i]), $"answer {i} behind page tables");
+        }
+    }
+
+    /// <summary>The logits after each step; sequences join and leave.</summary>
+    private float[][] Run(string model, bool records, int tokensPerPage)
+    {
+        IGpuDevice gpu = GpuDevices.Create(device, multiprocessors: 2, tensorCores: true);
+        using GpuKernels kernels = new(gpu) { RecordsSteps = records };
+        List<float[]> answers = [];
+        JsonObject config = TinyModels.Config(model);
+        (config["max_position_embeddings"], config["num_hidden_layers"]) = (ContextLength, Layers);
+        string folder = TinyModels.WriteFolder(config);
+        try
+        {
+            using Decoder decoder = Decoders.LoadRandom(folder, kernels, maxBatchTokens: Sequences, Sequences, seed: 5);
+            GpuTestKv[] ranges = [.. Enumerable.Range(0, Sequences).Select(i => new GpuTestKv(gpu, decoder.KvLayout, i == 0 ? Late + Tokens : Tokens, tokensPerPage))];
+            int[] lengths = [Late, 0, 0, 0, 0];
+            Random random = new(1);
+            for (int token = 0; token < Late; token++)
+                ranges[0].Write(token, [.. Enumerable.Range(0, (int)decoder.KvLayout.TokenStride).Select(_ => (Half)(random.NextSingle() - 0.5f))]);
+            (int First, int Count)[] steps = [(0, 1), (0, 3), (1, 4), (0, 5), (0, 2), (0, 5), (3, 2)];
+            foreach ((int first, int count) in steps)
+            {
+                Batch batch = new();
+                for (int i = first; i < first + count; i++) batch.Add(ranges[i].View, [7 + i], lengths[i]++, wantsLogits: i != 2);
+                decoder.Forward(batch);
+                for (int i = 0; i < batch.LogitRows.Length; i++) answers.Add(decoder.Logits(i));
+            }
+            if (gpu is EmulatedDevice emulated) Assert.That(emulated.Replays, records ? Is.GreaterThanOrEqualTo(steps.Length) : Is.Zero);
+            foreach (GpuTestKv range in ranges) range.Dispose();
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+        return [.. answers];
+    }
+}
+
+/// <summary>What a step launches, counted where nothing needs a GPU.</summary>
+internal sealed class GpuLaunchTests
+{
+    private const int PerStep = 2;
+
+    [TestCase("llama", 5)]
+    [TestCase("qwen3", 5)]
+    [TestCase("falcon 7B", 5)]
+    [TestCase("falcon 40B", 5)]
+    [TestCase("falcon RefinedWeb", 5)]
+    [TestCase("gemma2", 7)]
+    public void A_layer_of_a_decode_step_is_five_launches_and_two_more_with_post_norms(string model, int launches)
+    {
+        EmulatedDevice device = new(tensorCores: true);
+        using GpuKernels kernels = new(device);
+        string folder = TinyModels.WriteFolder(TinyModels.Config(model));
+        try
+        {
+            using Decoder decoder = Decoders.LoadRandom(folder, kernels, maxBatchTokens: 4, maxBatchSequences: 4, seed: 5);
+            using GpuTestKv kv = new(device, decoder.KvLayout, 4);
+            device.Launched.Clear();
+            Batch batch = new();
+            batch.Add(kv.View, [1], 0, wantsLogits: true);
+            decoder.Forward(batch);
+            Assert.That(device.Launched, Has.Count.EqualTo(PerStep + (launches * decoder.Config.Layers)), string.Join(", ", device.Launched));
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+}
