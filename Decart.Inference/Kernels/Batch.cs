@@ -40,7 +40,10 @@ internal sealed class Batch
         _logitRows.Clear();
     }
 
-    /// <summary>Appends a chunk; there must already be room for its tokens where the view says.</summary>
+    /// <summary>
+    /// Appends a chunk; there must already be room for its tokens where the view says. A sequence has one chunk at most: no row may read what another writes,
+    /// unless they are of one chunk.
+    /// </summary>
     /// <param name="kv">Where the sequence's keys and values lie during the step.</param>
     /// <param name="tokenIds">The chunk's tokens.</param>
     /// <param name="firstPosition">Position of the first of them.</param>

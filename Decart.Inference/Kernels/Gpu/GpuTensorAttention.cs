@@ -23,12 +23,13 @@ internal static class GpuTensorAttention
     private const int Lanes = 32, GroupFloats = 32;
 
     /// <summary>
-    /// For heads of up to 64, 128 and 256 elements; queries, keys and values are as <see cref="GpuRotary"/> left them. Any number of groups.
+    /// For heads of up to 64, 128 and 256 elements; queries, keys and values are as <see cref="GpuRotary"/> left them. At least a
+    /// warp for each unit: without a loop around them addresses take fewer registers.
     /// </summary>
     public static readonly GpuKernel<AttentionArguments> Heads64 = new(Run64, Lanes * Warps(1)), Heads128 = new(Run128, Lanes * Warps(2)),
         Heads256 = new(Run256, Lanes * Warps(4));
 
-    /// <summary>The same for single tokens, whose heads are normalised, rotated and stored by the way.</summary>
+    /// <summary>The same for single tokens, whose heads are normalised, rotated and stored by the way. Any number of groups.</summary>
     public static readonly GpuKernel<AttentionArguments> Decode64 = new(RunDecode64, Lanes * Warps(1)), Decode128 = new(RunDecode128, Lanes * Warps(2)),
         Decode256 = new(RunDecode256, Lanes * Warps(4));
 
@@ -66,6 +67,7 @@ internal static class GpuTensorAttention
             // Neighbouring warps take neighbouring items of the same heads.
             a.HeadDim = Pinned.Int(a.HeadDim);
             RunUnit(a, unit % items, unit / items, memory, Pinned.Int(place), groups, rotates);
+            if (!rotates) return;
             Warp.Barrier();
         }
     }
