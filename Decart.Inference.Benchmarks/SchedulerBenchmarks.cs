@@ -78,9 +78,11 @@ public partial class SchedulerBenchmarks
     /// <summary>Gets a token with every step and never ends by itself.</summary>
     private sealed class GrowingSequence(int[] prompt, int maxTokens) : Sequence(prompt, maxTokens)
     {
+        private readonly int _first = prompt[0];
+
         public override bool Accept(Span<float> logits)
         {
-            Append(Tokens[0] ^ (CompletionLength << 24));
+            Append(_first ^ (CompletionLength << 24));
             return false;
         }
 

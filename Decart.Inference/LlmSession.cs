@@ -52,7 +52,7 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
     /// <exception cref="ModelLoadException">The model is missing, damaged or not supported; the message names file and field.</exception>
     /// <exception cref="NotSupportedException"><see cref="LlmSessionOptions.Device"/> or <see cref="LlmSessionOptions.Paging"/> cannot be used.</exception>
     /// <exception cref="OutOfMemoryException">
-    /// There is not enough memory for steps of <see cref="LlmSessionOptions.MaxBatchTokens"/> or for <see cref="LlmSessionOptions.KvCacheBytes"/>
+    /// There is not enough memory for the weights on a GPU, for steps of <see cref="LlmSessionOptions.MaxBatchTokens"/> or for <see cref="LlmSessionOptions.KvCacheBytes"/>
     /// (<see cref="InsufficientMemoryException"/>).
     /// </exception>
     /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled.</exception>

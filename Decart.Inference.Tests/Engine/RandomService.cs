@@ -13,7 +13,10 @@ namespace Decart.Inference.Tests.Engine;
 /// <param name="PrefixCaching">Whether pages are shared by their tokens.</param>
 /// <param name="HashBits">Bits of the prefix cache's hash.</param>
 /// <param name="Slots">Ranges.</param>
-internal sealed record RandomServiceCase(PagingMode Paging, int TokenElements, int Pages, bool PrefixCaching = true, int HashBits = 64, int Slots = 64);
+/// <param name="OnDevice">The share of sequences whose tokens are chosen by a device that computes a step only when somebody waits for it.</param>
+/// <param name="Failing">The share of steps that cannot be started. They are tried again sequence by sequence, so that few fail.</param>
+internal sealed record RandomServiceCase(
+    PagingMode Paging, int TokenElements, int Pages, bool PrefixCaching = true, int HashBits = 64, int Slots = 64, double OnDevice = 0, double Failing = 0);
 
 /// <summary>
 /// An engine under a random load: requests, conversations with forks and rewinds, cancellations, readers that stop reading. Its model marks
@@ -22,34 +25,38 @@ internal sealed record RandomServiceCase(PagingMode Paging, int TokenElements, i
 internal sealed class RandomService : IDecoder
 {
     private const int MaxConcurrent = 6;
+    private const string Injected = "injected";
 
     private readonly RandomServiceCase _case;
     private readonly Random _random;
     private readonly RecordedVirtualMemory? _recorded;
+    private readonly KvMarks _marks;
     private readonly KvMemory _memory;
     private readonly Scheduler _scheduler;
     private readonly EngineLoop _loop;
     private readonly List<StubSequence> _live = [];
     private readonly List<StubConversation> _conversations = [];
-    private readonly List<float[]> _logits = [];
+    private readonly Queue<Action> _started = [];
+    private readonly List<uint> _hashes = []; // for each row of the logits of the step computed last
+    private int _turnsInVain;
 
-    public RandomService(RandomServiceCase @case, int seed)
+    public RandomService(IDeviceMemory device, RandomServiceCase @case, int seed)
     {
         (_case, _random) = (@case, new Random(seed));
         KvLayout = new KvLayout(Layers: 2, KvHeads: 1, @case.TokenElements, sizeof(int));
-        HostMemory host = new();
+        _marks = new KvMarks(device);
         IPageMap map;
         if (@case.Paging == PagingMode.Table)
         {
-            map = new TablePageMap(host, KvLayout, @case.Pages, @case.Slots, ContextLength);
+            map = new TablePageMap(device, KvLayout, @case.Pages, @case.Slots, ContextLength);
         }
         else
         {
-            PageGeometry geometry = PageGeometry.ForHardware(KvLayout.TokenBytes, host.PageGranularity);
-            _recorded = new RecordedVirtualMemory(host.CreateVirtualMemory(geometry.PageBytes, @case.Pages));
-            map = new HardwarePageMap(_recorded, host, KvLayout, @case.Pages, @case.Slots, MaxConcurrent, ContextLength, NullLogger.Instance);
+            PageGeometry geometry = PageGeometry.ForHardware(KvLayout.TokenBytes, device.PageGranularity);
+            _recorded = new RecordedVirtualMemory(device.CreateVirtualMemory(geometry.PageBytes, @case.Pages));
+            map = new HardwarePageMap(_recorded, device, KvLayout, @case.Pages, @case.Slots, MaxConcurrent, ContextLength, NullLogger.Instance);
         }
-        _memory = new KvMemory(map, @case.PrefixCaching ? new PrefixCache(@case.Pages, @case.HashBits) : null);
+        _memory = new KvMemory(map, @case.PrefixCaching ? new PrefixCache(@case.Pages, map.Geometry.TokensTouching(1), @case.HashBits) : null);
         _scheduler = new Scheduler(_memory, MaxBatchTokens, MaxConcurrent);
         _loop = new EngineLoop(this, _memory, _scheduler, NullLogger.Instance);
     }
@@ -74,6 +81,9 @@ internal sealed class RandomService : IDecoder
 
     public int SharedPages { get; private set; }
 
+    /// <summary>Steps that were started before the one before them was waited for.</summary>
+    public int Overlapping { get; private set; }
+
     private int MaxTokens => Math.Min(ContextLength, _memory.CapacityTokens);
 
     /// <summary>Runs steps under load, then lets what is there come to its end, and checks that nothing is left.</summary>
@@ -81,9 +91,13 @@ internal sealed class RandomService : IDecoder
     {
         for (int turns = 0; Steps < steps; turns++)
         {
-            Assert.That(turns, Is.LessThan(10 * steps), "sequences wait and nothing is computed");
+            Assert.That(turns, Is.LessThan(10 * steps), "too little is asked for");
             Act();
+            int before = Steps;
+            bool hasWork = _scheduler.HasWork;
             Turn();
+            _turnsInVain = hasWork && Steps == before ? _turnsInVain + 1 : 0;
+            Assert.That(_turnsInVain, Is.LessThan(20), "sequences wait and nothing is computed");
         }
         foreach (StubConversation conversation in _conversations) Close(conversation);
         for (int idle = 0; _live.Count > 0; idle = _scheduler.HasWork ? 0 : idle + 1)
@@ -102,18 +116,59 @@ internal sealed class RandomService : IDecoder
     public void Forward(Batch batch)
     {
         Steps++;
-        _logits.Clear();
-        foreach (BatchChunk chunk in batch.Chunks)
+        if (_random.NextDouble() < _case.Failing) throw new InvalidOperationException(Injected);
+        if (_started.Count > 0) Overlapping++;
+        BatchChunk[] chunks = [.. batch.Chunks];
+        int[] tokens = [.. batch.TokenIds], logitRows = [.. batch.LogitRows];
+        _started.Enqueue(() => Compute(chunks, tokens, logitRows));
+    }
+
+    public void ReadLogits(int index, Span<float> destination)
+    {
+        Wait();
+        destination[0] = _hashes[index] & 0xFFFF;
+    }
+
+    public void Wait()
+    {
+        while (_started.TryDequeue(out Action? step)) step();
+    }
+
+    public ChosenTokens Sample(ReadOnlySpan<TokenChoice> choices)
+    {
+        StubChosenTokens chosen = new(this);
+        (int Row, int Index)[] rows = [.. choices.ToArray().Select(choice => (choice.LogitRow, ((StubChooser)choice.Chooser).Next(choice.Index)))];
+        _started.Enqueue(() => chosen.Tokens = [.. _hashes.Select((hash, row) => rows.Any(choice => choice.Row == row) ? Next(hash) : int.MinValue)]);
+        return chosen;
+    }
+
+    private void Compute(BatchChunk[] chunks, int[] tokens, int[] logitRows)
+    {
+        uint[] before = [.. _hashes];
+        _hashes.Clear();
+        foreach (BatchChunk chunk in chunks)
         {
-            ReadOnlySpan<int> tokens = batch.TokenIds.Slice(chunk.FirstRow, chunk.Length);
-            for (int i = 0; i < tokens.Length; i++) KvMarks.Write(chunk.Kv, chunk.FirstPosition + i, tokens[i]);
+            if (_recorded is not null) CheckMapped(chunk);
+            for (int i = 0; i < chunk.Length; i++)
+            {
+                int token = tokens[chunk.FirstRow + i];
+                _marks.Write(chunk.Kv, chunk.FirstPosition + i, token >= 0 ? token : Next(before[Batch.PreviousLogitRow(token)]));
+            }
             uint hash = 17;
-            for (int i = 0; i < chunk.FirstPosition + chunk.Length; i++) hash = Hash(hash, KvMarks.Read(chunk.Kv, i));
-            if (batch.LogitRows.Contains(chunk.FirstRow + chunk.Length - 1)) _logits.Add([hash & 0xFFFF, 0, 0, 0]);
+            for (int i = 0; i < chunk.FirstPosition + chunk.Length; i++) hash = Hash(hash, _marks.Read(chunk.Kv, i));
+            if (logitRows.Contains(chunk.FirstRow + chunk.Length - 1)) _hashes.Add(hash);
         }
     }
 
-    public void ReadLogits(int index, Span<float> destination) => _logits[index].CopyTo(destination);
+    /// <summary>What a step in flight reads and writes must not have been taken away since it was started.</summary>
+    private void CheckMapped(BatchChunk chunk)
+    {
+        int pages = _memory.Geometry.PagesFor(chunk.FirstPosition + chunk.Length);
+        for (int i = 0; i < pages; i++)
+        {
+            if (!_recorded!.Mapped.ContainsKey(chunk.Kv.Address + (nint)(i * _memory.Geometry.PageBytes))) throw new InvalidOperationException("a page that a step uses is not there");
+        }
+    }
 
     public void Dispose()
     {
@@ -127,7 +182,7 @@ internal sealed class RandomService : IDecoder
     private void Act()
     {
         double chance = _random.NextDouble();
-        if (chance < 0.10 && _live.Count < 40) Submit(new StubSequence(Prompt([]), MaxTokens, _random.Next(1, 60), _random.Next(20) == 0 ? 1 : 0, null));
+        if (chance < 0.10 && _live.Count < 40) Submit(NewSequence(Prompt([]), _random.Next(1, 60), _random.Next(20) == 0 ? 1 : 0, null));
         else if (chance < 0.13 && _conversations.Count < 8) _conversations.Add(new StubConversation());
         else if (chance < 0.30 && Idle() is { } speaking) Speak(speaking);
         else if (chance < 0.36 && Idle() is { } forked && _conversations.Count < 12) Fork(forked);
@@ -150,6 +205,9 @@ internal sealed class RandomService : IDecoder
         return [.. prompt.Take(MaxTokens - 1)];
     }
 
+    private StubSequence NewSequence(int[] prompt, int length, int priority, KeptKv? kept) =>
+        new(prompt, MaxTokens, length, priority, kept, _random.NextDouble() < _case.OnDevice ? new StubChooser() : null);
+
     private void Submit(StubSequence sequence)
     {
         _live.Add(sequence);
@@ -165,7 +223,7 @@ internal sealed class RandomService : IDecoder
     private void Speak(StubConversation conversation)
     {
         if (conversation.Tokens.Count >= MaxTokens - 1) return;
-        conversation.Turn = new StubSequence(Prompt(conversation.Tokens), MaxTokens, _random.Next(1, 30), 0, conversation.Kept);
+        conversation.Turn = NewSequence(Prompt(conversation.Tokens), _random.Next(1, 30), 0, conversation.Kept);
         Submit(conversation.Turn);
     }
 
@@ -208,16 +266,18 @@ internal sealed class RandomService : IDecoder
         spoken.Turn = null;
         spoken.Tokens.Clear();
         spoken.Tokens.AddRange(sequence.Tokens);
+        int tokens = spoken.Tokens.Count;
+        _loop.Post(() => spoken.Kept.Cache?.Truncate(tokens)); // a cancelled turn has gone on until the loop noticed
     }
 
     private void Turn()
     {
         _conversations.RemoveAll(conversation => conversation.IsClosed && conversation.Turn is null);
         _loop.RunOnce();
-        foreach (StubSequence sequence in _live.FindAll(sequence => sequence.IsDone || sequence.Error is not null))
+        foreach (StubSequence sequence in _live.FindAll(sequence => sequence.IsDone || sequence.Failure is not null))
         {
-            Assert.That(sequence.Error, Is.Null);
-            Finished++;
+            if (sequence.Failure is null) Finished++;
+            else Assert.That(sequence.Failure.InnerException!.Message, Is.EqualTo(Injected));
             CheckAnswer(sequence);
             End(sequence);
         }
@@ -276,9 +336,9 @@ internal sealed class RandomService : IDecoder
     {
         foreach (Sequence sequence in _scheduler.Sequences)
         {
-            for (int i = 0; i < sequence.Computed; i++)
+            for (int i = 0; i < sequence.Computed - sequence.TokensInFlight; i++)
             {
-                if (KvMarks.Read(sequence.Kv!.View, i) != sequence.Tokens[i]) Assert.Fail($"position {i} holds another token");
+                if (_marks.Read(sequence.Kv!.View, i) != sequence.Tokens[i]) Assert.Fail($"position {i} holds another token");
             }
         }
         foreach (StubConversation conversation in _conversations.Where(conversation => conversation.Kept.Cache is not null && conversation.Turn is null))
@@ -286,7 +346,7 @@ internal sealed class RandomService : IDecoder
             KvCache cache = conversation.Kept.Cache!;
             for (int i = 0; i < Math.Min(cache.Tokens, conversation.Tokens.Count); i++)
             {
-                if (KvMarks.Read(cache.View, i) != conversation.Tokens[i]) Assert.Fail($"position {i} holds another token");
+                if (_marks.Read(cache.View, i) != conversation.Tokens[i]) Assert.Fail($"position {i} holds another token");
             }
         }
     }
@@ -302,7 +362,34 @@ internal sealed class RandomService : IDecoder
         public bool IsClosed { get; set; }
     }
 
-    private sealed class StubSequence(int[] prompt, int maxTokens, int length, int priority, KeptKv? kept)
+    /// <summary>Must be given every token of a completion, each once.</summary>
+    private sealed class StubChooser : TokenChooser
+    {
+        private int _next;
+
+        public bool IsDisposed { get; private set; }
+
+        public int Next(int index)
+        {
+            Assert.That((index, IsDisposed), Is.EqualTo((_next, false)));
+            return _next++;
+        }
+
+        public override void Dispose() => IsDisposed = true;
+    }
+
+    private sealed class StubChosenTokens(RandomService device) : ChosenTokens
+    {
+        public int[]? Tokens { get; set; }
+
+        public override ReadOnlySpan<int> Wait()
+        {
+            while (Tokens is null) device._started.Dequeue()();
+            return Tokens;
+        }
+    }
+
+    private sealed class StubSequence(int[] prompt, int maxTokens, int length, int priority, KeptKv? kept, StubChooser? chooser)
         : Sequence(prompt, Math.Min(maxTokens, prompt.Length + length - 1), priority, kept)
     {
         private readonly int _end = Math.Min(maxTokens, prompt.Length + length - 1) + 1;
@@ -311,7 +398,7 @@ internal sealed class RandomService : IDecoder
 
         public bool IsDone { get; private set; }
 
-        public Exception? Error { get; private set; }
+        public Exception? Failure { get; private set; }
 
         public override bool HasRoom => Reads;
 
@@ -321,10 +408,18 @@ internal sealed class RandomService : IDecoder
             return Tokens.Length == _end;
         }
 
+        public override bool Accept(int token)
+        {
+            Append(token);
+            return Tokens.Length == _end;
+        }
+
         public override void Publish() => IsDone = Tokens.Length == _end;
 
-        public override void Fail(Exception error) => Error = error;
+        public override void Fail(Exception error) => Failure = error;
 
-        public override void Abandon() => Error = new ObjectDisposedException("session");
+        public override void Abandon() => Failure = new ObjectDisposedException("session");
+
+        protected override TokenChooser? CreateChooser(IDecoder decoder) => chooser;
     }
 }

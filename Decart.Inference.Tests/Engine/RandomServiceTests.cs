@@ -1,10 +1,12 @@
+using Decart.Inference.Tests.Memory;
+
 namespace Decart.Inference.Tests.Engine;
 
 /// <summary>Random schedules: whatever happens, in whatever order, every account is right and every answer the one given alone.</summary>
 [CancelAfter(300_000)]
 internal sealed class RandomServiceTests
 {
-    private const int Steps = 14_000;
+    private const int Steps = 14_000, StepsOnGpu = 1_500;
 
     private static readonly RandomServiceCase[] Cases =
     [
@@ -17,21 +19,46 @@ internal sealed class RandomServiceTests
         new(PagingMode.Table, TokenElements: 4, Pages: 15),
         new(PagingMode.Table, TokenElements: 4, Pages: 80, Slots: 9),
         new(PagingMode.Table, TokenElements: 4, Pages: 120, PrefixCaching: false),
+        new(PagingMode.Hardware, TokenElements: 12, Pages: 16, OnDevice: 1),
+        new(PagingMode.Hardware, TokenElements: 13, Pages: 60, OnDevice: 1),
+        new(PagingMode.Hardware, TokenElements: 12, Pages: 40, Slots: 7, OnDevice: 0.9),
+        new(PagingMode.Table, TokenElements: 4, Pages: 80, OnDevice: 1),
+        new(PagingMode.Hardware, TokenElements: 12, Pages: 40, OnDevice: 0.95, Failing: 0.05),
+    ];
+
+    /// <summary>Tokens of 128 KiB, of which the driver's pages hold 16, and some that lie on two pages.</summary>
+    private static readonly RandomServiceCase[] CasesOnGpu =
+    [
+        new(PagingMode.Hardware, TokenElements: 8192, Pages: 16),
+        new(PagingMode.Hardware, TokenElements: 7000, Pages: 60, OnDevice: 1),
+        new(PagingMode.Hardware, TokenElements: 7000, Pages: 16, OnDevice: 0.9, Failing: 0.05),
+        new(PagingMode.Table, TokenElements: 4, Pages: 15),
+        new(PagingMode.Table, TokenElements: 4, Pages: 80, OnDevice: 1),
     ];
 
     [Test]
-    public void Every_account_is_right_after_every_step([ValueSource(nameof(Cases))] RandomServiceCase @case)
+    public void Every_account_is_right_after_every_step([ValueSource(nameof(Cases))] RandomServiceCase @case) =>
+        Run(MemoryDevice.Host, @case, Steps);
+
+    [Test]
+    [Category("Cuda")]
+    public void Every_account_is_right_after_every_step_on_a_gpu([ValueSource(nameof(CasesOnGpu))] RandomServiceCase @case) =>
+        Run(MemoryDevice.Cuda, @case, StepsOnGpu);
+
+    private static void Run(string device, RandomServiceCase @case, int steps)
     {
-        using RandomService service = new(@case, seed: 1);
-        service.Run(Steps);
+        using MemoryDevice opened = MemoryDevice.Open(device);
+        using RandomService service = new(opened.Memory, @case, seed: 1);
+        service.Run(steps);
         TestContext.Out.WriteLine(
-            $"{service.Steps} steps, {service.Finished} finished, {service.Preemptions} preemptions, {service.PrefixHitTokens} tokens found, {service.SharedPages} shared pages seen");
+            $"{service.Steps} steps, {service.Finished} finished, {service.Preemptions} preemptions, {service.PrefixHitTokens} tokens found, {service.SharedPages} shared pages seen, {service.Overlapping} steps overlap");
         Assert.Multiple(() =>
         {
-            Assert.That(service.Finished, Is.GreaterThan(Steps / 30));
-            if (@case.Pages < 20) Assert.That(service.Preemptions, Is.GreaterThan(40));
-            Assert.That(service.SharedPages, Is.GreaterThan(100));
-            if (@case.PrefixCaching) Assert.That(service.PrefixHitTokens, Is.GreaterThan(1000));
+            Assert.That(service.Finished, Is.GreaterThan(steps / 30));
+            if (@case.Pages < 20) Assert.That(service.Preemptions, Is.GreaterThan(steps / 400));
+            Assert.That(service.SharedPages, Is.GreaterThan(steps / 140));
+            Assert.That(service.Overlapping, @case.OnDevice == 0 ? Is.Zero : Is.GreaterThan(steps / 10));
+            if (@case.PrefixCaching) Assert.That(service.PrefixHitTokens, Is.GreaterThan(steps / 14));
         });
     }
 }

@@ -59,7 +59,7 @@ internal sealed class SchedulerTests
         Step(scheduler);
         Assert.That(third.Kv, Is.Null, "the first has taken a page ahead, the second needs one for its 17th token");
         Assert.That((first.Kv.Pages, second.Kv.Pages, scheduler.Preemptions, scheduler.WaitingCount), Is.EqualTo((3, 2, 1, 1)));
-        while (second.Kv is not null) Step(scheduler);
+        StepUntil(scheduler, () => second.Kv is null);
         Assert.That((second.Tokens.Length, first.Kv.Tokens, scheduler.Preemptions), Is.EqualTo((33, 47, 2)), "the last who runs is the second itself");
         scheduler.Remove(first);
         Step(scheduler);
@@ -88,7 +88,7 @@ internal sealed class SchedulerTests
         lagging.Reads = false;
         Assert.That(Step(scheduler)[0].Item1, Is.EqualTo(other));
         Assert.That((lagging.Kv!.Tokens, scheduler.WaitingCount), Is.EqualTo((20, 1)));
-        while (other.Tokens.Length < 50) Step(scheduler);
+        StepUntil(scheduler, () => other.Tokens.Length >= 50);
         Assert.That(lagging.Kv, Is.Null);
         scheduler.Remove(other);
         Assert.That(scheduler.HasWork, Is.False);
@@ -103,7 +103,7 @@ internal sealed class SchedulerTests
         Scheduler scheduler = Create(pages: 100, maxBatchTokens: 10, maxConcurrentSequences: 1);
         Sequence running = Prompt(2), waiting = Prompt(2), last = Prompt(2);
         foreach (Sequence sequence in (Sequence[])[running, waiting, last]) scheduler.Add(sequence);
-        scheduler.Schedule();
+        Step(scheduler);
         running.Cancel();
         waiting.Cancel();
         Assert.That(scheduler.FindAll(sequence => sequence.IsCancelled), Is.EqualTo(new[] { running, waiting }));
@@ -127,13 +127,24 @@ internal sealed class SchedulerTests
 
     private static (Sequence, int)[] Step(Scheduler scheduler)
     {
-        (Sequence, int)[] step = [.. scheduler.Schedule().ToArray().Select(chunk => (chunk.Sequence, chunk.Length))];
+        Assert.That(scheduler.TrySchedule(settled: true, out ReadOnlySpan<ScheduledChunk> chunks));
+        (Sequence, int)[] step = [.. chunks.ToArray().Select(chunk => (chunk.Sequence, chunk.Length))];
         foreach ((Sequence sequence, int length) in step)
         {
-            sequence.Advance(length);
+            sequence.Start(length, chosenFrom: null);
+            sequence.Finish(length, chosen: false);
             if (sequence.Remaining == 0) sequence.Accept([]);
         }
         return step;
+    }
+
+    private static void StepUntil(Scheduler scheduler, Func<bool> condition)
+    {
+        for (int steps = 0; !condition(); steps++)
+        {
+            Assert.That(steps, Is.LessThan(200), "it does not come to that");
+            Step(scheduler);
+        }
     }
 
     /// <summary>Gets a token with every step once its prompt is computed.</summary>

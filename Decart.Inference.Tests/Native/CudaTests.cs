@@ -44,6 +44,16 @@ internal sealed class CudaTests
     }
 
     [Test]
+    public void A_tensor_map_that_is_wrong_is_refused_with_the_drivers_words()
+    {
+        CudaTensorMap map = new() { Address = 1 << 20, Element = CudaTensorElement.Float16, Sizes = [64, 8], Strides = [128], Box = [64, 8] };
+        Assert.That(() => map.Encode(new byte[CudaTensorMap.Bytes]), Throws.Nothing);
+        Assert.That(
+            () => (map with { Strides = [120] }).Encode(new byte[CudaTensorMap.Bytes]),
+            Throws.TypeOf<CudaException>().With.Message.Contains("CUDA_ERROR_INVALID_VALUE").And.Message.Contains("64 x 8 Float16"));
+    }
+
+    [Test]
     public void A_kernel_that_a_module_lacks_is_named()
     {
         using CudaModule module = Module(".version 8.0\n.target sm_80\n.address_size 64\n.visible .entry empty()\n{\n\tret;\n}\n");

@@ -12,6 +12,7 @@ namespace Decart.Inference.Tests.Session;
 internal sealed class FakeDecoder(int vocabularySize, Action<IReadOnlyList<int>, float[]> logits) : IDecoder
 {
     private readonly List<float[]> _lastLogits = [];
+    private readonly KvMarks _marks = new(new HostMemory());
 
     public int VocabularySize => vocabularySize;
 
@@ -74,11 +75,11 @@ internal sealed class FakeDecoder(int vocabularySize, Action<IReadOnlyList<int>,
     public void Dispose() => IsDisposed = true;
 
     /// <summary>Writes the chunk's tokens and reads all that the sequence has.</summary>
-    private static int[] Store(BatchChunk chunk, ReadOnlySpan<int> tokens)
+    private int[] Store(BatchChunk chunk, ReadOnlySpan<int> tokens)
     {
-        for (int i = 0; i < tokens.Length; i++) KvMarks.Write(chunk.Kv, chunk.FirstPosition + i, tokens[i]);
+        for (int i = 0; i < tokens.Length; i++) _marks.Write(chunk.Kv, chunk.FirstPosition + i, tokens[i]);
         int[] all = new int[chunk.FirstPosition + chunk.Length];
-        for (int i = 0; i < all.Length; i++) all[i] = KvMarks.Read(chunk.Kv, i);
+        for (int i = 0; i < all.Length; i++) all[i] = _marks.Read(chunk.Kv, i);
         return all;
     }
 }

@@ -1,5 +1,4 @@
 using System.Diagnostics.CodeAnalysis;
-using Decart.Inference.Kernels;
 using Decart.Inference.Memory;
 using Decart.Inference.Models;
 using Microsoft.Extensions.Logging;
@@ -9,6 +8,7 @@ namespace Decart.Inference.Engine;
 /// <summary>
 /// The one thread that owns the model. Callers submit sequences from any thread; the loop takes them in, computes step after step while
 /// there is work and sleeps otherwise. Sequences pass their results on without blocking, so that no caller can hold it up.
+/// Where the device chooses the tokens, a step is started before the tokens of the one before it are looked at, so that the device need not wait for the host.
 /// </summary>
 internal sealed class EngineLoop
 {
@@ -16,8 +16,8 @@ internal sealed class EngineLoop
     private readonly KvMemory _memory;
     private readonly Scheduler _scheduler;
     private readonly ILogger _logger;
-    private readonly Batch _batch = new();
-    private readonly List<ScheduledChunk> _step = [];
+    private EngineStep _next = new(), _last = new();
+    private EngineStep? _inFlight; // the last one, unless it has been looked at
     private readonly float[] _logits;
     private readonly object _gate = new(); // guards _arrivals, _waitingArrivals, _woken, _stopping and _failure
     private readonly Queue<Action> _arrivals = [];
@@ -134,6 +134,7 @@ internal sealed class EngineLoop
         }
         RemoveCancelled();
         if (_scheduler.HasWork) Step();
+        else Settle();
         _memory.Map.Start();
     }
 
@@ -164,7 +165,7 @@ internal sealed class EngineLoop
     {
         lock (_gate)
         {
-            while (!_scheduler.HasWork && _arrivals.Count == 0 && !_woken && !_stopping) Monitor.Wait(_gate);
+            while (!_scheduler.HasWork && _inFlight is null && _arrivals.Count == 0 && !_woken && !_stopping) Monitor.Wait(_gate);
             _woken = false;
             return !_stopping;
         }
@@ -184,6 +185,7 @@ internal sealed class EngineLoop
     {
         if (!_someCancelled) return;
         _someCancelled = false;
+        Settle();
         foreach (Sequence cancelled in _scheduler.FindAll(sequence => sequence.IsCancelled)) _scheduler.Remove(cancelled);
     }
 
@@ -191,6 +193,7 @@ internal sealed class EngineLoop
     private void EndAll()
     {
         Stop();
+        Settle();
         while (_arrivals.TryDequeue(out Action? action)) action(); // nobody posts any more
         foreach (Sequence sequence in _scheduler.FindAll(_ => true))
         {
@@ -204,90 +207,183 @@ internal sealed class EngineLoop
 
     private void Step()
     {
-        ReadOnlySpan<ScheduledChunk> chunks = _scheduler.Schedule();
-        FillBatch(chunks);
-        if (_step.Count == 0 || TryCompute(out Exception? error)) return;
-        if (_step.Count == 1)
+        if (!_scheduler.TrySchedule(settled: _inFlight is null, out ReadOnlySpan<ScheduledChunk> chunks))
         {
-            Fail(_step[0].Sequence, error);
+            Settle();
+            _scheduler.TrySchedule(settled: true, out chunks);
+        }
+        Fill(chunks);
+        if (_next.Chunks.IsEmpty)
+        {
+            Settle();
             return;
         }
-        // Each by itself, so that the error concerns only those that cause it: what has been written before is written again.
-        ScheduledChunk[] all = [.. _step];
-        foreach (ScheduledChunk chunk in all)
+        if (TryStart(out Exception? error))
         {
-            FillBatch([chunk]);
-            if (_step.Count > 0 && !TryCompute(out error)) Fail(chunk.Sequence, error);
+            Settle(); // what the step before has given, while this one is computed
+            (_next, _last) = (_last, _next);
+            if (_last.CanStayInFlight) _inFlight = _last;
+            else Finish(_last);
+            return;
+        }
+        Settle();
+        if (_next.Chunks.Length > 1) StartOneByOne([.. _next.Chunks]);
+        else if (!_next.Chunks[0].Sequence.HasEnded) Fail(_next.Chunks[0].Sequence, error);
+    }
+
+    /// <summary>Each chunk of a step that failed by itself, so that the error concerns only those that cause it: what has been written is written again.</summary>
+    private void StartOneByOne(StepChunk[] chunks)
+    {
+        foreach (StepChunk chunk in chunks)
+        {
+            if (chunk.Sequence.HasEnded) continue;
+            Fill([new ScheduledChunk(chunk.Sequence, chunk.Length)]);
+            if (_next.Chunks.IsEmpty) continue;
+            if (TryStart(out Exception? error)) Finish(_next);
+            else Fail(chunk.Sequence, error);
         }
     }
 
-    /// <summary>Makes a batch of those chunks whose memory is there; the others' sequences fail.</summary>
-    private void FillBatch(ReadOnlySpan<ScheduledChunk> chunks)
+    /// <summary>Makes the next step of those chunks whose memory is there; the others' sequences fail.</summary>
+    private void Fill(ReadOnlySpan<ScheduledChunk> chunks)
     {
-        _batch.Clear();
-        _step.Clear();
-        foreach (ScheduledChunk chunk in chunks)
+        _next.Clear();
+        for (int i = 0; i < chunks.Length; i++)
         {
-            (Sequence sequence, int length) = chunk;
-            KvCache kv = sequence.Kv!;
+            if (i + Scheduler.FarAhead < chunks.Length) Prefetch.Object(chunks[i + Scheduler.FarAhead].Sequence);
+            if (i + Scheduler.NearAhead < chunks.Length) chunks[i + Scheduler.NearAhead].Sequence.FetchAhead();
+            (Sequence sequence, int length) = chunks[i];
             try
             {
-                kv.Wait(kv.Tokens + length);
+                KvCache kv = sequence.Kv!;
+                if (!kv.IsReady(kv.Tokens + length)) kv.Wait(kv.Tokens + length);
+                bool onDevice = length == sequence.Remaining && sequence.TryGetChooser(_decoder);
+                _next.Add(sequence, length, onDevice ? sequence.Chooser : null);
             }
-            catch (VirtualMemoryException error)
+            catch (Exception error)
             {
                 Fail(sequence, error);
-                continue;
             }
-            _batch.Add(kv.View, sequence.Tokens.Slice(kv.Tokens, length), kv.Tokens, wantsLogits: length == sequence.Remaining);
-            _step.Add(chunk);
         }
         _memory.Map.Start(); // what later steps need is laid there while this one is computed
     }
 
-    private bool TryCompute([NotNullWhen(false)] out Exception? error)
+    /// <summary>Starts the next step.</summary>
+    private bool TryStart([NotNullWhen(false)] out Exception? error)
     {
         error = null;
         try
         {
-            _decoder.Forward(_batch);
+            _decoder.Forward(_next.Batch);
+            if (!_next.Choices.IsEmpty) _next.Chosen = _decoder.Sample(_next.Choices);
         }
         catch (Exception failure)
         {
             error = failure;
             return false;
         }
-        int row = 0;
-        foreach ((Sequence sequence, int length) in _step)
+        foreach (StepChunk chunk in _next.Chunks)
         {
-            Volatile.Write(ref _promptTokens, _promptTokens + sequence.Advance(length));
-            if (sequence.Remaining == 0) Continue(sequence, row++);
+            int computed = chunk.Sequence.Start(chunk.Length, chunk.OnDevice ? chunk.LogitRow : null);
+            Volatile.Write(ref _promptTokens, _promptTokens + computed);
         }
         return true;
     }
 
-    /// <summary>
-    /// Gives a sequence the logits that it waits for, in the given row. The caller is told last: what it then finds in the statistics and
-    /// in memory is true.
-    /// </summary>
-    private void Continue(Sequence sequence, int row)
+    /// <summary>Looks at the step that is in flight, if there is one.</summary>
+    private void Settle()
     {
+        if (_inFlight is not { } step) return;
+        _inFlight = null;
+        Finish(step);
+    }
+
+    /// <summary>Waits for a step and gives its sequences what it has computed.</summary>
+    private void Finish(EngineStep step)
+    {
+        ReadOnlySpan<int> tokens = default;
+        Exception? failure = null;
         try
         {
-            _decoder.ReadLogits(row, _logits);
-            bool complete = sequence.Accept(_logits);
-            Volatile.Write(ref _generatedTokens, _generatedTokens + sequence.Remaining); // the token just chosen; none where only logits were wanted
-            if (complete) _scheduler.Remove(sequence);
-            sequence.Publish();
+            if (step.Chosen is { } chosen) tokens = chosen.Wait();
+            else if (step.Batch.LogitRows.IsEmpty) _decoder.Wait();
         }
         catch (Exception error)
         {
-            Fail(sequence, error);
+            failure = error;
         }
+        ReadOnlySpan<StepChunk> chunks = step.Chunks;
+        for (int i = 0; i < chunks.Length; i++)
+        {
+            if (i + Scheduler.FarAhead < chunks.Length) Prefetch.Object(chunks[i + Scheduler.FarAhead].Sequence);
+            if (i + Scheduler.NearAhead < chunks.Length) chunks[i + Scheduler.NearAhead].Sequence.FetchAhead();
+            StepChunk chunk = chunks[i];
+            chunk.Sequence.Finish(chunk.Length, chunk.OnDevice);
+            try
+            {
+                if (chunk.Sequence.HasEnded) End(chunk);
+                else if (failure is not null) Fail(chunk.Sequence, failure);
+                else if (chunk.LogitRow >= 0) Continue(chunk, tokens);
+            }
+            catch (Exception error)
+            {
+                Fail(chunk.Sequence, error);
+            }
+        }
+    }
+
+    /// <summary>
+    /// Gives a sequence the token or the logits that it waits for. The caller is told last: what it then finds in the statistics and in memory is true.
+    /// </summary>
+    private void Continue(StepChunk chunk, ReadOnlySpan<int> tokens)
+    {
+        Sequence sequence = chunk.Sequence;
+        int before = sequence.Length;
+        if (chunk.OnDevice)
+        {
+            sequence.IsComplete = sequence.Accept(tokens[chunk.LogitRow]);
+        }
+        else
+        {
+            _decoder.ReadLogits(chunk.LogitRow, _logits);
+            sequence.IsComplete = sequence.Accept(_logits);
+        }
+        Volatile.Write(ref _generatedTokens, _generatedTokens + sequence.Length - before); // none where only logits were wanted
+        if (!sequence.IsComplete) sequence.Publish();
+        else if (sequence.TokensInFlight > 0) _scheduler.Retire(sequence);
+        else Complete(sequence);
+    }
+
+    /// <summary>The step that was in flight when a sequence ended is done: of what it has given nothing is used.</summary>
+    private void End(StepChunk chunk)
+    {
+        Sequence sequence = chunk.Sequence;
+        if (sequence.TokensInFlight > 0) return;
+        if (sequence.Error is not null)
+        {
+            RemoveFailed(sequence);
+            return;
+        }
+        sequence.Kv!.Truncate(sequence.Kv.Tokens - chunk.Length);
+        Complete(sequence);
+    }
+
+    private void Complete(Sequence sequence)
+    {
+        _scheduler.Remove(sequence);
+        sequence.Publish();
     }
 
     private void Fail(Sequence sequence, Exception error)
     {
+        sequence.Error = error;
+        if (sequence.TokensInFlight > 0) _scheduler.Retire(sequence);
+        else RemoveFailed(sequence);
+    }
+
+    private void RemoveFailed(Sequence sequence)
+    {
+        Exception error = sequence.Error!;
         try
         {
             _scheduler.Remove(sequence, keep: false);

@@ -2,6 +2,8 @@ using System.Collections.Frozen;
 using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 using System.Threading.Channels;
+using Decart.Inference.Kernels;
+using Decart.Inference.Models;
 using Decart.Inference.Sampling;
 
 namespace Decart.Inference.Engine;
@@ -17,7 +19,7 @@ internal sealed class GenerationSequence : Sequence
 
     private readonly SamplingParameters _parameters;
     private readonly Sampler _sampler;
-    private readonly TokenCounts? _counts;
+    private TokenCounts? _counts; // of the host's sampler
     private readonly CompletionText _text;
     private readonly FrozenSet<int> _endOfText;
     private readonly int _maxLength;
@@ -50,13 +52,12 @@ internal sealed class GenerationSequence : Sequence
     {
         _parameters = parameters;
         _sampler = sampler;
-        _counts = parameters.HasPenalties ? new TokenCounts(prompt) : null;
         _text = text;
         _endOfText = endOfText;
         _maxLength = Math.Min(parameters.MaxTokens, contextLength - prompt.Length);
     }
 
-    public override bool HasRoom => Volatile.Read(ref _unread) < (IsPaused ? UnreadUpdatesToGoOn : MaxUnreadUpdates);
+    public override bool HasRoom => Volatile.Read(ref _unread) + PendingTokens < (IsPaused ? UnreadUpdatesToGoOn : MaxUnreadUpdates);
 
     /// <summary>Waits for the next update. For the one reader.</summary>
     /// <returns>False once the request has ended.</returns>
@@ -74,9 +75,35 @@ internal sealed class GenerationSequence : Sequence
 
     public override bool Accept(Span<float> logits)
     {
+        if (_parameters.HasPenalties) _counts ??= new TokenCounts(Tokens);
         int token = _sampler.Sample(logits, _parameters, _counts, CompletionLength, out TokenLogprobs? logprobs);
-        Append(token);
         _counts?.Add(token);
+        return Accept(token, logprobs);
+    }
+
+    public override bool Accept(int token) => token >= 0 ? Accept(token, logprobs: null) : throw NoToken.Error(token);
+
+    public override void Publish()
+    {
+        Interlocked.Increment(ref _unread);
+        _updates.Writer.TryWrite(_accepted!);
+        if (_accepted!.FinishReason is not null) _updates.Writer.TryComplete();
+    }
+
+    public override void Fail(Exception error) => _updates.Writer.TryComplete(error);
+
+    public override void Abandon()
+    {
+        string text = _text.Flush();
+        _updates.Writer.TryWrite(new GenerationUpdate { Text = text, FinishReason = FinishReason.Cancelled, Usage = Usage() });
+        _updates.Writer.TryComplete();
+    }
+
+    protected override TokenChooser? CreateChooser(IDecoder decoder) => decoder.CreateChooser(_parameters, Tokens);
+
+    private bool Accept(int token, TokenLogprobs? logprobs)
+    {
+        Append(token);
         _lastToken = Stopwatch.GetTimestamp();
         if (CompletionLength == 1) _firstToken = _lastToken;
 
@@ -94,22 +121,6 @@ internal sealed class GenerationSequence : Sequence
             Usage = last ? Usage() : null,
         };
         return last;
-    }
-
-    public override void Publish()
-    {
-        Interlocked.Increment(ref _unread);
-        _updates.Writer.TryWrite(_accepted!);
-        if (_accepted!.FinishReason is not null) _updates.Writer.TryComplete();
-    }
-
-    public override void Fail(Exception error) => _updates.Writer.TryComplete(error);
-
-    public override void Abandon()
-    {
-        string text = _text.Flush();
-        _updates.Writer.TryWrite(new GenerationUpdate { Text = text, FinishReason = FinishReason.Cancelled, Usage = Usage() });
-        _updates.Writer.TryComplete();
     }
 
     private Usage Usage() => new(

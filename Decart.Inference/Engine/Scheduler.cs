@@ -16,14 +16,22 @@ internal sealed class Scheduler(KvMemory memory, int maxBatchTokens, int maxConc
     /// <summary>Tokens ahead of the last for which pages are mapped, so that no step waits for them.</summary>
     public const int TokensAhead = 4;
 
+    /// <summary>
+    /// How far ahead of its turn a sequence is brought near, and then what it refers to. Thousands do not fit in the caches nearest to a core, and most of
+    /// a step would be waiting for them one by one.
+    /// </summary>
+    public const int FarAhead = 16, NearAhead = 8;
+
     private readonly SortedSet<Sequence> _waiting = [];
     private readonly List<Sequence> _running = []; // sorted, all with keys and values
+    private readonly List<Sequence> _ending = []; // ended, but a step in flight still writes to their keys and values
     private readonly List<Sequence> _paused = []; // with keys and values, but their readers lag behind
     private readonly LinkedList<KeptKv> _kept = []; // of conversations between turns, the one used longest ago first
     private readonly List<Sequence> _prompts = [];
     private readonly List<ScheduledChunk> _step = [];
     private long _arrivals;
     private (Sequence? First, int Pages) _refused; // what could not begin, and with how many available pages
+    private bool _settled, _hasToSettle;
     private int _waitingCount, _runningCount;
     private long _preemptions, _prefixHitTokens;
 
@@ -41,7 +49,7 @@ internal sealed class Scheduler(KvMemory memory, int maxBatchTokens, int maxConc
     /// <summary>Whether a step would compute anything; paused sequences count once their readers have caught up.</summary>
     public bool HasWork => _running.Count > 0 || _waiting.Count > 0 || _paused.Exists(sequence => sequence.HasRoom);
 
-    public IEnumerable<Sequence> Sequences => [.. _running, .. _paused, .. _waiting];
+    public IEnumerable<Sequence> Sequences => [.. _running, .. _ending, .. _paused, .. _waiting];
 
     public IEnumerable<KeptKv> Kept => _kept;
 
@@ -52,9 +60,15 @@ internal sealed class Scheduler(KvMemory memory, int maxBatchTokens, int maxConc
         PublishCounts();
     }
 
-    /// <summary>Chooses the next step's chunks, valid until the next call; their pages are reserved. Not empty while there is work.</summary>
-    public ReadOnlySpan<ScheduledChunk> Schedule()
+    /// <summary>Chooses the next step's chunks. They are reserved. Not empty while there is work, unless all that is left are tokens in flight.</summary>
+    /// <param name="settled">
+    /// Whether no step is in flight. As long as one is, nobody gives up pages that it may write to, nor tokens that are not known.
+    /// </param>
+    /// <param name="chunks">The chunks, valid until the next call.</param>
+    /// <returns>False when somebody has to: call again once all is settled.</returns>
+    public bool TrySchedule(bool settled, out ReadOnlySpan<ScheduledChunk> chunks)
     {
+        (_settled, _hasToSettle) = (settled, false);
         _step.Clear();
         _prompts.Clear();
         Resume();
@@ -63,21 +77,35 @@ internal sealed class Scheduler(KvMemory memory, int maxBatchTokens, int maxConc
         for (int i = 0; i < _running.Count; i++)
         {
             Sequence sequence = _running[i];
-            bool stays = sequence.HasRoom ? Reserve(sequence) : Pause(sequence);
+            if (i + FarAhead < _running.Count) Prefetch.Object(_running[i + FarAhead]);
+            if (i + NearAhead < _running.Count) _running[i + NearAhead].FetchAhead();
+            if (sequence.ExpectedLength > sequence.MaxTokens) continue; // its last token is on its way
+            bool stays = sequence.HasRoom ? IsReserved(sequence) || Reserve(sequence) : Pause(sequence);
+            if (_hasToSettle) break;
             if (!stays) i--;
             else if (sequence.Remaining == 1) Take(sequence, ref budget);
             else _prompts.Add(sequence);
         }
         foreach (Sequence sequence in _prompts) Take(sequence, ref budget);
-        if (_preemptions == preemptions) Admit(ref budget);
+        if (_preemptions == preemptions && !_hasToSettle) Admit(ref budget);
         PublishCounts();
-        return CollectionsMarshal.AsSpan(_step);
+        chunks = CollectionsMarshal.AsSpan(_step);
+        return !_hasToSettle;
     }
 
-    /// <summary>Forgets a sequence that has ended and frees its pages; those of a conversation's turn are kept.</summary>
+    /// <summary>A sequence has ended and is in no step from now on, but in one that is in flight. <see cref="Remove"/> is to follow.</summary>
+    public void Retire(Sequence sequence)
+    {
+        Forget(sequence);
+        _ending.Add(sequence);
+        PublishCounts();
+    }
+
+    /// <summary>Forgets a sequence that has ended and frees what it has; the pages of a conversation's turn are kept.</summary>
     public void Remove(Sequence sequence, bool keep = true)
     {
-        if (!Forget(_running, sequence) && !_paused.Remove(sequence)) _waiting.Remove(sequence);
+        Forget(sequence);
+        sequence.DisposeChooser();
         if (sequence.Kv is { } kv)
         {
             sequence.Kv = null;
@@ -136,14 +164,18 @@ internal sealed class Scheduler(KvMemory memory, int maxBatchTokens, int maxConc
         return false;
     }
 
+    /// <summary>Whether a running sequence has the pages that <see cref="Reserve"/> would give it: most have, at most steps.</summary>
+    private static bool IsReserved(Sequence sequence) => Math.Min(sequence.ExpectedLength + TokensAhead, sequence.MaxTokens) <= sequence.Kv!.Reserved;
+
     /// <summary>Reserves pages for all of a running sequence's tokens; others give theirs up for it, or it gives up its own.</summary>
     /// <returns>Whether it still runs.</returns>
     private bool Reserve(Sequence sequence)
     {
-        int tokens = sequence.Tokens.Length;
+        int tokens = sequence.ExpectedLength;
         while (!sequence.Kv!.TryReserve(tokens))
         {
             if (ReleaseIdle()) continue;
+            if (HasToSettle()) return true;
             Sequence last = _running[^1];
             GiveUp(last);
             _running.RemoveAt(_running.Count - 1);
@@ -158,11 +190,14 @@ internal sealed class Scheduler(KvMemory memory, int maxBatchTokens, int maxConc
     private bool ReleaseIdle(KeptKv? except = null)
     {
         if (ReleaseKept(except)) return true;
+        if (_paused.Count == 0 || HasToSettle()) return false;
         Sequence? last = _paused.Where(sequence => sequence.Kv is not null).Max();
         if (last is null) return false;
         GiveUp(last);
         return true;
     }
+
+    private bool HasToSettle() => _hasToSettle |= !_settled;
 
     private bool ReleaseKept(KeptKv? except)
     {
@@ -173,6 +208,7 @@ internal sealed class Scheduler(KvMemory memory, int maxBatchTokens, int maxConc
         return true;
     }
 
+    /// <summary>Only when all is settled.</summary>
     private void GiveUp(Sequence sequence)
     {
         sequence.Kv!.Release();
@@ -236,6 +272,11 @@ internal sealed class Scheduler(KvMemory memory, int maxBatchTokens, int maxConc
     {
         int index = _running.BinarySearch(sequence);
         _running.Insert(~index, sequence);
+    }
+
+    private void Forget(Sequence sequence)
+    {
+        if (!Forget(_running, sequence) && !_ending.Remove(sequence) && !_paused.Remove(sequence)) _waiting.Remove(sequence);
     }
 
     private static bool Forget(List<Sequence> sorted, Sequence sequence)

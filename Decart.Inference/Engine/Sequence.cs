@@ -1,4 +1,6 @@
+using Decart.Inference.Kernels;
 using Decart.Inference.Memory;
+using Decart.Inference.Models;
 
 namespace Decart.Inference.Engine;
 
@@ -12,8 +14,8 @@ internal abstract class Sequence : IComparable<Sequence>
     private const int RoomForCompletion = 1024;
 
     private int[] _tokens; // an array, not a list: at thousands of sequences a step costs what it touches
-    private int _count;
     private int _promptTokensDone;
+    private bool _hasAskedForChooser;
     private volatile bool _cancelled;
 
     /// <param name="prompt">At least one token.</param>
@@ -24,7 +26,8 @@ internal abstract class Sequence : IComparable<Sequence>
     {
         _tokens = new int[prompt.Length + Math.Clamp(maxTokens - prompt.Length + 1, 0, RoomForCompletion)];
         prompt.CopyTo(_tokens);
-        _count = prompt.Length;
+        Length = prompt.Length;
+        LastToken = prompt[^1];
         PromptLength = prompt.Length;
         MaxTokens = maxTokens;
         Priority = priority;
@@ -32,11 +35,41 @@ internal abstract class Sequence : IComparable<Sequence>
     }
 
     /// <summary>Prompt and completion.</summary>
-    public ReadOnlySpan<int> Tokens => _tokens.AsSpan(0, _count);
+    public ReadOnlySpan<int> Tokens => _tokens.AsSpan(0, Length);
+
+    /// <summary>Number of <see cref="Tokens"/>.</summary>
+    public int Length { get; private set; }
+
+    /// <summary>Tokens that steps in flight choose on the device: it knows them before the host does.</summary>
+    public int PendingTokens { get; private set; }
+
+    /// <summary>The row of its step's logits that the latest pending token is chosen from.</summary>
+    public int PendingRow { get; private set; }
+
+    /// <summary>Number of tokens, the pending ones included.</summary>
+    public int ExpectedLength => Length + PendingTokens;
+
+    /// <summary>How many of its tokens are in steps that have been started and not been looked at.</summary>
+    public int TokensInFlight { get; private set; }
+
+    /// <summary>Whether it is complete or has failed. Steps in flight may still write to its keys and values.</summary>
+    public bool HasEnded => IsComplete || Error is not null;
+
+    /// <summary>Whether its last token is known.</summary>
+    public bool IsComplete { get; set; }
+
+    /// <summary>Why it ends; null unless it has failed.</summary>
+    public Exception? Error { get; set; }
+
+    /// <summary>Chooses its tokens where the logits are; null where the host does, and before <see cref="TryGetChooser"/>.</summary>
+    public TokenChooser? Chooser { get; private set; }
+
+    /// <summary>The last of <see cref="Tokens"/>: all that a step of decoding needs of them.</summary>
+    public int LastToken { get; private set; }
 
     public int PromptLength { get; }
 
-    public int CompletionLength => _count - PromptLength;
+    public int CompletionLength => Length - PromptLength;
 
     /// <summary>The most tokens whose keys and values will be stored.</summary>
     public int MaxTokens { get; }
@@ -52,11 +85,11 @@ internal abstract class Sequence : IComparable<Sequence>
     /// <summary>Its keys and values; null while it waits.</summary>
     public KvCache? Kv { get; set; }
 
-    /// <summary>How many of <see cref="Tokens"/> have their keys and values stored.</summary>
+    /// <summary>How many tokens have their keys and values stored, or will have by steps that have been started.</summary>
     public int Computed => Kv is null ? 0 : Kv.Tokens;
 
     /// <summary>Tokens to compute before the next one can be chosen: 1 while decoding, more while the prompt is computed.</summary>
-    public int Remaining => _count - Computed;
+    public int Remaining => ExpectedLength - Computed;
 
     /// <summary>How many of the prompt's tokens were there when it first ran; null before.</summary>
     public int? CachedPromptTokens { get; set; }
@@ -70,19 +103,67 @@ internal abstract class Sequence : IComparable<Sequence>
     /// <summary>Whether it waits for its caller to take what there is. Kept by the scheduler.</summary>
     public bool IsPaused { get; set; }
 
-    /// <summary>Records that the next <paramref name="length"/> tokens have been computed.</summary>
+    /// <summary>Whether the device can choose its tokens; asked once, when the first is to be chosen.</summary>
+    /// <exception cref="Exception">The device has no room for what it needs.</exception>
+    public bool TryGetChooser(IDecoder decoder)
+    {
+        if (!_hasAskedForChooser) Chooser = CreateChooser(decoder);
+        _hasAskedForChooser = true;
+        return Chooser is not null;
+    }
+
+    /// <summary>Gives back what the device holds to choose its tokens.</summary>
+    public void DisposeChooser()
+    {
+        Chooser?.Dispose();
+        Chooser = null;
+    }
+
+    /// <summary>A step with its next tokens has been started.</summary>
+    /// <param name="length">How many tokens.</param>
+    /// <param name="chosenFrom">The row of the logits that the device chooses its next token from; null when it does not.</param>
     /// <returns>How many of them are tokens of the prompt that have never been computed before.</returns>
-    public int Advance(int length)
+    public int Start(int length, int? chosenFrom)
     {
         int before = Math.Max(Computed, _promptTokensDone);
-        Kv!.Advance(Tokens, length);
+        Kv!.Advance(length);
+        TokensInFlight += length;
+        if (chosenFrom is { } row)
+        {
+            PendingTokens++;
+            PendingRow = row;
+        }
         _promptTokensDone = Math.Max(before, Math.Min(Computed, PromptLength));
         return _promptTokensDone - before;
+    }
+
+    /// <summary>A step that was started is done; what it has given is accepted after this.</summary>
+    /// <param name="length">How many tokens.</param>
+    /// <param name="chosen">Whether the device has chosen its next token.</param>
+    public void Finish(int length, bool chosen)
+    {
+        TokensInFlight -= length;
+        if (chosen) PendingTokens--;
+        if (HasEnded) return;
+        int stored = Computed - TokensInFlight;
+        if (Kv!.CanMakeKnown(stored)) Kv.MakeKnown(Tokens[..stored]);
+    }
+
+    /// <summary>Brings near what a step needs of it.</summary>
+    public void FetchAhead()
+    {
+        Prefetch.Object(Kv);
+        Prefetch.Start(_tokens);
+        Prefetch.Element(_tokens, Length);
     }
 
     /// <summary>Takes the logits that follow the last token; they may be overwritten.</summary>
     /// <returns>Whether the request is complete.</returns>
     public abstract bool Accept(Span<float> logits);
+
+    /// <summary>Takes the token that the device has chosen, or a code of <see cref="Sampling.NoToken"/>.</summary>
+    /// <returns>Whether the request is complete.</returns>
+    public virtual bool Accept(int token) => throw new NotSupportedException("The device chooses none of its tokens.");
 
     /// <summary>Passes on to the caller what the last logits gave, and ends the request if it is complete.</summary>
     public abstract void Publish();
@@ -104,9 +185,13 @@ internal abstract class Sequence : IComparable<Sequence>
         return byPriority != 0 ? byPriority : Arrival.CompareTo(other.Arrival);
     }
 
+    /// <summary>See <see cref="IDecoder.CreateChooser"/>; null when the logits are wanted.</summary>
+    protected virtual TokenChooser? CreateChooser(IDecoder decoder) => null;
+
     protected void Append(int token)
     {
-        if (_count == _tokens.Length) Array.Resize(ref _tokens, 2 * _count);
-        _tokens[_count++] = token;
+        if (Length == _tokens.Length) Array.Resize(ref _tokens, 2 * Length);
+        _tokens[Length++] = token;
+        LastToken = token;
     }
 }

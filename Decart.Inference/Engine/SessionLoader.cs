@@ -41,7 +41,7 @@ internal static class SessionLoader
         try
         {
             progress?.Report(new LoadProgress("Preparing the weights", 0, 0));
-            decoder = Decoder.Load(source, config, kernels, options.MaxBatchTokens, options.MaxConcurrentSequences, cancellationToken);
+            decoder = LoadDecoder(source, config, choice, options, cancellationToken);
             // Last, so that what is wrong with a checkpoint of many gigabytes is said before they are read.
             if (kernels.ReadsWeightsInPlace) source.Prefetch(progress, cancellationToken);
             cancellationToken.ThrowIfCancellationRequested();
@@ -54,6 +54,24 @@ internal static class SessionLoader
             decoder?.Dispose();
             kernels.Dispose();
             throw;
+        }
+    }
+
+    private static Decoder LoadDecoder(
+        TensorSource source, ModelConfig config, DeviceChoice choice, LlmSessionOptions options, CancellationToken cancellationToken)
+    {
+        long free = choice.Kernels.Memory.MeasureFree();
+        try
+        {
+            return Decoder.Load(source, config, choice.Kernels, options.MaxBatchTokens, options.MaxConcurrentSequences, cancellationToken);
+        }
+        catch (OutOfMemoryException error) when (!choice.Kernels.ReadsWeightsInPlace)
+        {
+            long elements = source.Names.Sum(name => source.TryGet(name, out StoredTensor tensor) ? tensor.Rows * tensor.Columns : 0);
+            throw new InsufficientMemoryException(
+                $"The model does not fit into the memory of {choice.Device}: its weights need {elements * sizeof(ushort)} bytes there and steps of {options.MaxBatchTokens} tokens " +
+                $"come on top; {free} bytes were free. {error.Message}",
+                error);
         }
     }
 

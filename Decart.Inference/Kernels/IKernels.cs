@@ -1,5 +1,6 @@
 using Decart.Inference.Checkpoints;
 using Decart.Inference.Memory;
+using Decart.Inference.Sampling;
 
 namespace Decart.Inference.Kernels;
 
@@ -170,4 +171,27 @@ internal interface IKernels : IDisposable
 
     /// <summary>Copies one row to the host as float32.</summary>
     void Read(Activations x, int row, Span<float> destination);
+
+    /// <summary>Waits until everything that was started is done.</summary>
+    void Wait()
+    {
+    }
+
+    /// <summary>
+    /// Prepares choosing a request's tokens on the device; null when that is left to the host's <see cref="Sampler"/>: always by default, and where the
+    /// request needs what only the host computes.
+    /// </summary>
+    /// <param name="parameters">How to choose.</param>
+    /// <param name="prompt">What penalties refer to besides the completion.</param>
+    /// <param name="vocabularySize">Columns of the logits.</param>
+    /// <exception cref="OutOfMemoryException">The device has no room for what penalties need.</exception>
+    TokenChooser? CreateChooser(SamplingParameters parameters, ReadOnlySpan<int> prompt, int vocabularySize) => null;
+
+    /// <summary>
+    /// Starts choosing tokens; may change the rows of the logits that they are chosen from. Steps that are started later may use the tokens
+    /// (<see cref="Batch.AddChosen"/>).
+    /// </summary>
+    /// <param name="logits">Float32, in ascending order of tokens.</param>
+    /// <param name="choices">At least one, in ascending order of rows.</param>
+    ChosenTokens Sample(Activations logits, ReadOnlySpan<TokenChoice> choices) => throw new NotSupportedException("Tokens are chosen on the host.");
 }

@@ -18,7 +18,6 @@ internal sealed class KvCache
     private readonly int _slot;
     private readonly List<Place> _places = [];
     private int _held; // the first places, whose pages are this sequence's; later ones are parked or empty
-    private int _reserved; // tokens that lie wholly on held pages
     private int _ready; // tokens whose pages are known to be mapped
     private int _parked;
     private int _known; // the first places, whose pages the prefix cache knows by their tokens
@@ -32,18 +31,20 @@ internal sealed class KvCache
     {
         _memory = memory;
         _slot = slot;
-        View = memory.Map.View(slot);
         Reset();
     }
 
     /// <summary>Where kernels find it; the same as long as the cache lives.</summary>
-    public KvView View { get; }
+    public KvView View => _memory.Map.View(_slot);
 
-    /// <summary>Tokens whose keys and values are stored.</summary>
+    /// <summary>Tokens whose keys and values are stored, or will be by what has been started.</summary>
     public int Tokens { get; private set; }
 
     /// <summary>Pages that it holds, those mapped ahead of need included.</summary>
     public int Pages => _held;
+
+    /// <summary>Tokens that lie wholly on the pages that it holds.</summary>
+    public int Reserved { get; private set; }
 
     /// <summary>Whether it waits in <see cref="KvMemory"/>'s queue of caches with parked pages.</summary>
     public bool IsQueued { get; set; }
@@ -100,7 +101,7 @@ internal sealed class KvCache
     /// <returns>False when there are not enough; those there were are held.</returns>
     public bool TryReserve(int tokens)
     {
-        if (tokens <= _reserved) return true;
+        if (tokens <= Reserved) return true;
         int pages = Geometry.PagesFor(tokens);
         while (_held < pages)
         {
@@ -109,11 +110,14 @@ internal sealed class KvCache
         return true;
     }
 
+    /// <summary>Whether the pages of the first <paramref name="tokens"/> tokens are known to be there, so that nobody needs to wait for them.</summary>
+    public bool IsReady(int tokens) => tokens <= _ready;
+
     /// <summary>Waits until the reserved pages of the first <paramref name="tokens"/> tokens can be read and written.</summary>
     /// <exception cref="VirtualMemoryException">They could not be mapped; the cache can only be released.</exception>
     public void Wait(int tokens)
     {
-        if (tokens <= _ready) return;
+        if (IsReady(tokens)) return;
         int pages = Geometry.PagesFor(tokens);
         try
         {
@@ -127,13 +131,17 @@ internal sealed class KvCache
         }
     }
 
-    /// <summary>Records that more tokens are stored, and makes pages known that are full now.</summary>
-    /// <param name="tokens">The sequence's tokens.</param>
-    /// <param name="count">How many more of them are stored.</param>
-    public void Advance(ReadOnlySpan<int> tokens, int count)
+    /// <summary>Records that more tokens are stored, or will be by what has been started.</summary>
+    public void Advance(int count) => Tokens += count;
+
+    /// <summary>Whether the first <paramref name="tokens"/> tokens fill a page that is not known yet.</summary>
+    public bool CanMakeKnown(int tokens) => tokens >= _nextKnown;
+
+    /// <summary>Makes the pages known that are full, for sequences that begin alike.</summary>
+    /// <param name="tokens">The sequence's first tokens; all of them are stored.</param>
+    public void MakeKnown(ReadOnlySpan<int> tokens)
     {
-        Tokens += count;
-        while (Tokens >= _nextKnown) MakeKnown(tokens);
+        while (CanMakeKnown(tokens.Length)) MakeNextKnown(tokens);
     }
 
     /// <summary>Forgets all but the first tokens. The pages after them are given back.</summary>
@@ -236,7 +244,7 @@ internal sealed class KvCache
         if (_held < _places.Count) _places[_held] = place;
         else _places.Add(place);
         _held++;
-        _reserved = Geometry.TokensWithin(_held);
+        Reserved = Geometry.TokensWithin(_held);
     }
 
     /// <summary>Empties a place and returns the parked page that it held, in use from here on.</summary>
@@ -271,8 +279,8 @@ internal sealed class KvCache
         }
         Unmap(first, end);
         _held = Math.Min(_held, first);
-        _reserved = Geometry.TokensWithin(_held);
-        _ready = Math.Min(_ready, _reserved);
+        Reserved = Geometry.TokensWithin(_held);
+        _ready = Math.Min(_ready, Reserved);
         if (_parked > 0) _memory.Queue(this);
     }
 
@@ -302,14 +310,14 @@ internal sealed class KvCache
 
     private void ReleasePage(int page) => _memory.Pool.Release(page, keep: _memory.IsKnown(page));
 
-    private void MakeKnown(ReadOnlySpan<int> tokens)
+    private void MakeNextKnown(ReadOnlySpan<int> tokens)
     {
         ref Place place = ref CollectionsMarshal.AsSpan(_places)[_known];
         long parent = _known == 0 ? PrefixCache.Root : _places[_known - 1].Id;
         int begin = Geometry.TokensTouching(_known);
         if (_memory.Prefixes!.Add(parent, tokens[begin.._nextKnown], place.Page) is not { } id)
         {
-            _nextKnown = int.MaxValue; // a collision: the rest of this sequence stays unknown
+            _nextKnown = int.MaxValue; // the rest of this sequence stays unknown
             return;
         }
         place = place with { Id = id };

@@ -70,7 +70,7 @@ internal sealed record KvMemoryPlan(KvLayout Layout, PagingMode Paging, PageGeom
             IPageMap map = Paging == PagingMode.Hardware
                 ? new HardwarePageMap(memory.CreateVirtualMemory(Geometry.PageBytes, Pages), memory, Layout, Pages, Slots, MinSlots, SlotTokens, logger)
                 : new TablePageMap(memory, Layout, Pages, Slots, SlotTokens);
-            KvMemory kv = new(map, prefixCaching ? new PrefixCache(Pages) : null);
+            KvMemory kv = new(map, prefixCaching ? new PrefixCache(Pages, Geometry.TokensTouching(1)) : null);
             logger.KvMemoryCreated(Pages, Geometry.PageBytes, kv.CapacityTokens, Paging, map.Slots, SlotTokens);
             return kv;
         }

@@ -8,8 +8,7 @@ internal sealed class PagePool
 {
     private const int None = -1;
 
-    private readonly int[] _references;
-    private readonly int[] _older, _newer; // neighbours in the list of cached pages
+    private readonly Page[] _pages;
     private readonly int[] _free;
     private int _oldest = None, _newest = None;
     private int _freeCount, _parkedCount, _cachedCount;
@@ -17,15 +16,13 @@ internal sealed class PagePool
     /// <param name="pages">Number of pages; all are free.</param>
     public PagePool(int pages)
     {
-        _references = new int[pages];
-        _older = new int[pages];
-        _newer = new int[pages];
+        _pages = new Page[pages];
         _free = new int[pages];
         for (int i = 0; i < pages; i++) _free[i] = pages - 1 - i;
         _freeCount = pages;
     }
 
-    public int Total => _references.Length;
+    public int Total => _pages.Length;
 
     /// <summary>Pages that nobody uses and whose content is of no use, wherever they are mapped.</summary>
     public int Free => Volatile.Read(ref _freeCount) + Volatile.Read(ref _parkedCount);
@@ -39,7 +36,7 @@ internal sealed class PagePool
     public int? OldestCached => _oldest == None ? null : _oldest;
 
     /// <summary>How many sequences use a page.</summary>
-    public int References(int page) => _references[page];
+    public int References(int page) => _pages[page].References;
 
     /// <summary>Takes a free page that is not parked; its first use.</summary>
     public bool TryTake(out int page)
@@ -47,20 +44,20 @@ internal sealed class PagePool
         page = None;
         if (_freeCount == 0) return false;
         page = _free[--_freeCount];
-        _references[page] = 1;
+        _pages[page].References = 1;
         return true;
     }
 
     /// <summary>One more sequence uses a page, which is in use or cached.</summary>
     public void Reference(int page)
     {
-        if (_references[page]++ == 0) Unlink(page);
+        if (_pages[page].References++ == 0) Unlink(page);
     }
 
     /// <summary>One sequence fewer uses a page. After the last the page is cached or free.</summary>
     public void Release(int page, bool keep)
     {
-        if (--_references[page] > 0) return;
+        if (--_pages[page].References > 0) return;
         if (keep) Link(page);
         else _free[_freeCount++] = page;
     }
@@ -68,14 +65,14 @@ internal sealed class PagePool
     /// <summary>A page that one sequence uses becomes free but stays mapped where it is.</summary>
     public void Park(int page)
     {
-        _references[page] = 0;
+        _pages[page].References = 0;
         _parkedCount++;
     }
 
     /// <summary>A parked page is used where it is mapped, or taken away from there.</summary>
     public void TakeParked(int page)
     {
-        _references[page] = 1;
+        _pages[page].References = 1;
         _parkedCount--;
     }
 
@@ -88,20 +85,28 @@ internal sealed class PagePool
 
     private void Link(int page)
     {
-        (_older[page], _newer[page]) = (_newest, None);
+        (_pages[page].Older, _pages[page].Newer) = (_newest, None);
         if (_newest == None) _oldest = page;
-        else _newer[_newest] = page;
+        else _pages[_newest].Newer = page;
         _newest = page;
         _cachedCount++;
     }
 
     private void Unlink(int page)
     {
-        (int older, int newer) = (_older[page], _newer[page]);
+        (int older, int newer) = (_pages[page].Older, _pages[page].Newer);
         if (older == None) _oldest = newer;
-        else _newer[older] = newer;
+        else _pages[older].Newer = newer;
         if (newer == None) _newest = older;
-        else _older[newer] = older;
+        else _pages[newer].Older = older;
         _cachedCount--;
+    }
+
+    private struct Page
+    {
+        public int References;
+
+        /// <summary>Neighbours in the list of cached pages.</summary>
+        public int Older, Newer;
     }
 }

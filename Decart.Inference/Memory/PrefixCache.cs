@@ -1,26 +1,41 @@
+using System.Numerics;
+
 namespace Decart.Inference.Memory;
 
 /// <summary>
 /// Finds pages by the tokens whose keys and values they hold. A page is known by its segment, the tokens that begin on it, and by the
 /// page before it, so a page stands for all tokens up to its end. Segments are found by a hash chained from page to page and compared token
-/// by token: a collision costs a hit, never an answer. Owned by the engine's thread.
+/// by token: a collision costs time, never an answer. Owned by the engine's thread.
 /// </summary>
 internal sealed class PrefixCache
 {
     /// <summary>The parent of a sequence's first page.</summary>
     public const long Root = 0;
 
+    private const int None = -1;
+
+    // Plain arrays rather than dictionaries: at thousands of sequences every step comes here, and a step costs what it touches.
     private readonly Entry[] _entries;
-    private readonly Dictionary<ulong, int> _pages = [];
-    private readonly Dictionary<ulong, int> _beginnings = [];
+    private readonly int[] _tokens; // of each page's segment, in pieces of the longest
+    private readonly int _longest;
+    private readonly int[] _first; // for the lowest bits of a hash the first page; others follow by Entry.Next
+    private readonly int[] _beginnings; // for the lowest bits of such a hash the page that came last
     private readonly ulong _hashMask;
     private long _lastId = Root;
 
     /// <param name="pages">Number of pages of the pool.</param>
+    /// <param name="longestSegment">The most tokens that begin on a page.</param>
     /// <param name="hashBits">Bits of the hash, 1 to 64; few of them make collisions for tests.</param>
-    public PrefixCache(int pages, int hashBits = 64)
+    public PrefixCache(int pages, int longestSegment, int hashBits = 64)
     {
+        _tokens = new int[checked(pages * longestSegment)];
+        _longest = longestSegment;
         _entries = new Entry[pages];
+        int places = (int)BitOperations.RoundUpToPowerOf2(2 * (uint)pages);
+        _first = new int[places];
+        _beginnings = new int[places];
+        Array.Fill(_first, None);
+        Array.Fill(_beginnings, None);
         _hashMask = ulong.MaxValue >> (64 - hashBits);
     }
 
@@ -31,56 +46,58 @@ internal sealed class PrefixCache
     /// <param name="parent">The page before it, as its id; <see cref="Root"/> for a first page.</param>
     /// <param name="segment">The tokens that begin on it, not empty.</param>
     /// <param name="page">The page; all of its bytes are written.</param>
-    /// <returns>The id that stands for these tokens; null when a collision is in the way, or when <paramref name="page"/> is known for other tokens.</returns>
+    /// <returns>The id that stands for these tokens; null when <paramref name="page"/> is known for others.</returns>
     public long? Add(long parent, ReadOnlySpan<int> segment, int page)
     {
         ulong hash = Hash(parent, segment);
-        if (_pages.TryGetValue(hash, out int known)) return Matches(known, parent, segment) ? _entries[known].Id : null;
+        int known = Find(hash, parent, segment);
+        if (known != None) return _entries[known].Id;
         if (Holds(page)) return null;
-        ref Entry entry = ref _entries[page];
-        int[] tokens = entry.Tokens is { } old && old.Length == segment.Length ? old : new int[segment.Length];
-        segment.CopyTo(tokens);
-        ulong beginning = Hash(parent, segment[..1]);
-        entry = new Entry(++_lastId, parent, hash, beginning, tokens);
-        _pages.Add(hash, page);
+        segment.CopyTo(_tokens.AsSpan(page * _longest, _longest));
+        int place = Place(hash), beginning = Place(Hash(parent, segment[..1]));
+        _entries[page] = new Entry { Id = ++_lastId, Parent = parent, Length = segment.Length, Place = place, Beginning = beginning, Next = _first[place] };
+        _first[place] = page;
         _beginnings[beginning] = page;
-        return entry.Id;
+        return _lastId;
     }
 
     /// <summary>Finds the page of a segment.</summary>
     public bool TryFind(long parent, ReadOnlySpan<int> segment, out int page, out long id)
     {
-        id = Root;
-        if (!_pages.TryGetValue(Hash(parent, segment), out page) || !Matches(page, parent, segment)) return false;
-        id = _entries[page].Id;
-        return true;
+        page = Find(Hash(parent, segment), parent, segment);
+        id = page == None ? Root : _entries[page].Id;
+        return page != None;
     }
 
     /// <summary>Finds a page after <paramref name="parent"/> that begins with the first of some tokens.</summary>
     /// <returns>How many of them it has in common, at least 1; 0 without such a page.</returns>
     public int FindBeginning(long parent, ReadOnlySpan<int> tokens, out int page)
     {
-        if (tokens.IsEmpty)
-        {
-            page = 0;
-            return 0;
-        }
-        if (!_beginnings.TryGetValue(Hash(parent, tokens[..1]), out page)) return 0;
-        Entry entry = _entries[page];
-        return entry.Parent == parent ? tokens.CommonPrefixLength(entry.Tokens) : 0;
+        page = tokens.IsEmpty ? None : _beginnings[Place(Hash(parent, tokens[..1]))];
+        return page != None && _entries[page].Parent == parent ? tokens.CommonPrefixLength(Segment(page)) : 0;
     }
 
     /// <summary>A page is not to be found any longer, so that it may change. The pages after it wait, unreachable, for their eviction.</summary>
     public void Forget(int page)
     {
         ref Entry entry = ref _entries[page];
-        _pages.Remove(entry.Hash);
-        if (_beginnings.TryGetValue(entry.Beginning, out int first) && first == page) _beginnings.Remove(entry.Beginning);
-        entry = new Entry(Root, Root, 0, 0, entry.Tokens); // the array is used again
+        ref int link = ref _first[entry.Place];
+        while (link != page) link = ref _entries[link].Next;
+        link = entry.Next;
+        if (_beginnings[entry.Beginning] == page) _beginnings[entry.Beginning] = None;
+        entry.Id = Root;
     }
 
-    private bool Matches(int page, long parent, ReadOnlySpan<int> segment) =>
-        _entries[page].Parent == parent && segment.SequenceEqual(_entries[page].Tokens);
+    private int Find(ulong hash, long parent, ReadOnlySpan<int> segment)
+    {
+        int page = _first[Place(hash)];
+        while (page != None && !(_entries[page].Parent == parent && segment.SequenceEqual(Segment(page)))) page = _entries[page].Next;
+        return page;
+    }
+
+    private ReadOnlySpan<int> Segment(int page) => _tokens.AsSpan(page * _longest, _entries[page].Length);
+
+    private int Place(ulong hash) => (int)(hash & (ulong)(_first.Length - 1));
 
     private ulong Hash(long parent, ReadOnlySpan<int> tokens)
     {
@@ -93,10 +110,22 @@ internal sealed class PrefixCache
         return hash & _hashMask;
     }
 
-    /// <param name="Id">Stands for the tokens up to the page's end, never used twice; <see cref="Root"/> while the page is unknown.</param>
-    /// <param name="Parent">The id of the page before.</param>
-    /// <param name="Hash">Of the parent and the segment.</param>
-    /// <param name="Beginning">Hash of the parent and the segment's first token.</param>
-    /// <param name="Tokens">The segment.</param>
-    private readonly record struct Entry(long Id, long Parent, ulong Hash, ulong Beginning, int[]? Tokens);
+    /// <summary>What is known of a page. 32 bytes.</summary>
+    private struct Entry
+    {
+        /// <summary>Stands for the tokens up to the page's end, never used twice; <see cref="Root"/> while the page is unknown.</summary>
+        public long Id;
+
+        /// <summary>The id of the page before.</summary>
+        public long Parent;
+
+        /// <summary>Tokens of the segment.</summary>
+        public int Length;
+
+        /// <summary>Where in <see cref="_first"/> and <see cref="_beginnings"/> it is found.</summary>
+        public int Place, Beginning;
+
+        /// <summary>The next page of the same place.</summary>
+        public int Next;
+    }
 }

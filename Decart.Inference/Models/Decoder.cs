@@ -1,6 +1,7 @@
 using Decart.Inference.Checkpoints;
 using Decart.Inference.Kernels;
 using Decart.Inference.Memory;
+using Decart.Inference.Sampling;
 
 namespace Decart.Inference.Models;
 
@@ -17,12 +18,14 @@ internal sealed class Decoder : IDecoder
     private readonly Activations _residual, _queryKeyValue, _attended, _logits;
     private readonly Activations? _delta, _inner, _routerLogits;
     private readonly Action _operations;
+    private readonly bool[] _chosen; // by row of the logits: whether the latest tokens that were chosen have one for it
     private int _logitRows;
 
     private Decoder(TensorSource source, ModelConfig config, IKernels kernels, DecoderWeights weights, int maxBatchTokens, int maxBatchSequences)
     {
         (_source, Config, _kernels, _weights) = (source, config, kernels, weights);
         (MaxBatchTokens, MaxBatchSequences) = (maxBatchTokens, maxBatchSequences);
+        _chosen = new bool[maxBatchSequences];
         KvLayout = new KvLayout(config.Layers, config.KvHeads, config.HeadDim, kernels.KvElementBytes);
         try
         {
@@ -95,6 +98,20 @@ internal sealed class Decoder : IDecoder
         ArgumentOutOfRangeException.ThrowIfNegative(index);
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(index, _logitRows);
         _kernels.Read(_logits, index, destination);
+    }
+
+    public void Wait() => _kernels.Wait();
+
+    public TokenChooser? CreateChooser(SamplingParameters parameters, ReadOnlySpan<int> prompt) =>
+        _kernels.CreateChooser(parameters, prompt, VocabularySize);
+
+    public ChosenTokens Sample(ReadOnlySpan<TokenChoice> choices)
+    {
+        foreach (TokenChoice choice in choices) ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)choice.LogitRow, (uint)_logitRows, nameof(choices));
+        ChosenTokens tokens = _kernels.Sample(_logits, choices);
+        Array.Clear(_chosen);
+        foreach (TokenChoice choice in choices) _chosen[choice.LogitRow] = true;
+        return tokens;
     }
 
     public void Dispose()
@@ -185,7 +202,8 @@ internal sealed class Decoder : IDecoder
         {
             if ((uint)id >= (uint)VocabularySize)
             {
-                throw new ArgumentException($"Token id {id} is outside of the vocabulary of {VocabularySize}.", nameof(batch));
+                if (id < 0 && Batch.PreviousLogitRow(id) < _chosen.Length && _chosen[Batch.PreviousLogitRow(id)]) continue;
+                throw new ArgumentException($"Token id {id} is neither of the vocabulary of {VocabularySize} nor a token that was chosen.", nameof(batch));
             }
         }
     }

@@ -1,5 +1,6 @@
 using Decart.Inference.Kernels;
 using Decart.Inference.Memory;
+using Decart.Inference.Sampling;
 
 namespace Decart.Inference.Models;
 
@@ -25,4 +26,21 @@ internal interface IDecoder : IDisposable
 
     /// <summary>Copies the logits of the i-th of <see cref="Batch.LogitRows"/> of the last forward pass.</summary>
     void ReadLogits(int index, Span<float> destination);
+
+    /// <summary>Waits until the last forward pass is done.</summary>
+    void Wait()
+    {
+    }
+
+    /// <summary>Prepares choosing a request's tokens where the logits are; null when they must be read and a token chosen by the caller.</summary>
+    /// <param name="parameters">How to choose.</param>
+    /// <param name="prompt">The request's prompt.</param>
+    TokenChooser? CreateChooser(SamplingParameters parameters, ReadOnlySpan<int> prompt) => null;
+
+    /// <summary>
+    /// Starts choosing tokens from logits of the last forward pass; the logits of those rows can no longer be read. The next forward pass may already be
+    /// started, with <see cref="Batch.AddChosen"/> for these tokens, before they are waited for.
+    /// </summary>
+    /// <param name="choices">At least one, in ascending order of rows, which are indices of <see cref="Batch.LogitRows"/>.</param>
+    ChosenTokens Sample(ReadOnlySpan<TokenChoice> choices) => throw new NotSupportedException("Tokens are chosen by the caller.");
 }

@@ -11,10 +11,13 @@ internal static class Philox
     /// <summary>A number in [0, 1) with 53 random bits.</summary>
     /// <param name="key">The seed.</param>
     /// <param name="counter">Which of the seed's numbers.</param>
-    public static double NextDouble(ulong key, ulong counter)
+    public static double NextDouble(ulong key, ulong counter) => (NextBits(key, counter) >> 11) * (1.0 / (1UL << 53));
+
+    /// <summary>The same number times 2^64.</summary>
+    public static ulong NextBits(ulong key, ulong counter)
     {
         (uint x0, uint x1, _, _) = Block(((uint)counter, (uint)(counter >> 32), 0, 0), ((uint)key, (uint)(key >> 32)));
-        return (((ulong)x1 << 32 | x0) >> 11) * (1.0 / (1UL << 53));
+        return ((ulong)x1 << 32 | x0) & ~0x7FFUL;
     }
 
     /// <summary>The four words of one block, as in the paper's known answers.</summary>

@@ -29,13 +29,13 @@ internal sealed class Sampler(int vocabularySize)
     /// <exception cref="InvalidOperationException">A logit is NaN or positive infinity, or every token is forbidden.</exception>
     public int Sample(Span<float> logits, SamplingParameters parameters, TokenCounts? counts, int index, out TokenLogprobs? logprobs)
     {
-        float max = FiniteMax(logits, "The model's largest logit is not a finite number");
+        float max = FiniteMax(logits, changed: false);
         if (parameters.TopLogprobs is not null) logits.CopyTo(_modelLogits);
         if (parameters.ChangesLogits)
         {
             if (parameters.HasPenalties) counts!.Penalise(logits, parameters);
             foreach ((int id, float bias) in parameters.LogitBias) logits[id] += bias;
-            max = FiniteMax(logits, "No token is left to choose after penalties and logit bias");
+            max = FiniteMax(logits, changed: true);
         }
 
         int chosen = parameters.Temperature == 0
@@ -45,10 +45,10 @@ internal sealed class Sampler(int vocabularySize)
         return chosen;
     }
 
-    private static float FiniteMax(ReadOnlySpan<float> logits, string problem)
+    private static float FiniteMax(ReadOnlySpan<float> logits, bool changed)
     {
         float max = TensorPrimitives.Max(logits);
-        return float.IsFinite(max) ? max : throw new InvalidOperationException($"{problem} (the largest is {max}).");
+        return float.IsFinite(max) ? max : throw NoToken.Error(changed, max);
     }
 
     private int Draw(ReadOnlySpan<float> logits, float max, SamplingParameters parameters, double random)
@@ -141,13 +141,18 @@ internal sealed class Sampler(int vocabularySize)
         }
     }
 
-    /// <summary>The shortest prefix of the candidates, which are sorted, that weighs <paramref name="wanted"/>; of it what min-p leaves.</summary>
-    private static ReadOnlySpan<Candidate> Truncate(ReadOnlySpan<Candidate> best, double wanted, float minP)
+    /// <summary>
+    /// The shortest prefix of the candidates, which are sorted, that weighs <paramref name="wanted"/>; of it what min-p leaves. By id, because that is
+    /// the order to draw in, here as from all weights and on other devices.
+    /// </summary>
+    private static Span<Candidate> Truncate(Span<Candidate> best, double wanted, float minP)
     {
         int kept = 0;
         double sum = 0;
         while (kept < best.Length && (kept == 0 || sum < wanted) && best[kept].Value >= minP * best[0].Value) sum += best[kept++].Value;
-        return best[..kept];
+        best = best[..kept];
+        best.Sort(static (a, b) => a.Id.CompareTo(b.Id));
+        return best;
     }
 
     private static int DrawFrom(ReadOnlySpan<Candidate> candidates, double random)
@@ -155,12 +160,15 @@ internal sealed class Sampler(int vocabularySize)
         double left = 0;
         foreach (Candidate candidate in candidates) left += candidate.Value;
         left *= random;
+        int last = 0;
         foreach (Candidate candidate in candidates)
         {
+            if (candidate.Value == 0) continue;
+            last = candidate.Id;
             left -= candidate.Value;
-            if (left < 0) return candidate.Id;
+            if (left < 0) break;
         }
-        return candidates[0].Id;
+        return last;
     }
 
     private static int DrawFrom(ReadOnlySpan<float> weights, double random)

@@ -1,7 +1,9 @@
 using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
 using Decart.Inference.Kernels.Gpu;
+using Decart.Inference.Kernels.Gpu.Intrinsics;
 using Decart.Inference.Memory;
+using Decart.Inference.Native.Cuda;
 using ILGPU;
 using ILGPU.Runtime;
 using ILGPU.Runtime.CPU;
@@ -15,6 +17,8 @@ namespace Decart.Inference.Tests.Kernels.Gpu;
 internal sealed unsafe class EmulatedDevice(bool tensorCores = false, int multiprocessors = 1) : IGpuDevice
 {
     private static readonly Lazy<Runner> Small = new(() => new Runner(lanes: 4, warps: 2)), Wide = new(() => new Runner(lanes: 32, warps: 4));
+
+    private static readonly Lock SharedLock = new();
 
     private readonly EmulatedMemory _memory = new();
     private readonly Runner _runner = (tensorCores ? Wide : Small).Value;
@@ -31,12 +35,17 @@ internal sealed unsafe class EmulatedDevice(bool tensorCores = false, int multip
     /// <summary>The kernels that were started, in order.</summary>
     public List<string> Launched { get; } = [];
 
+    public bool CanRun(GpuKernel kernel) => kernel.ClusterSize == 1;
+
+    public void EncodeTensorMap(CudaTensorMap map, Span<byte> destination) => EmulatedTensorMap.Encode(map, destination);
+
     /// <summary>How often recorded launches were repeated.</summary>
     public int Replays { get; private set; }
 
     public void Launch<TArguments>(GpuKernel<TArguments> kernel, GpuGrid grid, in TArguments arguments)
         where TArguments : unmanaged
     {
+        if (!CanRun(kernel)) throw new NotSupportedException("Clusters of several groups are not emulated.");
         TArguments copy = arguments;
         if (_recorded is null) Start();
         else _recorded.Add(Start);
@@ -75,6 +84,8 @@ internal sealed unsafe class EmulatedDevice(bool tensorCores = false, int multip
 
     public void Synchronize() { }
 
+    public GpuReadback CreateReadback(int bytes) => new Readback(bytes);
+
     public void Dispose() => _memory.Dispose();
 
     private void AssertNotRecording() => Assert.That(_recorded, Is.Null, "only launches are recorded");
@@ -88,6 +99,18 @@ internal sealed unsafe class EmulatedDevice(bool tensorCores = false, int multip
         }
 
         public void Dispose() => launches.Clear();
+    }
+
+    /// <summary>Everything is done when it is started.</summary>
+    private sealed class Readback(int bytes) : GpuReadback(bytes)
+    {
+        private byte[] _copy = [];
+
+        public override void Start(nint source, int bytes) => _copy = new ReadOnlySpan<byte>((void*)source, bytes).ToArray();
+
+        public override ReadOnlySpan<byte> Wait() => _copy;
+
+        public override void Dispose() { }
     }
 
     /// <summary>An accelerator for the whole run, its kernels compiled once.</summary>
@@ -111,8 +134,24 @@ internal sealed unsafe class EmulatedDevice(bool tensorCores = false, int multip
             lock (_accelerator)
             {
                 var entry = (Action<KernelConfig, TArguments>)_kernels.GetOrAdd(kernel, _ => _accelerator.LoadStreamKernel(kernel.Entry));
-                entry(new KernelConfig(new Index3D(grid.X, grid.Y, grid.Z), new Index3D(Math.Min(kernel.GroupSize, GroupSize), 1, 1)), arguments);
+                KernelConfig groups = new(new Index3D(grid.X, grid.Y, grid.Z), new Index3D(Math.Min(kernel.GroupSize, GroupSize), 1, 1));
+                if (kernel.SharedBytes > 0) RunWithShared(kernel, () => entry(groups, arguments));
+                else entry(groups, arguments);
                 _accelerator.Synchronize();
+            }
+        }
+
+        private void RunWithShared(GpuKernel kernel, Action launch)
+        {
+            // Smaller groups would run several at a time.
+            if (kernel.GroupSize < GroupSize)
+                throw new NotSupportedException($"Groups with dynamic shared memory have at least {GroupSize} threads here.");
+            lock (SharedLock)
+            {
+                Shared.Emulated = (byte*)NativeMemory.AlignedAlloc((nuint)kernel.SharedBytes, Shared.Alignment);
+                launch();
+                _accelerator.Synchronize();
+                NativeMemory.AlignedFree(Shared.Emulated);
             }
         }
     }

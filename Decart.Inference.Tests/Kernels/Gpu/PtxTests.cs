@@ -1,6 +1,8 @@
+using System.Reflection;
 using System.Text.RegularExpressions;
 using Decart.Inference.Kernels.Gpu;
 using Decart.Inference.Kernels.Gpu.Compilation;
+using Decart.Inference.Kernels.Gpu.Intrinsics;
 
 namespace Decart.Inference.Tests.Kernels.Gpu;
 
@@ -12,7 +14,11 @@ internal sealed class PtxTests(int architecture, string target)
 {
     private readonly PtxCompiler _compiler = new(architecture);
 
-    private static GpuKernel[] TestKernels => [IntrinsicKernels.MultiplyKernel, IntrinsicKernels.LoadMatricesKernel, IntrinsicKernels.ConvertKernel];
+    private static GpuKernel[] TestKernels =>
+    [
+        IntrinsicKernels.MultiplyKernel, IntrinsicKernels.LoadMatricesKernel, IntrinsicKernels.ConvertKernel,
+        .. HopperKernels.All, .. WarpGroupKernels.All,
+    ];
 
     private static IEnumerable<GpuKernel> All => GpuKernels.All.Concat(TestKernels);
 
@@ -24,8 +30,16 @@ internal sealed class PtxTests(int architecture, string target)
     [TestCaseSource(nameof(Kernels))]
     public void Every_kernel_compiles_and_stays_in_registers(GpuKernel kernel)
     {
+        if (!kernel.RunsOn(architecture))
+        {
+            string needed = $"{kernel.Name} needs sm_{kernel.MinArchitecture}", found = $"sm_{architecture}";
+            Assert.That(
+                () => _compiler.Compile(kernel), Throws.TypeOf<NotSupportedException>().With.Message.Contains(needed).And.Message.Contains(found));
+            return;
+        }
         PtxModule module = _compiler.Compile(kernel);
 
+        Assert.That(module.Text, Does.Contain($".version {(kernel.MinArchitecture >= 90 ? "8.3" : "8.0")}\n"));
         Assert.That(module.Text, Does.Contain($".target {target}\n"));
         Assert.That(module.Text, Does.Contain($".visible .entry {module.EntryPoint}("));
         Assert.That(module.Text, Does.Not.Contain(".local"), "local memory");
@@ -37,6 +51,7 @@ internal sealed class PtxTests(int architecture, string target)
     [TestCase(nameof(GpuMatMul), "ld.global.nc.v4.b32")]
     [TestCase(nameof(GpuAttention), "ld.global.v4.b32")]
     [TestCase(nameof(GpuAttention), "atom.acq_rel.gpu.global.add.s32")]
+    [TestCase(nameof(GpuSampling), "ld.global.v4.b32", "ex2.approx.ftz.f32", "atom.add.shared.u32", "mul.hi.u64", "div.rn.f32")]
     [TestCase(nameof(GpuTensorMatMul), "ld.global.nc.L1::no_allocate.L2::256B.v4.b32")]
     [TestCase(nameof(GpuTensorMatMul), "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32")]
     [TestCase(nameof(GpuTensorAttention), "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32", "ld.global.v4.b32", "st.global.v4.b32", "prmt.b32")]
@@ -61,6 +76,49 @@ internal sealed class PtxTests(int architecture, string target)
         Assert.That(body, Does.Contain("ld.global.v4.b32"));
         Assert.That(body, Does.Contain("sqrt"), "the norm is in it");
         Assert.That(body, Does.Contain("ld.global.b32"));
+    }
+
+    [Test]
+    public void Every_intrinsic_is_used_by_a_kernel()
+    {
+        if (architecture != 90) return;
+        string text = string.Concat(All.Select(kernel => _compiler.Compile(kernel).Text));
+        foreach ((MethodInfo method, PtxAttribute ptx) in PtxIntrinsics.All)
+        {
+            // The longest word is the instruction, or the special register that it reads.
+            string instruction = ptx.Template.Split(' ').MaxBy(word => word.Length)!.TrimEnd(';');
+            Assert.That(text, Does.Contain(instruction), $"{method.DeclaringType!.Name}.{method.Name}");
+        }
+    }
+
+    [Test]
+    public void Dynamic_shared_memory_is_aligned_for_swizzled_matrices_and_must_be_declared()
+    {
+        Assert.That(_compiler.Compile(HopperKernels.LargeKernel).Text, Does.Contain($".extern .shared .align 1024 .b8 {Shared.Symbol}[];\n"));
+        GpuKernel undeclared = new GpuKernel<WordArguments>(HopperKernels.LargeKernel.Entry);
+        Assert.That(() => _compiler.Compile(undeclared), Throws.TypeOf<NotSupportedException>().With.Message.Contains("uses dynamic shared memory"));
+    }
+
+    [Test]
+    public void Accumulators_of_warp_groups_are_changed_in_place()
+    {
+        if (architecture != 90) return;
+        foreach (GpuKernel kernel in WarpGroupKernels.All)
+        {
+            string text = _compiler.Compile(kernel).Text;
+            string[] lists = [.. Regex.Matches(text, @"wgmma\.mma_async\S+ \{([^}]*)\}").Select(match => match.Groups[1].Value)];
+            Assert.That(lists, Is.Not.Empty.And.All.EqualTo(lists[0]), kernel.Name);
+            // A copy between operations would make the driver's compiler wait after each.
+            string between = text[text.IndexOf("wgmma.fence", StringComparison.Ordinal)..text.LastIndexOf("wgmma.commit_group", StringComparison.Ordinal)];
+            Assert.That(between, Does.Not.Contain("%f1;").And.Not.Contain("mov.f32"), kernel.Name);
+        }
+    }
+
+    [Test]
+    public void Accumulators_that_are_used_again_are_refused()
+    {
+        if (architecture != 90) return;
+        Assert.That(() => _compiler.Compile(WarpGroupKernels.Reuse), Throws.TypeOf<NotSupportedException>().With.Message.Contains("used again"));
     }
 
     private static string Body(PtxModule module) => module.Text[module.Text.IndexOf($".visible .entry {module.EntryPoint}(", StringComparison.Ordinal)..];

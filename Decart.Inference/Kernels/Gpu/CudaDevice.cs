@@ -7,8 +7,8 @@ namespace Decart.Inference.Kernels.Gpu;
 /// <summary>A GPU through the CUDA driver. Kernels are compiled when they are first launched, or all at once by <see cref="Prepare"/>.</summary>
 internal sealed class CudaDevice : IGpuDevice
 {
-    /// <summary>The oldest architecture that the intrinsics exist on, and the oldest driver: PTX ISA 8.0 came with CUDA 12.0.</summary>
-    private const int MinArchitecture = 80, MinDriverVersion = 12000;
+    /// <summary>The oldest architecture that the intrinsics exist on, and the oldest driver: PTX ISA 8.0 came with CUDA 12.0, 8.3 with 12.3.</summary>
+    private const int MinArchitecture = 80, MinDriverVersion = 12000, MinHopperDriverVersion = 12030;
 
     /// <summary>Pinned buffers that uploads go through in turn: two for large ones, and more for those of steps that follow each other closely.</summary>
     private const int StagingBytes = 16 << 20, StagingCount = 2, SmallBytes = 128 << 10, SmallCount = 8;
@@ -58,6 +58,11 @@ internal sealed class CudaDevice : IGpuDevice
 
     /// <summary>As many as there are, unless work is to be divided for another number.</summary>
     public int Multiprocessors { get; init; }
+
+    public bool CanRun(GpuKernel kernel) =>
+        kernel.RunsOn(_architecture) && (kernel.MinArchitecture < PtxCompiler.HopperArchitecture || _driverVersion >= MinHopperDriverVersion);
+
+    public void EncodeTensorMap(CudaTensorMap map, Span<byte> destination) => map.Encode(destination);
 
     /// <summary>Compiles kernels, so that their first launch does not wait for it.</summary>
     public void Prepare(IEnumerable<GpuKernel> kernels)
@@ -119,6 +124,8 @@ internal sealed class CudaDevice : IGpuDevice
 
     public void Synchronize() => _stream.Synchronize();
 
+    public GpuReadback CreateReadback(int bytes) => new CudaReadback(_context, _stream, bytes);
+
     public void Dispose()
     {
         if (_context.IsClosed) return;
@@ -165,7 +172,8 @@ internal sealed class CudaDevice : IGpuDevice
     private PtxModule CompileToPtx(GpuKernel kernel)
     {
         _compiler ??= new PtxCompiler(_architecture);
-        return _compiler.Compile(kernel);
+        PtxModule module = _compiler.Compile(kernel);
+        return CanRun(kernel) ? module : throw new NotSupportedException($"Kernel {kernel.Name} needs a driver for CUDA 12.3 or later.");
     }
 
     /// <remarks>Any thread may call.</remarks>
@@ -180,7 +188,7 @@ internal sealed class CudaDevice : IGpuDevice
     {
         CudaModule module = new(_context, code);
         _modules.Add(module);
-        return _functions[kernel] = module.GetFunction(kernel.EntryPoint);
+        return _functions[kernel] = module.GetFunction(kernel.EntryPoint, kernel.SharedBytes, kernel.ClusterSize, kernel.StartsEarly);
     }
 
     private sealed class Recording(CudaGraph graph, CudaStream stream) : IGpuRecording

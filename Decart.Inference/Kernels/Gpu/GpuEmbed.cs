@@ -9,6 +9,10 @@ internal struct EmbedArguments
     public long Count;
 
     public long Rows, Table, X;
+
+    /// <summary>The tokens that were chosen on the device (int), for rows of a negative token: see <see cref="Batch.AddChosen"/>.</summary>
+    public long Chosen;
+
     public int TableStride, XStride, Columns;
     public float Scale;
 }
@@ -23,6 +27,12 @@ internal static class GpuEmbed
         int row = Grid.IdxX;
         if (row >= Global.LoadInt(a.Count)) return;
         int token = GpuRow.LoadTokenId(a.Rows, row);
+        if (token < 0)
+        {
+            // A code instead of a token: its request fails, the row's content does not matter.
+            int chosen = Global.LoadInt(a.Chosen + ((long)Batch.PreviousLogitRow(token) * sizeof(int)));
+            token = chosen < 0 ? 0 : chosen;
+        }
         long source = a.Table + ((long)token * a.TableStride * sizeof(ushort)), destination = a.X + ((long)row * a.XStride * sizeof(float));
         for (int i = Group.IdxX; i < a.Columns; i += Group.DimX)
         {

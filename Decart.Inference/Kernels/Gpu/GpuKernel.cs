@@ -11,10 +11,32 @@ internal abstract class GpuKernel(MethodInfo method, int groupSize)
 
     public int GroupSize { get; } = groupSize;
 
+    /// <summary>
+    /// Bytes of dynamic shared memory of a group, which <see cref="Intrinsics.Shared"/> reaches; above 48 KiB as far as the GPU has them.
+    /// </summary>
+    public int SharedBytes { get; init; }
+
+    /// <summary>Groups, side by side along x, that form an <see cref="Intrinsics.Cluster"/>; launches have a multiple of them.</summary>
+    public int ClusterSize { get; init; } = 1;
+
+    /// <summary>Whether it may start before the kernel in front of it has ended; see <see cref="Intrinsics.GridDependency"/>.</summary>
+    public bool StartsEarly { get; init; }
+
+    /// <summary>
+    /// The oldest architecture it runs on, compute capability times ten. From 90 on it is PTX ISA 8.3, of drivers for CUDA 12.3 and later.
+    /// </summary>
+    public int MinArchitecture { get; init; } = 80;
+
+    /// <summary>Whether it runs on no later architecture either, for <see cref="Intrinsics.WarpGroup"/>.</summary>
+    public bool ForOneArchitecture { get; init; }
+
     /// <summary>Its name in PTX.</summary>
     public string EntryPoint => $"{Method.DeclaringType!.Name}_{Method.Name}";
 
     public string Name => $"{Method.DeclaringType!.Name}.{Method.Name}";
+
+    /// <summary>Whether a GPU of that architecture has what it uses.</summary>
+    public bool RunsOn(int architecture) => ForOneArchitecture ? architecture == MinArchitecture : architecture >= MinArchitecture;
 }
 
 /// <summary>A kernel that takes <typeparamref name="TArguments"/>.</summary>

@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using Decart.Inference.Checkpoints;
 using Decart.Inference.Memory;
+using Decart.Inference.Sampling;
 
 namespace Decart.Inference.Kernels.Gpu;
 
@@ -22,6 +23,7 @@ internal sealed class GpuKernels : IKernels
     private readonly GpuExpertsMixer _experts;
     private readonly GpuAttentionLauncher _attention;
     private readonly GpuRecordings _recordings;
+    private readonly GpuSampler _sampler;
     private bool _disposed;
 
     /// <param name="device">Owned.</param>
@@ -34,6 +36,7 @@ internal sealed class GpuKernels : IKernels
         _experts = new GpuExpertsMixer(device, _matMul);
         _attention = new GpuAttentionLauncher(device, _step);
         _recordings = new GpuRecordings(device);
+        _sampler = new GpuSampler(device);
     }
 
     /// <summary>Every kernel, for whoever compiles them ahead of need.</summary>
@@ -44,6 +47,7 @@ internal sealed class GpuKernels : IKernels
         GpuAttention.Kernel, GpuTensorAttention.Heads64, GpuTensorAttention.Heads128, GpuTensorAttention.Heads256,
         GpuTensorAttention.Decode64, GpuTensorAttention.Decode128, GpuTensorAttention.Decode256,
         GpuExperts.RouteKernel, GpuExperts.GroupKernel, GpuExperts.MixKernel,
+        GpuSampling.Kernel, GpuTokenCounts.MarkKernel,
     ];
 
     /// <summary>Whether steps of single tokens are recorded and repeated, rather than launched kernel by kernel.</summary>
@@ -103,6 +107,7 @@ internal sealed class GpuKernels : IKernels
             Rows = _step.Rows,
             Table = weight.Address,
             X = destination.Address,
+            Chosen = _sampler.Tokens,
             TableStride = weight.Stride,
             XStride = destination.Stride,
             Columns = weight.Columns,
@@ -189,11 +194,19 @@ internal sealed class GpuKernels : IKernels
         for (int i = 0; i < halves.Length; i++) destination[i] = (float)halves[i];
     }
 
+    public TokenChooser? CreateChooser(SamplingParameters parameters, ReadOnlySpan<int> prompt, int vocabularySize) =>
+        _sampler.CreateChooser(parameters, prompt, vocabularySize);
+
+    public ChosenTokens Sample(Activations logits, ReadOnlySpan<TokenChoice> choices) => _sampler.Sample(Floats(logits), choices);
+
+    public void Wait() => _device.Synchronize();
+
     public void Dispose()
     {
         if (_disposed) return;
         _disposed = true;
         _recordings.Dispose();
+        _sampler.Dispose();
         _attention.Dispose();
         _experts.Dispose();
         _matMul.Dispose();

@@ -1,4 +1,5 @@
 using Decart.Inference.Memory;
+using Decart.Inference.Native.Cuda;
 
 namespace Decart.Inference.Kernels.Gpu;
 
@@ -28,6 +29,9 @@ internal interface IGpuDevice : IDisposable
     /// <summary>Number of multiprocessors, at least 1.</summary>
     int Multiprocessors { get; }
 
+    /// <summary>Whether kernels of that kind run here; <see cref="Launch"/> throws <see cref="NotSupportedException"/> where they do not.</summary>
+    bool CanRun(GpuKernel kernel);
+
     /// <summary>Starts a kernel; returns at once.</summary>
     void Launch<TArguments>(GpuKernel<TArguments> kernel, GpuGrid grid, in TArguments arguments)
         where TArguments : unmanaged;
@@ -37,6 +41,10 @@ internal interface IGpuDevice : IDisposable
     /// they had. Kernels must have been launched before; memory cannot be allocated, copied or filled meanwhile.
     /// </summary>
     IGpuRecording Record(Action launches);
+
+    /// <summary>Writes a tensor map, on the host, as <see cref="Intrinsics.TensorCopy"/> reads it on the device.</summary>
+    /// <exception cref="CudaException">The device cannot copy such boxes.</exception>
+    void EncodeTensorMap(CudaTensorMap map, Span<byte> destination);
 
     /// <summary>Starts a copy to the device; the source may change when this returns.</summary>
     void Upload(nint destination, ReadOnlySpan<byte> source);
@@ -49,4 +57,8 @@ internal interface IGpuDevice : IDisposable
 
     /// <summary>Waits until everything that was started is done.</summary>
     void Synchronize();
+
+    /// <summary>Makes a place on the host to copy to without waiting.</summary>
+    /// <param name="bytes">The most bytes of one copy.</param>
+    GpuReadback CreateReadback(int bytes);
 }

@@ -14,6 +14,12 @@ internal static class Reduce
         return value;
     }
 
+    public static long WarpSum(long value)
+    {
+        for (int distance = Warp.WarpSize / 2; distance > 0; distance /= 2) value += Warp.ShuffleXor(value, distance);
+        return value;
+    }
+
     public static float WarpMax(float value)
     {
         for (int distance = Warp.WarpSize / 2; distance > 0; distance /= 2)
@@ -35,5 +41,45 @@ internal static class Reduce
         for (int warp = 0; warp < Group.DimX / Warp.WarpSize; warp++) sum += sums[warp];
         Group.Barrier();
         return sum;
+    }
+
+    public static ulong GroupMin(ulong value)
+    {
+        ArrayView<ulong> minima = SharedMemory.Allocate1D<ulong>(MaxWarps).BaseView;
+        for (int distance = Warp.WarpSize / 2; distance > 0; distance /= 2)
+        {
+            ulong other = Warp.ShuffleXor(value, distance);
+            value = other < value ? other : value;
+        }
+        if (Warp.LaneIdx == 0) minima[Group.IdxX / Warp.WarpSize] = value;
+        Group.Barrier();
+        for (int warp = 0; warp < Group.DimX / Warp.WarpSize; warp++) value = minima[warp] < value ? minima[warp] : value;
+        Group.Barrier();
+        return value;
+    }
+
+    /// <summary>The sum over the threads before this one, and over all.</summary>
+    public static long GroupScan(long value, out long total)
+    {
+        ArrayView<long> sums = SharedMemory.Allocate1D<long>(MaxWarps).BaseView;
+        long upToThis = value;
+        for (int distance = 1; distance < Warp.WarpSize; distance *= 2)
+        {
+            long other = Warp.ShuffleUp(upToThis, distance);
+            upToThis += Warp.LaneIdx >= distance ? other : 0;
+        }
+        int ownWarp = Group.IdxX / Warp.WarpSize;
+        if (Warp.LaneIdx == Warp.WarpSize - 1) sums[ownWarp] = upToThis;
+        Group.Barrier();
+        long before = upToThis - value;
+        total = 0;
+        for (int warp = 0; warp < Group.DimX / Warp.WarpSize; warp++)
+        {
+            long sum = sums[warp];
+            before += warp < ownWarp ? sum : 0;
+            total += sum;
+        }
+        Group.Barrier();
+        return before;
     }
 }

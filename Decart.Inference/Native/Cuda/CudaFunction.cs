@@ -26,15 +26,23 @@ internal sealed unsafe class CudaFunction(CudaContext context, CudaModule module
         }
     }
 
+    /// <summary>Blocks, side by side along x, that form a cluster; sm_90.</summary>
+    public int ClusterSize { get; init; } = 1;
+
+    /// <summary>Whether launches may start before the kernel in front of them has ended: it then waits itself ("griddepcontrol.wait"); sm_90.</summary>
+    public bool StartsEarly { get; init; }
+
     /// <summary>Queues a launch with one parameter, a struct.</summary>
-    public void Launch<TArguments>(
-        CudaStream stream, (int X, int Y, int Z) grid, int blockSize, in TArguments arguments, ReadOnlySpan<CudaLaunchAttribute> attributes = default)
+    public void Launch<TArguments>(CudaStream stream, (int X, int Y, int Z) grid, int blockSize, in TArguments arguments)
         where TArguments : unmanaged
     {
         context.MakeCurrent();
         ObjectDisposedException.ThrowIf(module.IsClosed || stream.IsClosed, this);
+        CudaLaunchAttribute* attributes = stackalloc CudaLaunchAttribute[2];
+        int count = 0;
+        if (ClusterSize > 1) attributes[count++] = CudaLaunchAttribute.Cluster(ClusterSize);
+        if (StartsEarly) attributes[count++] = CudaLaunchAttribute.StartEarly;
         fixed (TArguments* parameter = &arguments)
-        fixed (CudaLaunchAttribute* attribute = attributes)
         {
             CudaLaunch launch = new()
             {
@@ -46,8 +54,8 @@ internal sealed unsafe class CudaFunction(CudaContext context, CudaModule module
                 BlockZ = 1,
                 DynamicSharedBytes = (uint)DynamicSharedBytes,
                 Stream = stream.DangerousGetHandle(),
-                Attributes = attribute,
-                AttributeCount = (uint)attributes.Length,
+                Attributes = attributes,
+                AttributeCount = (uint)count,
             };
             void* address = parameter;
             CudaDriver.Check(CudaDriver.Launch(launch, function, &address, null), "launching a kernel");

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Decart.Inference.Kernels.Gpu.Intrinsics;
 using ILGPU;
 using ILGPU.Backends.EntryPoints;
@@ -15,8 +16,12 @@ internal sealed record PtxModule(string EntryPoint, string Text);
 /// <summary>Compiles kernels from IL to PTX, with or without a GPU at hand. Called by one thread at a time.</summary>
 internal sealed class PtxCompiler : IDisposable
 {
+    /// <summary>The oldest architecture whose kernels are written in PTX ISA 8.3.</summary>
+    public const int HopperArchitecture = 90;
+
     private readonly Context _context;
     private readonly PTXBackend _backend;
+    private readonly int _architecture;
     private readonly string _target;
 
     /// <summary>Prepares the compiler.</summary>
@@ -24,6 +29,7 @@ internal sealed class PtxCompiler : IDisposable
     public PtxCompiler(int architecture)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(architecture, 80);
+        _architecture = architecture;
         // O1 emits calls in program order; O2 may move the last memory operation of a block behind a call.
         _context = Context.Create(builder =>
         {
@@ -41,9 +47,14 @@ internal sealed class PtxCompiler : IDisposable
         _backend = new PTXBackend(_context, ilgpu, CudaInstructionSet.ISA_80, nvvmAPI: null!);
     }
 
-    /// <exception cref="NotSupportedException">The kernel uses what cannot be compiled.</exception>
+    /// <exception cref="NotSupportedException">The kernel is not for the architecture, or uses what cannot be compiled.</exception>
     public PtxModule Compile(GpuKernel kernel)
     {
+        if (!kernel.RunsOn(_architecture))
+        {
+            string needed = $"sm_{kernel.MinArchitecture}{(kernel.ForOneArchitecture ? "a, and no other," : " or later")}";
+            throw new NotSupportedException($"Kernel {kernel.Name} needs {needed}; this is for sm_{_architecture}.");
+        }
         EntryPointDescription entryPoint = EntryPointDescription.FromExplicitlyGroupedKernel(kernel.Method);
         KernelSpecialization specialization = new(kernel.GroupSize, 1);
         PTXCompiledKernel compiled;
@@ -56,7 +67,8 @@ internal sealed class PtxCompiler : IDisposable
             throw new NotSupportedException($"Kernel {kernel.Name} cannot be compiled: {e.InnerException?.Message ?? e.Message}", e);
         }
         string text = compiled.PTXAssembly.Replace($".entry {compiled.Name}(", $".entry {kernel.EntryPoint}(", StringComparison.Ordinal);
-        return new PtxModule(kernel.EntryPoint, Finish(text));
+        text = DeclareShared(kernel, text);
+        return new PtxModule(kernel.EntryPoint, Finish(kernel, text));
     }
 
     public void Dispose()
@@ -66,13 +78,32 @@ internal sealed class PtxCompiler : IDisposable
     }
 
     /// <summary>
+    /// Declares the memory that a launch adds. ILGPU can, but aligned for single registers only, and its emulation gives each call other memory.
+    /// </summary>
+    private static string DeclareShared(GpuKernel kernel, string text)
+    {
+        bool used = text.Contains(Shared.Symbol, StringComparison.Ordinal);
+        if (used != kernel.SharedBytes > 0)
+            throw new NotSupportedException($"Kernel {kernel.Name} {(used ? "uses" : "does not use")} dynamic shared memory and says otherwise.");
+        string declaration = string.Create(CultureInfo.InvariantCulture, $".extern .shared .align {Shared.Alignment} .b8 {Shared.Symbol}[];\n\n");
+        return used ? text.Insert(text.IndexOf(".visible .entry ", StringComparison.Ordinal), declaration) : text;
+    }
+
+    /// <summary>Replaces a directive's line.</summary>
+    private static string Replace(string text, string directive, string value)
+    {
+        int start = text.IndexOf(directive, StringComparison.Ordinal), end = text.IndexOf('\n', start);
+        return string.Concat(text.AsSpan(0, start), directive, value, text.AsSpan(end));
+    }
+
+    /// <summary>
     /// Names the target, for which ILGPU always writes sm_80, and asks for rounding after each operation: the driver's compiler fuses products and
     /// sums as it sees fit otherwise, and one expression could give different bits in two kernels.
     /// </summary>
-    private string Finish(string text)
+    private string Finish(GpuKernel kernel, string text)
     {
-        int start = text.IndexOf(".target ", StringComparison.Ordinal), end = text.IndexOf('\n', start);
-        return string.Concat(text.AsSpan(0, start), ".target ", _target, text.AsSpan(end))
+        if (kernel.MinArchitecture >= HopperArchitecture) text = Replace(text, ".version ", "8.3");
+        return Replace(text, ".target ", _target)
             .Replace("\tmul.f32\t", "\tmul.rn.f32\t", StringComparison.Ordinal)
             .Replace("\tadd.f32\t", "\tadd.rn.f32\t", StringComparison.Ordinal)
             .Replace("\tsub.f32\t", "\tsub.rn.f32\t", StringComparison.Ordinal);

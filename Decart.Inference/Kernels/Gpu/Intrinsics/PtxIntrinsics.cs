@@ -17,7 +17,11 @@ namespace Decart.Inference.Kernels.Gpu.Intrinsics;
 /// <summary>Makes ILGPU emit the template of a <see cref="PtxAttribute"/> for each call of its method.</summary>
 internal static class PtxIntrinsics
 {
-    private static readonly Type[] Groups = [typeof(Global), typeof(Halves), typeof(BFloats), typeof(Float32), typeof(AsyncCopy), typeof(TensorCore), typeof(Pinned)];
+    private static readonly Type[] Groups =
+    [
+        typeof(Global), typeof(Halves), typeof(BFloats), typeof(Float32), typeof(Integers), typeof(AsyncCopy), typeof(TensorCore),
+        typeof(Shared), typeof(MBarrier), typeof(BulkCopy), typeof(TensorCopy), typeof(Cluster), typeof(GridDependency), typeof(WarpGroup), typeof(Pinned),
+    ];
 
     /// <summary>Every intrinsic with its PTX.</summary>
     public static IEnumerable<(MethodInfo Method, PtxAttribute Ptx)> All =>
@@ -43,8 +47,9 @@ internal static class PtxIntrinsics
     internal static void Emit(PTXBackend backend, PTXCodeGenerator generator, Value value)
     {
         MethodCall call = (MethodCall)value;
-        string template = call.Target.Source.GetCustomAttribute<PtxAttribute>()!.Template;
-        string result = call.Target.IsVoid ? "" : Names(generator, generator.Allocate(call));
+        PtxAttribute ptx = call.Target.Source.GetCustomAttribute<PtxAttribute>()!;
+        string template = ptx.Template;
+        string result = ptx.InPlace ? Take(generator, call) : call.Target.IsVoid ? "" : Names(generator, generator.Allocate(call));
         StringBuilder text = new(template.Length + 64);
         for (int i = 0; i < template.Length; i++)
         {
@@ -65,6 +70,40 @@ internal static class PtxIntrinsics
             i++;
         }
         generator.Builder.Append('\t').AppendLine(text.ToString());
+    }
+
+    /// <summary>
+    /// Makes the first operand's registers the result's. A copy would be an instruction between those that an asynchronous one may overlap with, and
+    /// the driver's compiler would let each wait for the one before. Constants are copied.
+    /// </summary>
+    private static string Take(PTXCodeGenerator generator, MethodCall call)
+    {
+        CompoundRegister operand = (CompoundRegister)generator.Load(call.Nodes[0]);
+        if (operand.Children.All(child => child is PTXRegisterAllocator.HardwareRegister))
+        {
+            ThrowIfUsedAgain(call);
+            generator.Bind(call, operand);
+            return Names(generator, operand);
+        }
+        string result = Names(generator, generator.Allocate(call)), initial = Names(generator, operand);
+        foreach ((string destination, string source) in result.Split(", ").Zip(initial.Split(", ")))
+            generator.Builder.Append('\t').AppendLine($"mov.b32 {destination}, {source};");
+        return result;
+    }
+
+    /// <summary>Looks for another use of the operand, or of what it is made of, as far as it lies in the call's block.</summary>
+    private static void ThrowIfUsedAgain(MethodCall call)
+    {
+        Value operand = call.Nodes[0].Resolve();
+        HashSet<Value> gone = [operand];
+        if (operand is StructureValue structure) gone.UnionWith(structure.Nodes.ToArray().Select(node => node.Resolve()));
+        bool after = false;
+        foreach (Value value in call.BasicBlock)
+        {
+            if (after && value.Nodes.ToArray().Any(node => gone.Contains(node.Resolve())))
+                throw new NotSupportedException($"The first operand of {call.Target.Name} is used again.");
+            after |= value == call;
+        }
     }
 
     /// <summary>A register with the address that a reference has in shared memory, which ILGPU's own register has where it knows the space.</summary>

@@ -11,3 +11,24 @@ internal struct Float4
 {
     public float A, B, C, D;
 }
+
+/// <summary>
+/// A thread's 32 accumulators of the 64 x 64 that a <see cref="WarpGroup"/> holds: tile t has columns 8t to 8t + 7. With g = lane / 4, c = lane % 4 and
+/// row = 16 warp + g, a tile holds A: (row, 2c), B: (row, 2c + 1), C: (row + 8, 2c), D: (row + 8, 2c + 1).
+/// </summary>
+internal struct Tile64
+{
+    public Float4 T0, T1, T2, T3, T4, T5, T6, T7;
+}
+
+/// <summary>A thread's 64 accumulators of 64 x 128.</summary>
+internal struct Tile128
+{
+    public Tile64 Left, Right;
+}
+
+/// <summary>A thread's 128 accumulators of 64 x 256.</summary>
+internal struct Tile256
+{
+    public Tile128 Left, Right;
+}

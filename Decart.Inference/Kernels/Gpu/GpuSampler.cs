@@ -1,0 +1,150 @@
+using System.Runtime.InteropServices;
+using Decart.Inference.Sampling;
+
+namespace Decart.Inference.Kernels.Gpu;
+
+/// <summary>
+/// Launches <see cref="GpuSampling"/> and owns what it needs: the steps' descriptors and tokens, and the requests' tables, which are used again when
+/// requests end, in stream order, so that nothing waits for the device.
+/// </summary>
+internal sealed class GpuSampler : IDisposable
+{
+    /// <summary>
+    /// Bytes of the tokens: more than any batch has, so that the address stays while kernels that were recorded with it are launched.
+    /// </summary>
+    private const int TokenBytes = 1 << 18;
+
+    /// <summary>Biases take a multiple of this, so that tables of different requests can follow one another.</summary>
+    private const int BiasGranularity = 4096;
+
+    private readonly IGpuDevice _device;
+    private readonly GpuBuffer _tokens, _rows, _prompt;
+    private readonly Dictionary<long, Stack<GpuBuffer>> _free = [];
+    private readonly GpuChosenTokens[] _steps = [new(), new()];
+    private GpuSamplingRow[] _descriptors = new GpuSamplingRow[16];
+    private int _nextStep;
+
+    public GpuSampler(IGpuDevice device)
+    {
+        _device = device;
+        _tokens = new GpuBuffer(device.Memory, TokenBytes);
+        _rows = new GpuBuffer(device.Memory);
+        _prompt = new GpuBuffer(device.Memory);
+    }
+
+    /// <summary>Where the latest step's tokens are or will be: one (int) for each row of the logits.</summary>
+    public nint Tokens => _tokens.Address;
+
+    /// <summary>See <see cref="IKernels.CreateChooser"/>.</summary>
+    public GpuTokenChooser? CreateChooser(SamplingParameters parameters, ReadOnlySpan<int> prompt, int vocabularySize)
+    {
+        if (parameters.TopLogprobs is not null || vocabularySize > GpuLogits.MaxVocabulary) return null;
+        GpuBuffer? counts = null, bias = null;
+        try
+        {
+            if (parameters.HasPenalties) counts = CreateCounts(prompt, vocabularySize);
+            if (parameters.LogitBias.Length > 0) bias = CreateBias(parameters.LogitBias, vocabularySize);
+            return new GpuTokenChooser(this, Describe(parameters, counts, bias, vocabularySize), counts, bias);
+        }
+        catch
+        {
+            Return(counts);
+            Return(bias);
+            throw;
+        }
+    }
+
+    /// <summary>See <see cref="IKernels.Sample"/>.</summary>
+    public ChosenTokens Sample(GpuActivations logits, ReadOnlySpan<TokenChoice> choices)
+    {
+        if (choices.IsEmpty) throw new ArgumentException("There is nothing to choose.", nameof(choices));
+        if (_descriptors.Length < choices.Length) Array.Resize(ref _descriptors, Math.Max(choices.Length, 2 * _descriptors.Length));
+        int previous = -1;
+        for (int i = 0; i < choices.Length; i++)
+        {
+            (int row, TokenChooser chooser, int index) = choices[i];
+            if (row <= previous || row >= Math.Min(logits.Rows, TokenBytes / sizeof(int)))
+                throw new ArgumentException($"Row {row} follows row {previous} of {logits.Rows}.", nameof(choices));
+            previous = row;
+            _descriptors[i] = ((GpuTokenChooser)chooser).Row;
+            _descriptors[i].LogitRow = row;
+            _descriptors[i].Index = index;
+        }
+        _rows.Reserve((long)_descriptors.Length * GpuSamplingRow.Bytes);
+        _device.Upload(_rows.Address, MemoryMarshal.AsBytes(_descriptors.AsSpan(0, choices.Length)));
+        SamplingArguments arguments = new()
+        {
+            Logits = logits.Address,
+            Rows = _rows.Address,
+            Tokens = Tokens,
+            Stride = logits.Stride,
+            Vocabulary = logits.Columns,
+        };
+        _device.Launch(GpuSampling.Kernel, new GpuGrid(choices.Length), arguments);
+
+        GpuChosenTokens step = _steps[_nextStep];
+        _nextStep = (_nextStep + 1) % _steps.Length;
+        step.Start(_device, Tokens, previous + 1, logits.Rows);
+        return step;
+    }
+
+    /// <summary>Takes back a table that no step started from now on uses.</summary>
+    public void Return(GpuBuffer? table)
+    {
+        if (table is null) return;
+        if (!_free.TryGetValue(table.Bytes, out Stack<GpuBuffer>? free)) _free.Add(table.Bytes, free = []);
+        free.Push(table);
+    }
+
+    public void Dispose()
+    {
+        foreach (GpuChosenTokens step in _steps) step.Dispose();
+        foreach (GpuBuffer table in _free.Values.SelectMany(tables => tables)) table.Dispose();
+        _tokens.Dispose();
+        _rows.Dispose();
+        _prompt.Dispose();
+    }
+
+    private static GpuSamplingRow Describe(SamplingParameters parameters, GpuBuffer? counts, GpuBuffer? bias, int vocabularySize) => new()
+    {
+        Counts = counts?.Address ?? 0,
+        Bias = bias?.Address ?? 0,
+        BiasCount = parameters.LogitBias.Length,
+        Seed = parameters.Seed,
+        // The product is exact but for shares that are smaller than any token's.
+        TopP = parameters.TopP < 1 ? Math.Max(1, (ulong)(parameters.TopP * 18446744073709551616.0)) : 0,
+        TopK = parameters.TopK < vocabularySize ? parameters.TopK : 0,
+        Temperature = parameters.Temperature,
+        MinP = parameters.MinP,
+        RepetitionPenalty = parameters.RepetitionPenalty,
+        FrequencyPenalty = parameters.FrequencyPenalty,
+        PresencePenalty = parameters.PresencePenalty,
+    };
+
+    private GpuBuffer CreateCounts(ReadOnlySpan<int> prompt, int vocabularySize)
+    {
+        foreach (int id in prompt) ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)id, (uint)vocabularySize, nameof(prompt));
+        GpuBuffer counts = Rent((long)GpuWeight.AlignedStride(vocabularySize) * sizeof(int));
+        _device.Clear(counts.Address, counts.Bytes);
+        if (prompt.IsEmpty) return counts;
+        _prompt.Reserve((long)prompt.Length * sizeof(int));
+        _device.Upload(_prompt.Address, MemoryMarshal.AsBytes(prompt));
+        TokenCountsArguments arguments = new() { Tokens = _prompt.Address, Counts = counts.Address, Count = prompt.Length };
+        int groupSize = Math.Min(GpuTokenCounts.MarkKernel.GroupSize, _device.MaxGroupSize);
+        _device.Launch(GpuTokenCounts.MarkKernel, new GpuGrid((prompt.Length + groupSize - 1) / groupSize), arguments);
+        return counts;
+    }
+
+    private GpuBuffer CreateBias(KeyValuePair<int, float>[] bias, int vocabularySize)
+    {
+        (int Id, float Value)[] entries = [.. bias.Select(entry => (entry.Key, entry.Value))];
+        foreach ((int id, _) in entries) ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)id, (uint)vocabularySize, nameof(bias));
+        long bytes = (long)entries.Length * GpuSamplingRow.BiasBytes;
+        GpuBuffer table = Rent((bytes + BiasGranularity - 1) / BiasGranularity * BiasGranularity);
+        _device.Upload(table.Address, MemoryMarshal.AsBytes(entries.AsSpan()));
+        return table;
+    }
+
+    private GpuBuffer Rent(long bytes) =>
+        _free.TryGetValue(bytes, out Stack<GpuBuffer>? free) && free.TryPop(out GpuBuffer? table) ? table : new GpuBuffer(_device.Memory, bytes);
+}

@@ -1,0 +1,71 @@
+using System.Runtime.InteropServices;
+using Decart.Inference.Kernels.Gpu.Intrinsics;
+
+namespace Decart.Inference.Kernels.Gpu;
+
+/// <summary>How the token of one row of logits is chosen, as kernels read it.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct GpuSamplingRow
+{
+    public const int Bytes = 80;
+
+    /// <summary>Bytes of an entry of <see cref="Bias"/>.</summary>
+    public const int BiasBytes = 8;
+
+    /// <summary>
+    /// For each token of the vocabulary (int): 0 when the sequence does not have it, otherwise 1 + its number in the completion. 0 without penalties.
+    /// </summary>
+    public long Counts;
+
+    /// <summary>For each token a bit, 0 to forbid it, in 32-bit words from the lowest bit up; 0 for no mask.</summary>
+    public long Mask;
+
+    /// <summary><see cref="BiasCount"/> pairs of a token (int) and what its logit is raised by (float32).</summary>
+    public long Bias;
+
+    public ulong Seed;
+
+    /// <summary>The share of the probability that is kept, times 2^64; 0 for all.</summary>
+    public ulong TopP;
+
+    /// <summary>The row of the logits, and of the tokens.</summary>
+    public int LogitRow;
+
+    /// <summary>Which token of the completion it is, from 0.</summary>
+    public int Index;
+
+    public int BiasCount;
+
+    /// <summary>The number of tokens that are kept; 0 for all, otherwise fewer than the vocabulary has.</summary>
+    public int TopK;
+
+    /// <summary>0 for the most probable token.</summary>
+    public float Temperature;
+
+    public float MinP, RepetitionPenalty, FrequencyPenalty, PresencePenalty;
+
+    public int Padding;
+
+    /// <summary>Reads row <paramref name="index"/> of an array in the device's memory.</summary>
+    public static GpuSamplingRow Load(long rows, int index)
+    {
+        long address = rows + ((long)index * Bytes);
+        return new GpuSamplingRow
+        {
+            Counts = Global.LoadLong(address),
+            Mask = Global.LoadLong(address + 8),
+            Bias = Global.LoadLong(address + 16),
+            Seed = (ulong)Global.LoadLong(address + 24),
+            TopP = (ulong)Global.LoadLong(address + 32),
+            LogitRow = Global.LoadInt(address + 40),
+            Index = Global.LoadInt(address + 44),
+            BiasCount = Global.LoadInt(address + 48),
+            TopK = Global.LoadInt(address + 52),
+            Temperature = Global.LoadFloat(address + 56),
+            MinP = Global.LoadFloat(address + 60),
+            RepetitionPenalty = Global.LoadFloat(address + 64),
+            FrequencyPenalty = Global.LoadFloat(address + 68),
+            PresencePenalty = Global.LoadFloat(address + 72),
+        };
+    }
+}

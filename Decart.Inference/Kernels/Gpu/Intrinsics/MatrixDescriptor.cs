@@ -1,0 +1,45 @@
+using Decart.Inference.Native.Cuda;
+
+namespace Decart.Inference.Kernels.Gpu.Intrinsics;
+
+/// <summary>
+/// How a matrix of 16-bit elements lies in shared memory, for <see cref="WarpGroup"/> (PTX ISA, "wgmma", "Matrix-descriptor"): rows along m or n, 16
+/// columns of k. The unit is a core matrix of 8 rows of 16 bytes.
+/// <code>
+/// bits  0-13  address / 16
+/// bits 16-29  without swizzle: bytes / 16 from one core matrix to the next along k; else ignored
+/// bits 32-45  bytes / 16 from 8 rows to the next 8
+/// bits 62-63  0: core matrices of 128 dense bytes; 1, 2, 3: rows of 128, 64, 32 bytes, 8 of them dense, swizzled
+/// </code>
+/// </summary>
+internal static class MatrixDescriptor
+{
+    /// <summary>What the descriptor of the next 16 columns has more, within a swizzled row.</summary>
+    public const long Step = 32 >> UnitShift;
+
+    private const int UnitShift = 4, LeadingShift = 16, StrideShift = 32, SwizzleShift = 62;
+    private const int AddressMask = 0x3FFFF, FieldMask = 0x3FFF;
+
+    /// <summary>A matrix as <see cref="TensorCopy"/> leaves a box of rows that are as long as the swizzle, or 16 bytes.</summary>
+    /// <param name="address">Of the first column of the first row; the first row of a swizzled matrix lies at a multiple of 8 rows.</param>
+    /// <param name="swizzle">A constant.</param>
+    /// <param name="leadingBytes">Without swizzle: from one core matrix to the next along k; with one not used.</param>
+    public static long Create(int address, CudaTensorSwizzle swizzle, int leadingBytes = 0)
+    {
+        int rowBytes = 16 << (int)swizzle, kind = (4 - (int)swizzle) & 3, leading = swizzle == CudaTensorSwizzle.None ? leadingBytes : 16;
+        return (long)((address & AddressMask) >> UnitShift) | ((long)(leading >> UnitShift) << LeadingShift)
+            | ((long)((8 * rowBytes) >> UnitShift) << StrideShift) | ((long)kind << SwizzleShift);
+    }
+
+    /// <summary>For emulations: where the element of a row and column lies.</summary>
+    internal static int AddressOf(long descriptor, int row, int column)
+    {
+        int start = (int)(descriptor & FieldMask) << UnitShift, leading = (int)((descriptor >> LeadingShift) & FieldMask) << UnitShift;
+        int stride = (int)((descriptor >> StrideShift) & FieldMask) << UnitShift, kind = (int)(descriptor >>> SwizzleShift);
+        CudaTensorSwizzle swizzle = (CudaTensorSwizzle)((4 - kind) & 3);
+        int group = start + (row / 8 * stride);
+        return kind == 0
+            ? group + (column / 8 * leading) + (row % 8 * 16) + (column % 8 * sizeof(ushort))
+            : swizzle.Apply(group + (row % 8 * (16 << (int)swizzle)) + (column * sizeof(ushort)));
+    }
+}
