@@ -1,4 +1,5 @@
 using Decart.Inference.Kernels.Gpu;
+using Decart.Inference.Kernels.Gpu.Compilation;
 using Decart.Inference.Native.Cuda;
 using NUnit.Framework.Internal;
 
@@ -34,8 +35,8 @@ internal static class GpuDevices
         try
         {
             return multiprocessors is { } number
-                ? new CudaDevice(index: 0) { HasTensorCores = tensorCores, Multiprocessors = number }
-                : new CudaDevice(index: 0) { HasTensorCores = tensorCores };
+                ? new CudaDevice(index: 0, KernelCache.Default) { HasTensorCores = tensorCores, Multiprocessors = number }
+                : new CudaDevice(index: 0, KernelCache.Default) { HasTensorCores = tensorCores };
         }
         catch (CudaUnavailableException exception)
         {
