@@ -1,12 +1,13 @@
+using System.Collections.Concurrent;
 using Decart.Inference.Memory;
 
 namespace Decart.Inference.Tests.Memory;
 
-/// <summary>Virtual memory that remembers what is mapped where. Read it only while nobody maps.</summary>
+/// <summary>Virtual memory that remembers what is mapped where. Any thread may look.</summary>
 internal sealed class RecordedVirtualMemory(IVirtualMemory inner) : IVirtualMemory
 {
     /// <summary>The page at each address.</summary>
-    public Dictionary<nint, nint> Mapped { get; } = [];
+    public ConcurrentDictionary<nint, nint> Mapped { get; } = [];
 
     /// <summary>The pages in the order of their creation.</summary>
     public List<nint> Pages { get; } = [];
@@ -28,13 +29,13 @@ internal sealed class RecordedVirtualMemory(IVirtualMemory inner) : IVirtualMemo
     public void Map(nint address, nint page)
     {
         inner.Map(address, page);
-        Mapped.Add(address, page);
+        Assert.That(Mapped.TryAdd(address, page));
     }
 
     public void Unmap(nint address, long bytes)
     {
         inner.Unmap(address, bytes);
-        for (nint i = 0; i < bytes; i += (nint)PageBytes) Assert.That(Mapped.Remove(address + i));
+        for (nint i = 0; i < bytes; i += (nint)PageBytes) Assert.That(Mapped.TryRemove(address + i, out _));
     }
 
     public void Dispose() => inner.Dispose();
