@@ -61,13 +61,13 @@ internal static class SessionLoader
         TensorSource source, ModelConfig config, DeviceChoice choice, LlmSessionOptions options, CancellationToken cancellationToken)
     {
         long free = choice.Kernels.Memory.MeasureFree();
+        long elements = source.Names.Sum(name => source.TryGet(name, out StoredTensor tensor) ? tensor.Rows * tensor.Columns : 0);
         try
         {
             return Decoder.Load(source, config, choice.Kernels, options.MaxBatchTokens, options.MaxConcurrentSequences, cancellationToken);
         }
         catch (OutOfMemoryException error) when (!choice.Kernels.ReadsWeightsInPlace)
         {
-            long elements = source.Names.Sum(name => source.TryGet(name, out StoredTensor tensor) ? tensor.Rows * tensor.Columns : 0);
             throw new InsufficientMemoryException(
                 $"The model does not fit into the memory of {choice.Device}: its weights need {elements * sizeof(ushort)} bytes there and steps of {options.MaxBatchTokens} tokens " +
                 $"come on top; {free} bytes were free. {error.Message}",

@@ -6,7 +6,8 @@ namespace Decart.Inference.Kernels.Gpu.Intrinsics;
 /// <summary>
 /// Copies of boxes of a tensor that one thread starts (PTX ISA, "cp.async.bulk.tensor", tiled mode; sm_90). A map (<see cref="CudaTensorMap"/>, 128
 /// bytes of the device's memory, 64-byte aligned) says where the tensor lies and how large a box is. Coordinates count elements, x along the innermost
-/// dimension, may be negative or past the end, and what lies outside the tensor comes as zero.
+/// dimension, may be negative or past the end, and what lies outside the tensor comes as zero. An x that is not a multiple of 16 bytes is an illegal
+/// instruction: the manual does not say so, an H200 does.
 /// </summary>
 /// <remarks>Maps of an emulation are <see cref="EmulatedTensorMap"/>.</remarks>
 internal static unsafe class TensorCopy
