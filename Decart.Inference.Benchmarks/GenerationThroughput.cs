@@ -17,7 +17,12 @@ internal static class GenerationThroughput
     {
         string model = arguments[0];
         int prompt = Argument(1, 256), generated = Argument(2, 64), callers = Argument(3, 1), threads = Argument(4, Environment.ProcessorCount);
-        await using LlmSession session = await LlmSession.LoadAsync(model, new LlmSessionOptions { Threads = threads, MaxConcurrentSequences = callers });
+        await using LlmSession session = await LlmSession.LoadAsync(model, new LlmSessionOptions
+        {
+            Threads = threads,
+            MaxConcurrentSequences = callers,
+            MaxBatchTokens = Math.Max(new LlmSessionOptions().MaxBatchTokens, callers),
+        });
         await MeasureAsync(session, prompt, generated, callers);
         for (int round = 0; round < Rounds; round++)
         {

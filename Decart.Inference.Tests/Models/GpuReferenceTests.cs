@@ -8,16 +8,20 @@ using Decart.Inference.Tests.Kernels.Gpu;
 namespace Decart.Inference.Tests.Models;
 
 /// <summary>
-/// Every checkpoint whose answers are known, on a GPU: along the known continuation its logits are near the CPU's, which are checked against the
-/// known ones elsewhere, and its best token is the known one wherever rounding cannot change that.
+/// Every checkpoint whose answers are known, on a GPU: its logits are near the CPU's, which are checked against the known ones elsewhere, and along the
+/// known continuation its best token is the known one wherever rounding cannot change that.
 /// </summary>
 [Category("Cuda")]
 internal sealed class GpuReferenceTests
 {
+    /// <summary>For the logits after the prompt, which are the known ones.</summary>
     private const float Tolerance = 3e-2f, MinCosine = 0.9995f;
 
-    /// <summary>Weights in blocks are rounded when they are widened.</summary>
-    private const float GgufTolerance = 5e-2f;
+    /// <summary>
+    /// For the largest of hundreds of thousands of logits along continuations, where keys and values of 16 bits alone make differences of 0.03 (an exact
+    /// computation with nothing but these rounded does).
+    /// </summary>
+    private const float ContinuationTolerance = 8e-2f, ContinuationMeanSquare = 1e-2f * 1e-2f;
 
     private const int MaxBatchTokens = 512;
 
@@ -36,21 +40,33 @@ internal sealed class GpuReferenceTests
         int tokens = prompt.Length + greedy.Length;
         using KvRanges gpuRange = new(gpu, found.KvLayout, 1, tokens), cpuRange = new(cpu, expected.KvLayout, 1, tokens);
         float[] logits = found.Prefill(gpuRange[0], prompt), reference = expected.Prefill(cpuRange[0], prompt);
-        float largest = 0, cosine = 1;
+        float largest = 0, cosine = 1, first = DecoderRuns.MaxDifference(logits, reference);
+        double squares = 0;
         for (int step = 0; step < greedy.Length; step++)
         {
             float error = DecoderRuns.MaxDifference(logits, reference);
             largest = Math.Max(largest, error);
+            squares += MeanSquare(logits, reference);
             cosine = Math.Min(cosine, TensorPrimitives.CosineSimilarity<float>(logits, reference));
             if (Gap(reference) > 2 * error) Assert.That(DecoderRuns.ArgMax(logits), Is.EqualTo(greedy[step]), $"token {step}");
             if (step + 1 == greedy.Length) break;
             logits = found.Prefill(gpuRange[0], [greedy[step]], firstPosition: prompt.Length + step);
             reference = expected.Prefill(cpuRange[0], [greedy[step]], firstPosition: prompt.Length + step);
         }
-        TestContext.Out.WriteLine($"largest logit difference {largest:g3}, least cosine {cosine:g7}");
-        Assert.That(largest, Is.LessThanOrEqualTo(checkpoint.EndsWith(".gguf", StringComparison.Ordinal) ? GgufTolerance : Tolerance));
-        Assert.That(cosine, Is.GreaterThanOrEqualTo(MinCosine));
+        squares /= greedy.Length;
+        TestContext.Out.WriteLine(
+            $"largest logit difference {first:g3} after the prompt, {largest:g3} in {greedy.Length} steps; root mean square {Math.Sqrt(squares):g3}, least cosine {cosine:g7}");
+        Assert.Multiple(() =>
+        {
+            Assert.That(first, Is.LessThanOrEqualTo(Tolerance));
+            Assert.That(largest, Is.LessThanOrEqualTo(ContinuationTolerance));
+            Assert.That(squares, Is.LessThanOrEqualTo(ContinuationMeanSquare));
+            Assert.That(cosine, Is.GreaterThanOrEqualTo(MinCosine));
+        });
     }
+
+    private static double MeanSquare(float[] logits, float[] reference) =>
+        logits.Zip(reference, (a, b) => ((double)a - b) * (a - b)).Average();
 
     /// <summary>The distance of the two best.</summary>
     private static float Gap(float[] logits)

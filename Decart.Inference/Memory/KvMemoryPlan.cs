@@ -37,9 +37,9 @@ internal sealed record KvMemoryPlan(KvLayout Layout, PagingMode Paging, PageGeom
             throw new InsufficientMemoryException($"KvCacheBytes asks for {budget} bytes for keys and values; {free} are free now that the model is loaded.");
         PageGeometry geometry = hardware ? PageGeometry.ForHardware(layout.TokenBytes, memory.PageGranularity) : PageGeometry.ForTable(layout.TokenBytes);
         if (hardware) geometry = geometry.WithAtMost(memory.MaxMappings / 2, budget);
-        // What nobody asked for is rounded up: sequences use whole pages.
+        // What nobody asked for is rounded up: sequences use whole pages, and the scheduler leaves one to those that run.
         long pages = options.KvCacheBytes is null && budget == useful
-            ? (long)geometry.PagesFor(contextLength) * options.MaxConcurrentSequences
+            ? ((long)geometry.PagesFor(contextLength) * options.MaxConcurrentSequences) + 1
             : budget / geometry.PageBytes;
         if (pages < 1)
         {
