@@ -17,11 +17,14 @@ internal sealed class GpuReferenceTests
     /// <summary>For the logits after the prompt, which are the known ones.</summary>
     private const float Tolerance = 3e-2f, MinCosine = 0.9995f;
 
+    /// <summary>For SmolLM2, 30 layers of which 4-bit weights with offsets are rounded; see docs/gpu.md, "Numbers".</summary>
+    private const float SmolLmTolerance = 6e-2f;
+
     /// <summary>
     /// For the largest of hundreds of thousands of logits along continuations, where keys and values of 16 bits alone make differences of 0.03 (an exact
     /// computation with nothing but these rounded does).
     /// </summary>
-    private const float ContinuationTolerance = 8e-2f, ContinuationMeanSquare = 1e-2f * 1e-2f;
+    private const float ContinuationTolerance = 8e-2f, ContinuationMeanSquare = 1.2e-2f * 1.2e-2f;
 
     private const int MaxBatchTokens = 512;
 
@@ -58,7 +61,7 @@ internal sealed class GpuReferenceTests
             $"largest logit difference {first:g3} after the prompt, {largest:g3} in {greedy.Length} steps; root mean square {Math.Sqrt(squares):g3}, least cosine {cosine:g7}");
         Assert.Multiple(() =>
         {
-            Assert.That(first, Is.LessThanOrEqualTo(Tolerance));
+            Assert.That(first, Is.LessThanOrEqualTo(checkpoint.Contains("SmolLM2", StringComparison.Ordinal) ? SmolLmTolerance : Tolerance));
             Assert.That(largest, Is.LessThanOrEqualTo(ContinuationTolerance));
             Assert.That(squares, Is.LessThanOrEqualTo(ContinuationMeanSquare));
             Assert.That(cosine, Is.GreaterThanOrEqualTo(MinCosine));
