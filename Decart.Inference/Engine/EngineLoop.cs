@@ -258,7 +258,7 @@ internal sealed class EngineLoop
                 KvCache kv = sequence.Kv!;
                 if (!kv.IsReady(kv.Tokens + length)) kv.Wait(kv.Tokens + length);
                 bool onDevice = length == sequence.Remaining && sequence.TryGetChooser(_decoder);
-                _next.Add(sequence, length, onDevice ? sequence.Chooser : null);
+                _promptTokens += _next.Add(sequence, length, onDevice ? sequence.Chooser : null);
             }
             catch (Exception error)
             {
@@ -280,12 +280,8 @@ internal sealed class EngineLoop
         catch (Exception failure)
         {
             error = failure;
+            foreach (StepChunk chunk in _next.Chunks) _promptTokens -= chunk.Sequence.TakeBack(chunk.Length, chunk.OnDevice);
             return false;
-        }
-        foreach (StepChunk chunk in _next.Chunks)
-        {
-            int computed = chunk.Sequence.Start(chunk.Length, chunk.OnDevice ? chunk.LogitRow : null);
-            Volatile.Write(ref _promptTokens, _promptTokens + computed);
         }
         return true;
     }

@@ -37,11 +37,12 @@ internal sealed class EngineStep
         Chosen = null;
     }
 
-    /// <summary>Appends a sequence's next tokens; their memory is there.</summary>
+    /// <summary>Appends a sequence's next tokens; their memory is there. The sequence takes them for started.</summary>
     /// <param name="sequence">The sequence.</param>
     /// <param name="length">How many tokens.</param>
     /// <param name="chooser">What chooses the token after them, if that is wanted and the device is to do it.</param>
-    public void Add(Sequence sequence, int length, TokenChooser? chooser)
+    /// <returns>How many of them are tokens of the prompt that have never been computed before.</returns>
+    public int Add(Sequence sequence, int length, TokenChooser? chooser)
     {
         int row = length == sequence.Remaining ? Batch.LogitRows.Length : -1, first = sequence.Computed;
         if (first == sequence.Length) Batch.AddChosen(sequence.Kv!.View, sequence.PendingRow, first);
@@ -49,5 +50,6 @@ internal sealed class EngineStep
         else Batch.Add(sequence.Kv!.View, sequence.Tokens.Slice(first, length), first, wantsLogits: row >= 0);
         _chunks.Add(new StepChunk(sequence, length, row, chooser is not null));
         if (chooser is not null) _choices.Add(new TokenChoice(row, chooser, sequence.CompletionLength + sequence.PendingTokens));
+        return sequence.Start(length, chooser is not null ? row : null);
     }
 }

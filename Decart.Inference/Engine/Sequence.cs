@@ -119,7 +119,7 @@ internal abstract class Sequence : IComparable<Sequence>
         Chooser = null;
     }
 
-    /// <summary>A step with its next tokens has been started.</summary>
+    /// <summary>A step with its next tokens is started.</summary>
     /// <param name="length">How many tokens.</param>
     /// <param name="chosenFrom">The row of the logits that the device chooses its next token from; null when it does not.</param>
     /// <returns>How many of them are tokens of the prompt that have never been computed before.</returns>
@@ -135,6 +135,19 @@ internal abstract class Sequence : IComparable<Sequence>
         }
         _promptTokensDone = Math.Max(before, Math.Min(Computed, PromptLength));
         return _promptTokensDone - before;
+    }
+
+    /// <summary>The step could not be started after all.</summary>
+    /// <inheritdoc cref="Finish" path="/param"/>
+    /// <returns>How many tokens of the prompt are to be computed again.</returns>
+    public int TakeBack(int length, bool chosen)
+    {
+        Kv!.Advance(-length);
+        TokensInFlight -= length;
+        if (chosen) PendingTokens--;
+        int before = _promptTokensDone;
+        _promptTokensDone = Math.Min(before, Computed);
+        return before - _promptTokensDone;
     }
 
     /// <summary>A step that was started is done; what it has given is accepted after this.</summary>
