@@ -131,7 +131,7 @@ internal sealed class SchedulerTests
         (Sequence, int)[] step = [.. chunks.ToArray().Select(chunk => (chunk.Sequence, chunk.Length))];
         foreach ((Sequence sequence, int length) in step)
         {
-            sequence.Start(length, chosenFrom: null);
+            sequence.Start(sequence.Kv!, length);
             sequence.Finish(length, chosen: false);
             if (sequence.Remaining == 0) sequence.Accept([]);
         }

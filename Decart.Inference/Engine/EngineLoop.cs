@@ -253,19 +253,27 @@ internal sealed class EngineLoop
             if (i + Scheduler.FarAhead < chunks.Length) Prefetch.Object(chunks[i + Scheduler.FarAhead].Sequence);
             if (i + Scheduler.NearAhead < chunks.Length) chunks[i + Scheduler.NearAhead].Sequence.FetchAhead();
             (Sequence sequence, int length) = chunks[i];
-            try
-            {
-                KvCache kv = sequence.Kv!;
-                if (!kv.IsReady(kv.Tokens + length)) kv.Wait(kv.Tokens + length);
-                bool onDevice = length == sequence.Remaining && sequence.TryGetChooser(_decoder);
-                _promptTokens += _next.Add(sequence, length, onDevice ? sequence.Chooser : null);
-            }
-            catch (Exception error)
-            {
-                Fail(sequence, error);
-            }
+            if (IsPrepared(sequence, length) || TryPrepare(sequence, length)) _promptTokens += _next.Add(sequence, length, length == sequence.Remaining);
         }
         _memory.Map.Start(); // what later steps need is laid there while this one is computed
+    }
+
+    private static bool IsPrepared(Sequence sequence, int length) => sequence.HasAskedForChooser && sequence.Kv!.IsReady(sequence.Kv.Tokens + length);
+
+    /// <summary>Waits for a sequence's memory and has the device choose its tokens if it can; the sequence fails where there is no memory for that.</summary>
+    private bool TryPrepare(Sequence sequence, int length)
+    {
+        try
+        {
+            sequence.Kv!.Wait(sequence.Kv.Tokens + length);
+            sequence.AskForChooser(_decoder);
+            return true;
+        }
+        catch (Exception error)
+        {
+            Fail(sequence, error);
+            return false;
+        }
     }
 
     /// <summary>Starts the next step.</summary>
@@ -313,25 +321,29 @@ internal sealed class EngineLoop
         {
             if (i + Scheduler.FarAhead < chunks.Length) Prefetch.Object(chunks[i + Scheduler.FarAhead].Sequence);
             if (i + Scheduler.NearAhead < chunks.Length) chunks[i + Scheduler.NearAhead].Sequence.FetchAhead();
-            StepChunk chunk = chunks[i];
-            chunk.Sequence.Finish(chunk.Length, chunk.OnDevice);
-            try
-            {
-                if (chunk.Sequence.HasEnded) End(chunk);
-                else if (failure is not null) Fail(chunk.Sequence, failure);
-                else if (chunk.LogitRow >= 0) Continue(chunk, tokens);
-            }
-            catch (Exception error)
-            {
-                Fail(chunk.Sequence, error);
-            }
+            Finish(chunks[i], tokens, failure);
+        }
+    }
+
+    private void Finish(in StepChunk chunk, ReadOnlySpan<int> tokens, Exception? failure)
+    {
+        chunk.Sequence.Finish(chunk.Length, chunk.OnDevice);
+        try
+        {
+            if (chunk.Sequence.HasEnded) End(chunk);
+            else if (failure is not null) Fail(chunk.Sequence, failure);
+            else if (chunk.LogitRow >= 0) Continue(chunk, tokens);
+        }
+        catch (Exception error)
+        {
+            Fail(chunk.Sequence, error);
         }
     }
 
     /// <summary>
     /// Gives a sequence the token or the logits that it waits for. The caller is told last: what it then finds in the statistics and in memory is true.
     /// </summary>
-    private void Continue(StepChunk chunk, ReadOnlySpan<int> tokens)
+    private void Continue(in StepChunk chunk, ReadOnlySpan<int> tokens)
     {
         Sequence sequence = chunk.Sequence;
         int before = sequence.Length;
@@ -351,7 +363,7 @@ internal sealed class EngineLoop
     }
 
     /// <summary>The step that was in flight when a sequence ended is done: of what it has given nothing is used.</summary>
-    private void End(StepChunk chunk)
+    private void End(in StepChunk chunk)
     {
         Sequence sequence = chunk.Sequence;
         if (sequence.TokensInFlight > 0) return;

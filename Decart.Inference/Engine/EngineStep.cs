@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Decart.Inference.Kernels;
+using Decart.Inference.Memory;
 
 namespace Decart.Inference.Engine;
 
@@ -40,16 +41,20 @@ internal sealed class EngineStep
     /// <summary>Appends a sequence's next tokens; their memory is there. The sequence takes them for started.</summary>
     /// <param name="sequence">The sequence.</param>
     /// <param name="length">How many tokens.</param>
-    /// <param name="chooser">What chooses the token after them, if that is wanted and the device is to do it.</param>
+    /// <param name="wantsLogits">Whether the token after them is to be chosen.</param>
     /// <returns>How many of them are tokens of the prompt that have never been computed before.</returns>
-    public int Add(Sequence sequence, int length, TokenChooser? chooser)
+    public int Add(Sequence sequence, int length, bool wantsLogits)
     {
-        int row = length == sequence.Remaining ? Batch.LogitRows.Length : -1, first = sequence.Computed;
-        if (first == sequence.Length) Batch.AddChosen(sequence.Kv!.View, sequence.PendingRow, first);
-        else if (first == sequence.Length - 1) Batch.Add(sequence.Kv!.View, [sequence.LastToken], first, wantsLogits: row >= 0);
-        else Batch.Add(sequence.Kv!.View, sequence.Tokens.Slice(first, length), first, wantsLogits: row >= 0);
+        KvCache kv = sequence.Kv!;
+        TokenChooser? chooser = wantsLogits ? sequence.Chooser : null;
+        int row = wantsLogits ? Batch.LogitRowCount : -1, first = kv.Tokens;
+        if (first == sequence.Length) Batch.AddChosen(kv.View, sequence.PendingRow, first);
+        else if (first == sequence.Length - 1) Batch.Add(kv.View, [sequence.LastToken], first, wantsLogits);
+        else Batch.Add(kv.View, sequence.Tokens.Slice(first, length), first, wantsLogits);
         _chunks.Add(new StepChunk(sequence, length, row, chooser is not null));
-        if (chooser is not null) _choices.Add(new TokenChoice(row, chooser, sequence.CompletionLength + sequence.PendingTokens));
-        return sequence.Start(length, chooser is not null ? row : null);
+        if (chooser is null) return sequence.Start(kv, length);
+        _choices.Add(new TokenChoice(row, chooser, sequence.CompletionLength + sequence.PendingTokens));
+        sequence.ExpectToken(row);
+        return sequence.Start(kv, length);
     }
 }

@@ -15,7 +15,6 @@ internal abstract class Sequence : IComparable<Sequence>
 
     private int[] _tokens; // an array, not a list: at thousands of sequences a step costs what it touches
     private int _promptTokensDone;
-    private bool _hasAskedForChooser;
     private volatile bool _cancelled;
 
     /// <param name="prompt">At least one token.</param>
@@ -61,8 +60,10 @@ internal abstract class Sequence : IComparable<Sequence>
     /// <summary>Why it ends; null unless it has failed.</summary>
     public Exception? Error { get; set; }
 
-    /// <summary>Chooses its tokens where the logits are; null where the host does, and before <see cref="TryGetChooser"/>.</summary>
+    /// <summary>Chooses its tokens where the logits are; null where the host does, and before <see cref="AskForChooser"/>.</summary>
     public TokenChooser? Chooser { get; private set; }
+
+    public bool HasAskedForChooser { get; private set; }
 
     /// <summary>The last of <see cref="Tokens"/>: all that a step of decoding needs of them.</summary>
     public int LastToken { get; private set; }
@@ -103,13 +104,12 @@ internal abstract class Sequence : IComparable<Sequence>
     /// <summary>Whether it waits for its caller to take what there is. Kept by the scheduler.</summary>
     public bool IsPaused { get; set; }
 
-    /// <summary>Whether the device can choose its tokens; asked once, when the first is to be chosen.</summary>
-    /// <exception cref="Exception">The device has no room for what it needs.</exception>
-    public bool TryGetChooser(IDecoder decoder)
+    /// <summary>Has the device choose its tokens if it can. Before the first is chosen.</summary>
+    /// <exception cref="OutOfMemoryException">The device has no room for what it needs.</exception>
+    public void AskForChooser(IDecoder decoder)
     {
-        if (!_hasAskedForChooser) Chooser = CreateChooser(decoder);
-        _hasAskedForChooser = true;
-        return Chooser is not null;
+        if (!HasAskedForChooser) Chooser = CreateChooser(decoder);
+        HasAskedForChooser = true;
     }
 
     /// <summary>Gives back what the device holds to choose its tokens.</summary>
@@ -120,21 +120,24 @@ internal abstract class Sequence : IComparable<Sequence>
     }
 
     /// <summary>A step with its next tokens is started.</summary>
+    /// <param name="kv">Its keys and values.</param>
     /// <param name="length">How many tokens.</param>
-    /// <param name="chosenFrom">The row of the logits that the device chooses its next token from; null when it does not.</param>
     /// <returns>How many of them are tokens of the prompt that have never been computed before.</returns>
-    public int Start(int length, int? chosenFrom)
+    public int Start(KvCache kv, int length)
     {
-        int before = Math.Max(Computed, _promptTokensDone);
-        Kv!.Advance(length);
+        int before = Math.Max(kv.Tokens, _promptTokensDone);
+        kv.Advance(length);
         TokensInFlight += length;
-        if (chosenFrom is { } row)
-        {
-            PendingTokens++;
-            PendingRow = row;
-        }
-        _promptTokensDone = Math.Max(before, Math.Min(Computed, PromptLength));
+        if (_promptTokensDone == PromptLength) return 0;
+        _promptTokensDone = Math.Max(before, Math.Min(kv.Tokens, PromptLength));
         return _promptTokensDone - before;
+    }
+
+    /// <summary>The step that is being started lets the device choose the next token, from a row of the logits.</summary>
+    public void ExpectToken(int row)
+    {
+        PendingTokens++;
+        PendingRow = row;
     }
 
     /// <summary>The step could not be started after all.</summary>

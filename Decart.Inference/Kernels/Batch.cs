@@ -32,6 +32,9 @@ internal sealed class Batch
     /// <summary>The rows whose logits are wanted, ascending.</summary>
     public ReadOnlySpan<int> LogitRows => CollectionsMarshal.AsSpan(_logitRows);
 
+    /// <summary>Number of <see cref="LogitRows"/>.</summary>
+    public int LogitRowCount => _logitRows.Count;
+
     public void Clear()
     {
         _tokenIds.Clear();
