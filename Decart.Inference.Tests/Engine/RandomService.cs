@@ -390,7 +390,7 @@ internal sealed class RandomService : IDecoder
     }
 
     private sealed class StubSequence(int[] prompt, int maxTokens, int length, int priority, KeptKv? kept, StubChooser? chooser)
-        : Sequence(prompt, Math.Min(maxTokens, prompt.Length + length - 1), priority, kept)
+        : Sequence(prompt, Math.Min(maxTokens, prompt.Length + length - 1 + (length % 3 == 0 ? 0 : 10)), priority, kept) // two of three end before they have to
     {
         private readonly int _end = Math.Min(maxTokens, prompt.Length + length - 1) + 1;
 
