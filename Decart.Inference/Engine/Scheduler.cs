@@ -60,7 +60,7 @@ internal sealed class Scheduler(KvMemory memory, int maxBatchTokens, int maxConc
         PublishCounts();
     }
 
-    /// <summary>Chooses the next step's chunks. They are reserved. Not empty while there is work, unless all that is left are tokens in flight.</summary>
+    /// <summary>Chooses the next step's chunks; their pages are reserved. Not empty while there is work, unless all that it waits for is in flight.</summary>
     /// <param name="settled">
     /// Whether no step is in flight. As long as one is, nobody gives up pages that it may write to, nor tokens that are not known.
     /// </param>
@@ -164,7 +164,7 @@ internal sealed class Scheduler(KvMemory memory, int maxBatchTokens, int maxConc
         return false;
     }
 
-    /// <summary>Whether a running sequence has the pages that <see cref="Reserve"/> would give it: most have, at most steps.</summary>
+    /// <summary>Whether a running sequence has the pages that <see cref="Reserve"/> would give it: in most steps most have.</summary>
     private static bool IsReserved(Sequence sequence) => Math.Min(sequence.ExpectedLength + TokensAhead, sequence.MaxTokens) <= sequence.Kv!.Reserved;
 
     /// <summary>Reserves pages for all of a running sequence's tokens; others give theirs up for it, or it gives up its own.</summary>
