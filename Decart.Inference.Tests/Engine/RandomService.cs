@@ -20,58 +20,50 @@ internal sealed record RandomServiceCase(
 
 /// <summary>
 /// An engine under a random load: requests, conversations with forks and rewinds, cancellations, readers that stop reading. Its model marks
-/// every place that it writes and reads everything before, and after each step all accounts are checked.
+/// every place that it writes and reads everything before (<see cref="MarkingModel"/>), and after each step all accounts are checked.
 /// </summary>
-internal sealed class RandomService : IDecoder
+internal sealed class RandomService : IDisposable
 {
     private const int MaxConcurrent = 6;
-    private const string Injected = "injected";
 
     private readonly RandomServiceCase _case;
     private readonly Random _random;
     private readonly RecordedVirtualMemory? _recorded;
     private readonly KvMarks _marks;
+    private readonly MarkingModel _model;
     private readonly KvMemory _memory;
     private readonly Scheduler _scheduler;
     private readonly EngineLoop _loop;
     private readonly List<StubSequence> _live = [];
     private readonly List<StubConversation> _conversations = [];
-    private readonly Queue<Action> _started = [];
-    private readonly List<uint> _hashes = []; // for each row of the logits of the step computed last
     private int _turnsInVain;
 
     public RandomService(IDeviceMemory device, RandomServiceCase @case, int seed)
     {
         (_case, _random) = (@case, new Random(seed));
-        KvLayout = new KvLayout(Layers: 2, KvHeads: 1, @case.TokenElements, sizeof(int));
+        KvLayout layout = new(Layers: 2, KvHeads: 1, @case.TokenElements, sizeof(int));
         _marks = new KvMarks(device);
         IPageMap map;
         if (@case.Paging == PagingMode.Table)
         {
-            map = new TablePageMap(device, KvLayout, @case.Pages, @case.Slots, ContextLength);
+            map = new TablePageMap(device, layout, @case.Pages, @case.Slots, MarkingModel.Context);
         }
         else
         {
-            PageGeometry geometry = PageGeometry.ForHardware(KvLayout.TokenBytes, device.PageGranularity);
+            PageGeometry geometry = PageGeometry.ForHardware(layout.TokenBytes, device.PageGranularity);
             _recorded = new RecordedVirtualMemory(device.CreateVirtualMemory(geometry.PageBytes, @case.Pages));
-            map = new HardwarePageMap(_recorded, device, KvLayout, @case.Pages, @case.Slots, MaxConcurrent, ContextLength, NullLogger.Instance);
+            map = new HardwarePageMap(_recorded, device, layout, @case.Pages, @case.Slots, MaxConcurrent, MarkingModel.Context, NullLogger.Instance);
         }
         _memory = new KvMemory(map, @case.PrefixCaching ? new PrefixCache(@case.Pages, map.Geometry.TokensTouching(1), @case.HashBits) : null);
-        _scheduler = new Scheduler(_memory, MaxBatchTokens, MaxConcurrent);
-        _loop = new EngineLoop(this, _memory, _scheduler, NullLogger.Instance);
+        _model = new MarkingModel(layout, _marks, map.Geometry, _recorded, MaxConcurrent, _random, @case.Failing);
+        _scheduler = new Scheduler(_memory, _model.MaxBatchTokens, MaxConcurrent);
+        _loop = new EngineLoop(_model, _memory, _scheduler, NullLogger.Instance);
     }
 
-    public int VocabularySize => 4;
+    public int Steps => _model.Steps;
 
-    public int ContextLength => 240;
-
-    public KvLayout KvLayout { get; }
-
-    public int MaxBatchTokens => 48;
-
-    public int MaxBatchSequences => MaxConcurrent;
-
-    public int Steps { get; private set; }
+    /// <summary>Steps that were started before the one before them was waited for.</summary>
+    public int Overlapping => _model.Overlapping;
 
     public int Finished { get; private set; }
 
@@ -81,10 +73,7 @@ internal sealed class RandomService : IDecoder
 
     public int SharedPages { get; private set; }
 
-    /// <summary>Steps that were started before the one before them was waited for.</summary>
-    public int Overlapping { get; private set; }
-
-    private int MaxTokens => Math.Min(ContextLength, _memory.CapacityTokens);
+    private int MaxTokens => Math.Min(MarkingModel.Context, _memory.CapacityTokens);
 
     /// <summary>Runs steps under load, then lets what is there come to its end, and checks that nothing is left.</summary>
     public void Run(int steps)
@@ -110,74 +99,9 @@ internal sealed class RandomService : IDecoder
         Check();
         Assert.That(_memory.Pool.InUse, Is.Zero);
         Assert.That(_scheduler.WaitingCount + _scheduler.RunningCount, Is.Zero);
-        _memory.Dispose();
     }
 
-    public void Forward(Batch batch)
-    {
-        Steps++;
-        if (_random.NextDouble() < _case.Failing) throw new InvalidOperationException(Injected);
-        if (_started.Count > 0) Overlapping++;
-        BatchChunk[] chunks = [.. batch.Chunks];
-        int[] tokens = [.. batch.TokenIds], logitRows = [.. batch.LogitRows];
-        _started.Enqueue(() => Compute(chunks, tokens, logitRows));
-    }
-
-    public void ReadLogits(int index, Span<float> destination)
-    {
-        Wait();
-        destination[0] = _hashes[index] & 0xFFFF;
-    }
-
-    public void Wait()
-    {
-        while (_started.TryDequeue(out Action? step)) step();
-    }
-
-    public ChosenTokens Sample(ReadOnlySpan<TokenChoice> choices)
-    {
-        StubChosenTokens chosen = new(this);
-        (int Row, int Index)[] rows = [.. choices.ToArray().Select(choice => (choice.LogitRow, ((StubChooser)choice.Chooser).Next(choice.Index)))];
-        _started.Enqueue(() => chosen.Tokens = [.. _hashes.Select((hash, row) => rows.Any(choice => choice.Row == row) ? Next(hash) : int.MinValue)]);
-        return chosen;
-    }
-
-    private void Compute(BatchChunk[] chunks, int[] tokens, int[] logitRows)
-    {
-        uint[] before = [.. _hashes];
-        _hashes.Clear();
-        foreach (BatchChunk chunk in chunks)
-        {
-            if (_recorded is not null) CheckMapped(chunk);
-            for (int i = 0; i < chunk.Length; i++)
-            {
-                int token = tokens[chunk.FirstRow + i];
-                _marks.Write(chunk.Kv, chunk.FirstPosition + i, token >= 0 ? token : Next(before[Batch.PreviousLogitRow(token)]));
-            }
-            uint hash = 17;
-            for (int i = 0; i < chunk.FirstPosition + chunk.Length; i++) hash = Hash(hash, _marks.Read(chunk.Kv, i));
-            if (logitRows.Contains(chunk.FirstRow + chunk.Length - 1)) _hashes.Add(hash);
-        }
-    }
-
-    /// <summary>What a step in flight reads and writes must not have been taken away since it was started.</summary>
-    private void CheckMapped(BatchChunk chunk)
-    {
-        int pages = _memory.Geometry.PagesFor(chunk.FirstPosition + chunk.Length);
-        for (int i = 0; i < pages; i++)
-        {
-            if (!_recorded!.Mapped.ContainsKey(chunk.Kv.Address + (nint)(i * _memory.Geometry.PageBytes))) throw new InvalidOperationException("a page that a step uses is not there");
-        }
-    }
-
-    public void Dispose()
-    {
-    }
-
-    /// <summary>The token that follows others: what every answer is checked against.</summary>
-    private static int Next(uint hash) => (int)((hash & 0xFFFF) % 5);
-
-    private static uint Hash(uint hash, int token) => (hash ^ (uint)token) * 16777619 + 40503;
+    public void Dispose() => _memory.Dispose();
 
     private void Act()
     {
@@ -206,7 +130,7 @@ internal sealed class RandomService : IDecoder
     }
 
     private StubSequence NewSequence(int[] prompt, int length, int priority, KeptKv? kept) =>
-        new(prompt, MaxTokens, length, priority, kept, _random.NextDouble() < _case.OnDevice ? new StubChooser() : null);
+        new(prompt, MaxTokens, length, priority, kept, _random.NextDouble() < _case.OnDevice ? new MarkingModel.Chooser() : null);
 
     private void Submit(StubSequence sequence)
     {
@@ -277,7 +201,7 @@ internal sealed class RandomService : IDecoder
         foreach (StubSequence sequence in _live.FindAll(sequence => sequence.IsDone || sequence.Failure is not null))
         {
             if (sequence.Failure is null) Finished++;
-            else Assert.That(sequence.Failure.InnerException!.Message, Is.EqualTo(Injected));
+            else Assert.That(sequence.Failure.InnerException!.Message, Is.EqualTo(MarkingModel.Injected));
             CheckAnswer(sequence);
             End(sequence);
         }
@@ -289,8 +213,8 @@ internal sealed class RandomService : IDecoder
         uint hash = 17;
         for (int i = 0; i < sequence.Tokens.Length; i++)
         {
-            if (i >= sequence.PromptLength && sequence.Tokens[i] != Next(hash)) Assert.Fail($"token {i} is not the one that follows those before");
-            hash = Hash(hash, sequence.Tokens[i]);
+            if (i >= sequence.PromptLength && sequence.Tokens[i] != MarkingModel.Next(hash)) Assert.Fail($"token {i} is not the one that follows those before");
+            hash = MarkingModel.Hash(hash, sequence.Tokens[i]);
         }
     }
 
@@ -362,34 +286,7 @@ internal sealed class RandomService : IDecoder
         public bool IsClosed { get; set; }
     }
 
-    /// <summary>Must be given every token of a completion, each once.</summary>
-    private sealed class StubChooser : TokenChooser
-    {
-        private int _next;
-
-        public bool IsDisposed { get; private set; }
-
-        public int Next(int index)
-        {
-            Assert.That((index, IsDisposed), Is.EqualTo((_next, false)));
-            return _next++;
-        }
-
-        public override void Dispose() => IsDisposed = true;
-    }
-
-    private sealed class StubChosenTokens(RandomService device) : ChosenTokens
-    {
-        public int[]? Tokens { get; set; }
-
-        public override ReadOnlySpan<int> Wait()
-        {
-            while (Tokens is null) device._started.Dequeue()();
-            return Tokens;
-        }
-    }
-
-    private sealed class StubSequence(int[] prompt, int maxTokens, int length, int priority, KeptKv? kept, StubChooser? chooser)
+    private sealed class StubSequence(int[] prompt, int maxTokens, int length, int priority, KeptKv? kept, MarkingModel.Chooser? chooser)
         : Sequence(prompt, Math.Min(maxTokens, prompt.Length + length - 1 + (length % 3 == 0 ? 0 : 10)), priority, kept) // two of three end before they have to
     {
         private readonly int _end = Math.Min(maxTokens, prompt.Length + length - 1) + 1;
@@ -404,7 +301,7 @@ internal sealed class RandomService : IDecoder
 
         public override bool Accept(Span<float> logits)
         {
-            Append(Next((uint)logits[0]));
+            Append(MarkingModel.Next((uint)logits[0]));
             return Tokens.Length == _end;
         }
 

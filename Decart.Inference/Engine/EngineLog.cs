@@ -28,4 +28,7 @@ internal static partial class EngineLog
 
     [LoggerMessage(7, LogLevel.Information, "No GPU is used: {Reason}")]
     public static partial void NoGpu(this ILogger logger, string reason);
+
+    [LoggerMessage(8, LogLevel.Information, "Sent {Bytes} bytes of weights to {Device} in {Elapsed}, {GigabytesPerSecond:F1} GB/s, and made ready for steps.")]
+    public static partial void WeightsSent(this ILogger logger, long bytes, Device device, TimeSpan elapsed, double gigabytesPerSecond);
 }

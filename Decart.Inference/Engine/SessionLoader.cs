@@ -1,4 +1,5 @@
 using System.Collections.Frozen;
+using System.Diagnostics;
 using Decart.Inference.Checkpoints;
 using Decart.Inference.Kernels;
 using Decart.Inference.Memory;
@@ -41,7 +42,7 @@ internal static class SessionLoader
         try
         {
             progress?.Report(new LoadProgress("Preparing the weights", 0, 0));
-            decoder = LoadDecoder(source, config, choice, options, cancellationToken);
+            decoder = LoadDecoder(source, config, choice, options, logger, cancellationToken);
             // Last, so that what is wrong with a checkpoint of many gigabytes is said before they are read.
             if (kernels.ReadsWeightsInPlace) source.Prefetch(progress, cancellationToken);
             cancellationToken.ThrowIfCancellationRequested();
@@ -58,21 +59,28 @@ internal static class SessionLoader
     }
 
     private static Decoder LoadDecoder(
-        TensorSource source, ModelConfig config, DeviceChoice choice, LlmSessionOptions options, CancellationToken cancellationToken)
+        TensorSource source, ModelConfig config, DeviceChoice choice, LlmSessionOptions options, ILogger logger, CancellationToken cancellationToken)
     {
-        long free = choice.Kernels.Memory.MeasureFree();
+        if (choice.Kernels.ReadsWeightsInPlace) return Load();
+
+        long stored = source.TotalBytes, free = choice.Kernels.Memory.MeasureFree(), start = Stopwatch.GetTimestamp();
         long elements = source.Names.Sum(name => source.TryGet(name, out StoredTensor tensor) ? tensor.Rows * tensor.Columns : 0);
+        string needs = elements > 0 ? $"its weights need {elements * sizeof(ushort)} bytes there and" : "beside its weights"; // those that are made up have no size yet
         try
         {
-            return Decoder.Load(source, config, choice.Kernels, options.MaxBatchTokens, options.MaxConcurrentSequences, cancellationToken);
+            Decoder decoder = Load();
+            TimeSpan elapsed = Stopwatch.GetElapsedTime(start);
+            if (stored > 0) logger.WeightsSent(stored, choice.Device, elapsed, stored / 1e9 / elapsed.TotalSeconds);
+            return decoder;
         }
-        catch (OutOfMemoryException error) when (!choice.Kernels.ReadsWeightsInPlace)
+        catch (OutOfMemoryException error)
         {
             throw new InsufficientMemoryException(
-                $"The model does not fit into the memory of {choice.Device}: its weights need {elements * sizeof(ushort)} bytes there and steps of {options.MaxBatchTokens} tokens " +
-                $"come on top; {free} bytes were free. {error.Message}",
+                $"The model does not fit into the memory of {choice.Device}: {needs} steps of {options.MaxBatchTokens} tokens come on top; {free} bytes were free. {error.Message}",
                 error);
         }
+
+        Decoder Load() => Decoder.Load(source, config, choice.Kernels, options.MaxBatchTokens, options.MaxConcurrentSequences, cancellationToken);
     }
 
     /// <summary>The checkpoint's tokenizer, or null if it has none.</summary>
