@@ -188,6 +188,7 @@ internal sealed class RandomService : IDisposable
         _live.Remove(sequence);
         if (_conversations.Find(conversation => conversation.Turn == sequence) is not { } spoken) return;
         spoken.Turn = null;
+        if (sequence.IsDone) Assert.That(spoken.Kept.Cache?.Tokens ?? 0, Is.LessThan(sequence.Length), "the last token has been chosen and not computed");
         spoken.Tokens.Clear();
         spoken.Tokens.AddRange(sequence.Tokens);
         int tokens = spoken.Tokens.Count;
