@@ -6,8 +6,8 @@ namespace Decart.Inference.Kernels.Gpu;
 internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
 {
     /// <summary>
-    /// Rows up to which a matmul normalises its input itself. Every group reads all of x, 16 KiB a row of 4,096 float32: a group more than two or
-    /// three microseconds late from four rows on, which is what a kernel for the norm costs.
+    /// Rows up to which a matmul normalises its input itself. Every group reads all of x, 16 KiB a row of 4,096 float32: from more than four rows on that
+    /// takes longer than the two or three microseconds of a kernel for the norm (computed, see docs/gpu.md).
     /// </summary>
     public const int MaxNormedRows = 4;
 
