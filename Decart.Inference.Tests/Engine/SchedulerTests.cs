@@ -55,9 +55,9 @@ internal sealed class SchedulerTests
         Growing first = new(30, 64), second = new(16, 40), third = new(10, 16);
         foreach (Growing sequence in (Growing[])[first, second, third]) scheduler.Add(sequence);
         Step(scheduler);
-        Assert.That((first.Kv!.Pages, second.Kv!.Pages, third.Kv!.Pages), Is.EqualTo((2, 1, 1)));
+        Assert.That((first.Kv!.Pages, second.Kv!.Pages, third.Kv!.Pages), Is.EqualTo((3, 1, 1)), "the first has a page ahead of need");
         Step(scheduler);
-        Assert.That(third.Kv, Is.Null, "the first has taken a page ahead, the second needs one for its 17th token");
+        Assert.That(third.Kv, Is.Null, "the second needs a page for its 17th token");
         Assert.That((first.Kv.Pages, second.Kv.Pages, scheduler.Preemptions, scheduler.WaitingCount), Is.EqualTo((3, 2, 1, 1)));
         StepUntil(scheduler, () => second.Kv is null);
         Assert.That((second.Tokens.Length, first.Kv.Tokens, scheduler.Preemptions), Is.EqualTo((33, 47, 2)), "the last who runs is the second itself");
@@ -127,11 +127,12 @@ internal sealed class SchedulerTests
 
     private static (Sequence, int)[] Step(Scheduler scheduler)
     {
-        Assert.That(scheduler.TrySchedule(settled: true, out ReadOnlySpan<ScheduledChunk> chunks));
-        (Sequence, int)[] step = [.. chunks.ToArray().Select(chunk => (chunk.Sequence, chunk.Length))];
+        EngineStep next = new();
+        Assert.That(scheduler.TrySchedule(settled: true, next));
+        (Sequence, int)[] step = [.. next.Scheduled.ToArray().Select(chunk => (chunk.Sequence, chunk.Length))];
         foreach ((Sequence sequence, int length) in step)
         {
-            sequence.Start(sequence.Kv!, length);
+            sequence.Start(ref sequence.Kv!.Extent, length);
             sequence.Finish(length, chosen: false);
             if (sequence.Remaining == 0) sequence.Accept([]);
         }

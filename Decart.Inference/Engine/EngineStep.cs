@@ -4,25 +4,52 @@ using Decart.Inference.Memory;
 
 namespace Decart.Inference.Engine;
 
-/// <summary>A chunk of a step.</summary>
-/// <param name="Sequence">Whose tokens they are.</param>
-/// <param name="Length">How many.</param>
-/// <param name="LogitRow">The row of the logits after the last of them; -1 when they are not wanted.</param>
-/// <param name="OnDevice">Whether the device chooses the token that follows.</param>
-internal readonly record struct StepChunk(Sequence Sequence, int Length, int LogitRow, bool OnDevice);
+/// <summary>The next tokens of one sequence, which a step computes.</summary>
+internal struct StepChunk
+{
+    /// <summary>Whose tokens they are.</summary>
+    public Sequence Sequence;
 
-/// <summary>One step: what it computes and, once it has been started, what it has been asked to choose. Used again and again by the loop's thread.</summary>
+    /// <summary>How many.</summary>
+    public int Length;
+
+    /// <summary>The row of the logits after the last of them; -1 when they are not wanted.</summary>
+    public int LogitRow;
+
+    /// <summary>Whether the device chooses the token that follows.</summary>
+    public bool OnDevice;
+}
+
+/// <summary>A sequence whose tokens fill at least one page.</summary>
+/// <param name="Kv">Its keys and values.</param>
+/// <param name="Sequence">The sequence.</param>
+/// <param name="Tokens">How many of its tokens are stored then.</param>
+internal readonly record struct FilledPage(KvCache Kv, Sequence Sequence, int Tokens);
+
+/// <summary>
+/// One step: what the scheduler has chosen for it, of that what it computes and, once it has been started, what it has been asked to choose. Used again and
+/// again by the loop's thread.
+/// </summary>
 internal sealed class EngineStep
 {
-    private readonly List<StepChunk> _chunks = [];
     private readonly List<TokenChoice> _choices = [];
+    private readonly List<FilledPage> _filled = [];
+    private StepChunk[] _chunks = []; // those that have been added take the places of the scheduled ones, which are as many or more
+    private int _scheduled, _added;
 
     public Batch Batch { get; } = new();
 
-    public ReadOnlySpan<StepChunk> Chunks => CollectionsMarshal.AsSpan(_chunks);
+    /// <summary>What is to be added, unless its sequences fail before.</summary>
+    public ReadOnlySpan<StepChunk> Scheduled => _chunks.AsSpan(0, _scheduled);
+
+    /// <summary>What has been added: one chunk for each of the batch.</summary>
+    public ReadOnlySpan<StepChunk> Chunks => _chunks.AsSpan(0, _added);
 
     /// <summary>What the device is to choose, in the order of the rows.</summary>
     public ReadOnlySpan<TokenChoice> Choices => CollectionsMarshal.AsSpan(_choices);
+
+    /// <summary>The sequences whose tokens fill a page.</summary>
+    public ReadOnlySpan<FilledPage> Filled => CollectionsMarshal.AsSpan(_filled);
 
     /// <summary>What it chooses; null when that is nothing, and before the step is started.</summary>
     public ChosenTokens? Chosen { get; set; }
@@ -33,28 +60,46 @@ internal sealed class EngineStep
     public void Clear()
     {
         Batch.Clear();
-        _chunks.Clear();
+        Array.Clear(_chunks, 0, _scheduled);
+        (_scheduled, _added) = (0, 0);
         _choices.Clear();
+        _filled.Clear();
         Chosen = null;
     }
 
-    /// <summary>Appends a sequence's next tokens; their memory is there. The sequence takes them for started.</summary>
-    /// <param name="sequence">The sequence.</param>
-    /// <param name="length">How many tokens.</param>
-    /// <param name="wantsLogits">Whether the token after them is to be chosen.</param>
-    /// <returns>How many of them are tokens of the prompt that have never been computed before.</returns>
-    public int Add(Sequence sequence, int length, bool wantsLogits)
+    /// <summary>Notes what the step is to compute. Before any is added.</summary>
+    public void Schedule(Sequence sequence, int length)
     {
-        KvCache kv = sequence.Kv!;
-        TokenChooser? chooser = wantsLogits ? sequence.Chooser : null;
-        int row = wantsLogits ? Batch.LogitRowCount : -1, first = kv.Tokens;
-        if (first == sequence.Length) Batch.AddChosen(kv.View, sequence.PendingRow, first);
-        else if (first == sequence.Length - 1) Batch.Add(kv.View, [sequence.LastToken], first, wantsLogits);
-        else Batch.Add(kv.View, sequence.Tokens.Slice(first, length), first, wantsLogits);
-        _chunks.Add(new StepChunk(sequence, length, row, chooser is not null));
-        if (chooser is null) return sequence.Start(kv, length);
-        _choices.Add(new TokenChoice(row, chooser, sequence.CompletionLength + sequence.PendingTokens));
-        sequence.ExpectToken(row);
-        return sequence.Start(kv, length);
+        if (_scheduled == _chunks.Length) Array.Resize(ref _chunks, Math.Max(16, 2 * _scheduled));
+        ref StepChunk chunk = ref _chunks[_scheduled++];
+        chunk.Sequence = sequence;
+        chunk.Length = length;
+    }
+
+    /// <summary>Adds the next of the scheduled chunks; its memory is there. The sequence takes its tokens for started.</summary>
+    /// <param name="index">Its index in <see cref="Scheduled"/>, greater than the last one's.</param>
+    /// <param name="view">Where the sequence's keys and values lie.</param>
+    /// <param name="kv">How far they reach.</param>
+    /// <returns>How many of its tokens are tokens of the prompt that have never been computed before.</returns>
+    public int Add(int index, KvView view, ref KvExtent kv)
+    {
+        ref StepChunk chunk = ref _chunks[_added++];
+        if (_added <= index) chunk = _chunks[index];
+        Sequence sequence = chunk.Sequence;
+        int first = kv.Tokens;
+        bool wantsLogits = first + chunk.Length == sequence.ExpectedLength;
+        chunk.LogitRow = wantsLogits ? Batch.LogitRowCount : -1;
+        if (first == sequence.Length) Batch.AddChosen(view, sequence.PendingRow, first);
+        else if (first == sequence.Length - 1) Batch.Add(view, sequence.LastToken, first, wantsLogits);
+        else Batch.Add(view, sequence.Tokens.Slice(first, chunk.Length), first, wantsLogits);
+        if (wantsLogits && sequence.Chooser is { } chooser)
+        {
+            chunk.OnDevice = true;
+            _choices.Add(new TokenChoice(chunk.LogitRow, chooser, sequence.CompletionLength + sequence.PendingTokens));
+            sequence.ExpectToken(chunk.LogitRow);
+        }
+        int promptTokens = sequence.Start(ref kv, chunk.Length);
+        if (kv.Tokens >= kv.NextKnown) _filled.Add(new FilledPage(sequence.Kv!, sequence, kv.Tokens));
+        return promptTokens;
     }
 }

@@ -1,10 +1,6 @@
-using System.Runtime.InteropServices;
 using Decart.Inference.Memory;
 
 namespace Decart.Inference.Engine;
-
-/// <summary>The next tokens of one sequence that a step computes.</summary>
-internal readonly record struct ScheduledChunk(Sequence Sequence, int Length);
 
 /// <summary>
 /// Decides what a step computes: one token of every decoding sequence, then chunks of prompts while the token budget lasts. Sequences get
@@ -28,7 +24,6 @@ internal sealed class Scheduler(KvMemory memory, int maxBatchTokens, int maxConc
     private readonly List<Sequence> _paused = []; // with keys and values, but their readers lag behind
     private readonly LinkedList<KeptKv> _kept = []; // of conversations between turns, the one used longest ago first
     private readonly List<Sequence> _prompts = [];
-    private readonly List<ScheduledChunk> _step = [];
     private long _arrivals;
     private (Sequence? First, int Pages) _refused; // what could not begin, and with how many available pages
     private bool _settled, _hasToSettle;
@@ -64,12 +59,12 @@ internal sealed class Scheduler(KvMemory memory, int maxBatchTokens, int maxConc
     /// <param name="settled">
     /// Whether no step is in flight. As long as one is, nobody gives up pages that it may write to, nor tokens that are not known.
     /// </param>
-    /// <param name="chunks">The chunks, valid until the next call.</param>
+    /// <param name="step">Where the chunks go; cleared first.</param>
     /// <returns>False when somebody has to: call again once all is settled.</returns>
-    public bool TrySchedule(bool settled, out ReadOnlySpan<ScheduledChunk> chunks)
+    public bool TrySchedule(bool settled, EngineStep step)
     {
         (_settled, _hasToSettle) = (settled, false);
-        _step.Clear();
+        step.Clear();
         _prompts.Clear();
         Resume();
         long preemptions = _preemptions;
@@ -80,16 +75,16 @@ internal sealed class Scheduler(KvMemory memory, int maxBatchTokens, int maxConc
             if (i + FarAhead < _running.Count) Prefetch.Object(_running[i + FarAhead]);
             if (i + NearAhead < _running.Count) _running[i + NearAhead].FetchAhead();
             if (sequence.ExpectedLength > sequence.MaxTokens) continue; // its last token is on its way
-            bool stays = sequence.HasRoom ? IsReserved(sequence) || Reserve(sequence) : Pause(sequence);
+            ref KvExtent kv = ref memory.Extent(sequence.KvSlot);
+            bool stays = sequence.HasRoom ? IsReserved(sequence, kv) || Reserve(sequence) : Pause(sequence);
             if (_hasToSettle) break;
             if (!stays) i--;
-            else if (sequence.Remaining == 1) Take(sequence, ref budget);
+            else if (sequence.ExpectedLength - kv.Tokens == 1) Take(sequence, 1, ref budget, step);
             else _prompts.Add(sequence);
         }
-        foreach (Sequence sequence in _prompts) Take(sequence, ref budget);
-        if (_preemptions == preemptions && !_hasToSettle) Admit(ref budget);
+        foreach (Sequence sequence in _prompts) Take(sequence, sequence.Remaining, ref budget, step);
+        if (_preemptions == preemptions && !_hasToSettle) Admit(ref budget, step);
         PublishCounts();
-        chunks = CollectionsMarshal.AsSpan(_step);
         return !_hasToSettle;
     }
 
@@ -134,11 +129,11 @@ internal sealed class Scheduler(KvMemory memory, int maxBatchTokens, int maxConc
         return cache;
     }
 
-    private void Take(Sequence sequence, ref int budget)
+    private static void Take(Sequence sequence, int tokens, ref int budget, EngineStep step)
     {
-        int length = Math.Min(sequence.Remaining, budget);
+        int length = Math.Min(tokens, budget);
         if (length == 0) return;
-        _step.Add(new ScheduledChunk(sequence, length));
+        step.Schedule(sequence, length);
         budget -= length;
     }
 
@@ -165,7 +160,7 @@ internal sealed class Scheduler(KvMemory memory, int maxBatchTokens, int maxConc
     }
 
     /// <summary>Whether a running sequence has the pages that <see cref="Reserve"/> would give it: in most steps most have.</summary>
-    private static bool IsReserved(Sequence sequence) => Math.Min(sequence.ExpectedLength + TokensAhead, sequence.MaxTokens) <= sequence.Kv!.Reserved;
+    private static bool IsReserved(Sequence sequence, in KvExtent kv) => Math.Min(sequence.ExpectedLength + TokensAhead, sequence.MaxTokens) <= kv.Reserved;
 
     /// <summary>Reserves pages for all of a running sequence's tokens; others give theirs up for it, or it gives up its own.</summary>
     /// <returns>Whether it still runs.</returns>
@@ -182,8 +177,14 @@ internal sealed class Scheduler(KvMemory memory, int maxBatchTokens, int maxConc
             _waiting.Add(last);
             if (last == sequence) return false;
         }
-        if (memory.AvailablePages > 0) sequence.Kv.TryReserve(Math.Min(tokens + TokensAhead, sequence.MaxTokens));
+        ReserveAhead(sequence);
         return true;
+    }
+
+    /// <summary>Has the pages of a running sequence's next tokens mapped while the model computes those before them, if there are pages to be had.</summary>
+    private void ReserveAhead(Sequence sequence)
+    {
+        if (memory.AvailablePages > 0) sequence.Kv!.TryReserve(Math.Min(sequence.ExpectedLength + TokensAhead, sequence.MaxTokens));
     }
 
     /// <summary>Takes pages from one that does not compute: a conversation between turns, else a sequence whose reader lags behind.</summary>
@@ -217,14 +218,16 @@ internal sealed class Scheduler(KvMemory memory, int maxBatchTokens, int maxConc
     }
 
     /// <summary>Lets waiting sequences begin, strictly in order, while there are tokens and pages for them.</summary>
-    private void Admit(ref int budget)
+    private void Admit(ref int budget, EngineStep step)
     {
+        int admitted = step.Scheduled.Length;
         while (budget > 0 && _running.Count < maxConcurrentSequences && _waiting.Min is { } first && TryBegin(first))
         {
             _waiting.Remove(first);
             Run(first);
-            Take(first, ref budget);
+            Take(first, first.Remaining, ref budget, step);
         }
+        foreach (StepChunk chunk in step.Scheduled[admitted..]) ReserveAhead(chunk.Sequence);
     }
 
     private bool TryBegin(Sequence sequence)

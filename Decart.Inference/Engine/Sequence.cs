@@ -14,6 +14,7 @@ internal abstract class Sequence : IComparable<Sequence>
     private const int RoomForCompletion = 1024;
 
     private int[] _tokens; // an array, not a list: at thousands of sequences a step costs what it touches
+    private KvCache? _kv;
     private int _promptTokensDone;
     private volatile bool _cancelled;
 
@@ -84,7 +85,18 @@ internal abstract class Sequence : IComparable<Sequence>
     public long Arrival { get; set; }
 
     /// <summary>Its keys and values; null while it waits.</summary>
-    public KvCache? Kv { get; set; }
+    public KvCache? Kv
+    {
+        get => _kv;
+        set
+        {
+            _kv = value;
+            KvSlot = value?.Slot ?? -1;
+        }
+    }
+
+    /// <summary>The slot of <see cref="Kv"/>, whose extent is found by it without touching more; -1 while there is none.</summary>
+    public int KvSlot { get; private set; } = -1;
 
     /// <summary>How many tokens have their keys and values stored, or will have by steps that have been started.</summary>
     public int Computed => Kv is null ? 0 : Kv.Tokens;
@@ -120,13 +132,13 @@ internal abstract class Sequence : IComparable<Sequence>
     }
 
     /// <summary>A step with its next tokens is started.</summary>
-    /// <param name="kv">Its keys and values.</param>
+    /// <param name="kv">How far its keys and values reach.</param>
     /// <param name="length">How many tokens.</param>
     /// <returns>How many of them are tokens of the prompt that have never been computed before.</returns>
-    public int Start(KvCache kv, int length)
+    public int Start(ref KvExtent kv, int length)
     {
         int before = Math.Max(kv.Tokens, _promptTokensDone);
-        kv.Advance(length);
+        kv.Tokens += length;
         TokensInFlight += length;
         if (_promptTokensDone == PromptLength) return 0;
         _promptTokensDone = Math.Max(before, Math.Min(kv.Tokens, PromptLength));
@@ -141,15 +153,17 @@ internal abstract class Sequence : IComparable<Sequence>
     }
 
     /// <summary>The step could not be started after all.</summary>
-    /// <inheritdoc cref="Finish" path="/param"/>
+    /// <param name="kv">How far its keys and values reach.</param>
+    /// <param name="length">How many tokens.</param>
+    /// <param name="chosen">Whether the device was to choose its next token.</param>
     /// <returns>How many tokens of the prompt are to be computed again.</returns>
-    public int TakeBack(int length, bool chosen)
+    public int TakeBack(ref KvExtent kv, int length, bool chosen)
     {
-        Kv!.Advance(-length);
+        kv.Tokens -= length;
         TokensInFlight -= length;
         if (chosen) PendingTokens--;
         int before = _promptTokensDone;
-        _promptTokensDone = Math.Min(before, Computed);
+        _promptTokensDone = Math.Min(before, kv.Tokens);
         return before - _promptTokensDone;
     }
 
@@ -160,15 +174,11 @@ internal abstract class Sequence : IComparable<Sequence>
     {
         TokensInFlight -= length;
         if (chosen) PendingTokens--;
-        if (HasEnded) return;
-        int stored = Computed - TokensInFlight;
-        if (Kv!.CanMakeKnown(stored)) Kv.MakeKnown(Tokens[..stored]);
     }
 
     /// <summary>Brings near what a step needs of it.</summary>
     public void FetchAhead()
     {
-        Prefetch.Object(Kv);
         Prefetch.Start(_tokens);
         Prefetch.Element(_tokens, Length);
     }

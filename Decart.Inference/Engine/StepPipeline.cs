@@ -30,12 +30,12 @@ internal sealed class StepPipeline(IDecoder decoder, KvMemory memory, Scheduler 
     /// </summary>
     public void Step()
     {
-        if (!scheduler.TrySchedule(settled: IsSettled, out ReadOnlySpan<ScheduledChunk> chunks))
+        if (!scheduler.TrySchedule(settled: IsSettled, _next))
         {
             Settle();
-            scheduler.TrySchedule(settled: true, out chunks);
+            scheduler.TrySchedule(settled: true, _next);
         }
-        Fill(chunks);
+        Fill();
         if (_next.Chunks.IsEmpty)
         {
             Settle();
@@ -68,35 +68,39 @@ internal sealed class StepPipeline(IDecoder decoder, KvMemory memory, Scheduler 
         foreach (StepChunk chunk in chunks)
         {
             if (chunk.Sequence.HasEnded) continue;
-            Fill([new ScheduledChunk(chunk.Sequence, chunk.Length)]);
+            _next.Clear();
+            _next.Schedule(chunk.Sequence, chunk.Length);
+            Fill();
             if (_next.Chunks.IsEmpty) continue;
             if (TryStart(out Exception? error)) Finish(_next);
             else Fail(chunk.Sequence, error);
         }
     }
 
-    /// <summary>Makes the next step of those chunks whose memory is there; the others' sequences fail.</summary>
-    private void Fill(ReadOnlySpan<ScheduledChunk> chunks)
+    /// <summary>Makes the next step of those scheduled chunks whose memory is there; the others' sequences fail.</summary>
+    private void Fill()
     {
-        _next.Clear();
+        ReadOnlySpan<StepChunk> chunks = _next.Scheduled;
+        int promptTokens = 0;
         for (int i = 0; i < chunks.Length; i++)
         {
             if (i + Scheduler.FarAhead < chunks.Length) Prefetch.Object(chunks[i + Scheduler.FarAhead].Sequence);
-            if (i + Scheduler.NearAhead < chunks.Length) chunks[i + Scheduler.NearAhead].Sequence.FetchAhead();
-            (Sequence sequence, int length) = chunks[i];
-            if (IsPrepared(sequence, length) || TryPrepare(sequence, length)) CountPromptTokens(_next.Add(sequence, length, length == sequence.Remaining));
+            Sequence sequence = chunks[i].Sequence;
+            ref KvExtent kv = ref memory.Extent(sequence.KvSlot);
+            int tokens = kv.Tokens + chunks[i].Length;
+            bool isPrepared = tokens <= kv.Ready && sequence.HasAskedForChooser;
+            if (isPrepared || TryPrepare(sequence, tokens)) promptTokens += _next.Add(i, memory.Map.View(sequence.KvSlot), ref kv);
         }
+        CountPromptTokens(promptTokens);
         memory.Map.Start(); // what later steps need is laid there while this one is computed
     }
 
-    private static bool IsPrepared(Sequence sequence, int length) => sequence.HasAskedForChooser && sequence.Kv!.IsReady(sequence.Kv.Tokens + length);
-
     /// <summary>Waits for a sequence's memory and has the device choose its tokens if it can; the sequence fails where there is no memory for that.</summary>
-    private bool TryPrepare(Sequence sequence, int length)
+    private bool TryPrepare(Sequence sequence, int tokens)
     {
         try
         {
-            sequence.Kv!.Wait(sequence.Kv.Tokens + length);
+            sequence.Kv!.Wait(tokens);
             sequence.AskForChooser(decoder);
             return true;
         }
@@ -120,7 +124,7 @@ internal sealed class StepPipeline(IDecoder decoder, KvMemory memory, Scheduler 
         {
             error = failure;
             WaitForWhatWasStarted();
-            foreach (StepChunk chunk in _next.Chunks) CountPromptTokens(-chunk.Sequence.TakeBack(chunk.Length, chunk.OnDevice));
+            foreach (StepChunk chunk in _next.Chunks) CountPromptTokens(-TakeBack(chunk));
             return false;
         }
         return true;
@@ -139,6 +143,9 @@ internal sealed class StepPipeline(IDecoder decoder, KvMemory memory, Scheduler 
         }
     }
 
+    private int TakeBack(in StepChunk chunk) =>
+        chunk.Sequence.TakeBack(ref memory.Extent(chunk.Sequence.KvSlot), chunk.Length, chunk.OnDevice);
+
     private void CountPromptTokens(int count) => Volatile.Write(ref _promptTokens, _promptTokens + count);
 
     /// <summary>Waits for a step and gives its sequences what it has computed.</summary>
@@ -155,12 +162,25 @@ internal sealed class StepPipeline(IDecoder decoder, KvMemory memory, Scheduler 
         {
             failure = error;
         }
+        if (failure is null) MakeKnown(step.Filled);
         ReadOnlySpan<StepChunk> chunks = step.Chunks;
         for (int i = 0; i < chunks.Length; i++)
         {
             if (i + Scheduler.FarAhead < chunks.Length) Prefetch.Object(chunks[i + Scheduler.FarAhead].Sequence);
             if (i + Scheduler.NearAhead < chunks.Length) chunks[i + Scheduler.NearAhead].Sequence.FetchAhead();
             Finish(chunks[i], tokens, failure);
+        }
+    }
+
+    /// <summary>From now on others may share the pages that a step has filled.</summary>
+    private static void MakeKnown(ReadOnlySpan<FilledPage> pages)
+    {
+        for (int i = 0; i < pages.Length; i++)
+        {
+            if (i + Scheduler.NearAhead < pages.Length) Prefetch.Object(pages[i + Scheduler.NearAhead].Kv);
+            if (i + 4 < pages.Length) pages[i + 4].Kv.FetchNextKnown();
+            (KvCache kv, Sequence sequence, int tokens) = pages[i];
+            if (!sequence.HasEnded) kv.MakeKnown(sequence.Tokens[..tokens]);
         }
     }
 

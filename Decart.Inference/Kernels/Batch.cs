@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using Decart.Inference.Memory;
 
 namespace Decart.Inference.Kernels;
@@ -16,32 +15,30 @@ internal readonly record struct BatchChunk(KvView Kv, int FirstRow, int Length, 
 /// </summary>
 internal sealed class Batch
 {
-    private readonly List<int> _tokenIds = [];
-    private readonly List<int> _positions = [];
-    private readonly List<BatchChunk> _chunks = [];
-    private readonly List<int> _logitRows = [];
+    private const int InitialRows = 16;
 
-    public int TokenCount => _tokenIds.Count;
+    // Arrays rather than lists: at thousands of sequences a step costs what it does for each of them.
+    private int[] _tokenIds = new int[InitialRows];
+    private int[] _positions = new int[InitialRows];
+    private int[] _logitRows = new int[InitialRows];
+    private BatchChunk[] _chunks = new BatchChunk[InitialRows];
+    private int _chunkCount;
 
-    public ReadOnlySpan<int> TokenIds => CollectionsMarshal.AsSpan(_tokenIds);
+    public int TokenCount { get; private set; }
 
-    public ReadOnlySpan<int> Positions => CollectionsMarshal.AsSpan(_positions);
+    public ReadOnlySpan<int> TokenIds => _tokenIds.AsSpan(0, TokenCount);
 
-    public ReadOnlySpan<BatchChunk> Chunks => CollectionsMarshal.AsSpan(_chunks);
+    public ReadOnlySpan<int> Positions => _positions.AsSpan(0, TokenCount);
+
+    public ReadOnlySpan<BatchChunk> Chunks => _chunks.AsSpan(0, _chunkCount);
 
     /// <summary>The rows whose logits are wanted, ascending.</summary>
-    public ReadOnlySpan<int> LogitRows => CollectionsMarshal.AsSpan(_logitRows);
+    public ReadOnlySpan<int> LogitRows => _logitRows.AsSpan(0, LogitRowCount);
 
     /// <summary>Number of <see cref="LogitRows"/>.</summary>
-    public int LogitRowCount => _logitRows.Count;
+    public int LogitRowCount { get; private set; }
 
-    public void Clear()
-    {
-        _tokenIds.Clear();
-        _positions.Clear();
-        _chunks.Clear();
-        _logitRows.Clear();
-    }
+    public void Clear() => (TokenCount, _chunkCount, LogitRowCount) = (0, 0, 0);
 
     /// <summary>
     /// Appends a chunk; there must already be room for its tokens where the view says. A sequence has one chunk at most: no row may read what another writes,
@@ -53,13 +50,22 @@ internal sealed class Batch
     /// <param name="wantsLogits">Whether the logits after the chunk's last token are wanted.</param>
     public void Add(KvView kv, ReadOnlySpan<int> tokenIds, int firstPosition, bool wantsLogits)
     {
-        _chunks.Add(new BatchChunk(kv, TokenCount, tokenIds.Length, firstPosition));
-        for (int i = 0; i < tokenIds.Length; i++)
-        {
-            _tokenIds.Add(tokenIds[i]);
-            _positions.Add(firstPosition + i);
-        }
-        if (wantsLogits) _logitRows.Add(TokenCount - 1);
+        AddChunk(kv, tokenIds.Length, firstPosition, wantsLogits);
+        int row = TokenCount - tokenIds.Length;
+        tokenIds.CopyTo(_tokenIds.AsSpan(row));
+        for (int i = 0; i < tokenIds.Length; i++) _positions[row + i] = firstPosition + i;
+    }
+
+    /// <summary>Appends a chunk of one token.</summary>
+    /// <param name="kv">Where the sequence's keys and values lie during the step.</param>
+    /// <param name="tokenId">The token.</param>
+    /// <param name="position">Its position.</param>
+    /// <param name="wantsLogits">Whether the logits after it are wanted.</param>
+    public void Add(KvView kv, int tokenId, int position, bool wantsLogits)
+    {
+        AddChunk(kv, 1, position, wantsLogits);
+        _tokenIds[TokenCount - 1] = tokenId;
+        _positions[TokenCount - 1] = position;
     }
 
     /// <summary>
@@ -70,8 +76,26 @@ internal sealed class Batch
     /// <param name="previousLogitRow">The row of the logits.</param>
     /// <param name="position">The token's position.</param>
     /// <param name="wantsLogits">Whether the logits after it are wanted.</param>
-    public void AddChosen(KvView kv, int previousLogitRow, int position, bool wantsLogits = true) => Add(kv, [-1 - previousLogitRow], position, wantsLogits);
+    public void AddChosen(KvView kv, int previousLogitRow, int position, bool wantsLogits = true) => Add(kv, -1 - previousLogitRow, position, wantsLogits);
 
     /// <summary>The row of the logits that a negative token id stands for.</summary>
     public static int PreviousLogitRow(int tokenId) => -1 - tokenId;
+
+    private void AddChunk(KvView kv, int length, int firstPosition, bool wantsLogits)
+    {
+        int first = TokenCount;
+        TokenCount += length;
+        if (TokenCount > _tokenIds.Length) MakeRoom();
+        _chunks[_chunkCount++] = new BatchChunk(kv, first, length, firstPosition);
+        if (wantsLogits) _logitRows[LogitRowCount++] = TokenCount - 1;
+    }
+
+    private void MakeRoom()
+    {
+        int rows = Math.Max(TokenCount, 2 * _tokenIds.Length);
+        Array.Resize(ref _tokenIds, rows);
+        Array.Resize(ref _positions, rows);
+        Array.Resize(ref _logitRows, rows);
+        Array.Resize(ref _chunks, rows);
+    }
 }

@@ -21,10 +21,12 @@ internal sealed class HardwarePageMap : IPageMap
     private readonly IDeviceMemory _device;
     private readonly Thread _helper;
 
+    private Queue<Call> _asked = []; // with _issued of the calling thread alone, so that a call costs no lock; handed over together
+    private long _issued;
+
     private readonly object _gate = new(); // guards _calls, _starting and _stopping
     private Queue<Call> _calls = [];
     private bool _starting;
-    private long _issued, _started; // of the calling thread alone
     private bool _stopping;
 
     private readonly object _executing = new(); // held by the thread that carries out calls; guards _taken and _mapped
@@ -89,10 +91,10 @@ internal sealed class HardwarePageMap : IPageMap
 
     public void Start()
     {
-        if (_started == _issued) return;
-        _started = _issued;
+        if (_asked.Count == 0) return;
         lock (_gate)
         {
+            HandOver();
             _starting = true;
             Monitor.Pulse(_gate);
         }
@@ -100,7 +102,11 @@ internal sealed class HardwarePageMap : IPageMap
 
     public void Wait(int slot, long since, long ticket)
     {
-        while (Volatile.Read(ref _completed) < ticket) CarryOutNext();
+        if (Volatile.Read(ref _completed) < ticket)
+        {
+            lock (_gate) HandOver();
+            while (Volatile.Read(ref _completed) < ticket) CarryOutNext();
+        }
         if (Volatile.Read(ref _faults[slot]) is { } fault && fault.Ticket >= since)
             throw new VirtualMemoryException($"The keys and values of a sequence could not be given memory: {fault.Error.Message}", fault.Error);
     }
@@ -146,11 +152,15 @@ internal sealed class HardwarePageMap : IPageMap
     private long Issue(Call call)
     {
         if (Volatile.Read(ref _unmapError) is not null) LogUnmapError();
-        lock (_gate)
-        {
-            _calls.Enqueue(call);
-            return ++_issued;
-        }
+        _asked.Enqueue(call);
+        return ++_issued;
+    }
+
+    /// <summary>Lets whoever carries out calls find those that have been asked for. With the gate held.</summary>
+    private void HandOver()
+    {
+        if (_calls.Count == 0) (_asked, _calls) = (_calls, _asked);
+        while (_asked.TryDequeue(out Call call)) _calls.Enqueue(call);
     }
 
     private void LogUnmapError()

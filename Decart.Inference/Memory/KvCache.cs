@@ -16,12 +16,10 @@ internal sealed class KvCache
 
     private readonly KvMemory _memory;
     private readonly int _slot;
-    private readonly List<Place> _places = [];
+    private Place[] _places = [];
     private int _held; // the first places, whose pages are this sequence's; later ones are parked or empty
-    private int _ready; // tokens whose pages are known to be mapped
     private int _parked;
     private int _known; // the first places, whose pages the prefix cache knows by their tokens
-    private int _nextKnown; // once so many tokens are computed, the next page can be made known
     private long _since;
     private bool _broken;
 
@@ -37,14 +35,17 @@ internal sealed class KvCache
     /// <summary>Where kernels find it; the same as long as the cache lives.</summary>
     public KvView View => _memory.Map.View(_slot);
 
-    /// <summary>Tokens whose keys and values are stored, or will be by what has been started.</summary>
-    public int Tokens { get; private set; }
+    /// <summary>Which of the memory's ranges is its own.</summary>
+    public int Slot => _slot;
+
+    /// <summary>How far it reaches.</summary>
+    public ref KvExtent Extent => ref _memory.Extent(_slot);
+
+    /// <inheritdoc cref="KvExtent.Tokens"/>
+    public int Tokens => Extent.Tokens;
 
     /// <summary>Pages that it holds, those mapped ahead of need included.</summary>
     public int Pages => _held;
-
-    /// <summary>Tokens that lie wholly on the pages that it holds.</summary>
-    public int Reserved { get; private set; }
 
     /// <summary>Whether it waits in <see cref="KvMemory"/>'s queue of caches with parked pages.</summary>
     public bool IsQueued { get; set; }
@@ -92,7 +93,7 @@ internal sealed class KvCache
     public KvCache? Fork()
     {
         if (_memory.Rent() is not { } fork) return null;
-        if (fork.TakeOver(CollectionsMarshal.AsSpan(_places)[.._held], Tokens)) return fork;
+        if (fork.TakeOver(_places.AsSpan(0, _held), Tokens)) return fork;
         fork.Release();
         return null;
     }
@@ -101,7 +102,7 @@ internal sealed class KvCache
     /// <returns>False when there are not enough; those there were are held.</returns>
     public bool TryReserve(int tokens)
     {
-        if (tokens <= Reserved) return true;
+        if (tokens <= Extent.Reserved) return true;
         int pages = Geometry.PagesFor(tokens);
         while (_held < pages)
         {
@@ -110,19 +111,16 @@ internal sealed class KvCache
         return true;
     }
 
-    /// <summary>Whether the pages of the first <paramref name="tokens"/> tokens are known to be there, so that nobody needs to wait for them.</summary>
-    public bool IsReady(int tokens) => tokens <= _ready;
-
     /// <summary>Waits until the reserved pages of the first <paramref name="tokens"/> tokens can be read and written.</summary>
     /// <exception cref="VirtualMemoryException">They could not be mapped; the cache can only be released.</exception>
     public void Wait(int tokens)
     {
-        if (IsReady(tokens)) return;
+        if (tokens <= Extent.Ready) return;
         int pages = Geometry.PagesFor(tokens);
         try
         {
             _memory.Map.Wait(_slot, _since, _places[pages - 1].Ticket);
-            _ready = Geometry.TokensWithin(pages);
+            Extent.Ready = Geometry.TokensWithin(pages);
         }
         catch
         {
@@ -131,17 +129,18 @@ internal sealed class KvCache
         }
     }
 
-    /// <summary>Records that more tokens are stored, or will be by what has been started.</summary>
-    public void Advance(int count) => Tokens += count;
-
-    /// <summary>Whether the first <paramref name="tokens"/> tokens fill a page that is not known yet.</summary>
-    public bool CanMakeKnown(int tokens) => tokens >= _nextKnown;
-
     /// <summary>Makes the pages known that are full, for sequences that begin alike.</summary>
     /// <param name="tokens">The sequence's first tokens; all of them are stored.</param>
     public void MakeKnown(ReadOnlySpan<int> tokens)
     {
-        while (CanMakeKnown(tokens.Length)) MakeNextKnown(tokens);
+        while (tokens.Length >= Extent.NextKnown) MakeNextKnown(tokens);
+    }
+
+    /// <summary>Brings near what <see cref="MakeKnown"/> needs.</summary>
+    public void FetchNextKnown()
+    {
+        Prefetch.Element(_places, _known - 1);
+        Prefetch.Element(_places, _known);
     }
 
     /// <summary>Forgets all but the first tokens. The pages after them are given back.</summary>
@@ -150,7 +149,7 @@ internal sealed class KvCache
         if (tokens >= Tokens) return;
         int full = Geometry.FullPages(tokens);
         Drop(Geometry.PagesFor(tokens));
-        Tokens = tokens;
+        Extent.Tokens = tokens;
         if (Geometry.PartialBytes(tokens) > 0) MakeWritable(full);
         _known = Math.Min(_known, full);
         FindNextKnown();
@@ -167,7 +166,7 @@ internal sealed class KvCache
     /// <summary>Gives up the parked page with the highest index.</summary>
     public int GiveUpParked()
     {
-        int index = _places.Count - 1;
+        int index = _places.Length - 1;
         while (_places[index].Page == None) index--;
         _memory.Map.Unmap(_slot, index, 1);
         return Empty(index);
@@ -175,7 +174,7 @@ internal sealed class KvCache
 
     private void Reset()
     {
-        Tokens = 0;
+        Extent.Tokens = 0;
         _known = 0;
         _broken = false;
         FindNextKnown();
@@ -188,7 +187,7 @@ internal sealed class KvCache
         long rest = Geometry.PartialBytes(tokens);
         for (int i = 0; i < full; i++)
         {
-            if (i < _places.Count && _places[i].Page != None)
+            if (i < _places.Length && _places[i].Page != None)
             {
                 _memory.Pool.Release(Empty(i), keep: false);
             }
@@ -201,7 +200,7 @@ internal sealed class KvCache
             Reset();
             return false;
         }
-        Tokens = tokens;
+        Extent.Tokens = tokens;
         while (_known < full && _places[_known].Id != PrefixCache.Root) _known++;
         FindNextKnown();
         return true;
@@ -214,7 +213,7 @@ internal sealed class KvCache
         bool added = TryAddPage();
         if (added)
         {
-            ref Place place = ref CollectionsMarshal.AsSpan(_places)[_held - 1];
+            ref Place place = ref _places[_held - 1];
             place = place with { Ticket = Math.Max(place.Ticket, _memory.Map.Copy(_slot, _held - 1, source, bytes)) };
         }
         ReleasePage(source);
@@ -223,7 +222,7 @@ internal sealed class KvCache
 
     private bool TryAddPage()
     {
-        if (_held < _places.Count && _places[_held].Page != None)
+        if (_held < _places.Length && _places[_held].Page != None)
         {
             Place parked = _places[_held];
             _memory.Pool.TakeParked(parked.Page);
@@ -240,11 +239,16 @@ internal sealed class KvCache
     private void Put(int page, long ticket, long id)
     {
         if (_held > 0) ticket = Math.Max(ticket, _places[_held - 1].Ticket);
-        Place place = new(page, ticket, id);
-        if (_held < _places.Count) _places[_held] = place;
-        else _places.Add(place);
-        _held++;
-        Reserved = Geometry.TokensWithin(_held);
+        if (_held == _places.Length) AddPlaces();
+        _places[_held++] = new Place(page, ticket, id);
+        Extent.Reserved = Geometry.TokensWithin(_held);
+    }
+
+    private void AddPlaces()
+    {
+        int count = _places.Length;
+        Array.Resize(ref _places, Math.Max(8, 2 * count));
+        _places.AsSpan(count).Fill(Place.Empty);
     }
 
     /// <summary>Empties a place and returns the parked page that it held, in use from here on.</summary>
@@ -252,7 +256,7 @@ internal sealed class KvCache
     {
         int page = _places[index].Page;
         _memory.Pool.TakeParked(page);
-        _places[index] = new Place(None, 0, PrefixCache.Root);
+        _places[index] = Place.Empty;
         _parked--;
         return page;
     }
@@ -274,13 +278,13 @@ internal sealed class KvCache
             else
             {
                 ReleasePage(page);
-                _places[i] = new Place(None, 0, PrefixCache.Root);
+                _places[i] = Place.Empty;
             }
         }
         Unmap(first, end);
         _held = Math.Min(_held, first);
-        Reserved = Geometry.TokensWithin(_held);
-        _ready = Math.Min(_ready, Reserved);
+        Extent.Reserved = Geometry.TokensWithin(_held);
+        Extent.Ready = Math.Min(Extent.Ready, Extent.Reserved);
         if (_parked > 0) _memory.Queue(this);
     }
 
@@ -296,7 +300,7 @@ internal sealed class KvCache
         if (_memory.Pool.References(page) == 1)
         {
             if (_memory.IsKnown(page)) _memory.Prefixes!.Forget(page);
-            CollectionsMarshal.AsSpan(_places)[index] = _places[index] with { Id = PrefixCache.Root };
+            _places[index] = _places[index] with { Id = PrefixCache.Root };
             return;
         }
         _memory.Pool.Reference(page);
@@ -312,12 +316,12 @@ internal sealed class KvCache
 
     private void MakeNextKnown(ReadOnlySpan<int> tokens)
     {
-        ref Place place = ref CollectionsMarshal.AsSpan(_places)[_known];
+        ref Place place = ref _places[_known];
         long parent = _known == 0 ? PrefixCache.Root : _places[_known - 1].Id;
         int begin = Geometry.TokensTouching(_known);
-        if (_memory.Prefixes!.Add(parent, tokens[begin.._nextKnown], place.Page) is not { } id)
+        if (_memory.Prefixes!.Add(parent, tokens[begin..Extent.NextKnown], place.Page) is not { } id)
         {
-            _nextKnown = int.MaxValue; // the rest of this sequence stays unknown
+            Extent.NextKnown = int.MaxValue; // the rest of this sequence stays unknown
             return;
         }
         place = place with { Id = id };
@@ -325,10 +329,13 @@ internal sealed class KvCache
         FindNextKnown();
     }
 
-    private void FindNextKnown() => _nextKnown = _memory.Prefixes is null ? int.MaxValue : Geometry.TokensTouching(_known + 1);
+    private void FindNextKnown() => Extent.NextKnown = _memory.Prefixes is null ? int.MaxValue : Geometry.TokensTouching(_known + 1);
 
     /// <param name="Page">The physical page, or <see cref="None"/>.</param>
     /// <param name="Ticket">Of its mapping, or of one before it that came later.</param>
     /// <param name="Id">What stands for its tokens in the prefix cache; <see cref="PrefixCache.Root"/> when they are not known there.</param>
-    internal readonly record struct Place(int Page, long Ticket, long Id);
+    internal readonly record struct Place(int Page, long Ticket, long Id)
+    {
+        public static Place Empty => new(None, 0, PrefixCache.Root);
+    }
 }

@@ -9,6 +9,7 @@ internal sealed class KvMemory : IDisposable
     private readonly List<KvCache> _caches = [];
     private readonly Stack<KvCache> _free = [];
     private readonly Queue<KvCache> _parked = [];
+    private readonly KvExtent[] _extents;
 
     /// <param name="map">Lays pages under ranges; owned from here on.</param>
     /// <param name="prefixes">Knows the pages by their tokens; null when nothing is shared.</param>
@@ -17,6 +18,7 @@ internal sealed class KvMemory : IDisposable
         Map = map;
         Prefixes = prefixes;
         Pool = new PagePool(map.Pages);
+        _extents = new KvExtent[map.Slots];
     }
 
     public IPageMap Map { get; }
@@ -32,6 +34,9 @@ internal sealed class KvMemory : IDisposable
 
     /// <summary>Pages that could be had without taking any from a sequence.</summary>
     public int AvailablePages => Pool.Free + Pool.Cached;
+
+    /// <summary>How far the cache of a slot reaches.</summary>
+    public ref KvExtent Extent(int slot) => ref _extents[slot];
 
     /// <summary>All caches that have been used so far.</summary>
     public IReadOnlyList<KvCache> Caches => _caches;
@@ -101,7 +106,18 @@ internal sealed class KvMemory : IDisposable
         if (Pool.OldestCached is not { } oldest) return false;
         Prefixes!.Forget(oldest);
         Pool.Evict(oldest);
+        FetchAhead(Prefixes);
         return Pool.TryTake(out page);
+    }
+
+    /// <summary>Brings near what the next pages' eviction needs: with thousands of sequences, every step evicts hundreds.</summary>
+    private void FetchAhead(PrefixCache prefixes)
+    {
+        if (Pool.OldestCached is not { } soon) return;
+        prefixes.FetchPlace(soon);
+        if (Pool.CachedAfter(soon) is not { } later) return;
+        prefixes.FetchEntry(later);
+        Pool.Fetch(later);
     }
 
     public void Dispose() => Map.Dispose();

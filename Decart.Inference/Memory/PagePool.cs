@@ -35,6 +35,12 @@ internal sealed class PagePool
     /// <summary>The cached page that was used longest ago.</summary>
     public int? OldestCached => _oldest == None ? null : _oldest;
 
+    /// <summary>The cached page that was used next after a cached one.</summary>
+    public int? CachedAfter(int page) => _pages[page].Newer == None ? null : _pages[page].Newer;
+
+    /// <summary>Brings near what is on account of a page.</summary>
+    public void Fetch(int page) => Prefetch.Element(_pages, page);
+
     /// <summary>How many sequences use a page.</summary>
     public int References(int page) => _pages[page].References;
 

@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.InteropServices;
 
 namespace Decart.Inference.Memory;
 
@@ -19,7 +20,7 @@ internal sealed class PrefixCache
     private readonly int[] _tokens; // of each page's segment, in pieces of the longest
     private readonly int _longest;
     private readonly int[] _first; // for the lowest bits of a hash the first page; others follow by Entry.Next
-    private readonly int[] _beginnings; // for the lowest bits of such a hash the page that came last
+    private readonly int[] _beginnings; // for the lowest bits of the hash of a segment's first token the page that came last, perhaps forgotten since
     private readonly ulong _hashMask;
     private long _lastId = Root;
 
@@ -54,10 +55,10 @@ internal sealed class PrefixCache
         if (known != None) return _entries[known].Id;
         if (Holds(page)) return null;
         segment.CopyTo(_tokens.AsSpan(page * _longest, _longest));
-        int place = Place(hash), beginning = Place(Hash(parent, segment[..1]));
-        _entries[page] = new Entry { Id = ++_lastId, Parent = parent, Length = segment.Length, Place = place, Beginning = beginning, Next = _first[place] };
+        int place = Place(hash);
+        _entries[page] = new Entry { Id = ++_lastId, Parent = parent, Length = segment.Length, Place = place, Next = _first[place] };
         _first[place] = page;
-        _beginnings[beginning] = page;
+        _beginnings[Place(Hash(parent, segment[..1]))] = page;
         return _lastId;
     }
 
@@ -74,7 +75,7 @@ internal sealed class PrefixCache
     public int FindBeginning(long parent, ReadOnlySpan<int> tokens, out int page)
     {
         page = tokens.IsEmpty ? None : _beginnings[Place(Hash(parent, tokens[..1]))];
-        return page != None && _entries[page].Parent == parent ? tokens.CommonPrefixLength(Segment(page)) : 0;
+        return page != None && Holds(page) && _entries[page].Parent == parent ? tokens.CommonPrefixLength(Segment(page)) : 0;
     }
 
     /// <summary>A page is not to be found any longer, so that it may change. The pages after it wait, unreachable, for their eviction.</summary>
@@ -84,9 +85,14 @@ internal sealed class PrefixCache
         ref int link = ref _first[entry.Place];
         while (link != page) link = ref _entries[link].Next;
         link = entry.Next;
-        if (_beginnings[entry.Beginning] == page) _beginnings[entry.Beginning] = None;
         entry.Id = Root;
     }
+
+    /// <summary>Brings near what is known of a page that will be forgotten: before <see cref="FetchPlace"/>.</summary>
+    public void FetchEntry(int page) => Prefetch.Element(_entries, page);
+
+    /// <summary>Brings near where a page is found that will soon be forgotten.</summary>
+    public void FetchPlace(int page) => Prefetch.Element(_first, _entries[page].Place);
 
     private int Find(ulong hash, long parent, ReadOnlySpan<int> segment)
     {
@@ -102,12 +108,15 @@ internal sealed class PrefixCache
     private ulong Hash(long parent, ReadOnlySpan<int> tokens)
     {
         ulong hash = (ulong)parent * 0xD6E8FEB86659FD93; // far from small numbers, which token ids are
-        foreach (int token in tokens)
-        {
-            hash = (hash ^ (uint)token) * 0x9E3779B97F4A7C15;
-            hash ^= hash >> 32;
-        }
+        foreach (ulong pair in MemoryMarshal.Cast<int, ulong>(tokens)) hash = Mix(hash, pair);
+        if (int.IsOddInteger(tokens.Length)) hash = Mix(hash, (uint)tokens[^1]);
         return hash & _hashMask;
+
+        static ulong Mix(ulong hash, ulong tokens)
+        {
+            hash = (hash ^ tokens) * 0x9E3779B97F4A7C15;
+            return hash ^ (hash >> 32);
+        }
     }
 
     /// <summary>What is known of a page. 32 bytes.</summary>
@@ -122,8 +131,8 @@ internal sealed class PrefixCache
         /// <summary>Tokens of the segment.</summary>
         public int Length;
 
-        /// <summary>Where in <see cref="_first"/> and <see cref="_beginnings"/> it is found.</summary>
-        public int Place, Beginning;
+        /// <summary>Where in <see cref="_first"/> it is found.</summary>
+        public int Place;
 
         /// <summary>The next page of the same place.</summary>
         public int Next;

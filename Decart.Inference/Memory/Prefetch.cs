@@ -1,7 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics.X86;
 
-namespace Decart.Inference.Engine;
+namespace Decart.Inference.Memory;
 
 /// <summary>
 /// Asks the processor to bring memory near that will be used soon. A hint: nothing is read, so it does no harm when the garbage collector has moved the
@@ -28,10 +28,14 @@ internal static unsafe class Prefetch
         if (Sse.IsSupported) Sse.Prefetch0((byte*)Unsafe.As<int[], nint>(ref array));
     }
 
-    /// <summary>The line that an element of an array lies in.</summary>
+    /// <summary>The lines of an element of an array, at most 64 bytes. Nothing is checked: the index may be beyond the end.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Element(int[] array, int index)
+    public static void Element<T>(T[] array, int index)
+        where T : unmanaged
     {
-        if (Sse.IsSupported) Sse.Prefetch0((byte*)Unsafe.As<int[], nint>(ref array) + (2 * sizeof(nint)) + (index * sizeof(int)));
+        if (!Sse.IsSupported) return;
+        byte* address = (byte*)Unsafe.As<T[], nint>(ref array) + (2 * sizeof(nint)) + ((nint)index * sizeof(T));
+        Sse.Prefetch0(address);
+        if (sizeof(T) > sizeof(long)) Sse.Prefetch0(address + sizeof(T) - 1); // it may lie on two lines
     }
 }
