@@ -81,7 +81,7 @@ internal sealed class EngineStep
     /// <param name="view">Where the sequence's keys and values lie.</param>
     /// <param name="kv">How far they reach.</param>
     /// <returns>How many of its tokens are tokens of the prompt that have never been computed before.</returns>
-    public int Add(int index, KvView view, ref KvExtent kv)
+    public int Add(int index, in KvView view, ref KvExtent kv)
     {
         ref StepChunk chunk = ref _chunks[_added++];
         if (_added <= index) chunk = _chunks[index];
@@ -89,8 +89,8 @@ internal sealed class EngineStep
         int first = kv.Tokens;
         bool wantsLogits = first + chunk.Length == sequence.ExpectedLength;
         chunk.LogitRow = wantsLogits ? Batch.LogitRowCount : -1;
-        if (first == sequence.Length) Batch.AddChosen(view, sequence.PendingRow, first);
-        else if (first == sequence.Length - 1) Batch.Add(view, sequence.LastToken, first, wantsLogits);
+        if (first == sequence.Length - 1) Batch.Add(view, sequence.LastToken, first, wantsLogits);
+        else if (first == sequence.Length) Batch.AddChosen(view, sequence.PendingRow, first);
         else Batch.Add(view, sequence.Tokens.Slice(first, chunk.Length), first, wantsLogits);
         if (wantsLogits && sequence.Chooser is { } chooser)
         {

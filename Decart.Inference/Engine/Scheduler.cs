@@ -73,7 +73,6 @@ internal sealed class Scheduler(KvMemory memory, int maxBatchTokens, int maxConc
         {
             Sequence sequence = _running[i];
             if (i + FarAhead < _running.Count) Prefetch.Object(_running[i + FarAhead]);
-            if (i + NearAhead < _running.Count) _running[i + NearAhead].FetchAhead();
             if (sequence.ExpectedLength > sequence.MaxTokens) continue; // its last token is on its way
             ref KvExtent kv = ref memory.Extent(sequence.KvSlot);
             bool stays = sequence.HasRoom ? IsReserved(sequence, kv) || Reserve(sequence) : Pause(sequence);

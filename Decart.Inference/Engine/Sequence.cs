@@ -137,10 +137,11 @@ internal abstract class Sequence : IComparable<Sequence>
     /// <returns>How many of them are tokens of the prompt that have never been computed before.</returns>
     public int Start(ref KvExtent kv, int length)
     {
-        int before = Math.Max(kv.Tokens, _promptTokensDone);
+        int before = kv.Tokens;
         kv.Tokens += length;
         TokensInFlight += length;
         if (_promptTokensDone == PromptLength) return 0;
+        before = Math.Max(before, _promptTokensDone);
         _promptTokensDone = Math.Max(before, Math.Min(kv.Tokens, PromptLength));
         return _promptTokensDone - before;
     }

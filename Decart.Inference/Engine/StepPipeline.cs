@@ -89,7 +89,7 @@ internal sealed class StepPipeline(IDecoder decoder, KvMemory memory, Scheduler 
             ref KvExtent kv = ref memory.Extent(sequence.KvSlot);
             int tokens = kv.Tokens + chunks[i].Length;
             bool isPrepared = tokens <= kv.Ready && sequence.HasAskedForChooser;
-            if (isPrepared || TryPrepare(sequence, tokens)) promptTokens += _next.Add(i, memory.Map.View(sequence.KvSlot), ref kv);
+            if (isPrepared || TryPrepare(sequence, tokens)) promptTokens += _next.Add(i, memory.View(sequence.KvSlot), ref kv);
         }
         CountPromptTokens(promptTokens);
         memory.Map.Start(); // what later steps need is laid there while this one is computed
@@ -175,12 +175,17 @@ internal sealed class StepPipeline(IDecoder decoder, KvMemory memory, Scheduler 
     /// <summary>From now on others may share the pages that a step has filled.</summary>
     private static void MakeKnown(ReadOnlySpan<FilledPage> pages)
     {
-        for (int i = 0; i < pages.Length; i++)
+        const int Block = 16;
+        for (; !pages.IsEmpty; pages = pages[Math.Min(Block, pages.Length)..])
         {
-            if (i + Scheduler.NearAhead < pages.Length) Prefetch.Object(pages[i + Scheduler.NearAhead].Kv);
-            if (i + 4 < pages.Length) pages[i + 4].Kv.FetchNextKnown();
-            (KvCache kv, Sequence sequence, int tokens) = pages[i];
-            if (!sequence.HasEnded) kv.MakeKnown(sequence.Tokens[..tokens]);
+            ReadOnlySpan<FilledPage> block = pages[..Math.Min(Block, pages.Length)];
+            foreach (FilledPage page in block) Prefetch.Object(page.Kv);
+            foreach (FilledPage page in block) page.Kv.FetchPlace();
+            foreach (FilledPage page in block) page.Kv.FetchKnown(page.Sequence.Tokens);
+            foreach (FilledPage page in block)
+            {
+                if (!page.Sequence.HasEnded) page.Kv.MakeKnown(page.Sequence.Tokens[..page.Tokens]);
+            }
         }
     }
 

@@ -48,10 +48,9 @@ internal sealed class Batch
     /// <param name="tokenIds">The chunk's tokens.</param>
     /// <param name="firstPosition">Position of the first of them.</param>
     /// <param name="wantsLogits">Whether the logits after the chunk's last token are wanted.</param>
-    public void Add(KvView kv, ReadOnlySpan<int> tokenIds, int firstPosition, bool wantsLogits)
+    public void Add(in KvView kv, ReadOnlySpan<int> tokenIds, int firstPosition, bool wantsLogits)
     {
-        AddChunk(kv, tokenIds.Length, firstPosition, wantsLogits);
-        int row = TokenCount - tokenIds.Length;
+        int row = AddChunk(kv, tokenIds.Length, firstPosition, wantsLogits);
         tokenIds.CopyTo(_tokenIds.AsSpan(row));
         for (int i = 0; i < tokenIds.Length; i++) _positions[row + i] = firstPosition + i;
     }
@@ -61,11 +60,11 @@ internal sealed class Batch
     /// <param name="tokenId">The token.</param>
     /// <param name="position">Its position.</param>
     /// <param name="wantsLogits">Whether the logits after it are wanted.</param>
-    public void Add(KvView kv, int tokenId, int position, bool wantsLogits)
+    public void Add(in KvView kv, int tokenId, int position, bool wantsLogits)
     {
-        AddChunk(kv, 1, position, wantsLogits);
-        _tokenIds[TokenCount - 1] = tokenId;
-        _positions[TokenCount - 1] = position;
+        int row = AddChunk(kv, 1, position, wantsLogits);
+        _tokenIds[row] = tokenId;
+        _positions[row] = position;
     }
 
     /// <summary>
@@ -76,23 +75,26 @@ internal sealed class Batch
     /// <param name="previousLogitRow">The row of the logits.</param>
     /// <param name="position">The token's position.</param>
     /// <param name="wantsLogits">Whether the logits after it are wanted.</param>
-    public void AddChosen(KvView kv, int previousLogitRow, int position, bool wantsLogits = true) => Add(kv, -1 - previousLogitRow, position, wantsLogits);
+    public void AddChosen(in KvView kv, int previousLogitRow, int position, bool wantsLogits = true) =>
+        Add(kv, -1 - previousLogitRow, position, wantsLogits);
 
     /// <summary>The row of the logits that a negative token id stands for.</summary>
     public static int PreviousLogitRow(int tokenId) => -1 - tokenId;
 
-    private void AddChunk(KvView kv, int length, int firstPosition, bool wantsLogits)
+    /// <returns>The row of its first token.</returns>
+    private int AddChunk(in KvView kv, int length, int firstPosition, bool wantsLogits)
     {
-        int first = TokenCount;
-        TokenCount += length;
-        if (TokenCount > _tokenIds.Length) MakeRoom();
-        _chunks[_chunkCount++] = new BatchChunk(kv, first, length, firstPosition);
-        if (wantsLogits) _logitRows[LogitRowCount++] = TokenCount - 1;
+        int row = TokenCount, end = row + length;
+        if (end > _tokenIds.Length) MakeRoom(end);
+        _chunks[_chunkCount++] = new BatchChunk(kv, row, length, firstPosition);
+        if (wantsLogits) _logitRows[LogitRowCount++] = end - 1;
+        TokenCount = end;
+        return row;
     }
 
-    private void MakeRoom()
+    private void MakeRoom(int rows)
     {
-        int rows = Math.Max(TokenCount, 2 * _tokenIds.Length);
+        rows = Math.Max(rows, 2 * _tokenIds.Length);
         Array.Resize(ref _tokenIds, rows);
         Array.Resize(ref _positions, rows);
         Array.Resize(ref _logitRows, rows);

@@ -21,8 +21,8 @@ internal sealed class HardwarePageMap : IPageMap
     private readonly IDeviceMemory _device;
     private readonly Thread _helper;
 
-    private Queue<Call> _asked = []; // with _issued of the calling thread alone, so that a call costs no lock; handed over together
-    private long _issued;
+    private Queue<Call> _asked = []; // of the calling thread alone, as the next: a call costs no lock, they are handed over together
+    private long _issued, _started;
 
     private readonly object _gate = new(); // guards _calls, _starting and _stopping
     private Queue<Call> _calls = [];
@@ -91,7 +91,8 @@ internal sealed class HardwarePageMap : IPageMap
 
     public void Start()
     {
-        if (_asked.Count == 0) return;
+        if (_started == _issued) return;
+        _started = _issued;
         lock (_gate)
         {
             HandOver();

@@ -33,7 +33,7 @@ internal sealed class KvCache
     }
 
     /// <summary>Where kernels find it; the same as long as the cache lives.</summary>
-    public KvView View => _memory.Map.View(_slot);
+    public KvView View => _memory.View(_slot);
 
     /// <summary>Which of the memory's ranges is its own.</summary>
     public int Slot => _slot;
@@ -136,11 +136,17 @@ internal sealed class KvCache
         while (tokens.Length >= Extent.NextKnown) MakeNextKnown(tokens);
     }
 
-    /// <summary>Brings near what <see cref="MakeKnown"/> needs.</summary>
-    public void FetchNextKnown()
+    /// <summary>Brings near the place of the page that becomes known next.</summary>
+    public void FetchPlace()
     {
         Prefetch.Element(_places, _known - 1);
         Prefetch.Element(_places, _known);
+    }
+
+    /// <summary>Brings near what <see cref="MakeKnown"/> looks up. After <see cref="FetchPlace"/>.</summary>
+    public void FetchKnown(ReadOnlySpan<int> tokens)
+    {
+        if (tokens.Length >= Extent.NextKnown) _memory.Prefixes!.FetchAhead(Parent, NextSegment(tokens), _places[_known].Page);
     }
 
     /// <summary>Forgets all but the first tokens. The pages after them are given back.</summary>
@@ -317,9 +323,7 @@ internal sealed class KvCache
     private void MakeNextKnown(ReadOnlySpan<int> tokens)
     {
         ref Place place = ref _places[_known];
-        long parent = _known == 0 ? PrefixCache.Root : _places[_known - 1].Id;
-        int begin = Geometry.TokensTouching(_known);
-        if (_memory.Prefixes!.Add(parent, tokens[begin..Extent.NextKnown], place.Page) is not { } id)
+        if (_memory.Prefixes!.Add(Parent, NextSegment(tokens), place.Page) is not { } id)
         {
             Extent.NextKnown = int.MaxValue; // the rest of this sequence stays unknown
             return;
@@ -328,6 +332,11 @@ internal sealed class KvCache
         _known++;
         FindNextKnown();
     }
+
+    /// <summary>What stands for the tokens before the page that becomes known next.</summary>
+    private long Parent => _known == 0 ? PrefixCache.Root : _places[_known - 1].Id;
+
+    private ReadOnlySpan<int> NextSegment(ReadOnlySpan<int> tokens) => tokens[Geometry.TokensTouching(_known)..Extent.NextKnown];
 
     private void FindNextKnown() => Extent.NextKnown = _memory.Prefixes is null ? int.MaxValue : Geometry.TokensTouching(_known + 1);
 

@@ -9,7 +9,8 @@ internal sealed class KvMemory : IDisposable
     private readonly List<KvCache> _caches = [];
     private readonly Stack<KvCache> _free = [];
     private readonly Queue<KvCache> _parked = [];
-    private readonly KvExtent[] _extents;
+    private readonly KvExtent[] _extents; // of each slot, as the next
+    private readonly KvView[] _views;
 
     /// <param name="map">Lays pages under ranges; owned from here on.</param>
     /// <param name="prefixes">Knows the pages by their tokens; null when nothing is shared.</param>
@@ -19,6 +20,7 @@ internal sealed class KvMemory : IDisposable
         Prefixes = prefixes;
         Pool = new PagePool(map.Pages);
         _extents = new KvExtent[map.Slots];
+        _views = new KvView[map.Slots];
     }
 
     public IPageMap Map { get; }
@@ -37,6 +39,9 @@ internal sealed class KvMemory : IDisposable
 
     /// <summary>How far the cache of a slot reaches.</summary>
     public ref KvExtent Extent(int slot) => ref _extents[slot];
+
+    /// <summary>Where kernels find the tokens of a slot that has been rented.</summary>
+    public ref readonly KvView View(int slot) => ref _views[slot];
 
     /// <summary>All caches that have been used so far.</summary>
     public IReadOnlyList<KvCache> Caches => _caches;
@@ -70,6 +75,7 @@ internal sealed class KvMemory : IDisposable
         if (!_free.TryPop(out KvCache? cache))
         {
             if (_caches.Count == Map.Slots) return null;
+            _views[_caches.Count] = Map.View(_caches.Count);
             cache = new KvCache(this, _caches.Count);
             _caches.Add(cache);
         }

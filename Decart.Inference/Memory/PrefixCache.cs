@@ -88,6 +88,13 @@ internal sealed class PrefixCache
         entry.Id = Root;
     }
 
+    /// <summary>Brings near what <see cref="Add"/> looks up.</summary>
+    public void FetchAhead(long parent, ReadOnlySpan<int> segment, int page)
+    {
+        FetchEntry(page);
+        Prefetch.Element(_first, Place(Hash(parent, segment)));
+    }
+
     /// <summary>Brings near what is known of a page that will be forgotten: before <see cref="FetchPlace"/>.</summary>
     public void FetchEntry(int page) => Prefetch.Element(_entries, page);
 
