@@ -28,6 +28,9 @@ internal sealed class FakeDecoder(int vocabularySize, Action<IReadOnlyList<int>,
     /// <summary>Called at the beginning of each step, on the engine's thread.</summary>
     public Action<Batch>? OnForward { get; set; }
 
+    /// <summary>Called when the engine waits for a step, on its thread.</summary>
+    public Action? OnWait { get; set; }
+
     public int Steps { get; private set; }
 
     public int LargestBatch { get; private set; }
@@ -69,6 +72,8 @@ internal sealed class FakeDecoder(int vocabularySize, Action<IReadOnlyList<int>,
             _lastLogits.Add(row);
         }
     }
+
+    public void Wait() => OnWait?.Invoke();
 
     public void ReadLogits(int index, Span<float> destination) => _lastLogits[index].CopyTo(destination);
 

@@ -65,6 +65,19 @@ internal sealed class FaultTests
     }
 
     [Test]
+    public async Task What_a_step_has_written_that_fails_on_the_device_is_no_ones_prefix()
+    {
+        FakeDecoder decoder = FakeDecoder.Hashed(40);
+        await using LlmSession session = SessionOver(decoder, new() { PrefixCaching = true });
+        int[] prompt = [.. Enumerable.Range(0, 200).Select(i => i % 40)];
+        decoder.OnWait = () => throw new InvalidOperationException("the device has failed");
+        await Assert.ThatAsync(() => session.GenerateAsync(prompt, Greedy), Throws.InvalidOperationException.With.Message.Contains("the device has failed"));
+        decoder.OnWait = null;
+        Assert.That((await session.GenerateAsync(prompt, Greedy)).Usage.CachedPromptTokens, Is.Zero);
+        Assert.That((await session.GenerateAsync(prompt, Greedy)).Usage.CachedPromptTokens, Is.Positive, "what has been computed is");
+    }
+
+    [Test]
     public async Task A_request_that_breaks_a_step_fails_alone()
     {
         FakeDecoder decoder = FakeDecoder.Hashed(40);

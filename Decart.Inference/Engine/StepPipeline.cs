@@ -156,7 +156,7 @@ internal sealed class StepPipeline(IDecoder decoder, KvMemory memory, Scheduler 
         try
         {
             if (step.Chosen is { } chosen) tokens = chosen.Wait();
-            else if (step.Batch.LogitRows.IsEmpty) decoder.Wait();
+            else decoder.Wait();
         }
         catch (Exception error)
         {
