@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Decart.Inference.Checkpoints;
 using Decart.Inference.Kernels;
 using Decart.Inference.Kernels.Gpu;
@@ -9,7 +10,7 @@ internal sealed class GpuTensorMatMulTests(string device)
 {
     /// <summary>The number of rows decides on the kernel; with many multiprocessors it is a narrow one even for the most.</summary>
     [Test]
-    public void Products_agree_with_the_reference([Values(1, 8, 13, 27, 66)] int rows, [Values(1, 1000)] int multiprocessors, [Values] bool gated)
+    public void Products_agree_with_the_reference([Values(1, 8, 13, 27, 66, 130)] int rows, [Values(1, 1000)] int multiprocessors, [Values] bool gated)
     {
         using GpuBench bench = new(GpuDevices.Create(device, multiprocessors, tensorCores: true));
         bench.Begin(rows);
@@ -42,14 +43,14 @@ internal sealed class GpuTensorMatMulTests(string device)
     [Test]
     public void A_row_has_the_same_bits_in_every_kernel()
     {
-        const int Columns = 1100, Outputs = 9;
+        const int Columns = 2100, Outputs = 9;
         using GpuBench bench = new(GpuDevices.Create(device, tensorCores: true));
         var weight = bench.Weight(bench.Tensor(TensorType.BF16, Outputs, Columns));
         GpuActivationsPair x = bench.Activations(64, Columns, operand: true);
         GpuBuffer count = bench.Keep(new GpuBuffer(bench.Device.Memory));
         float[][]? expected = null;
         foreach ((GpuKernel<MatMulArguments> kernel, int rows) in ((GpuKernel<MatMulArguments>, int)[])
-            [(GpuTensorMatMul.Wide, 64), (GpuTensorMatMul.Narrow8, 8), (GpuTensorMatMul.Narrow16, 16), (GpuTensorMatMul.Narrow32, 32)])
+            [(GpuTensorMatMul.Wide, 64), (GpuTensorMatMul.Narrow8, 8), (GpuTensorMatMul.Narrow16, 16), (GpuTensorMatMul.Narrow32, 32), (GpuTiledMatMul.Kernel, 64)])
         {
             GpuActivationsPair y = bench.Activations(64, Outputs, poisoned: true);
             bench.Device.Upload(count.Address, BitConverter.GetBytes(rows));
@@ -68,6 +69,47 @@ internal sealed class GpuTensorMatMulTests(string device)
             float[][] found = [.. Enumerable.Range(0, rows).Select(row => bench.Row(y.Gpu, row))];
             expected ??= found;
             Assert.That(found, Is.EqualTo(expected[..rows]), kernel.Name);
+        }
+    }
+
+    [Test]
+    public void Rows_of_experts_have_the_same_bits_in_every_kernel()
+    {
+        const int Rows = 70, Columns = 40, Outputs = 130;
+        using GpuBench bench = new(GpuDevices.Create(device, tensorCores: true));
+        nint[] weights = [.. Enumerable.Range(0, 2).Select(_ => ((GpuWeight)bench.Weight(bench.Tensor(TensorType.F16, Outputs, Columns)).Gpu).Address)];
+        GpuActivationsPair x = bench.Activations(Rows / 2, Columns, operand: true);
+        int[] order = [.. Enumerable.Range(0, Rows).Select(row => row * 3 % Rows)], starts = [0, 3, Rows];
+        float[][]? expected = null;
+        foreach ((GpuKernel<MatMulArguments> kernel, int groupRows, int groupColumns) in ((GpuKernel<MatMulArguments>, int, int)[])
+            [(GpuTensorMatMul.Narrow8, 8, 32), (GpuTensorMatMul.Wide, 64, 128), (GpuTiledMatMul.Kernel, 128, 128)])
+        {
+            GpuActivationsPair y = bench.Activations(Rows, Outputs, poisoned: true);
+            MatMulArguments arguments = new()
+            {
+                X = x.Gpu.Address,
+                Weight = Upload(MemoryMarshal.AsBytes<nint>(weights)),
+                Order = Upload(MemoryMarshal.AsBytes<int>(order)),
+                Starts = Upload(MemoryMarshal.AsBytes<int>(starts)),
+                Y = y.Gpu.Address,
+                Columns = Outputs,
+                Stride = x.Gpu.Stride,
+                YStride = y.Gpu.Stride,
+                RowsPerSource = 2,
+            };
+            bench.Device.Launch(kernel, new GpuGrid((Rows + groupRows - 1) / groupRows, (Outputs + groupColumns - 1) / groupColumns, 2), arguments);
+            float[][] found = [.. Enumerable.Range(0, Rows).Select(row => bench.Row(y.Gpu, row))];
+            expected ??= found;
+            Assert.That(found, Is.EqualTo(expected), kernel.Name);
+            Assert.That(found.SelectMany(row => row), Has.All.Not.NaN, kernel.Name);
+        }
+
+        long Upload(ReadOnlySpan<byte> bytes)
+        {
+            GpuBuffer buffer = bench.Keep(new GpuBuffer(bench.Device.Memory));
+            buffer.Reserve(bytes.Length);
+            bench.Device.Upload(buffer.Address, bytes);
+            return buffer.Address;
         }
     }
 

@@ -20,6 +20,7 @@ internal sealed class CudaDevice : IGpuDevice
     private readonly Dictionary<GpuKernel, CudaFunction> _functions = [];
     private readonly List<CudaModule> _modules = [];
     private readonly CudaPinnedRing _staging, _smallStaging;
+    private readonly int _maxSharedBytes;
     private PtxCompiler? _compiler;
     private bool _recording;
 
@@ -35,6 +36,7 @@ internal sealed class CudaDevice : IGpuDevice
         {
             (_architecture, _driverVersion) = CheckVersions(index);
             Multiprocessors = _context.GetAttribute(CudaDeviceAttribute.Multiprocessors);
+            _maxSharedBytes = _context.GetAttribute(CudaDeviceAttribute.MaxSharedBytesOfGroup);
             Memory = new CudaMemory(_context);
             _stream = new CudaStream(_context);
             // The default stream, which other threads may copy on, must have nothing to do with a stream that is being recorded.
@@ -60,14 +62,15 @@ internal sealed class CudaDevice : IGpuDevice
     public int Multiprocessors { get; init; }
 
     public bool CanRun(GpuKernel kernel) =>
-        kernel.RunsOn(_architecture) && (kernel.MinArchitecture < PtxCompiler.HopperArchitecture || _driverVersion >= MinHopperDriverVersion);
+        kernel.RunsOn(_architecture) && kernel.SharedBytes <= _maxSharedBytes
+        && (kernel.MinArchitecture < PtxCompiler.HopperArchitecture || _driverVersion >= MinHopperDriverVersion);
 
     public void EncodeTensorMap(CudaTensorMap map, Span<byte> destination) => map.Encode(destination);
 
-    /// <summary>Compiles kernels, so that their first launch does not wait for it.</summary>
+    /// <summary>Compiles those kernels that run here, so that their first launch does not wait for it.</summary>
     public void Prepare(IEnumerable<GpuKernel> kernels)
     {
-        GpuKernel[] missing = [.. kernels.Where(kernel => !_functions.ContainsKey(kernel)).Distinct()];
+        GpuKernel[] missing = [.. kernels.Where(kernel => CanRun(kernel) && !_functions.ContainsKey(kernel)).Distinct()];
         byte[]?[] codes = [.. missing.Select(kernel => _cache?.Find(Key(kernel)))];
         // The driver's compiler takes most of the time and runs on any number of threads, ILGPU on one.
         PtxModule?[] modules = [.. missing.Select((kernel, i) => codes[i] is null ? CompileToPtx(kernel) : null)];
@@ -173,7 +176,8 @@ internal sealed class CudaDevice : IGpuDevice
     {
         _compiler ??= new PtxCompiler(_architecture);
         PtxModule module = _compiler.Compile(kernel);
-        return CanRun(kernel) ? module : throw new NotSupportedException($"Kernel {kernel.Name} needs a driver for CUDA 12.3 or later.");
+        return CanRun(kernel) ? module : throw new NotSupportedException(
+            $"Kernel {kernel.Name} needs {kernel.SharedBytes} bytes of shared memory, of which the GPU has {_maxSharedBytes}, or a driver for CUDA 12.3 or later.");
     }
 
     /// <remarks>Any thread may call.</remarks>

@@ -43,7 +43,7 @@ internal sealed class GpuKernels : IKernels
     public static IReadOnlyList<GpuKernel> All { get; } =
     [
         GpuStoreWeights.Kernel, GpuEmbed.Kernel, GpuNorm.Kernel, GpuRotary.Kernel,
-        GpuMatMul.Kernel, GpuTensorMatMul.Narrow8, GpuTensorMatMul.Narrow16, GpuTensorMatMul.Narrow32, GpuTensorMatMul.Wide, GpuTensorMatMul.Normed8,
+        GpuMatMul.Kernel, GpuTensorMatMul.Narrow8, GpuTensorMatMul.Narrow16, GpuTensorMatMul.Narrow32, GpuTensorMatMul.Wide, GpuTensorMatMul.Normed8, GpuTiledMatMul.Kernel,
         GpuAttention.Kernel, GpuTensorAttention.Heads64, GpuTensorAttention.Heads128, GpuTensorAttention.Heads256,
         GpuTensorAttention.Decode64, GpuTensorAttention.Decode128, GpuTensorAttention.Decode256,
         GpuExperts.RouteKernel, GpuExperts.GroupKernel, GpuExperts.MixKernel,

@@ -72,6 +72,7 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
             return;
         }
         bool gated = arguments.Gated != 0;
+        if (TryLaunchTiled(arguments, rows, experts, typicalRows)) return;
         GpuGrid wide = new(CeilingDivide(rows, GpuTensorMatMul.WideRows), CeilingDivide(arguments.Columns, GpuTensorMatMul.WideColumns(gated)), experts);
         if (typicalRows > 32 && (long)CeilingDivide(typicalRows, GpuTensorMatMul.WideRows) * wide.Y * experts >= 2 * device.Multiprocessors)
         {
@@ -89,6 +90,16 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
     }
 
     public void Dispose() => _normed.Dispose();
+
+    /// <summary>Starts the kernel for many rows where its large groups are enough for the device, and it has the shared memory for them.</summary>
+    private bool TryLaunchTiled(in MatMulArguments arguments, int rows, int experts, int typicalRows)
+    {
+        if (typicalRows < GpuTiledMatMul.Rows || !device.CanRun(GpuTiledMatMul.Kernel)) return false;
+        int columnGroups = CeilingDivide(arguments.Columns, GpuTiledMatMul.GroupColumns(arguments.Gated != 0));
+        if ((long)CeilingDivide(typicalRows, GpuTiledMatMul.Rows) * columnGroups * experts < device.Multiprocessors) return false;
+        device.Launch(GpuTiledMatMul.Kernel, new GpuGrid(CeilingDivide(rows, GpuTiledMatMul.Rows), columnGroups, experts), arguments);
+        return true;
+    }
 
     private static int CeilingDivide(int a, int b) => (a + b - 1) / b;
 }

@@ -20,7 +20,7 @@ internal static class GpuTensorMatMul
     public const int WideRows = 64;
 
     /// <summary>Columns that one chain of mma sums.</summary>
-    private const int SegmentColumns = 1024;
+    internal const int SegmentColumns = 1024;
 
     private const int Lanes = 32, Warps = 4, TileRows = 8, WeightRows = 16;
 
@@ -43,12 +43,6 @@ internal static class GpuTensorMatMul
 
     /// <summary>Groups: rows / <see cref="WideRows"/>, columns / <see cref="Warps"/> / <see cref="PairColumns"/>, experts.</summary>
     public static readonly GpuKernel<MatMulArguments> Wide = new(RunWide, Lanes * Warps);
-
-    /// <summary>Up to eight tiles of accumulators.</summary>
-    private struct Sums
-    {
-        public Float4 A, B, C, D, E, F, G, H;
-    }
 
     /// <summary>The addresses of the lane's 16 bytes of each tile of x; in the normalising kernel the lane's row of its one tile.</summary>
     private struct Sources
@@ -107,7 +101,7 @@ internal static class GpuTensorMatMul
             int begin = round + (warp * SegmentColumns);
             if (begin < a.Stride)
             {
-                Sums sums = default, secondSums = default;
+                GpuTileSums sums = default, secondSums = default;
                 int stop = begin + SegmentColumns < a.Stride ? begin + SegmentColumns : a.Stride;
                 Weights near = Load(rows, begin * sizeof(ushort)), far = Load(rows, (begin * sizeof(ushort)) + StepBytes);
                 for (int k = begin * sizeof(ushort); k < stop * sizeof(ushort); k += 2 * StepBytes)
@@ -153,10 +147,10 @@ internal static class GpuTensorMatMul
         WeightAddresses rows = AddressesOf(a, weight, column);
         Sources sources = SourcesOf(a, place, end, 8);
 
-        Sums total = default, secondTotal = default;
+        GpuTileSums total = default, secondTotal = default;
         for (int begin = 0; begin < a.Stride; begin += SegmentColumns)
         {
-            Sums sums = default, secondSums = default;
+            GpuTileSums sums = default, secondSums = default;
             int stop = begin + SegmentColumns < a.Stride ? begin + SegmentColumns : a.Stride;
             for (int k = begin * sizeof(ushort); k < stop * sizeof(ushort); k += 2 * StepBytes)
             {
@@ -164,8 +158,8 @@ internal static class GpuTensorMatMul
                 Multiply(ref sums, ref secondSums, near, sources, k, 8, norms: false);
                 Multiply(ref sums, ref secondSums, far, sources, k + StepBytes, 8, norms: false);
             }
-            total = Add(total, sums);
-            secondTotal = Add(secondTotal, secondSums);
+            total = GpuTileSums.Add(total, sums);
+            secondTotal = GpuTileSums.Add(secondTotal, secondSums);
         }
         const int WarpFloats = WideRows * OutputStride;
         ArrayView<float> outputs = SharedMemory.Allocate1D<float>(Warps * WarpFloats).BaseView.SubView(warp * WarpFloats, WarpFloats);
@@ -183,7 +177,7 @@ internal static class GpuTensorMatMul
     }
 
     /// <summary>Lays out what the warp has of one tile of the weight: row by row of x, column by column of y.</summary>
-    private static void Spread(ArrayView<float> outputs, Sums sums, int column)
+    private static void Spread(ArrayView<float> outputs, GpuTileSums sums, int column)
     {
         Spread(outputs, 0, column, sums.A);
         Spread(outputs, 8, column, sums.B);
@@ -250,7 +244,7 @@ internal static class GpuTensorMatMul
         SecondLower = Global.LoadStream16(rows.SecondLower + k),
     };
 
-    private static void Multiply(ref Sums sums, ref Sums secondSums, Weights weights, Sources sources, int k, int tiles, bool norms)
+    private static void Multiply(ref GpuTileSums sums, ref GpuTileSums secondSums, Weights weights, Sources sources, int k, int tiles, bool norms)
     {
         Multiply(ref sums.A, ref secondSums.A, weights, norms ? GpuNormedRow.Load(sources.Normed, k) : Global.Load16(sources.A + k));
         if (tiles > 1) Multiply(ref sums.B, ref secondSums.B, weights, Global.Load16(sources.B + k));
@@ -268,7 +262,8 @@ internal static class GpuTensorMatMul
         secondSum = Multiply(secondSum, weights.SecondUpper, weights.SecondLower, x);
     }
 
-    private static Float4 Multiply(Float4 sum, UInt4 upper, UInt4 lower, UInt4 x)
+    /// <summary>Adds the product of 32 columns of 16 rows of the weight and 8 of x.</summary>
+    internal static Float4 Multiply(Float4 sum, UInt4 upper, UInt4 lower, UInt4 x)
     {
         sum = TensorCore.MultiplyHalves(sum, new UInt4 { A = upper.A, B = lower.A, C = upper.B, D = lower.B }, x.A, x.B);
         return TensorCore.MultiplyHalves(sum, new UInt4 { A = upper.C, B = lower.C, C = upper.D, D = lower.D }, x.C, x.D);
@@ -279,7 +274,7 @@ internal static class GpuTensorMatMul
     /// </summary>
     private static int PartIndex(int warp, int second, int tile) => ((((warp * 2) + second) * MaxNarrowTiles) + tile) * TileRegisters * Lanes;
 
-    private static void Put(ArrayView<float> parts, int warp, int second, int tiles, Sums sums)
+    private static void Put(ArrayView<float> parts, int warp, int second, int tiles, GpuTileSums sums)
     {
         Put(parts, PartIndex(warp, second, 0), sums.A);
         if (tiles > 1) Put(parts, PartIndex(warp, second, 1), sums.B);
@@ -305,20 +300,6 @@ internal static class GpuTensorMatMul
         if (tiles > 2) total.D += parts[PartIndex(warp, second, 3) + offset];
         return total;
     }
-
-    private static Sums Add(Sums total, Sums sums) => new()
-    {
-        A = Add(total.A, sums.A),
-        B = Add(total.B, sums.B),
-        C = Add(total.C, sums.C),
-        D = Add(total.D, sums.D),
-        E = Add(total.E, sums.E),
-        F = Add(total.F, sums.F),
-        G = Add(total.G, sums.G),
-        H = Add(total.H, sums.H),
-    };
-
-    private static Float4 Add(Float4 a, Float4 b) => new() { A = a.A + b.A, B = a.B + b.B, C = a.C + b.C, D = a.D + b.D };
 
     /// <summary>Stores a gate with its up, or the same element of both tiles of the weight.</summary>
     private static void StoreElement(MatMulArguments a, int place, int end, int column, float first, float second)

@@ -36,5 +36,6 @@ internal enum CudaDeviceAttribute
     Multiprocessors = 16,
     ComputeCapabilityMajor = 75,
     ComputeCapabilityMinor = 76,
+    MaxSharedBytesOfGroup = 97, // "opt-in": dynamic and static together
     VirtualMemoryManagementSupported = 102,
 }

@@ -15,6 +15,12 @@ internal static unsafe class AsyncCopy
     [IntrinsicImplementation, Ptx("cp.async.cg.shared.global.L2::256B [@0], [$1], 16;")]
     public static void Start16(ref uint destination, long source) => *(UInt4*)Unsafe.AsPointer(ref destination) = *(UInt4*)source;
 
+    /// <summary>Starts a copy of 16 bytes to the dynamic shared memory.</summary>
+    /// <param name="destination">An address of <see cref="Shared"/>, as the next a multiple of 16.</param>
+    /// <param name="source">Address in the device's memory.</param>
+    [IntrinsicImplementation, Ptx("cp.async.cg.shared.global.L2::256B [$0], [$1], 16;")]
+    public static void Start16(int destination, long source) => *(UInt4*)Shared.Pointer(destination) = *(UInt4*)source;
+
     /// <summary>Closes a group.</summary>
     [IntrinsicImplementation, Ptx("cp.async.commit_group;")]
     public static void Commit() { }

@@ -30,6 +30,9 @@ internal static unsafe class Shared
     [IntrinsicImplementation, Ptx("ld.shared.b32 $r, [$0];")]
     public static float LoadFloat(int address) => *(float*)Pointer(address);
 
+    [IntrinsicImplementation, Ptx("ld.shared.b64 $r, [$0];")]
+    public static long LoadLong(int address) => *(long*)Pointer(address);
+
     [IntrinsicImplementation, Ptx("ld.shared.v4.b32 {$r}, [$0];")]
     public static UInt4 Load16(int address) => *(UInt4*)Pointer(address);
 
@@ -38,6 +41,9 @@ internal static unsafe class Shared
 
     [IntrinsicImplementation, Ptx("st.shared.b32 [$0], $1;")]
     public static void StoreFloat(int address, float value) => *(float*)Pointer(address) = value;
+
+    [IntrinsicImplementation, Ptx("st.shared.b64 [$0], $1;")]
+    public static void StoreLong(int address, long value) => *(long*)Pointer(address) = value;
 
     [IntrinsicImplementation, Ptx("st.shared.v4.b32 [$0], {$1};")]
     public static void Store16(int address, UInt4 value) => *(UInt4*)Pointer(address) = value;

@@ -30,7 +30,7 @@ internal static unsafe class TensorCore
     public static Float4 MultiplyBFloats(Float4 c, UInt4 a, uint b0, uint b1) => Multiply(c, a, b0, b1, &BFloats.Low, &BFloats.High);
 
     /// <summary>c + a b for halves a and b.</summary>
-    [IntrinsicImplementation, Ptx("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {$r}, {$1}, {$2, $3}, {$0};")]
+    [IntrinsicImplementation, Ptx("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {$r}, {$1}, {$2, $3}, {$r};", InPlace = true)]
     public static Float4 MultiplyHalves(Float4 c, UInt4 a, uint b0, uint b1) => Multiply(c, a, b0, b1, &Halves.Low, &Halves.High);
 
     /// <summary>
