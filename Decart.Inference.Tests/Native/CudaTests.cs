@@ -110,7 +110,7 @@ internal sealed class CudaTests
             using CudaDevice device = new(0, cache);
             device.Prepare(GpuKernels.All);
             DateTime[] files = [.. Directory.GetFiles(folder.Path).Order().Select(File.GetLastWriteTimeUtc)];
-            Assert.That(files, Has.Length.EqualTo(GpuKernels.All.Count));
+            Assert.That(files, Has.Length.EqualTo(GpuKernels.All.Count(device.CanRun)));
             if (start > 0) Assert.That(files, Is.EqualTo(written));
             written = files;
         }

@@ -24,7 +24,11 @@ internal struct StepChunk
 /// <param name="Kv">Its keys and values.</param>
 /// <param name="Sequence">The sequence.</param>
 /// <param name="Tokens">How many of its tokens are stored then.</param>
-internal readonly record struct FilledPage(KvCache Kv, Sequence Sequence, int Tokens);
+internal readonly record struct FilledPage(KvCache Kv, Sequence Sequence, int Tokens)
+{
+    /// <summary>Those tokens, once the step is done; not of a sequence that has ended before.</summary>
+    public ReadOnlySpan<int> Stored => Sequence.Tokens[..Tokens];
+}
 
 /// <summary>
 /// One step: what the scheduler has chosen for it, of that what it computes and, once it has been started, what it has been asked to choose. Used again and

@@ -181,10 +181,13 @@ internal sealed class StepPipeline(IDecoder decoder, KvMemory memory, Scheduler 
             ReadOnlySpan<FilledPage> block = pages[..Math.Min(Block, pages.Length)];
             foreach (FilledPage page in block) Prefetch.Object(page.Kv);
             foreach (FilledPage page in block) page.Kv.FetchPlace();
-            foreach (FilledPage page in block) page.Kv.FetchKnown(page.Sequence.Tokens);
             foreach (FilledPage page in block)
             {
-                if (!page.Sequence.HasEnded) page.Kv.MakeKnown(page.Sequence.Tokens[..page.Tokens]);
+                if (!page.Sequence.HasEnded) page.Kv.FetchKnown(page.Stored);
+            }
+            foreach (FilledPage page in block)
+            {
+                if (!page.Sequence.HasEnded) page.Kv.MakeKnown(page.Stored);
             }
         }
     }
