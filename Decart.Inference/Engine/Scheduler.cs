@@ -159,7 +159,7 @@ internal sealed class Scheduler(KvMemory memory, int maxBatchTokens, int maxConc
     }
 
     /// <summary>Whether a running sequence has the pages that <see cref="Reserve"/> would give it: in most steps most have.</summary>
-    private static bool IsReserved(Sequence sequence, in KvExtent kv) => Math.Min(sequence.ExpectedLength + TokensAhead, sequence.MaxTokens) <= kv.Reserved;
+    private static bool IsReserved(Sequence sequence, in KvExtent kv) => WantedTokens(sequence) <= kv.Reserved;
 
     /// <summary>Reserves pages for all of a running sequence's tokens; others give theirs up for it, or it gives up its own.</summary>
     /// <returns>Whether it still runs.</returns>
@@ -183,8 +183,11 @@ internal sealed class Scheduler(KvMemory memory, int maxBatchTokens, int maxConc
     /// <summary>Has the pages of a running sequence's next tokens mapped while the model computes those before them, if there are pages to be had.</summary>
     private void ReserveAhead(Sequence sequence)
     {
-        if (memory.AvailablePages > 0) sequence.Kv!.TryReserve(Math.Min(sequence.ExpectedLength + TokensAhead, sequence.MaxTokens));
+        if (memory.AvailablePages > 0) sequence.Kv!.TryReserve(WantedTokens(sequence));
     }
+
+    /// <summary>The tokens that a running sequence should have pages for.</summary>
+    private static int WantedTokens(Sequence sequence) => Math.Min(sequence.ExpectedLength + TokensAhead, sequence.MaxTokens);
 
     /// <summary>Takes pages from one that does not compute: a conversation between turns, else a sequence whose reader lags behind.</summary>
     private bool ReleaseIdle(KeptKv? except = null)

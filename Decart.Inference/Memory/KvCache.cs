@@ -55,6 +55,9 @@ internal sealed class KvCache
 
     private PageGeometry Geometry => _memory.Geometry;
 
+    /// <summary>What stands for the tokens before the page that becomes known next.</summary>
+    private long Parent => _known == 0 ? PrefixCache.Root : _places[_known - 1].Id;
+
     /// <summary>The physical page at an index below <see cref="Pages"/>.</summary>
     public int Page(int index) => _places[index].Page;
 
@@ -332,9 +335,6 @@ internal sealed class KvCache
         _known++;
         FindNextKnown();
     }
-
-    /// <summary>What stands for the tokens before the page that becomes known next.</summary>
-    private long Parent => _known == 0 ? PrefixCache.Root : _places[_known - 1].Id;
 
     private ReadOnlySpan<int> NextSegment(ReadOnlySpan<int> tokens) => tokens[Geometry.TokensTouching(_known)..Extent.NextKnown];
 

@@ -116,6 +116,8 @@ internal sealed class KvMemory : IDisposable
         return Pool.TryTake(out page);
     }
 
+    public void Dispose() => Map.Dispose();
+
     /// <summary>Brings near what the next pages' eviction needs: with thousands of sequences, every step evicts hundreds.</summary>
     private void FetchAhead(PrefixCache prefixes)
     {
@@ -125,6 +127,4 @@ internal sealed class KvMemory : IDisposable
         prefixes.FetchEntry(later);
         Pool.Fetch(later);
     }
-
-    public void Dispose() => Map.Dispose();
 }

@@ -113,6 +113,23 @@ internal sealed class GpuTensorMatMulTests(string device)
         }
     }
 
+    [TestCase(130, 1, true)]
+    [TestCase(130, 2, true)]
+    [TestCase(130, 3, false, Description = "two groups are not enough for three multiprocessors")]
+    [TestCase(127, 1, false)]
+    public void Many_rows_take_the_tiled_kernel(int rows, int multiprocessors, bool tiled)
+    {
+        EmulatedDevice emulated = new(tensorCores: true, multiprocessors);
+        using GpuBench bench = new(emulated);
+        bench.Begin(rows);
+        var weight = bench.Weight(bench.Tensor(TensorType.BF16, 8, 64));
+        GpuActivationsPair x = bench.Activations(rows, 64, operand: true), y = bench.Activations(rows, 8, poisoned: true);
+
+        bench.Gpu.MatMul(x.Gpu, null, weight.Gpu, default, y.Gpu);
+
+        Assert.That(emulated.Launched.Contains(GpuTiledMatMul.Kernel.Name), Is.EqualTo(tiled));
+    }
+
     [Test]
     public void Mixtures_of_experts_agree_with_the_reference()
     {

@@ -71,8 +71,8 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
             device.Launch(GpuMatMul.Kernel, grid, arguments);
             return;
         }
-        bool gated = arguments.Gated != 0;
         if (TryLaunchTiled(arguments, rows, experts, typicalRows)) return;
+        bool gated = arguments.Gated != 0;
         GpuGrid wide = new(CeilingDivide(rows, GpuTensorMatMul.WideRows), CeilingDivide(arguments.Columns, GpuTensorMatMul.WideColumns(gated)), experts);
         if (typicalRows > 32 && (long)CeilingDivide(typicalRows, GpuTensorMatMul.WideRows) * wide.Y * experts >= 2 * device.Multiprocessors)
         {
