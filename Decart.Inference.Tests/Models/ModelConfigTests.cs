@@ -150,18 +150,16 @@ public class ModelConfigTests
         Assert.That(rotary.InverseFrequencies[^1], Is.EqualTo(0.001f / 4).Within(1e-9), "the slowest pair is stretched");
     }
 
-    [TestCase("bfloat16", 512, 0.10009765625f)]
-    [TestCase("float16", 512, 0.099975586f)]
-    [TestCase("float32", 512, 0.1f)]
-    [TestCase("bfloat16", 513, 0.1f)]
-    public void Frequencies_are_rounded_to_a_half_precision_dtype_over_short_contexts_only(string dtype, int context, float second)
+    [TestCase("bfloat16")]
+    [TestCase("float16")]
+    [TestCase("float32")]
+    public void Constants_are_float32_whatever_the_type_of_the_weights(string dtype)
     {
         JsonObject config = With("llama", "dtype", dtype);
-        config["max_position_embeddings"] = context;
         config["head_dim"] = 4;
         config["rope_theta"] = 100.0;
-        config.Remove("rope_parameters");
-        Assert.That(Read(config).Rotary!.ToParameters().InverseFrequencies, Is.EqualTo(new[] { 1f, second }));
+        Assert.That(Read(config).Rotary!.ToParameters().InverseFrequencies, Is.EqualTo(new[] { 1f, 0.1f }));
+        Assert.That(Read(With("gemma2", "dtype", dtype)).EmbeddingScale, Is.EqualTo(MathF.Sqrt(32)));
     }
 
     private static JsonObject With(string model, string field, JsonNode? value)

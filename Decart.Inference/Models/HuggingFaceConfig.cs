@@ -7,9 +7,6 @@ namespace Decart.Inference.Models;
 /// <summary>Reads the parts of a Hugging Face <c>config.json</c> that most families have in common, as transformers understands them.</summary>
 internal static class HuggingFaceConfig
 {
-    /// <summary>The longest context of models whose constants may be those of a half-precision module (<see cref="ReadConstantType"/>).</summary>
-    private const int HalfPrecisionContext = 512;
-
     /// <summary>A Llama-like decoder: sequential blocks with RMSNorm, rotary embedding and a gated feed-forward block, no biases.</summary>
     public static ModelConfig Read(JsonFields fields, bool tiedByDefault = false, double defaultTheta = 10000, double defaultEpsilon = 1e-6)
     {
@@ -88,23 +85,9 @@ internal static class HuggingFaceConfig
         {
             Theta = source.OptionalNumber("rope_theta", 2, 1e15) ?? fields.OptionalNumber("rope_theta", 2, 1e15) ?? defaultTheta,
             Dimensions = dimensions,
-            FrequencyType = ReadConstantType(fields, contextLength),
         };
         return scaling is null ? plain : ReadScaling(fields, scaling, plain, contextLength);
     }
-
-    /// <summary>The type that a module's constants are rounded to: rotary frequencies, the scale of embeddings.</summary>
-    /// <remarks>
-    /// Transformers 5 writes <c>dtype</c>, the type of the module that was saved. A module cast to that type holds its constants rounded to
-    /// it; one that <c>from_pretrained</c> loads holds them in float32, and trained models are meant so. Nothing in the file tells the two
-    /// apart: the rounding is followed over contexts so short that it turns no position by more than a radian, and nowhere else.
-    /// </remarks>
-    public static TensorType ReadConstantType(JsonFields fields, int contextLength) => fields.OptionalText("dtype") switch
-    {
-        "bfloat16" when contextLength <= HalfPrecisionContext => TensorType.BF16,
-        "float16" when contextLength <= HalfPrecisionContext => TensorType.F16,
-        _ => TensorType.F32,
-    };
 
     private static RotaryConfig ReadScaling(JsonFields fields, JsonFields scaling, RotaryConfig plain, int contextLength)
     {

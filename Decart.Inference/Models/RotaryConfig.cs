@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using Decart.Inference.Checkpoints;
 using Decart.Inference.Kernels;
 
 namespace Decart.Inference.Models;
@@ -50,9 +49,6 @@ internal sealed record RotaryConfig
 
     public bool Interleaved { get; init; }
 
-    /// <summary>The type that the frequencies are rounded to: F32, or what <see cref="HuggingFaceConfig.ReadConstantType"/> finds.</summary>
-    public TensorType FrequencyType { get; init; } = TensorType.F32;
-
     /// <summary>YaRN's default attention factor for a stretch by <paramref name="factor"/>.</summary>
     public static double YarnAttentionFactor(double factor, double scale = 1) => factor <= 1 ? 1 : 0.1 * scale * Math.Log(factor) + 1;
 
@@ -71,7 +67,6 @@ internal sealed record RotaryConfig
                 _ => 1 / power,
             };
             if (!FrequencyDivisors.IsEmpty) frequencies[i] /= FrequencyDivisors[i];
-            frequencies[i] = Rounding.To(FrequencyType, frequencies[i]);
         }
         return new RotaryParameters(frequencies, (float)AttentionFactor, Interleaved);
     }

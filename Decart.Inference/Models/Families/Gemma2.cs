@@ -18,7 +18,6 @@ internal static class Gemma2
         bool attentionBias = fields.Flag("attention_bias", false);
         return WithArrangement(config) with
         {
-            EmbeddingScale = Rounding.To(HuggingFaceConfig.ReadConstantType(fields, config.ContextLength), MathF.Sqrt(config.HiddenSize)),
             NormOffset = 1,
             Activation = HuggingFaceConfig.ReadActivation(fields, "hidden_activation", "gelu_pytorch_tanh"),
             QueryKeyValueBias = attentionBias,
