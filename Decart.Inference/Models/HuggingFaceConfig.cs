@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using Decart.Inference.Checkpoints;
 using Decart.Inference.Kernels;
 
 namespace Decart.Inference.Models;
