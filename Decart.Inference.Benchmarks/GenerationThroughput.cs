@@ -21,7 +21,6 @@ internal static class GenerationThroughput
         {
             Threads = threads,
             MaxConcurrentSequences = callers,
-            MaxBatchTokens = Math.Max(new LlmSessionOptions().MaxBatchTokens, callers),
         });
         await MeasureAsync(session, prompt, generated, callers);
         for (int round = 0; round < Rounds; round++)

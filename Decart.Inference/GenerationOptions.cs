@@ -15,12 +15,14 @@ namespace Decart.Inference;
 /// </remarks>
 public sealed record GenerationOptions
 {
+    private const float MaxTemperature = 100, MinRepetitionPenalty = 0.01f, MaxRepetitionPenalty = 100, MaxLogitBias = 1_000_000_000;
+
     internal static GenerationOptions Default { get; } = new();
 
     /// <summary>The most tokens to generate, at least 1; the completion ends at the model's context length in any case. Default 256.</summary>
     public int MaxTokens { get; init; } = 256;
 
-    /// <summary>Divides the logits: below 1 the best tokens become more probable, above 1 less. At least 0; 0 takes the best token always. Default 1.</summary>
+    /// <summary>Divides the logits: below 1 the best tokens become more probable, above 1 less. 0 to 100; 0 takes the best token always. Default 1.</summary>
     public float? Temperature { get; init; }
 
     /// <summary>Only the so many most probable tokens stay, among equals those of the lowest ids. At least 0; 0 means all. Default 0.</summary>
@@ -46,7 +48,7 @@ public sealed record GenerationOptions
 
     /// <summary>
     /// Makes tokens that occur in the prompt or the completion less probable: their logits are divided by this when positive and multiplied
-    /// by it when negative (Keskar et al., CTRL, 2019). Above 0; 1 changes nothing, below 1 encourages repetition. Default 1.
+    /// by it when negative (Keskar et al., CTRL, 2019). 0.01 to 100; 1 changes nothing, below 1 encourages repetition. Default 1.
     /// </summary>
     public float? RepetitionPenalty { get; init; }
 
@@ -56,7 +58,7 @@ public sealed record GenerationOptions
     /// <summary>Taken from a token's logit once if it occurs in the completion. -2 to 2; default 0.</summary>
     public float PresencePenalty { get; init; }
 
-    /// <summary>Added to the logits of the tokens named; any finite number, or negative infinity to forbid a token. Default none.</summary>
+    /// <summary>Added to the logits of the tokens named; -1e9 to 1e9, or negative infinity to forbid a token. Default none.</summary>
     public IReadOnlyDictionary<int, float>? LogitBias { get; init; }
 
     /// <summary>
@@ -73,21 +75,32 @@ public sealed record GenerationOptions
     /// </summary>
     public int Priority { get; init; }
 
+    /// <summary>A copy whose lists are its own.</summary>
+    internal GenerationOptions Copy() => this with
+    {
+        StopSequences = StopSequences is null ? null! : [.. StopSequences],
+        LogitBias = LogitBias is null ? null : new Dictionary<int, float>(LogitBias),
+    };
+
     internal void Validate(int vocabularySize)
     {
         Require(MaxTokens >= 1, nameof(MaxTokens), MaxTokens, "at least 1");
-        Require(Temperature is null or (>= 0 and < float.PositiveInfinity), nameof(Temperature), Temperature, "a finite number, at least 0");
+        Require(Temperature is null or (>= 0 and <= MaxTemperature), nameof(Temperature), Temperature, $"0 to {MaxTemperature}");
         Require(TopK is not < 0, nameof(TopK), TopK, "at least 0");
         Require(TopP is null or (> 0 and <= 1), nameof(TopP), TopP, "above 0 and at most 1");
         Require(MinP is null or (>= 0 and <= 1), nameof(MinP), MinP, "0 to 1");
-        Require(RepetitionPenalty is null or (> 0 and < float.PositiveInfinity), nameof(RepetitionPenalty), RepetitionPenalty, "a finite number above 0");
+        Require(
+            RepetitionPenalty is null or (>= MinRepetitionPenalty and <= MaxRepetitionPenalty),
+            nameof(RepetitionPenalty),
+            RepetitionPenalty,
+            FormattableString.Invariant($"{MinRepetitionPenalty} to {MaxRepetitionPenalty}"));
         Require(FrequencyPenalty is >= -2 and <= 2, nameof(FrequencyPenalty), FrequencyPenalty, "-2 to 2");
         Require(PresencePenalty is >= -2 and <= 2, nameof(PresencePenalty), PresencePenalty, "-2 to 2");
         Require(TopLogprobs is null or (>= 0 and <= 20), nameof(TopLogprobs), TopLogprobs, "0 to 20");
         foreach ((int id, float bias) in LogitBias ?? new Dictionary<int, float>())
         {
             Require(id >= 0 && id < vocabularySize, nameof(LogitBias), id, $"a token id of the vocabulary, 0 to {vocabularySize - 1}");
-            Require(bias < float.PositiveInfinity, nameof(LogitBias), bias, "finite, or negative infinity");
+            Require(bias is float.NegativeInfinity or (>= -MaxLogitBias and <= MaxLogitBias), nameof(LogitBias), bias, $"-{MaxLogitBias} to {MaxLogitBias}, or negative infinity");
         }
         Require(StopSequences is not null, nameof(StopSequences), null, "a list, which may be empty");
         foreach (string stop in StopSequences)

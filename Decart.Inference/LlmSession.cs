@@ -31,7 +31,7 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
         _logger.ModelLoaded(Model.Architecture, Model.Source, Model.Device, Model.VocabularySize, Model.ContextLength);
         _sampler = new Sampler(model.Decoder.VocabularySize);
         _disposal = new Lazy<Task>(StopAsync);
-        _scheduler = new Scheduler(model.Kv, options.MaxBatchTokens, options.MaxConcurrentSequences);
+        _scheduler = new Scheduler(model.Kv, options.TokensPerStep, options.MaxConcurrentSequences);
         _engine = new EngineLoop(model.Decoder, model.Kv, _scheduler, _logger);
         _engine.Start();
     }
@@ -193,10 +193,10 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
         return new Request(tokens, options);
     }
 
-    /// <summary>The options, checked.</summary>
+    /// <summary>A copy of the options, checked: what a caller's lists hold later changes nothing.</summary>
     internal GenerationOptions Validate(GenerationOptions? options)
     {
-        options ??= GenerationOptions.Default;
+        options = (options ?? GenerationOptions.Default).Copy();
         options.Validate(Model.VocabularySize);
         if (options.StopSequences.Count > 0 && _model.Tokenizer is null) throw NoTokenizer("Stop sequences cannot be found");
         return options;

@@ -5,7 +5,7 @@ namespace Decart.Inference;
 /// <summary>How a session computes. Immutable.</summary>
 public sealed record LlmSessionOptions
 {
-    private const int MostThreads = 1024;
+    private const int MostThreads = 1024, MostSequences = 65_536, DefaultBatchTokens = 512;
 
     /// <summary>Where to compute; <see cref="Device.Auto"/> unless set.</summary>
     public Device Device { get; init; } = Device.Auto;
@@ -16,14 +16,15 @@ public sealed record LlmSessionOptions
     /// </summary>
     public int? Threads { get; init; }
 
-    /// <summary>The most requests computed together, at least 1; more wait their turn in the order of arrival. Default 32.</summary>
+    /// <summary>The most requests computed together, 1 to 65,536; more wait for their turn in the order of arrival. Default 32.</summary>
     public int MaxConcurrentSequences { get; init; } = 32;
 
     /// <summary>
     /// The most tokens computed in one step, at least <see cref="MaxConcurrentSequences"/>. Longer prompts are computed in chunks between
-    /// the other requests' tokens: a larger value computes prompts faster, a smaller one disturbs running requests less. Default 512.
+    /// the other requests' tokens: a larger value computes prompts faster, a smaller one delays running requests less.
+    /// <see langword="null"/> (the default) for 512, or for <see cref="MaxConcurrentSequences"/> if that is more.
     /// </summary>
-    public int MaxBatchTokens { get; init; } = 512;
+    public int? MaxBatchTokens { get; init; }
 
     /// <summary>
     /// Bytes for the keys and values of all requests, at least those of one page; <see langword="null"/> (the default) for what the concurrent
@@ -53,18 +54,26 @@ public sealed record LlmSessionOptions
     /// </summary>
     public ILoggerFactory? LoggerFactory { get; init; }
 
+    /// <summary>The most tokens of one step.</summary>
+    internal int TokensPerStep => MaxBatchTokens ?? Math.Max(DefaultBatchTokens, MaxConcurrentSequences);
+
     internal void Validate()
     {
         if (Threads is < 1 or > MostThreads) throw new ArgumentOutOfRangeException(nameof(Threads), Threads, $"Threads must be 1 to {MostThreads}.");
-        if (MaxConcurrentSequences < 1)
-            throw new ArgumentOutOfRangeException(nameof(MaxConcurrentSequences), MaxConcurrentSequences, "At least one sequence must be able to run.");
+        if (MaxConcurrentSequences is < 1 or > MostSequences)
+        {
+            throw new ArgumentOutOfRangeException(
+                nameof(MaxConcurrentSequences), MaxConcurrentSequences, $"MaxConcurrentSequences must be 1 to {MostSequences}.");
+        }
         if (KvCacheBytes is < 1)
             throw new ArgumentOutOfRangeException(nameof(KvCacheBytes), KvCacheBytes, "Keys and values need at least one byte; null for the default.");
         if (!Enum.IsDefined(Paging)) throw new ArgumentOutOfRangeException(nameof(Paging), Paging, "Paging must be Auto, Hardware or Table.");
         if (MaxBatchTokens < MaxConcurrentSequences)
         {
             throw new ArgumentOutOfRangeException(
-                nameof(MaxBatchTokens), MaxBatchTokens, $"A step needs room for one token of each of the {MaxConcurrentSequences} concurrent sequences.");
+                nameof(MaxBatchTokens),
+                MaxBatchTokens,
+                $"A step needs room for one token of each of the {MaxConcurrentSequences} concurrent sequences; null for the default.");
         }
     }
 }

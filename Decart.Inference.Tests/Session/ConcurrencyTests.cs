@@ -291,6 +291,18 @@ public class ConcurrencyTests
         Assert.That(tokens, Is.EqualTo((await session.GenerateAsync(new[] { 1, 2, 3 }, options)).TokenIds));
     }
 
+    [Test]
+    public async Task Lists_of_options_may_change_once_the_request_is_made()
+    {
+        await using LlmSession session = Answering("one, two, three");
+        List<string> stops = [","];
+        Dictionary<int, float> bias = new() { ['o'] = 1 };
+        IAsyncEnumerable<GenerationUpdate> updates = session.StreamAsync("?", new() { Temperature = 0, StopSequences = stops, LogitBias = bias });
+        stops[0] = null!;
+        bias[999] = float.NaN;
+        Assert.That(string.Concat((await updates.ToListAsync()).Select(update => update.Text)), Is.EqualTo("one"));
+    }
+
     private sealed class SynchronizationContextThatDropsEverything : SynchronizationContext
     {
         public override void Post(SendOrPostCallback d, object? state)

@@ -8,6 +8,7 @@ public class OptionsTests
         yield return Case(new() { Temperature = -0.1f }, "Temperature");
         yield return Case(new() { Temperature = float.NaN }, "Temperature");
         yield return Case(new() { Temperature = float.PositiveInfinity }, "Temperature");
+        yield return Case(new() { Temperature = 101 }, "Temperature");
         yield return Case(new() { TopK = -1 }, "TopK");
         yield return Case(new() { TopP = 0 }, "TopP");
         yield return Case(new() { TopP = 1.01f }, "TopP");
@@ -15,7 +16,8 @@ public class OptionsTests
         yield return Case(new() { MinP = -0.1f }, "MinP");
         yield return Case(new() { MinP = 1.1f }, "MinP");
         yield return Case(new() { RepetitionPenalty = 0 }, "RepetitionPenalty");
-        yield return Case(new() { RepetitionPenalty = float.NaN }, "RepetitionPenalty");
+        foreach (float absurd in (float[])[float.NaN, float.PositiveInfinity, float.NegativeInfinity, float.MaxValue, float.Epsilon, 0.009f, 100.1f, -1])
+            yield return Case(new() { RepetitionPenalty = absurd }, "RepetitionPenalty");
         yield return Case(new() { FrequencyPenalty = 2.1f }, "FrequencyPenalty");
         yield return Case(new() { FrequencyPenalty = float.NaN }, "FrequencyPenalty");
         yield return Case(new() { PresencePenalty = -2.1f }, "PresencePenalty");
@@ -23,7 +25,8 @@ public class OptionsTests
         yield return Case(new() { TopLogprobs = 21 }, "TopLogprobs");
         yield return Case(new() { LogitBias = new Dictionary<int, float> { [100] = 1 } }, "LogitBias");
         yield return Case(new() { LogitBias = new Dictionary<int, float> { [-1] = 1 } }, "LogitBias");
-        yield return Case(new() { LogitBias = new Dictionary<int, float> { [1] = float.NaN } }, "LogitBias");
+        foreach (float absurd in (float[])[float.NaN, float.PositiveInfinity, float.MaxValue, float.MinValue, 1.1e9f])
+            yield return Case(new() { LogitBias = new Dictionary<int, float> { [1] = absurd } }, "LogitBias");
         yield return Case(new() { StopSequences = [""] }, "StopSequences");
         yield return Case(new() { StopSequences = ["ok", null!] }, "StopSequences");
         yield return Case(new() { StopSequences = null! }, "StopSequences");
@@ -54,17 +57,33 @@ public class OptionsTests
             StopSequences = ["👋"],
         };
         Assert.That(() => options.Validate(vocabularySize: 100), Throws.Nothing);
+        GenerationOptions atTheirOtherLimits = options with { Temperature = 100, RepetitionPenalty = 100, LogitBias = new Dictionary<int, float> { [0] = -1e9f, [1] = 1e9f } };
+        Assert.That(() => atTheirOtherLimits.Validate(vocabularySize: 100), Throws.Nothing);
         Assert.That(() => new GenerationOptions().Validate(vocabularySize: 1), Throws.Nothing);
     }
 
     [TestCase(0, 512, null, "MaxConcurrentSequences")]
+    [TestCase(65_537, 100_000, null, "MaxConcurrentSequences")]
+    [TestCase(int.MaxValue, null, null, "MaxConcurrentSequences")]
     [TestCase(8, 7, null, "MaxBatchTokens")]
+    [TestCase(8, 0, null, "MaxBatchTokens")]
     [TestCase(8, 8, 0, "Threads")]
     [TestCase(8, 8, 1025, "Threads")]
-    public void A_session_option_out_of_range_is_named(int sequences, int tokens, int? threads, string name)
+    public void A_session_option_out_of_range_is_named(int sequences, int? tokens, int? threads, string name)
     {
         var options = new LlmSessionOptions { MaxConcurrentSequences = sequences, MaxBatchTokens = tokens, Threads = threads };
         Assert.That(options.Validate, Throws.InstanceOf<ArgumentException>().With.Property("ParamName").EqualTo(name));
+    }
+
+    [TestCase(1, null, 512)]
+    [TestCase(512, null, 512)]
+    [TestCase(600, null, 600)]
+    [TestCase(32, 64, 64)]
+    public void A_step_has_room_for_512_tokens_and_for_every_sequence_by_default(int sequences, int? tokens, int expected)
+    {
+        LlmSessionOptions options = new() { MaxConcurrentSequences = sequences, MaxBatchTokens = tokens };
+        Assert.That(options.Validate, Throws.Nothing);
+        Assert.That(options.TokensPerStep, Is.EqualTo(expected));
     }
 
     [TestCase("auto", DeviceKind.Auto, 0)]

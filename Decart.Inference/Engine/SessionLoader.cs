@@ -76,11 +76,11 @@ internal static class SessionLoader
         catch (OutOfMemoryException error)
         {
             throw new InsufficientMemoryException(
-                $"The model does not fit into the memory of {choice.Device}: {needs} steps of {options.MaxBatchTokens} tokens come on top; {free} bytes were free. {error.Message}",
+                $"The model does not fit into the memory of {choice.Device}: {needs} steps of {options.TokensPerStep} tokens come on top; {free} bytes were free. {error.Message}",
                 error);
         }
 
-        Decoder Load() => Decoder.Load(source, config, choice.Kernels, options.MaxBatchTokens, options.MaxConcurrentSequences, cancellationToken);
+        Decoder Load() => Decoder.Load(source, config, choice.Kernels, options.TokensPerStep, options.MaxConcurrentSequences, cancellationToken);
     }
 
     /// <summary>The checkpoint's tokenizer, or null if it has none.</summary>
