@@ -103,7 +103,7 @@ internal sealed class EngineStep
             sequence.ExpectToken(chunk.LogitRow);
         }
         int promptTokens = sequence.Start(ref kv, chunk.Length);
-        if (kv.Tokens >= kv.NextKnown) _filled.Add(new FilledPage(sequence.Kv!, sequence, kv.Tokens));
+        if (kv.Tokens >= kv.NextIndexed) _filled.Add(new FilledPage(sequence.Kv!, sequence, kv.Tokens));
         return promptTokens;
     }
 }

@@ -138,7 +138,7 @@ internal abstract class Sequence : IComparable<Sequence>
     public int Start(ref KvExtent kv, int length)
     {
         int before = kv.Tokens;
-        kv.Tokens += length;
+        kv.Append(length);
         TokensInFlight += length;
         if (_promptTokensDone == PromptLength) return 0;
         before = Math.Max(before, _promptTokensDone);
@@ -160,7 +160,7 @@ internal abstract class Sequence : IComparable<Sequence>
     /// <returns>How many tokens of the prompt are to be computed again.</returns>
     public int TakeBack(ref KvExtent kv, int length, bool chosen)
     {
-        kv.Tokens -= length;
+        kv.TakeBack(length);
         TokensInFlight -= length;
         if (chosen) PendingTokens--;
         int before = _promptTokensDone;

@@ -162,7 +162,7 @@ internal sealed class StepPipeline(IDecoder decoder, KvMemory memory, Scheduler 
         {
             failure = error;
         }
-        if (failure is null) MakeKnown(step.Filled);
+        if (failure is null) IndexPages(step.Filled);
         ReadOnlySpan<StepChunk> chunks = step.Chunks;
         for (int i = 0; i < chunks.Length; i++)
         {
@@ -173,21 +173,21 @@ internal sealed class StepPipeline(IDecoder decoder, KvMemory memory, Scheduler 
     }
 
     /// <summary>From now on others may share the pages that a step has filled.</summary>
-    private static void MakeKnown(ReadOnlySpan<FilledPage> pages)
+    private static void IndexPages(ReadOnlySpan<FilledPage> pages)
     {
         const int Block = 16;
         for (; !pages.IsEmpty; pages = pages[Math.Min(Block, pages.Length)..])
         {
             ReadOnlySpan<FilledPage> block = pages[..Math.Min(Block, pages.Length)];
             foreach (FilledPage page in block) Prefetch.Object(page.Kv);
-            foreach (FilledPage page in block) page.Kv.FetchPlace();
+            foreach (FilledPage page in block) page.Kv.FetchNextPage();
             foreach (FilledPage page in block)
             {
-                if (!page.Sequence.HasEnded) page.Kv.FetchKnown(page.Stored);
+                if (!page.Sequence.HasEnded) page.Kv.FetchIndex(page.Stored);
             }
             foreach (FilledPage page in block)
             {
-                if (!page.Sequence.HasEnded) page.Kv.MakeKnown(page.Stored);
+                if (!page.Sequence.HasEnded) page.Kv.IndexPages(page.Stored);
             }
         }
     }

@@ -3,12 +3,11 @@ using System.Runtime.InteropServices;
 namespace Decart.Inference.Memory;
 
 /// <summary>
-/// The keys and values of one sequence: a slot of the address range with the pages that are laid under it. Pages are shared where
-/// sequences begin with the same tokens; only pages that nobody else sees are written to. Owned by the engine's thread.
+/// The range of addresses that holds the keys and values of one sequence: a slot of the reservation and the pages that are mapped there.
+/// Sequences that begin with the same tokens share pages; a page is written to only while it has one holder. Owned by the engine's thread.
 /// </summary>
 /// <remarks>
-/// Released caches are used again together with those of their pages that hold nothing worth keeping, which stay mapped ("parked"): the
-/// next sequence finds them in place.
+/// A released range is used again. Its pages that hold nothing worth keeping stay mapped ("parked"), and the next sequence finds them in place.
 /// </remarks>
 internal sealed class KvCache
 {
@@ -16,10 +15,10 @@ internal sealed class KvCache
 
     private readonly KvMemory _memory;
     private readonly int _slot;
-    private Place[] _places = [];
-    private int _held; // the first places, whose pages are this sequence's; later ones are parked or empty
+    private MappedPage[] _pages = [];
+    private int _held; // the first of them belong to the sequence; later ones are parked or empty
     private int _parked;
-    private int _known; // the first places, whose pages the prefix cache knows by their tokens
+    private int _indexed; // the first of them are in the prefix cache
     private long _since;
     private bool _broken;
 
@@ -55,11 +54,11 @@ internal sealed class KvCache
 
     private PageGeometry Geometry => _memory.Geometry;
 
-    /// <summary>What stands for the tokens before the page that becomes known next.</summary>
-    private long Parent => _known == 0 ? PrefixCache.Root : _places[_known - 1].Id;
+    /// <summary>The prefix cache's id of the page before the one that is indexed next.</summary>
+    private long Parent => _indexed == 0 ? PrefixCache.Root : _pages[_indexed - 1].Id;
 
     /// <summary>The physical page at an index below <see cref="Pages"/>.</summary>
-    public int Page(int index) => _places[index].Page;
+    public int Page(int index) => _pages[index].Page;
 
     /// <summary>A new use begins: calls that have failed before a ticket concern the previous one.</summary>
     public void Begin(long since) => _since = since;
@@ -70,14 +69,14 @@ internal sealed class KvCache
     public int TakePrefix(ReadOnlySpan<int> tokens)
     {
         if (_memory.Prefixes is not { } prefixes) return 0;
-        List<Place> found = _memory.Found;
+        List<MappedPage> found = _memory.Found;
         found.Clear();
         long parent = PrefixCache.Root;
         while (true)
         {
             int begin = Geometry.TokensTouching(found.Count), end = Geometry.TokensTouching(found.Count + 1);
             if (end > tokens.Length || !prefixes.TryFind(parent, tokens[begin..end], out int page, out long id)) break;
-            found.Add(new Place(page, 0, id));
+            found.Add(new MappedPage(page, 0, id));
             parent = id;
         }
         int length = Geometry.TokensWithin(found.Count), touched = Geometry.TokensTouching(found.Count);
@@ -85,7 +84,7 @@ internal sealed class KvCache
         if (common > 0)
         {
             length = Math.Min(touched + common, Geometry.TokensWithin(found.Count + 1));
-            found.Add(new Place(next, 0, PrefixCache.Root));
+            found.Add(new MappedPage(next, 0, PrefixCache.Root));
         }
         length = Math.Min(length, tokens.Length - 1);
         return TakeOver(CollectionsMarshal.AsSpan(found), length) ? length : 0;
@@ -96,7 +95,7 @@ internal sealed class KvCache
     public KvCache? Fork()
     {
         if (_memory.Rent() is not { } fork) return null;
-        if (fork.TakeOver(_places.AsSpan(0, _held), Tokens)) return fork;
+        if (fork.TakeOver(_pages.AsSpan(0, _held), Tokens)) return fork;
         fork.Release();
         return null;
     }
@@ -122,7 +121,7 @@ internal sealed class KvCache
         int pages = Geometry.PagesFor(tokens);
         try
         {
-            _memory.Map.Wait(_slot, _since, _places[pages - 1].Ticket);
+            _memory.Map.Wait(_slot, _since, _pages[pages - 1].Ticket);
             Extent.Ready = Geometry.TokensWithin(pages);
         }
         catch
@@ -132,24 +131,24 @@ internal sealed class KvCache
         }
     }
 
-    /// <summary>Makes the pages known that are full, for sequences that begin alike.</summary>
+    /// <summary>Adds full pages to the prefix cache, for sequences that begin alike.</summary>
     /// <param name="tokens">The sequence's first tokens; all of them are stored.</param>
-    public void MakeKnown(ReadOnlySpan<int> tokens)
+    public void IndexPages(ReadOnlySpan<int> tokens)
     {
-        while (tokens.Length >= Extent.NextKnown) MakeNextKnown(tokens);
+        while (tokens.Length >= Extent.NextIndexed) IndexNext(tokens);
     }
 
-    /// <summary>Brings near the place of the page that becomes known next.</summary>
-    public void FetchPlace()
+    /// <summary>Prefetches what is noted of the page that is indexed next.</summary>
+    public void FetchNextPage()
     {
-        Prefetch.Element(_places, _known - 1);
-        Prefetch.Element(_places, _known);
+        Prefetch.Element(_pages, _indexed - 1);
+        Prefetch.Element(_pages, _indexed);
     }
 
-    /// <summary>Brings near what <see cref="MakeKnown"/> looks up. After <see cref="FetchPlace"/>.</summary>
-    public void FetchKnown(ReadOnlySpan<int> tokens)
+    /// <summary>Prefetches what <see cref="IndexPages"/> looks up. After <see cref="FetchNextPage"/>.</summary>
+    public void FetchIndex(ReadOnlySpan<int> tokens)
     {
-        if (tokens.Length >= Extent.NextKnown) _memory.Prefixes!.FetchAhead(Parent, NextSegment(tokens), _places[_known].Page);
+        if (tokens.Length >= Extent.NextIndexed) _memory.Prefixes!.FetchAhead(Parent, NextSegment(tokens), _pages[_indexed].Page);
     }
 
     /// <summary>Forgets all but the first tokens. The pages after them are given back.</summary>
@@ -158,10 +157,10 @@ internal sealed class KvCache
         if (tokens >= Tokens) return;
         int full = Geometry.FullPages(tokens);
         Drop(Geometry.PagesFor(tokens));
-        Extent.Tokens = tokens;
+        Extent.Keep(tokens);
         if (Geometry.PartialBytes(tokens) > 0) MakeWritable(full);
-        _known = Math.Min(_known, full);
-        FindNextKnown();
+        _indexed = Math.Min(_indexed, full);
+        FindNextIndexed();
     }
 
     /// <summary>Gives everything back. The cache must not be used again by who called.</summary>
@@ -175,43 +174,43 @@ internal sealed class KvCache
     /// <summary>Gives up the parked page with the highest index.</summary>
     public int GiveUpParked()
     {
-        int index = _places.Length - 1;
-        while (_places[index].Page == None) index--;
+        int index = _pages.Length - 1;
+        while (_pages[index].Page == None) index--;
         _memory.Map.Unmap(_slot, index, 1);
         return Empty(index);
     }
 
     private void Reset()
     {
-        Extent.Tokens = 0;
-        _known = 0;
+        Extent.Keep(0);
+        _indexed = 0;
         _broken = false;
-        FindNextKnown();
+        FindNextIndexed();
     }
 
     /// <summary>Shares the full pages of the first <paramref name="tokens"/> tokens and copies the rest of them.</summary>
-    private bool TakeOver(ReadOnlySpan<Place> places, int tokens)
+    private bool TakeOver(ReadOnlySpan<MappedPage> pages, int tokens)
     {
         int full = Geometry.FullPages(tokens);
         long rest = Geometry.PartialBytes(tokens);
         for (int i = 0; i < full; i++)
         {
-            if (i < _places.Length && _places[i].Page != None)
+            if (i < _pages.Length && _pages[i].Page != None)
             {
                 _memory.Pool.Release(Empty(i), keep: false);
             }
-            _memory.Pool.Reference(places[i].Page);
-            Put(places[i].Page, _memory.Map.Map(_slot, i, places[i].Page), places[i].Id);
+            _memory.Pool.Reference(pages[i].Page);
+            Put(pages[i].Page, _memory.Map.Map(_slot, i, pages[i].Page), pages[i].Id);
         }
-        if (rest > 0 && !TryAddCopy(places[full].Page, rest))
+        if (rest > 0 && !TryAddCopy(pages[full].Page, rest))
         {
             Drop(0);
             Reset();
             return false;
         }
-        Extent.Tokens = tokens;
-        while (_known < full && _places[_known].Id != PrefixCache.Root) _known++;
-        FindNextKnown();
+        Extent.Keep(tokens);
+        while (_indexed < full && _pages[_indexed].Id != PrefixCache.Root) _indexed++;
+        FindNextIndexed();
         return true;
     }
 
@@ -222,8 +221,8 @@ internal sealed class KvCache
         bool added = TryAddPage();
         if (added)
         {
-            ref Place place = ref _places[_held - 1];
-            place = place with { Ticket = Math.Max(place.Ticket, _memory.Map.Copy(_slot, _held - 1, source, bytes)) };
+            ref MappedPage copy = ref _pages[_held - 1];
+            copy = copy with { Ticket = Math.Max(copy.Ticket, _memory.Map.Copy(_slot, _held - 1, source, bytes)) };
         }
         ReleasePage(source);
         return added;
@@ -231,9 +230,9 @@ internal sealed class KvCache
 
     private bool TryAddPage()
     {
-        if (_held < _places.Length && _places[_held].Page != None)
+        if (_held < _pages.Length && _pages[_held].Page != None)
         {
-            Place parked = _places[_held];
+            MappedPage parked = _pages[_held];
             _memory.Pool.TakeParked(parked.Page);
             _parked--;
             Put(parked.Page, parked.Ticket, PrefixCache.Root);
@@ -244,28 +243,28 @@ internal sealed class KvCache
         return true;
     }
 
-    /// <summary>Puts a page at the next place. A place's ticket covers all places before it.</summary>
+    /// <summary>Puts a page at the next index. Its ticket covers all pages before it.</summary>
     private void Put(int page, long ticket, long id)
     {
-        if (_held > 0) ticket = Math.Max(ticket, _places[_held - 1].Ticket);
-        if (_held == _places.Length) AddPlaces();
-        _places[_held++] = new Place(page, ticket, id);
+        if (_held > 0) ticket = Math.Max(ticket, _pages[_held - 1].Ticket);
+        if (_held == _pages.Length) Grow();
+        _pages[_held++] = new MappedPage(page, ticket, id);
         Extent.Reserved = Geometry.TokensWithin(_held);
     }
 
-    private void AddPlaces()
+    private void Grow()
     {
-        int count = _places.Length;
-        Array.Resize(ref _places, Math.Max(8, 2 * count));
-        _places.AsSpan(count).Fill(Place.Empty);
+        int count = _pages.Length;
+        Array.Resize(ref _pages, Math.Max(8, 2 * count));
+        _pages.AsSpan(count).Fill(MappedPage.Empty);
     }
 
-    /// <summary>Empties a place and returns the parked page that it held, in use from here on.</summary>
+    /// <summary>Removes the parked page at an index and returns it, in use from here on.</summary>
     private int Empty(int index)
     {
-        int page = _places[index].Page;
+        int page = _pages[index].Page;
         _memory.Pool.TakeParked(page);
-        _places[index] = Place.Empty;
+        _pages[index] = MappedPage.Empty;
         _parked--;
         return page;
     }
@@ -276,8 +275,8 @@ internal sealed class KvCache
         int end = _held;
         for (int i = _held - 1; i >= first; i--)
         {
-            int page = _places[i].Page;
-            if (!_broken && _memory.Pool.References(page) == 1 && !_memory.IsKnown(page))
+            int page = _pages[i].Page;
+            if (!_broken && _memory.Pool.References(page) == 1 && !_memory.IsIndexed(page))
             {
                 _memory.Pool.Park(page);
                 _parked++;
@@ -287,7 +286,7 @@ internal sealed class KvCache
             else
             {
                 ReleasePage(page);
-                _places[i] = Place.Empty;
+                _pages[i] = MappedPage.Empty;
             }
         }
         Unmap(first, end);
@@ -305,11 +304,11 @@ internal sealed class KvCache
     /// <summary>Sees to it that nobody else reads the page at an index, the last one held.</summary>
     private void MakeWritable(int index)
     {
-        int page = _places[index].Page;
+        int page = _pages[index].Page;
         if (_memory.Pool.References(page) == 1)
         {
-            if (_memory.IsKnown(page)) _memory.Prefixes!.Forget(page);
-            _places[index] = _places[index] with { Id = PrefixCache.Root };
+            if (_memory.IsIndexed(page)) _memory.Prefixes!.Forget(page);
+            _pages[index] = _pages[index] with { Id = PrefixCache.Root };
             return;
         }
         _memory.Pool.Reference(page);
@@ -321,30 +320,30 @@ internal sealed class KvCache
         Reset();
     }
 
-    private void ReleasePage(int page) => _memory.Pool.Release(page, keep: _memory.IsKnown(page));
+    private void ReleasePage(int page) => _memory.Pool.Release(page, keep: _memory.IsIndexed(page));
 
-    private void MakeNextKnown(ReadOnlySpan<int> tokens)
+    private void IndexNext(ReadOnlySpan<int> tokens)
     {
-        ref Place place = ref _places[_known];
-        if (_memory.Prefixes!.Add(Parent, NextSegment(tokens), place.Page) is not { } id)
+        ref MappedPage page = ref _pages[_indexed];
+        if (_memory.Prefixes!.Add(Parent, NextSegment(tokens), page.Page) is not { } id)
         {
-            Extent.NextKnown = int.MaxValue; // the rest of this sequence stays unknown
+            Extent.NextIndexed = int.MaxValue; // the rest of this sequence is not indexed
             return;
         }
-        place = place with { Id = id };
-        _known++;
-        FindNextKnown();
+        page = page with { Id = id };
+        _indexed++;
+        FindNextIndexed();
     }
 
-    private ReadOnlySpan<int> NextSegment(ReadOnlySpan<int> tokens) => tokens[Geometry.TokensTouching(_known)..Extent.NextKnown];
+    private ReadOnlySpan<int> NextSegment(ReadOnlySpan<int> tokens) => tokens[Geometry.TokensTouching(_indexed)..Extent.NextIndexed];
 
-    private void FindNextKnown() => Extent.NextKnown = _memory.Prefixes is null ? int.MaxValue : Geometry.TokensTouching(_known + 1);
+    private void FindNextIndexed() => Extent.NextIndexed = _memory.Prefixes is null ? int.MaxValue : Geometry.TokensTouching(_indexed + 1);
 
     /// <param name="Page">The physical page, or <see cref="None"/>.</param>
     /// <param name="Ticket">Of its mapping, or of one before it that came later.</param>
-    /// <param name="Id">What stands for its tokens in the prefix cache; <see cref="PrefixCache.Root"/> when they are not known there.</param>
-    internal readonly record struct Place(int Page, long Ticket, long Id)
+    /// <param name="Id">Its id in the prefix cache; <see cref="PrefixCache.Root"/> while it is not indexed.</param>
+    internal readonly record struct MappedPage(int Page, long Ticket, long Id)
     {
-        public static Place Empty => new(None, 0, PrefixCache.Root);
+        public static MappedPage Empty => new(None, 0, PrefixCache.Root);
     }
 }

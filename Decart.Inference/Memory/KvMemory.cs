@@ -47,10 +47,10 @@ internal sealed class KvMemory : IDisposable
     public IReadOnlyList<KvCache> Caches => _caches;
 
     /// <summary>Where a cache collects what it finds.</summary>
-    public List<KvCache.Place> Found { get; } = [];
+    public List<KvCache.MappedPage> Found { get; } = [];
 
-    /// <summary>Whether a page's content is known by its tokens, so that it must not change.</summary>
-    public bool IsKnown(int page) => Prefixes is not null && Prefixes.Holds(page);
+    /// <summary>Whether the prefix cache holds a page, so that its content must not change.</summary>
+    public bool IsIndexed(int page) => Prefixes is not null && Prefixes.Holds(page);
 
     /// <summary>Pages that a sequence needs beyond those that it keeps or would share with sequences that use them.</summary>
     public int PagesNeeded(ReadOnlySpan<int> tokens, KvCache? kept)
@@ -122,7 +122,7 @@ internal sealed class KvMemory : IDisposable
     private void FetchAhead(PrefixCache prefixes)
     {
         if (Pool.OldestCached is not { } soon) return;
-        prefixes.FetchPlace(soon);
+        prefixes.FetchBucket(soon);
         if (Pool.CachedAfter(soon) is not { } later) return;
         prefixes.FetchEntry(later);
         Pool.Fetch(later);

@@ -32,9 +32,9 @@ internal sealed class PrefixCache
         _tokens = new int[checked(pages * longestSegment)];
         _longest = longestSegment;
         _entries = new Entry[pages];
-        int places = (int)BitOperations.RoundUpToPowerOf2(2 * (uint)pages);
-        _first = new int[places];
-        _beginnings = new int[places];
+        int buckets = (int)BitOperations.RoundUpToPowerOf2(2 * (uint)pages);
+        _first = new int[buckets];
+        _beginnings = new int[buckets];
         Array.Fill(_first, None);
         Array.Fill(_beginnings, None);
         _hashMask = ulong.MaxValue >> (64 - hashBits);
@@ -55,10 +55,10 @@ internal sealed class PrefixCache
         if (known != None) return _entries[known].Id;
         if (Holds(page)) return null;
         segment.CopyTo(_tokens.AsSpan(page * _longest, _longest));
-        int place = Place(hash);
-        _entries[page] = new Entry { Id = ++_lastId, Parent = parent, Length = segment.Length, Place = place, Next = _first[place] };
-        _first[place] = page;
-        _beginnings[Place(Hash(parent, segment[..1]))] = page;
+        int bucket = Bucket(hash);
+        _entries[page] = new Entry { Id = ++_lastId, Parent = parent, Length = segment.Length, Bucket = bucket, Next = _first[bucket] };
+        _first[bucket] = page;
+        _beginnings[Bucket(Hash(parent, segment[..1]))] = page;
         return _lastId;
     }
 
@@ -74,7 +74,7 @@ internal sealed class PrefixCache
     /// <returns>How many of them it has in common, at least 1; 0 without such a page.</returns>
     public int FindBeginning(long parent, ReadOnlySpan<int> tokens, out int page)
     {
-        page = tokens.IsEmpty ? None : _beginnings[Place(Hash(parent, tokens[..1]))];
+        page = tokens.IsEmpty ? None : _beginnings[Bucket(Hash(parent, tokens[..1]))];
         return page != None && Holds(page) && _entries[page].Parent == parent ? tokens.CommonPrefixLength(Segment(page)) : 0;
     }
 
@@ -82,7 +82,7 @@ internal sealed class PrefixCache
     public void Forget(int page)
     {
         ref Entry entry = ref _entries[page];
-        ref int link = ref _first[entry.Place];
+        ref int link = ref _first[entry.Bucket];
         while (link != page) link = ref _entries[link].Next;
         link = entry.Next;
         entry.Id = Root;
@@ -92,25 +92,25 @@ internal sealed class PrefixCache
     public void FetchAhead(long parent, ReadOnlySpan<int> segment, int page)
     {
         FetchEntry(page);
-        Prefetch.Element(_first, Place(Hash(parent, segment)));
+        Prefetch.Element(_first, Bucket(Hash(parent, segment)));
     }
 
-    /// <summary>Brings near what is known of a page that will be forgotten: before <see cref="FetchPlace"/>.</summary>
+    /// <summary>Brings near what is known of a page that will be forgotten: before <see cref="FetchBucket"/>.</summary>
     public void FetchEntry(int page) => Prefetch.Element(_entries, page);
 
     /// <summary>Brings near where a page is found that will soon be forgotten.</summary>
-    public void FetchPlace(int page) => Prefetch.Element(_first, _entries[page].Place);
+    public void FetchBucket(int page) => Prefetch.Element(_first, _entries[page].Bucket);
 
     private int Find(ulong hash, long parent, ReadOnlySpan<int> segment)
     {
-        int page = _first[Place(hash)];
+        int page = _first[Bucket(hash)];
         while (page != None && !(_entries[page].Parent == parent && segment.SequenceEqual(Segment(page)))) page = _entries[page].Next;
         return page;
     }
 
     private ReadOnlySpan<int> Segment(int page) => _tokens.AsSpan(page * _longest, _entries[page].Length);
 
-    private int Place(ulong hash) => (int)(hash & (ulong)(_first.Length - 1));
+    private int Bucket(ulong hash) => (int)(hash & (ulong)(_first.Length - 1));
 
     private ulong Hash(long parent, ReadOnlySpan<int> tokens)
     {
@@ -139,9 +139,9 @@ internal sealed class PrefixCache
         public int Length;
 
         /// <summary>Where in <see cref="_first"/> it is found.</summary>
-        public int Place;
+        public int Bucket;
 
-        /// <summary>The next page of the same place.</summary>
+        /// <summary>The next page of the same bucket.</summary>
         public int Next;
     }
 }
