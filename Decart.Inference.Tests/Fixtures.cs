@@ -12,6 +12,14 @@ internal static class Fixtures
         return System.IO.Path.Combine([Folder!, .. parts]);
     }
 
+    /// <summary>The path of an input made after a report from the field: <c>../shared/field</c> beside the fixtures; skipped like <see cref="Path"/>.</summary>
+    public static string Field(params ReadOnlySpan<string> parts)
+    {
+        string? folder = Folder is null ? null : System.IO.Path.Combine(Folder, "..", "field");
+        if (!Directory.Exists(folder)) Assert.Ignore("The inputs from the field are absent: there is no folder \"field\" beside the shared fixtures.");
+        return System.IO.Path.GetFullPath(System.IO.Path.Combine([folder!, .. parts]));
+    }
+
     /// <summary>The repository's root: the nearest folder upwards that holds Decart.sln, or null when the tests run elsewhere.</summary>
     public static string? RepositoryRoot()
     {

@@ -3,7 +3,7 @@ namespace Decart.Inference;
 /// <summary>Why a completion ended.</summary>
 public enum FinishReason
 {
-    /// <summary>The model ended the text, or a stop sequence appeared.</summary>
+    /// <summary>The model ended the text, or a stop sequence or stop token appeared.</summary>
     Stop,
     /// <summary><see cref="GenerationOptions.MaxTokens"/> tokens were generated, or the model's context is full.</summary>
     Length,

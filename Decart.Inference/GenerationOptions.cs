@@ -17,6 +17,8 @@ public sealed record GenerationOptions
 {
     private const float MaxTemperature = 100, MinRepetitionPenalty = 0.01f, MaxRepetitionPenalty = 100, MaxLogitBias = 1_000_000_000;
 
+    private const int MaxStopCharacters = 65_536;
+
     internal static GenerationOptions Default { get; } = new();
 
     /// <summary>The most tokens to generate, at least 1; the completion ends at the model's context length in any case. Default 256.</summary>
@@ -42,9 +44,16 @@ public sealed record GenerationOptions
 
     /// <summary>
     /// Texts that end the completion; neither they nor what follows is part of its text. The sequence whose occurrence ends first counts;
-    /// of several that end together, the longest. Compared ordinally. Default none.
+    /// of several that end together, the longest. Compared ordinally. A sequence may name special tokens (<c>&lt;|im_end|&gt;</c>), which are no
+    /// text: it matches the tokens as well as their names written out. At most 65,536 characters in all. Default none.
     /// </summary>
     public IReadOnlyList<string> StopSequences { get; init; } = [];
+
+    /// <summary>
+    /// Tokens that end the completion, besides the model's own end-of-text tokens and even if <see cref="IgnoreEndOfText"/> is set. The text of
+    /// the token that ends it is not part of the completion's. Default none.
+    /// </summary>
+    public IReadOnlyList<int> StopTokenIds { get; init; } = [];
 
     /// <summary>
     /// Makes tokens that occur in the prompt or the completion less probable: their logits are divided by this when positive and multiplied
@@ -67,7 +76,9 @@ public sealed record GenerationOptions
     /// </summary>
     public int? TopLogprobs { get; init; }
 
-    /// <summary>Generates on when the model ends the text, until <see cref="MaxTokens"/> or a stop sequence. Default <see langword="false"/>.</summary>
+    /// <summary>
+    /// Goes on generating when the model ends the text, until <see cref="MaxTokens"/>, a stop sequence or a stop token. Default <see langword="false"/>.
+    /// </summary>
     public bool IgnoreEndOfText { get; init; }
 
     /// <summary>
@@ -102,13 +113,24 @@ public sealed record GenerationOptions
             Require(id >= 0 && id < vocabularySize, nameof(LogitBias), id, $"a token id of the vocabulary, 0 to {vocabularySize - 1}");
             Require(bias is float.NegativeInfinity or (>= -MaxLogitBias and <= MaxLogitBias), nameof(LogitBias), bias, $"-{MaxLogitBias} to {MaxLogitBias}, or negative infinity");
         }
+        ValidateStops(vocabularySize);
+    }
+
+    private void ValidateStops(int vocabularySize)
+    {
         Require(StopSequences is not null, nameof(StopSequences), null, "a list, which may be empty");
+        long characters = 0;
         foreach (string stop in StopSequences)
         {
             Require(!string.IsNullOrEmpty(stop), nameof(StopSequences), stop, "texts of at least one character");
+            characters += stop.Length;
+            Require(characters <= MaxStopCharacters, nameof(StopSequences), characters, $"at most {MaxStopCharacters} characters in all");
             bool cutsCharacter = char.IsLowSurrogate(stop[0]) || char.IsHighSurrogate(stop[^1]);
             Require(!cutsCharacter, nameof(StopSequences), stop, "texts that begin and end with whole characters");
         }
+        Require(StopTokenIds is not null, nameof(StopTokenIds), null, "a list, which may be empty");
+        foreach (int id in StopTokenIds)
+            Require(id >= 0 && id < vocabularySize, nameof(StopTokenIds), id, $"token ids of the vocabulary, 0 to {vocabularySize - 1}");
     }
 
     private static void Require([DoesNotReturnIf(false)] bool holds, string option, object? value, string expectation)

@@ -5,10 +5,10 @@ namespace Decart.Inference;
 /// <summary>A whole completion. Immutable.</summary>
 public sealed record GenerationResult
 {
-    /// <summary>The generated text, without the prompt, the end-of-text token and the stop sequence; empty for a model without a tokenizer.</summary>
+    /// <summary>The generated text, without the prompt and without the token or stop sequence that ended it; empty for a model without a tokenizer.</summary>
     public required string Text { get; init; }
 
-    /// <summary>All generated tokens, including an end-of-text token or the tokens of a stop sequence that ended the completion.</summary>
+    /// <summary>All generated tokens, including the token or the tokens of the stop sequence that ended the completion.</summary>
     public required IReadOnlyList<int> TokenIds { get; init; }
 
     /// <summary>One entry for each of <see cref="TokenIds"/>; <see langword="null"/> unless <see cref="GenerationOptions.TopLogprobs"/> was set.</summary>
@@ -16,6 +16,17 @@ public sealed record GenerationResult
 
     /// <summary>Why the completion ended.</summary>
     public required FinishReason FinishReason { get; init; }
+
+    /// <summary>
+    /// The stop sequence that ended the completion, as <see cref="GenerationOptions.StopSequences"/> has it; <see langword="null"/> when none did.
+    /// </summary>
+    public string? StopSequence { get; init; }
+
+    /// <summary>
+    /// The token that ended the completion: an end-of-text token, one of <see cref="GenerationOptions.StopTokenIds"/>, or the special token at the end
+    /// of a stop sequence; <see langword="null"/> when none did.
+    /// </summary>
+    public int? StopTokenId { get; init; }
 
     /// <summary>What the request cost.</summary>
     public required Usage Usage { get; init; }
@@ -40,6 +51,8 @@ public sealed record GenerationResult
             TokenIds = tokens,
             Logprobs = logprobs,
             FinishReason = last!.FinishReason!.Value,
+            StopSequence = last.StopSequence,
+            StopTokenId = last.StopTokenId,
             Usage = last.Usage!,
         };
     }

@@ -9,7 +9,7 @@ public sealed record GenerationUpdate
     /// </summary>
     public string Text { get; init; } = "";
 
-    /// <summary>The new tokens. The end-of-text token that ended the completion is included; its text is not.</summary>
+    /// <summary>The new tokens. A token that ended the completion is included; its text is not.</summary>
     public IReadOnlyList<int> TokenIds { get; init; } = [];
 
     /// <summary>One entry for each of <see cref="TokenIds"/>; <see langword="null"/> unless <see cref="GenerationOptions.TopLogprobs"/> was set.</summary>
@@ -17,6 +17,15 @@ public sealed record GenerationUpdate
 
     /// <summary>Why the completion ended: set on the last update only.</summary>
     public FinishReason? FinishReason { get; init; }
+
+    /// <summary>The stop sequence that ended the completion, as <see cref="GenerationOptions.StopSequences"/> has it: set on the last update only.</summary>
+    public string? StopSequence { get; init; }
+
+    /// <summary>
+    /// The token that ended the completion: an end-of-text token, one of <see cref="GenerationOptions.StopTokenIds"/>, or the special token at the end
+    /// of a stop sequence. Set on the last update only.
+    /// </summary>
+    public int? StopTokenId { get; init; }
 
     /// <summary>What the request cost: set on the last update only.</summary>
     public Usage? Usage { get; init; }

@@ -1,4 +1,3 @@
-using System.Collections.Frozen;
 using System.Runtime.CompilerServices;
 using Decart.Inference.Engine;
 using Decart.Inference.Sampling;
@@ -250,8 +249,7 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
             request.Prompt,
             parameters,
             _sampler,
-            new CompletionText(_model.Tokenizer, request.Options.StopSequences),
-            request.Options.IgnoreEndOfText ? FrozenSet<int>.Empty : _model.EndOfTextTokens,
+            new CompletionText(_model.Tokenizer, EndConditions.Create(request.Options, _model.Tokenizer, _model.EndOfTextTokens)),
             Math.Min(Model.ContextLength, _model.Kv.CapacityTokens + 1),
             kept);
         _logger.RequestReceived(request.Prompt.Length, parameters.MaxTokens);

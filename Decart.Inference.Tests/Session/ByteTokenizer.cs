@@ -14,6 +14,8 @@ internal sealed class ByteTokenizer : ITokenizer
 
     public IReadOnlyList<int> EosTokenIds => [Eos];
 
+    public IReadOnlyDictionary<string, int> SpecialTokens { get; init; } = new Dictionary<string, int> { ["<bos>"] = Bos, ["<eos>"] = Eos };
+
     public static int[] Bytes(string text) => [.. Encoding.UTF8.GetBytes(text).Select(value => (int)value)];
 
     public IReadOnlyList<int> Encode(string text, bool addSpecialTokens = true) => addSpecialTokens ? [Bos, .. Bytes(text)] : Bytes(text);

@@ -31,6 +31,10 @@ public class OptionsTests
         yield return Case(new() { StopSequences = ["ok", null!] }, "StopSequences");
         yield return Case(new() { StopSequences = null! }, "StopSequences");
         yield return Case(new() { StopSequences = ["\udc00"] }, "StopSequences");
+        yield return Case(new() { StopSequences = [new string('a', 40_000), new string('b', 40_000)] }, "StopSequences");
+        yield return Case(new() { StopTokenIds = null! }, "StopTokenIds");
+        yield return Case(new() { StopTokenIds = [1, 100] }, "StopTokenIds");
+        yield return Case(new() { StopTokenIds = [-1] }, "StopTokenIds");
 
         static TestCaseData Case(GenerationOptions options, string name) => new(options, name);
     }
@@ -54,7 +58,8 @@ public class OptionsTests
             PresencePenalty = 2,
             TopLogprobs = 20,
             LogitBias = new Dictionary<int, float> { [99] = float.NegativeInfinity, [0] = -1000 },
-            StopSequences = ["👋"],
+            StopSequences = ["👋", new string('a', 65_534)],
+            StopTokenIds = [0, 99, 99],
         };
         Assert.That(() => options.Validate(vocabularySize: 100), Throws.Nothing);
         GenerationOptions atTheirOtherLimits = options with { Temperature = 100, RepetitionPenalty = 100, LogitBias = new Dictionary<int, float> { [0] = -1e9f, [1] = 1e9f } };

@@ -1,4 +1,3 @@
-using System.Collections.Frozen;
 using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 using System.Threading.Channels;
@@ -21,7 +20,6 @@ internal sealed class GenerationSequence : Sequence
     private readonly Sampler _sampler;
     private TokenCounts? _counts; // of the host's sampler
     private readonly CompletionText _text;
-    private readonly FrozenSet<int> _endOfText;
     private readonly int _maxLength;
     private readonly long _arrival = Stopwatch.GetTimestamp();
     private long _firstToken;
@@ -36,8 +34,7 @@ internal sealed class GenerationSequence : Sequence
     /// <param name="prompt">At least one token, fewer than <paramref name="contextLength"/>.</param>
     /// <param name="parameters">How tokens are chosen.</param>
     /// <param name="sampler">The loop's sampler.</param>
-    /// <param name="text">Turns tokens into text.</param>
-    /// <param name="endOfText">The tokens that end the completion.</param>
+    /// <param name="text">Turns tokens into text and says which of them end it.</param>
     /// <param name="contextLength">The most tokens of prompt and completion together.</param>
     /// <param name="kept">See <see cref="Sequence"/>.</param>
     public GenerationSequence(
@@ -45,7 +42,6 @@ internal sealed class GenerationSequence : Sequence
         SamplingParameters parameters,
         Sampler sampler,
         CompletionText text,
-        FrozenSet<int> endOfText,
         int contextLength,
         KeptKv? kept = null)
         : base(prompt, prompt.Length + Math.Min(parameters.MaxTokens, contextLength - prompt.Length) - 1, parameters.Priority, kept)
@@ -53,7 +49,6 @@ internal sealed class GenerationSequence : Sequence
         _parameters = parameters;
         _sampler = sampler;
         _text = text;
-        _endOfText = endOfText;
         _maxLength = Math.Min(parameters.MaxTokens, contextLength - prompt.Length);
     }
 
@@ -107,17 +102,18 @@ internal sealed class GenerationSequence : Sequence
         _lastToken = Stopwatch.GetTimestamp();
         if (CompletionLength == 1) _firstToken = _lastToken;
 
-        bool ended = _endOfText.Contains(token);
-        string text = ended ? "" : _text.Append(token);
-        bool last = ended || _text.Stopped || CompletionLength == _maxLength;
+        string text = _text.Append(token);
+        bool last = _text.Stopped || CompletionLength == _maxLength;
         if (last) text += _text.Flush();
-        FinishReason? reason = !last ? null : ended || _text.Stopped ? FinishReason.Stop : FinishReason.Length;
+        FinishReason? reason = !last ? null : _text.Stopped ? FinishReason.Stop : FinishReason.Length;
         _accepted = new GenerationUpdate
         {
             Text = text,
             TokenIds = [token],
             Logprobs = logprobs is null ? null : [logprobs],
             FinishReason = reason,
+            StopSequence = _text.StopSequence,
+            StopTokenId = _text.StopTokenId,
             Usage = last ? Usage() : null,
         };
         return last;

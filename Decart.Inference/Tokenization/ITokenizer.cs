@@ -12,6 +12,12 @@ public interface ITokenizer
     /// <summary>The tokens that end a text; may be empty.</summary>
     IReadOnlyList<int> EosTokenIds { get; }
 
+    /// <summary>
+    /// The special tokens by their text, such as <c>&lt;|im_end|&gt;</c>. They are found in a text that is encoded, and have no text of their own
+    /// when decoded.
+    /// </summary>
+    IReadOnlyDictionary<string, int> SpecialTokens { get; }
+
     /// <summary>Encodes a text. Any string is encodable; special tokens written out in the text become their ids.</summary>
     /// <param name="text">The text; lone surrogates are replaced by U+FFFD.</param>
     /// <param name="addSpecialTokens">Whether the tokens that the model expects around a text (usually BOS in front) are added.</param>

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Collections.Frozen;
 using System.Text;
 
 namespace Decart.Inference.Tokenization;
@@ -48,6 +49,7 @@ internal sealed class TextTokenizer : ITokenizer
         _rawTokens = new AddedTokenMatcher(parts.AddedTokens.Where(token => !token.Normalized));
         _normalizedTokens = new AddedTokenMatcher(parts.AddedTokens.Where(token => token.Normalized));
         VocabularySize = parts.VocabularySize;
+        SpecialTokens = parts.AddedTokens.Where(token => token.Special).DistinctBy(token => token.Content).ToFrozenDictionary(token => token.Content, token => token.Id);
         _bytes = new TokenBytes(VocabularySize, parts.AppendBytes ?? AppendDecoded(parts));
     }
 
@@ -56,6 +58,8 @@ internal sealed class TextTokenizer : ITokenizer
     public int? BosTokenId => _parts.BosTokenId;
 
     public IReadOnlyList<int> EosTokenIds => _parts.EosTokenIds;
+
+    public IReadOnlyDictionary<string, int> SpecialTokens { get; }
 
     public IReadOnlyList<int> Encode(string text, bool addSpecialTokens = true)
     {

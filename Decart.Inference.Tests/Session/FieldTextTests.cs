@@ -1,0 +1,20 @@
+namespace Decart.Inference.Tests.Session;
+
+/// <summary>The inputs from the field that concern text; each folder's README.md says what is right.</summary>
+[CancelAfter(60_000)]
+public class FieldTextTests
+{
+    [TestCase("model", "<|im_end|>", 428)]
+    [TestCase("model.gguf", "<|end_of_role|>", 429)]
+    public async Task A_stop_sequence_that_is_a_special_token_ends_the_completion(string model, string stop, int token)
+    {
+        string path = Fixtures.Field("stop-sequence-that-is-a-special-token", model);
+        await using LlmSession session = await LlmSession.LoadAsync(path, new() { Device = Device.Cpu });
+        GenerationOptions options = new() { Temperature = 0, MaxTokens = 6, LogitBias = new Dictionary<int, float> { [token] = 1000 }, IgnoreEndOfText = true };
+        GenerationResult named = await session.GenerateAsync("hello", options with { StopSequences = [stop] });
+        GenerationResult byId = await session.GenerateAsync("hello", options with { StopTokenIds = [token] });
+        Assert.That(named.TokenIds, Is.EqualTo(new[] { token }));
+        Assert.That((named.FinishReason, named.Text, named.StopSequence, named.StopTokenId), Is.EqualTo((FinishReason.Stop, "", stop, (int?)token)));
+        Assert.That((byId.FinishReason, byId.Text, byId.StopSequence, byId.StopTokenId), Is.EqualTo((FinishReason.Stop, "", (string?)null, (int?)token)));
+    }
+}
