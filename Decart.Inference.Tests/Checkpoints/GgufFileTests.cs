@@ -113,11 +113,11 @@ public class GgufFileTests
         AssertRejected(() => file.Require("none"), "none", "expected this metadata key, found none");
     }
 
-    [TestCase(20u, "type 20 (IQ4_NL)")]
-    [TestCase(39u, "type 39 (MXFP4)")]
+    [TestCase(9u, "type 9 (Q8_1)")]
+    [TestCase(40u, "type 40 (NVFP4)")]
     [TestCase(4242u, "type 4242 (unknown)")]
     public void An_unsupported_encoding_is_named(uint type, string found) =>
-        AssertRejected(() => Open(new GgufBytes().AddTensor("blk.0.ffn", type, 0, 256), 256), "blk.0.ffn", $"Q5_K or Q6_K, found {found}");
+        AssertRejected(() => Open(new GgufBytes().AddTensor("blk.0.ffn", type, 0, 256), 256), "blk.0.ffn", $"TQ2_0 or MXFP4, found {found}");
 
     private static IEnumerable<TestCaseData> DamagedFiles()
     {

@@ -58,6 +58,32 @@ public enum TensorType
     Q5_K,
     /// <summary>256 weights of 6 bits with 8-bit scales for each 16.</summary>
     Q6_K,
+    /// <summary>32 weights: f16 scale, 16 bytes of indices into a table of 16 unevenly spaced values.</summary>
+    IQ4_NL,
+    /// <summary>256 weights of 4 bits, indices as in <see cref="IQ4_NL"/>, with 6-bit scales for each 32.</summary>
+    IQ4_XS,
+    /// <summary>256 weights of about 3.4 bits: signs and points of a grid of 512, four weights each.</summary>
+    IQ3_S,
+    /// <summary>256 weights of about 3.1 bits: signs and points of a grid of 256, four weights each.</summary>
+    IQ3_XXS,
+    /// <summary>256 weights of about 2.6 bits: signs and points of a grid of 1,024, eight weights each.</summary>
+    IQ2_S,
+    /// <summary>256 weights of about 2.3 bits: signs and points of a grid of 512, eight weights each.</summary>
+    IQ2_XS,
+    /// <summary>256 weights of about 2.1 bits: signs and points of a grid of 256, eight weights each.</summary>
+    IQ2_XXS,
+    /// <summary>256 weights of about 1.6 bits: points of a grid of 2,048, eight weights each.</summary>
+    IQ1_S,
+    /// <summary>256 weights of about 1.8 bits: as <see cref="IQ1_S"/>, with scales for each 16.</summary>
+    IQ1_M,
+    /// <summary>256 weights: f32 scale, 256 signed bytes.</summary>
+    Q8_K,
+    /// <summary>256 ternary weights, five to a byte, with one f16 scale.</summary>
+    TQ1_0,
+    /// <summary>256 ternary weights, four to a byte, with one f16 scale.</summary>
+    TQ2_0,
+    /// <summary>32 weights of 4-bit floating point with a power of two as scale (OCP Microscaling).</summary>
+    MXFP4,
 }
 
 /// <summary>Sizes of the encodings.</summary>
@@ -67,8 +93,8 @@ public static class TensorTypes
     /// <param name="type">The encoding.</param>
     public static int BlockLength(this TensorType type) => type switch
     {
-        TensorType.Q4_0 or TensorType.Q4_1 or TensorType.Q5_0 or TensorType.Q5_1 or TensorType.Q8_0 => 32,
-        TensorType.Q2_K or TensorType.Q3_K or TensorType.Q4_K or TensorType.Q5_K or TensorType.Q6_K => 256,
+        TensorType.Q4_0 or TensorType.Q4_1 or TensorType.Q5_0 or TensorType.Q5_1 or TensorType.Q8_0 or TensorType.IQ4_NL or TensorType.MXFP4 => 32,
+        >= TensorType.Q2_K => 256,
         _ => 1,
     };
 
@@ -90,6 +116,19 @@ public static class TensorTypes
         TensorType.Q4_K => 144,
         TensorType.Q5_K => 176,
         TensorType.Q6_K => 210,
+        TensorType.IQ4_NL => 18,
+        TensorType.IQ4_XS => 136,
+        TensorType.IQ3_S => 110,
+        TensorType.IQ3_XXS => 98,
+        TensorType.IQ2_S => 82,
+        TensorType.IQ2_XS => 74,
+        TensorType.IQ2_XXS => 66,
+        TensorType.IQ1_S => 50,
+        TensorType.IQ1_M => 56,
+        TensorType.Q8_K => 292,
+        TensorType.TQ1_0 => 54,
+        TensorType.TQ2_0 => 66,
+        TensorType.MXFP4 => 17,
         _ => throw new ArgumentOutOfRangeException(nameof(type), type, null),
     };
 }

@@ -16,6 +16,19 @@ namespace Decart.Inference.Tests.Kernels.Formats;
 [TestFixture(typeof(Q4_KFormat))]
 [TestFixture(typeof(Q5_KFormat))]
 [TestFixture(typeof(Q6_KFormat))]
+[TestFixture(typeof(IQ4_NLFormat))]
+[TestFixture(typeof(IQ4_XSFormat))]
+[TestFixture(typeof(IQ3_SFormat))]
+[TestFixture(typeof(IQ3_XXSFormat))]
+[TestFixture(typeof(IQ2_SFormat))]
+[TestFixture(typeof(IQ2_XSFormat))]
+[TestFixture(typeof(IQ2_XXSFormat))]
+[TestFixture(typeof(IQ1_SFormat))]
+[TestFixture(typeof(IQ1_MFormat))]
+[TestFixture(typeof(Q8_KFormat))]
+[TestFixture(typeof(TQ1_0Format))]
+[TestFixture(typeof(TQ2_0Format))]
+[TestFixture(typeof(MXFP4Format))]
 internal sealed unsafe class BlockFormatTests<TFormat>
     where TFormat : struct, IWeightFormat
 {
@@ -112,6 +125,7 @@ internal sealed unsafe class BlockFormatTests<TFormat>
         {
             while (!Half.IsFinite(BitConverter.ToHalf(block, offset))) _random.NextBytes(block.AsSpan(offset, 2));
         }
+        if (ReferenceWeights.HalfOffsets(TFormat.Type).Length == 0) ReferenceWeights.MakeFinite(TFormat.Type, block);
         return block;
     }
 

@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
 using Decart.Inference.Checkpoints;
 using Decart.Inference.Kernels.Cpu;
 
@@ -86,6 +88,52 @@ internal sealed unsafe class GoldenBlockTests
         fixed (float* destination = decoded)
             TensorDecoder.DecodeRow(new StoredTensor("golden", type, [decoded.Length], (nint)source), 0, destination);
         Assert.That(decoded[index], Is.EqualTo(weight));
+    }
+
+    /// <summary>
+    /// 1,024 blocks of pseudo-random bytes as llama.cpp of 2026 reads them, so many that every entry of every table is met: SHA-256 of the float32 weights,
+    /// of which zeros have no sign.
+    /// </summary>
+    [TestCase(TensorType.Q4_0, "3525B3D6BE7F6730038CBDE4EF5DFDDF1E5D6B09ADD3E3B7BA1F2D88DC9C2591")]
+    [TestCase(TensorType.Q4_1, "CEB1383E181EAD8DD1DFCF9474CCA0518EFBC99AD1E028A77C49DD18E0D12077")]
+    [TestCase(TensorType.Q5_0, "2937331F7A43D53F69EE312F3725CD8F1DF8503408A53FD2585EF8C9CEE5FFCA")]
+    [TestCase(TensorType.Q5_1, "9F693F553895C9FCA62624F2BE756D3C1FED19935A2BA479FAC544B59C0A8024")]
+    [TestCase(TensorType.Q8_0, "5BF7B0DE2EFE84E3DB32B33A02961737090E9AEC1494080ED12F5664D558313A")]
+    [TestCase(TensorType.Q2_K, "FC9101580C4722BD06EC92C65A6CE2A9854E4E45065AE0C428B5F52C9718614C")]
+    [TestCase(TensorType.Q3_K, "2A539CDC96CDA6F18567D5627EEE81204457DC7CB52E099FB5BCE00C1F93F2E5")]
+    [TestCase(TensorType.Q4_K, "4CB7DE7CEF12BBEF6CC01B9936C0C5C73FAEC1FF972FBBBC186FC8E86892442C")]
+    [TestCase(TensorType.Q5_K, "6A63BA2DA239A3AFC3AFA6C16EB8CC0BB66CE3E40A290D656D2599C74E9F4E98")]
+    [TestCase(TensorType.Q6_K, "D777754654947309A18288541AB7C458E4EB998218367574ACA5049CF0301332")]
+    [TestCase(TensorType.IQ4_NL, "41AC38D921055CCB410952041C534953704532F699A5C97F3A593FC1BF7DCC92")]
+    [TestCase(TensorType.IQ4_XS, "4A39DB2516099336CEB847220DEA1724A4CB987A50824E1366BE6D9FBCCB3406")]
+    [TestCase(TensorType.IQ3_S, "B2B7CCA11C5D289B377F6AEEF973A698E705C470670C2564F72FEA879B10177D")]
+    [TestCase(TensorType.IQ3_XXS, "4065299AAA0DE78048CF144D05F6792622319287026330F7063058D4495D60DF")]
+    [TestCase(TensorType.IQ2_S, "2B7F8C15B33315CFDFBA0B21BA04D66900922C957B61752CD1EB89205CF4715A")]
+    [TestCase(TensorType.IQ2_XS, "D7B8886D84B8B0BB1ABB55096617340B19D47FB9DCE6D5A2F997709500A9D85B")]
+    [TestCase(TensorType.IQ2_XXS, "0C0F8E596AE8A26C2D50C0313C4B9E914C6E6B05AA308FA0E503D9A8C3082691")]
+    [TestCase(TensorType.IQ1_S, "34882B68E0110341C49C8DFDD159872B3B9D704373A7BE4502F2FD13AE6BCC38")]
+    [TestCase(TensorType.IQ1_M, "1C9B5B68F96013F829FFC651A6EE07EED3FCD942F097F3267A17287039D6EF97")]
+    [TestCase(TensorType.Q8_K, "B2E27AD1B423C3C111467E0D9B22760BFFFA09FA760BD598A630C8A3454C75CA")]
+    [TestCase(TensorType.TQ1_0, "CD242F928E4CDC36F7B397E87BDF186E9C5F5C657FFE6ECC5770B16B5662A497")]
+    [TestCase(TensorType.TQ2_0, "F8BDA774F92EB4C7C9B39908883A6922FFFEA237F2BB624E76D247828675572E")]
+    [TestCase(TensorType.MXFP4, "402C324112D00A22B4A6F7ED059C5E841E49772416C3BC520722E1E40DCA3F71")]
+    public void Weights_of_many_blocks_are_those_of_ggml(TensorType type, string hash)
+    {
+        const int Blocks = 1024;
+        byte[] blocks = new byte[Blocks * type.BlockBytes()];
+        ulong state = 1;
+        for (int i = 0; i < blocks.Length; i++)
+        {
+            state = (state * 6364136223846793005) + 1442695040888963407;
+            blocks[i] = (byte)(state >> 56);
+        }
+        for (int i = 0; i < Blocks; i++) ReferenceWeights.MakeFinite(type, blocks.AsSpan(i * type.BlockBytes(), type.BlockBytes()));
+        float[] decoded = new float[Blocks * type.BlockLength()];
+        fixed (byte* source = blocks)
+        fixed (float* destination = decoded)
+            TensorDecoder.DecodeRow(new StoredTensor("golden", type, [decoded.Length], (nint)source), 0, destination);
+        for (int i = 0; i < decoded.Length; i++) decoded[i] += 0f;
+        Assert.That(Convert.ToHexString(SHA256.HashData(MemoryMarshal.AsBytes<float>(decoded))), Is.EqualTo(hash));
     }
 
     private static byte[] PatternBlock(TensorType type)

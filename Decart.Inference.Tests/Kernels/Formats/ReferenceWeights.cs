@@ -24,8 +24,20 @@ internal static class ReferenceWeights
         TensorType.Q2_K => [80, 82],
         TensorType.Q3_K => [108],
         TensorType.Q6_K => [208],
-        _ => throw new ArgumentOutOfRangeException(nameof(type), type, null),
+        TensorType.TQ1_0 => [52],
+        TensorType.TQ2_0 => [64],
+        TensorType.IQ1_M or TensorType.Q8_K or TensorType.MXFP4 => [],
+        _ => [0],
     };
+
+    /// <summary>Clears the upper exponent bit of every scale, so that random bytes have finite ones, the smallest included.</summary>
+    public static void MakeFinite(TensorType type, Span<byte> block)
+    {
+        const byte AllButUpperExponentBit = 0xBF;
+        foreach (int offset in HalfOffsets(type)) block[offset + 1] &= AllButUpperExponentBit;
+        if (type == TensorType.IQ1_M) block[55] &= AllButUpperExponentBit;
+        if (type == TensorType.Q8_K) block[3] &= AllButUpperExponentBit;
+    }
 
     private static double Weight(TensorType type, ReadOnlySpan<byte> block, int i) => type switch
     {
@@ -41,7 +53,7 @@ internal static class ReferenceWeights
         TensorType.Q5_K => Half(block, 0) * SixBitScale(block[4..16], i / 32) * (NibbleOf64(block[48..], i) + 16 * (block[16 + i % 32] >> i / 32 & 1))
             - Half(block, 2) * SixBitMinimum(block[4..16], i / 32),
         TensorType.Q6_K => Q6K(block, i),
-        _ => throw new ArgumentOutOfRangeException(nameof(type), type, null),
+        _ => ReferenceTableWeights.Weight(type, block, i),
     };
 
     // scales[16], qs[64], d, dmin; each 128 weights in 32 bytes, two bits a weight, 32 weights to a bit pair

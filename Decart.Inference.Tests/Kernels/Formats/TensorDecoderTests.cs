@@ -10,13 +10,15 @@ internal sealed unsafe class TensorDecoderTests
     [Test]
     public void Rows_of_blocks_are_found_and_decoded([Values(
         TensorType.Q4_0, TensorType.Q4_1, TensorType.Q5_0, TensorType.Q5_1, TensorType.Q8_0,
-        TensorType.Q2_K, TensorType.Q3_K, TensorType.Q4_K, TensorType.Q5_K, TensorType.Q6_K)] TensorType type)
+        TensorType.Q2_K, TensorType.Q3_K, TensorType.Q4_K, TensorType.Q5_K, TensorType.Q6_K,
+        TensorType.IQ4_NL, TensorType.IQ4_XS, TensorType.IQ3_S, TensorType.IQ1_M, TensorType.Q8_K, TensorType.TQ1_0, TensorType.MXFP4)] TensorType type)
     {
         const int Rows = 3, Blocks = 5;
         byte[] bytes = new byte[Rows * Blocks * type.BlockBytes()];
         _random.NextBytes(bytes);
         for (int block = 0; block < Rows * Blocks; block++)
         {
+            ReferenceWeights.MakeFinite(type, bytes.AsSpan(block * type.BlockBytes(), type.BlockBytes()));
             foreach (int offset in ReferenceWeights.HalfOffsets(type))
                 BitConverter.TryWriteBytes(bytes.AsSpan((block * type.BlockBytes()) + offset), (Half)_random.NextSingle());
         }

@@ -16,7 +16,7 @@ internal static unsafe class TensorDecoder
         if (!MatMulFormats.Supports(tensor.Type))
         {
             throw new ModelLoadException(
-                $"Tensor {tensor.Name}: weights of type F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0 or Q2_K to Q6_K were expected, found {tensor.Type}.");
+                $"Tensor {tensor.Name}: weights of type {MatMulFormats.Names} were expected, found {tensor.Type}.");
         }
         int blockLength = tensor.Type.BlockLength();
         if (tensor.Columns % blockLength != 0)

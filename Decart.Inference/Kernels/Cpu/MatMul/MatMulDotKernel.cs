@@ -140,7 +140,7 @@ internal static unsafe class MatMulDotKernel<TLanes, TVector>
     /// <summary>Bytes of a row that are fetched at once: whole blocks.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static nint FetchStep<TFormat>()
-        where TFormat : IWeightFormat => FetchBytes / TFormat.BlockBytes * TFormat.BlockBytes;
+        where TFormat : IWeightFormat => Math.Max(FetchBytes / TFormat.BlockBytes, 1) * TFormat.BlockBytes;
 
     /// <summary>
     /// Where in its row, or past the row's end in the row that follows it in its place, lies what will be needed soon:

@@ -32,8 +32,9 @@ internal static unsafe class MatMulFormats
     /// <summary>The formats indexed by <see cref="TensorType"/>, in memory that does not move.</summary>
     public static MatMulFormat[] CreateTable(SimdWidth width)
     {
-        // A kernel compiled before this table exists would look for it in its loop.
+        // A kernel compiled before these tables exist would look for them in its loop.
         RuntimeHelpers.RunClassConstructor(typeof(HalfTable).TypeHandle);
+        RuntimeHelpers.RunClassConstructor(typeof(Codebooks).TypeHandle);
         MatMulFormat[] table = GC.AllocateArray<MatMulFormat>(Enum.GetValues<TensorType>().Length, pinned: true);
         Add<F32Format>(table, width, sharesWidening: true);
         Add<F16Format>(table, width);
@@ -48,8 +49,24 @@ internal static unsafe class MatMulFormats
         Add<Q4_KFormat>(table, width);
         Add<Q5_KFormat>(table, width);
         Add<Q6_KFormat>(table, width);
+        Add<IQ4_NLFormat>(table, width);
+        Add<IQ4_XSFormat>(table, width);
+        Add<IQ3_SFormat>(table, width);
+        Add<IQ3_XXSFormat>(table, width);
+        Add<IQ2_SFormat>(table, width);
+        Add<IQ2_XSFormat>(table, width);
+        Add<IQ2_XXSFormat>(table, width);
+        Add<IQ1_SFormat>(table, width);
+        Add<IQ1_MFormat>(table, width);
+        Add<Q8_KFormat>(table, width);
+        Add<TQ1_0Format>(table, width);
+        Add<TQ2_0Format>(table, width);
+        Add<MXFP4Format>(table, width);
         return table;
     }
+
+    /// <summary>The encodings that weights may have, for messages.</summary>
+    public static string Names => string.Join(", ", Enum.GetValues<TensorType>().Where(Supports));
 
     public static bool Supports(TensorType type) => Decoders[(int)type].BlockLength != 0;
 

@@ -23,7 +23,7 @@ internal static class MatMulShape
     /// <summary>Elements of a row that a decoded panel holds: a multiple of every block, and 24 KB a panel stay in the first-level cache.</summary>
     public const int PanelLength = 768;
 
-    /// <summary>Encoded bytes of a row that are fetched ahead at once. At least a block of any format.</summary>
+    /// <summary>Encoded bytes of a row that are fetched ahead at once, or one block where that is more.</summary>
     public const int FetchBytes = 256;
 
     /// <summary>Encoded bytes, over all rows of a loop, between those that are worked on and those that are fetched.</summary>
