@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using Decart.Inference.Checkpoints;
 using Decart.Inference.Kernels;
 using Decart.Inference.Kernels.Cpu;
+using Decart.Inference.Tests.Kernels.Formats;
 
 namespace Decart.Inference.Tests.Kernels;
 
@@ -17,7 +18,7 @@ internal sealed unsafe class MatMulTestWeight : IDisposable
         int row = 0;
         foreach ((TensorType type, int rows) in parts)
         {
-            int bytes = columns * type.BlockBytes();
+            int bytes = columns / type.BlockLength() * type.BlockBytes();
             var data = (byte*)NativeMemory.Alloc((nuint)(bytes * rows));
             _memory.Add((nint)data);
             tensors.Add(new StoredTensor($"{type} from row {row}", type, [rows, columns], (nint)data));
@@ -39,6 +40,12 @@ internal sealed unsafe class MatMulTestWeight : IDisposable
     private static float[] Encode(TensorType type, int columns, Random random, byte* destination)
     {
         var values = new float[columns];
+        if (type.BlockLength() > 1)
+        {
+            ReferenceWeights.Fill(type, new Span<byte>(destination, columns / type.BlockLength() * type.BlockBytes()), random);
+            fixed (float* decoded = values) TensorDecoder.DecodeRow(new StoredTensor("row", type, [columns], (nint)destination), 0, decoded);
+            return values;
+        }
         for (int i = 0; i < columns; i++)
         {
             float value = (random.NextSingle() * 2) - 1;

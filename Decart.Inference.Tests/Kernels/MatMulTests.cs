@@ -25,6 +25,19 @@ internal sealed class MatMulTests(SimdWidth width)
         foreach (int rows in (int[])[1, 2, 3, 5, 40]) AssertAgrees(matMul, weight, rows, random);
     }
 
+    private static IEnumerable<TensorType> BlockTypes() => Enum.GetValues<TensorType>().Where(type => type.BlockLength() > 1);
+
+    [TestCaseSource(nameof(BlockTypes))]
+    public void Sums_of_blocks_agree_with_float64_and_with_themselves_in_any_company(TensorType type)
+    {
+        var random = new Random(5);
+        using var matMul = new CpuMatMul(_team, width);
+        using var weight = new MatMulTestWeight(1280, random, (type, 13));
+        foreach (int rows in (int[])[1, 2, 7]) AssertAgrees(matMul, weight, rows, random);
+        float[] x = MatMulTestRun.RandomActivations(7, 1280, random);
+        Assert.That(MatMulTestRun.Multiply(matMul, weight.Weight, x, 1), Is.EqualTo(MatMulTestRun.Multiply(matMul, weight.Weight, x, 7).Take(13)));
+    }
+
     [Test]
     public void Large_matrices_split_over_blocks_and_tasks()
     {

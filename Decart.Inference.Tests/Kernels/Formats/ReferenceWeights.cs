@@ -30,6 +30,17 @@ internal static class ReferenceWeights
         _ => [0],
     };
 
+    /// <summary>Blocks of random bytes whose weights are finite, also as f16.</summary>
+    public static void Fill(TensorType type, Span<byte> blocks, Random random)
+    {
+        random.NextBytes(blocks);
+        for (; !blocks.IsEmpty; blocks = blocks[type.BlockBytes()..])
+        {
+            MakeFinite(type, blocks);
+            if (type == TensorType.MXFP4) blocks[0] = (byte)(116 + blocks[0] % 16);
+        }
+    }
+
     /// <summary>Clears the upper exponent bit of every scale, so that random bytes have finite ones, the smallest included.</summary>
     public static void MakeFinite(TensorType type, Span<byte> block)
     {

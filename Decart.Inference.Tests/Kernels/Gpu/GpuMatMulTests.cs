@@ -1,5 +1,7 @@
 using Decart.Inference.Checkpoints;
 using Decart.Inference.Kernels;
+using Decart.Inference.Kernels.Cpu;
+using Decart.Inference.Tests.Kernels.Formats;
 
 namespace Decart.Inference.Tests.Kernels.Gpu;
 
@@ -34,6 +36,29 @@ internal sealed class GpuMatMulTests(string device)
         bench.Reference.MatMul(x.Reference, null, weight.Reference, default, y.Reference);
 
         bench.AssertClose(y, 2, 1e-5);
+    }
+
+    [Test]
+    public unsafe void Blocks_are_widened_to_the_halves_of_their_weights(
+        [Values(TensorType.Q4_K, TensorType.IQ4_NL, TensorType.IQ4_XS, TensorType.IQ3_S, TensorType.IQ2_XXS, TensorType.TQ1_0, TensorType.MXFP4)] TensorType type)
+    {
+        using GpuBench bench = new(GpuDevices.Create(device));
+        bench.Begin(1);
+        byte[] blocks = new byte[5 * 256 / type.BlockLength() * type.BlockBytes()];
+        float[] values = new float[5 * 256];
+        ReferenceWeights.Fill(type, blocks, new Random(3));
+        fixed (byte* data = blocks)
+        fixed (float* decoded = values)
+        {
+            StoredTensor tensor = new("blocks", type, [5, 256], (nint)data);
+            for (int row = 0; row < 5; row++) TensorDecoder.DecodeRow(tensor, row, decoded + (row * 256));
+            var weight = bench.Weight(tensor);
+            var widened = bench.Weight(new StoredTensor("values", TensorType.F32, [5, 256], (nint)decoded));
+            GpuActivationsPair x = bench.Activations(1, 256, operand: true), y = bench.Activations(1, 5), z = bench.Activations(1, 5);
+            bench.Gpu.MatMul(x.Gpu, null, weight.Gpu, default, y.Gpu);
+            bench.Gpu.MatMul(x.Gpu, null, widened.Gpu, default, z.Gpu);
+            Assert.That(bench.Row(y.Gpu, 0), Is.EqualTo(bench.Row(z.Gpu, 0)));
+        }
     }
 
     [Test]
