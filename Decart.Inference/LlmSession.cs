@@ -30,7 +30,7 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
         _logger.ModelLoaded(Model.Architecture, Model.Source, Model.Device, Model.VocabularySize, Model.ContextLength);
         _sampler = new Sampler(model.Decoder.VocabularySize);
         _disposal = new Lazy<Task>(StopAsync);
-        _scheduler = new Scheduler(model.Kv, options.TokensPerStep, options.MaxConcurrentSequences);
+        _scheduler = new Scheduler(model.Kv, options.TokensPerStep, options.MaxConcurrentSequences, model.Decoder.RotaryLength);
         _engine = new EngineLoop(model.Decoder, model.Kv, _scheduler, _logger);
         _engine.Start();
     }

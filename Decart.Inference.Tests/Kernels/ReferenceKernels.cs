@@ -106,7 +106,7 @@ internal sealed class ReferenceKernels : IKernels
                     Span<double> values = row.Slice(head * shape.HeadDim, shape.HeadDim);
                     Norm? norm = head < shape.Heads ? queryNorm : keyNorm;
                     if (norm is not null) Normalise(norm, values, values);
-                    if (rotary is not null) Rotate(((ReferenceRotary)rotary).Parameters, chunk.FirstPosition + i, values);
+                    if (rotary is not null) Rotate(((ReferenceRotary)rotary).Parameters, chunk.FirstPosition + i, chunk.Kv.RotaryLength, values);
                 }
                 ReferenceKv kv = new(chunk.Kv, layer, shape);
                 for (int head = 0; head < shape.KvHeads; head++)
@@ -229,12 +229,13 @@ internal sealed class ReferenceKernels : IKernels
     }
 
     /// <summary>The angle is rounded to float32 as in the implementations that models are trained with; all else is exact.</summary>
-    private static void Rotate(RotaryParameters rotary, int position, Span<double> head)
+    private static void Rotate(RotaryParameters rotary, int position, int rotaryLength, Span<double> head)
     {
-        int pairs = rotary.InverseFrequencies.Length;
+        ReadOnlySpan<float> frequencies = rotary.Frequencies(position, rotaryLength);
+        int pairs = frequencies.Length;
         for (int i = 0; i < pairs; i++)
         {
-            double angle = (float)(position * rotary.InverseFrequencies[i]);
+            double angle = (float)(position * frequencies[i]);
             double cos = Math.Cos(angle) * rotary.Scale, sin = Math.Sin(angle) * rotary.Scale;
             ref double a = ref head[rotary.Interleaved ? 2 * i : i];
             ref double b = ref head[rotary.Interleaved ? (2 * i) + 1 : i + pairs];

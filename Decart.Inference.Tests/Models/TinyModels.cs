@@ -26,6 +26,9 @@ internal static class TinyModels
         ["llama yarn"] = Common + """
             , "model_type": "llama", "rope_scaling": { "rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32 }
             """,
+        ["llama dynamic"] = Common + """
+            , "model_type": "llama", "head_dim": 12, "max_position_embeddings": 32, "rope_scaling": { "type": "dynamic", "factor": 4.0 }
+            """,
         ["mistral"] = Common + """, "model_type": "mistral", "sliding_window": 5 """,
         ["mixtral"] = Common + """, "model_type": "mixtral", "num_local_experts": 4, "num_experts_per_tok": 2 """,
         ["qwen2"] = Common + """
@@ -37,6 +40,10 @@ internal static class TinyModels
             "norm_topk_prob": true, "decoder_sparse_step": 2, "mlp_only_layers": []
             """,
         ["phi3"] = Common + """, "model_type": "phi3", "partial_rotary_factor": 0.5, "sliding_window": 7 """,
+        ["phi3 longrope"] = Common + """
+            , "model_type": "phi3", "original_max_position_embeddings": 32,
+            "rope_scaling": { "type": "longrope", "short_factor": [1, 1.1, 1.3, 2], "long_factor": [1, 2.5, 6, 16] }
+            """,
         ["gemma2"] = Common + """
             , "model_type": "gemma2", "head_dim": 8, "hidden_activation": "gelu_pytorch_tanh", "sliding_window": 6,
             "query_pre_attn_scalar": 16, "attn_logit_softcapping": 50.0, "final_logit_softcapping": 30.0

@@ -7,7 +7,8 @@ namespace Decart.Inference.Engine;
 /// their turn by priority, then in the order of their arrival. When pages run out, the last in that order gives its pages up and waits: its
 /// tokens are computed again later. Used by the engine loop's thread; the counts may be read by any.
 /// </summary>
-internal sealed class Scheduler(KvMemory memory, int maxBatchTokens, int maxConcurrentSequences)
+internal sealed class Scheduler(
+    KvMemory memory, int maxBatchTokens, int maxConcurrentSequences, Func<int, int, int>? rotaryLength = null)
 {
     /// <summary>Tokens ahead of the last for which pages are mapped, so that no step waits for them.</summary>
     public const int TokensAhead = 4;
@@ -75,6 +76,12 @@ internal sealed class Scheduler(KvMemory memory, int maxBatchTokens, int maxConc
             if (i + FarAhead < _running.Count) Prefetch.Object(_running[i + FarAhead]);
             if (sequence.ExpectedLength > sequence.MaxTokens) continue; // its last token is on its way
             ref KvExtent kv = ref memory.Extent(sequence.KvSlot);
+            if (rotaryLength is not null && !HasRightRotation(sequence))
+            {
+                if (HasToSettle()) break;
+                ComputeAgain(i--);
+                continue;
+            }
             bool stays = sequence.HasRoom ? IsReserved(sequence, kv) || Reserve(sequence) : Pause(sequence);
             if (_hasToSettle) break;
             if (!stays) i--;
@@ -158,6 +165,21 @@ internal sealed class Scheduler(KvMemory memory, int maxBatchTokens, int maxConc
         return false;
     }
 
+    private int RotaryLength(Sequence sequence) => rotaryLength?.Invoke(sequence.PromptLength, sequence.ExpectedLength) ?? 0;
+
+    /// <summary>Whether a running sequence's keys are rotated for a sequence as long as it has become.</summary>
+    private bool HasRightRotation(Sequence sequence) => sequence.Kv!.RotaryLength == RotaryLength(sequence);
+
+    /// <summary>A running sequence gives up its keys and values and waits for its turn to compute them anew. Only when all is settled.</summary>
+    private void ComputeAgain(int index)
+    {
+        Sequence sequence = _running[index];
+        sequence.Kv!.Release();
+        sequence.Kv = null;
+        _running.RemoveAt(index);
+        _waiting.Add(sequence);
+    }
+
     /// <summary>Whether a running sequence has the pages that <see cref="Reserve"/> would give it: in most steps most have.</summary>
     private static bool IsReserved(Sequence sequence, in KvExtent kv) => WantedTokens(sequence) <= kv.Reserved;
 
@@ -236,10 +258,15 @@ internal sealed class Scheduler(KvMemory memory, int maxBatchTokens, int maxConc
     {
         if (!HasPagesFor(sequence)) return false;
         KvCache? kv = sequence.Kept is { } kept ? TakeKept(kept) : null;
+        if (kv is not null && kv.RotaryLength != RotaryLength(sequence))
+        {
+            kv.Release();
+            kv = null;
+        }
         bool isNew = kv is null;
         while (kv is null)
         {
-            kv = memory.Rent();
+            kv = memory.Rent(RotaryLength(sequence));
             if (kv is null && !ReleaseIdle()) return false;
         }
         ReadOnlySpan<int> tokens = sequence.Tokens;
@@ -264,7 +291,7 @@ internal sealed class Scheduler(KvMemory memory, int maxBatchTokens, int maxConc
     {
         int spare = _running.Count > 0 ? 1 : 0;
         if (spare > 0 && _refused == (sequence, memory.AvailablePages)) return false;
-        while (memory.PagesNeeded(sequence.Tokens, sequence.Kept?.Cache) + spare > memory.AvailablePages)
+        while (memory.PagesNeeded(sequence.Tokens, sequence.Kept?.Cache, RotaryLength(sequence)) + spare > memory.AvailablePages)
         {
             if (spare > 0 ? ReleaseKept(sequence.Kept) : ReleaseIdle(sequence.Kept)) continue;
             _refused = (sequence, memory.AvailablePages);

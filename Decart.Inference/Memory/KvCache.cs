@@ -40,6 +40,9 @@ internal sealed class KvCache
     /// <summary>How far it reaches.</summary>
     public ref KvExtent Extent => ref _memory.Extent(_slot);
 
+    /// <inheritdoc cref="KvView.RotaryLength"/>
+    public int RotaryLength => View.RotaryLength;
+
     /// <inheritdoc cref="KvExtent.Tokens"/>
     public int Tokens => Extent.Tokens;
 
@@ -55,7 +58,7 @@ internal sealed class KvCache
     private PageGeometry Geometry => _memory.Geometry;
 
     /// <summary>The prefix cache's id of the page before the one that is indexed next.</summary>
-    private long Parent => _indexed == 0 ? PrefixCache.Root : _pages[_indexed - 1].Id;
+    private long Parent => _indexed == 0 ? PrefixCache.RootOf(RotaryLength) : _pages[_indexed - 1].Id;
 
     /// <summary>The physical page at an index below <see cref="Pages"/>.</summary>
     public int Page(int index) => _pages[index].Page;
@@ -71,7 +74,7 @@ internal sealed class KvCache
         if (_memory.Prefixes is not { } prefixes) return 0;
         List<MappedPage> found = _memory.Found;
         found.Clear();
-        long parent = PrefixCache.Root;
+        long parent = PrefixCache.RootOf(RotaryLength);
         while (true)
         {
             int begin = Geometry.TokensTouching(found.Count), end = Geometry.TokensTouching(found.Count + 1);
@@ -94,7 +97,7 @@ internal sealed class KvCache
     /// <returns>Null when there is no slot or page for it.</returns>
     public KvCache? Fork()
     {
-        if (_memory.Rent() is not { } fork) return null;
+        if (_memory.Rent(RotaryLength) is not { } fork) return null;
         if (fork.TakeOver(_pages.AsSpan(0, _held), Tokens)) return fork;
         fork.Release();
         return null;

@@ -53,12 +53,12 @@ internal sealed class KvMemory : IDisposable
     public bool IsIndexed(int page) => Prefixes is not null && Prefixes.Holds(page);
 
     /// <summary>Pages that a sequence needs beyond those that it keeps or would share with sequences that use them.</summary>
-    public int PagesNeeded(ReadOnlySpan<int> tokens, KvCache? kept)
+    public int PagesNeeded(ReadOnlySpan<int> tokens, KvCache? kept, int rotaryLength = 0)
     {
         int pages = Geometry.PagesFor(tokens.Length);
         if (kept is not null) return Math.Max(0, pages - kept.Pages);
         if (Prefixes is null) return pages;
-        long parent = PrefixCache.Root;
+        long parent = PrefixCache.RootOf(rotaryLength);
         int shareable = Geometry.FullPages(tokens.Length - 1);
         for (int i = 0; i < shareable; i++)
         {
@@ -70,7 +70,8 @@ internal sealed class KvMemory : IDisposable
     }
 
     /// <summary>An empty cache, or null when all slots are in use.</summary>
-    public KvCache? Rent()
+    /// <param name="rotaryLength">See <see cref="KvView.RotaryLength"/>.</param>
+    public KvCache? Rent(int rotaryLength = 0)
     {
         if (!_free.TryPop(out KvCache? cache))
         {
@@ -79,6 +80,7 @@ internal sealed class KvMemory : IDisposable
             cache = new KvCache(this, _caches.Count);
             _caches.Add(cache);
         }
+        _views[cache.Slot] = _views[cache.Slot] with { RotaryLength = rotaryLength };
         cache.Begin(Map.LastTicket + 1);
         return cache;
     }

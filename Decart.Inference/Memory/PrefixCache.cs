@@ -40,6 +40,10 @@ internal sealed class PrefixCache
         _hashMask = ulong.MaxValue >> (64 - hashBits);
     }
 
+    /// <summary>The parent of first pages whose keys are rotated for a length: pages of another are never found by their tokens.</summary>
+    /// <param name="rotaryLength">See <see cref="KvView.RotaryLength"/>.</param>
+    public static long RootOf(int rotaryLength) => Root - rotaryLength;
+
     /// <summary>Whether a page's content can be found here: then it must not change.</summary>
     public bool Holds(int page) => _entries[page].Id != Root;
 

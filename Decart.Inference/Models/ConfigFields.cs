@@ -66,6 +66,16 @@ internal abstract class ConfigFields(string file)
             : throw Wrong(field, $"integers from {minimum} to {maximum}", value))];
     }
 
+    /// <summary>A list of so many numbers.</summary>
+    public ImmutableArray<double> Numbers(string field, int count, double minimum, double maximum)
+    {
+        string expected = $"{count} numbers from {minimum.ToString(CultureInfo.InvariantCulture)} to {maximum.ToString(CultureInfo.InvariantCulture)}";
+        object found = Find(field) ?? throw Missing(field, expected);
+        if (found is not object[] list || list.Length != count) throw Wrong(field, expected, found);
+        return [.. list.Select(value => value is long or double && Convert.ToDouble(value, CultureInfo.InvariantCulture) is var number
+            && number >= minimum && number <= maximum ? number : throw Wrong(field, expected, value))];
+    }
+
     /// <summary>A list of strings, or null when absent.</summary>
     public ImmutableArray<string>? OptionalTexts(string field) => Find(field) switch
     {

@@ -26,6 +26,7 @@ internal sealed class Decoder : IDecoder
         (_source, Config, _kernels, _weights) = (source, config, kernels, weights);
         (MaxBatchTokens, MaxBatchSequences) = (maxBatchTokens, maxBatchSequences);
         _chosen = new bool[maxBatchSequences];
+        RotaryLength = config.Rotary?.RotaryLength;
         KvLayout = new KvLayout(config.Layers, config.KvHeads, config.HeadDim, kernels.KvElementBytes);
         try
         {
@@ -57,6 +58,8 @@ internal sealed class Decoder : IDecoder
     public int MaxBatchSequences { get; }
 
     public KvLayout KvLayout { get; }
+
+    public Func<int, int, int>? RotaryLength { get; }
 
     /// <summary>Loads the weights and makes room for the activations. Takes ownership of the source, also when loading fails.</summary>
     /// <param name="source">The checkpoint.</param>

@@ -1,6 +1,4 @@
 using System.Collections.Immutable;
-using System.Runtime.CompilerServices;
-using Decart.Inference.Checkpoints;
 using Decart.Inference.Kernels;
 
 namespace Decart.Inference.Models;
@@ -8,8 +6,6 @@ namespace Decart.Inference.Models;
 /// <summary>Reads the parts of a GGUF file's metadata that the architectures have in common, with llama.cpp's defaults.</summary>
 internal static class GgufConfig
 {
-    private const string FrequencyDivisorsName = "rope_freqs.weight";
-
     /// <summary>End of text, end of turn, end of message: a model may end its answer with any of them.</summary>
     private static readonly string[] EosFields = ["eos_token_id", "eot_token_id", "eom_token_id"];
 
@@ -34,7 +30,7 @@ internal static class GgufConfig
             ContextLength = context,
             NormEpsilon = (float)fields.Number(epsilonField, 0, 1),
             Activation = ActivationFunction.Silu,
-            Rotary = ReadRotary(fields, headDim, context),
+            Rotary = GgufRotary.Read(fields, headDim, context),
             Windows = ModelConfig.SameWindows(layers, ReadWindow(fields, 0)),
             AttentionScale = 1 / MathF.Sqrt(headDim),
             QueryKeyValueBias = fields.HasTensor("blk.0.attn_q.bias") || fields.HasTensor("blk.0.attn_qkv.bias"),
@@ -79,52 +75,4 @@ internal static class GgufConfig
 
     private static ImmutableArray<int> ReadEosTokenIds(ConfigFields tokenizer) =>
         [.. EosFields.Select(field => tokenizer.OptionalInteger(field, 0, int.MaxValue)).OfType<int>().Distinct()];
-
-    private static RotaryConfig ReadRotary(GgufFields fields, int headDim, int context)
-    {
-        int dimensions = fields.OptionalInteger("rope.dimension_count", 2, headDim) ?? headDim;
-        if (dimensions % 2 != 0) throw fields.Wrong("rope.dimension_count", "an even number", dimensions);
-        RotaryConfig plain = new()
-        {
-            Theta = fields.OptionalNumber("rope.freq_base", 2, 1e15) ?? 10000,
-            Dimensions = dimensions,
-            FrequencyDivisors = ReadFrequencyDivisors(fields, dimensions / 2),
-            AttentionFactor = fields.OptionalNumber("rope.scaling.attn_factor", 1e-6, 1e3) ?? 1,
-        };
-        double stored = fields.OptionalNumber("rope.scaling.factor", 0, 1e6) ?? fields.OptionalNumber("rope.scale_linear", 0, 1e6) ?? 0;
-        double factor = stored == 0 ? 1 : stored;
-        string type = fields.OptionalText("rope.scaling.type") ?? "linear";
-        return type switch
-        {
-            "none" => plain,
-            "linear" => plain with { Scaling = RotaryScaling.Linear, Factor = factor },
-            "yarn" => plain with
-            {
-                Scaling = RotaryScaling.Yarn,
-                Factor = factor,
-                OriginalContextLength = fields.OptionalInteger("rope.scaling.original_context_length", 1, ModelLimits.Context) ?? context,
-                AttentionFactor = RotaryConfig.YarnAttentionFactor(factor) * plain.AttentionFactor,
-                BetaFast = fields.OptionalNumber("rope.scaling.yarn_beta_fast", 1e-6, 1e6) ?? 32,
-                BetaSlow = fields.OptionalNumber("rope.scaling.yarn_beta_slow", 1e-6, 1e6) ?? 1,
-            },
-            _ => throw fields.Wrong("rope.scaling.type", "none, linear or yarn", type),
-        };
-    }
-
-    private static unsafe ImmutableArray<float> ReadFrequencyDivisors(GgufFields fields, int count)
-    {
-        if (!fields.HasTensor(FrequencyDivisorsName)) return [];
-        StoredTensor tensor = fields.Tensors.Require(FrequencyDivisorsName, count);
-        if (tensor.Type != TensorType.F32) throw new ModelLoadException(fields.File, FrequencyDivisorsName, $"expected type F32, found {tensor.Type}");
-        float[] divisors = new float[count];
-        for (int i = 0; i < count; i++)
-        {
-            divisors[i] = Unsafe.ReadUnaligned<float>(tensor.Pointer + i * sizeof(float));
-            if (!(divisors[i] > 0 && float.IsFinite(divisors[i])))
-            {
-                throw new ModelLoadException(fields.File, FrequencyDivisorsName, $"expected positive numbers, found {divisors[i]} at {i}");
-            }
-        }
-        return [.. divisors];
-    }
 }

@@ -21,6 +21,12 @@ internal interface IDecoder : IDisposable
     /// <summary>How the keys and values of a sequence's tokens lie, one token after the other.</summary>
     KvLayout KvLayout { get; }
 
+    /// <summary>
+    /// For a request's prompt length and its length now, the length that its keys must be rotated for (<see cref="KvView.RotaryLength"/>); null where one
+    /// rotation serves all lengths.
+    /// </summary>
+    Func<int, int, int>? RotaryLength => null;
+
     /// <summary>Runs the batch: writes the tokens' keys and values and computes the logits of <see cref="Batch.LogitRows"/>.</summary>
     void Forward(Batch batch);
 

@@ -31,7 +31,7 @@ internal struct AttentionArguments
     /// <summary>For each group of heads and each tile how many of its splits are done (int); 0 before and after.</summary>
     public long Counters;
 
-    /// <summary>Float32 for each pair; unused when <see cref="Pairs"/> is 0.</summary>
+    /// <summary>Float32 for each pair of each set; unused when <see cref="Pairs"/> is 0.</summary>
     public long InverseFrequencies;
 
     /// <summary>Scales of the heads' RMSNorms; 0 for none.</summary>
@@ -43,6 +43,9 @@ internal struct AttentionArguments
     public int SplitTokens;
 
     public int Pairs, Interleaved;
+
+    /// <summary>See <see cref="RotaryParameters"/>.</summary>
+    public int FrequencySets, FirstSetLength;
 
     /// <summary>For the portable kernel, 1: rows are single tokens, which it rotates and stores.</summary>
     public int Rotates;
@@ -174,7 +177,7 @@ internal static class GpuAttention
     private static void Rotate(
         AttentionArguments a, GpuRow row, int rowNumber, int head, long keys, bool stores, ArrayView<float> query, ArrayView<float> angles)
     {
-        GpuRotary.Angles(a, row.Position, Group.IdxX, Group.DimX, angles, 0);
+        GpuRotary.Angles(a, row, Group.IdxX, Group.DimX, angles, 0);
         Group.Barrier();
         long heads = a.Qkv + ((long)rowNumber * a.QkvStride * sizeof(float)), source = heads + ((long)head * a.HeadDim * sizeof(float));
         float factor = GpuRotary.NormFactor(source, a.QueryNorm, a.HeadDim, a.QueryEpsilon);

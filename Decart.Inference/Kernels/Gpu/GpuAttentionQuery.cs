@@ -52,7 +52,7 @@ internal static class GpuAttentionQuery
         AttentionArguments a, GpuRow row, int rowNumber, int kvHead, int headTile, int group, bool stores, ArrayView<float> memory, int place, int groups)
     {
         int lane = Warp.LaneIdx, stride = RotatedStride(groups), angles = place + (GpuTensorAttention.TileQueries * stride);
-        GpuRotary.Angles(a, row.Position, lane, Lanes, memory, angles);
+        GpuRotary.Angles(a, row, lane, Lanes, memory, angles);
         Warp.Barrier();
         long heads = a.Qkv + ((long)rowNumber * a.QkvStride * sizeof(float));
         int first = headTile * GpuTensorAttention.TileQueries, count = group - first < GpuTensorAttention.TileQueries ? group - first : GpuTensorAttention.TileQueries;

@@ -65,7 +65,7 @@ internal sealed class GpuKernels : IKernels
 
     public RotaryTable CreateRotary(RotaryParameters parameters)
     {
-        ThrowIfHeadsAreTooLong(2 * parameters.InverseFrequencies.Length);
+        ThrowIfHeadsAreTooLong(2 * parameters.Pairs);
         return new GpuRotaryTable(Send(parameters.InverseFrequencies), parameters);
     }
 
@@ -157,6 +157,8 @@ internal sealed class GpuKernels : IKernels
             KeyNorm = HeadNorm(keyNorm),
             Pairs = table?.Pairs ?? 0,
             Interleaved = table is { Interleaved: true } ? 1 : 0,
+            FrequencySets = table?.Sets ?? 1,
+            FirstSetLength = table?.FirstSetLength ?? 0,
             RotaryScale = table?.Scale ?? 1,
             QueryEpsilon = queryNorm?.Epsilon ?? 0,
             KeyEpsilon = keyNorm?.Epsilon ?? 0,

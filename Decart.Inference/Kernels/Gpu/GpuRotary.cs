@@ -11,13 +11,17 @@ internal static class GpuRotary
 {
     public static readonly GpuKernel<AttentionArguments> Kernel = new(Run);
 
-    /// <summary>Leaves the cosines of a position in shared memory, and behind them the sines; some threads divide the work.</summary>
-    public static void Angles(AttentionArguments a, int position, int thread, int threads, ArrayView<float> memory, int place)
+    /// <summary>Leaves the cosines of a row's position in shared memory, and behind them the sines; some threads divide the work.</summary>
+    public static void Angles(AttentionArguments a, GpuRow row, int thread, int threads, ArrayView<float> memory, int place)
     {
+        int length = row.Position + 1 > row.RotaryLength ? row.Position + 1 : row.RotaryLength, set = length - a.FirstSetLength;
+        if (set > a.FrequencySets - 1) set = a.FrequencySets - 1;
+        if (set < 0) set = 0;
+        long frequencies = a.InverseFrequencies + ((long)set * a.Pairs * sizeof(float));
         for (int pair = thread; pair < a.Pairs; pair += threads)
         {
-            float frequency = Global.LoadFloat(a.InverseFrequencies + (pair * sizeof(float)));
-            GpuMath.SinCos(position * frequency, out float sine, out float cosine);
+            float frequency = Global.LoadFloat(frequencies + (pair * sizeof(float)));
+            GpuMath.SinCos(row.Position * frequency, out float sine, out float cosine);
             memory[place + pair] = cosine * a.RotaryScale;
             memory[place + a.Pairs + pair] = sine * a.RotaryScale;
         }
@@ -74,7 +78,7 @@ internal static class GpuRotary
         ArrayView<float> angles = SharedMemory.Allocate1D<float>(GpuAttention.MaxHeadDim).BaseView;
         if (Grid.IdxX >= Global.LoadInt(a.Count)) return;
         GpuRow row = GpuRow.Load(a.Rows, Grid.IdxX);
-        Angles(a, row.Position, Group.IdxX, Group.DimX, angles, 0);
+        Angles(a, row, Group.IdxX, Group.DimX, angles, 0);
         Group.Barrier();
         long heads = a.Qkv + ((long)Grid.IdxX * a.QkvStride * sizeof(float));
         long keys = GpuRow.TokenAddress(row, row.Position) + ((long)a.Layer * 2 * a.KvHeads * a.HeadDim * sizeof(ushort));

@@ -7,7 +7,7 @@ namespace Decart.Inference.Kernels.Gpu;
 [StructLayout(LayoutKind.Sequential)]
 internal struct GpuRow
 {
-    public const int Bytes = 40;
+    public const int Bytes = 48;
 
     /// <summary>Address of token 0, or 0 with a page table.</summary>
     public long Kv;
@@ -28,6 +28,9 @@ internal struct GpuRow
     /// <summary>Where the row's partial results of attention begin, in slots.</summary>
     public int PartialStart;
 
+    /// <summary>See <see cref="Memory.KvView.RotaryLength"/>.</summary>
+    public int RotaryLength;
+
     /// <summary>Reads row <paramref name="index"/> of an array in the device's memory, without its token.</summary>
     public static GpuRow Load(long rows, int index)
     {
@@ -40,6 +43,7 @@ internal struct GpuRow
             PageShift = Global.LoadInt(address + 24),
             Position = Global.LoadInt(address + 28),
             PartialStart = Global.LoadInt(address + 36),
+            RotaryLength = Global.LoadInt(address + 40),
         };
     }
 

@@ -162,6 +162,7 @@ internal sealed class GpuStep(IGpuDevice device) : IDisposable
                     Position = chunk.FirstPosition + i,
                     TokenId = _batch.TokenIds[row],
                     PartialStart = slot,
+                    RotaryLength = chunk.Kv.RotaryLength,
                 };
                 slot += Slots(chunk.FirstPosition + i);
             }

@@ -43,7 +43,11 @@ internal sealed class GpuRotaryTable(GpuBuffer inverseFrequencies, RotaryParamet
 {
     public nint InverseFrequencies => inverseFrequencies.Address;
 
-    public int Pairs => parameters.InverseFrequencies.Length;
+    public int Pairs => parameters.Pairs;
+
+    public int Sets => parameters.Sets;
+
+    public int FirstSetLength => parameters.FirstSetLength;
 
     public float Scale => parameters.Scale;
 

@@ -20,6 +20,7 @@ internal static class Falcon
         int context = fields.OptionalInteger("max_position_embeddings", 1, ModelLimits.Context) ?? 2048;
         bool alibi = fields.Flag("alibi", false), bias = fields.Flag("bias", false);
         float attentionScale = 1 / MathF.Sqrt(headDim);
+        RotaryConfig? rotary = alibi ? null : HuggingFaceRotary.Read(fields, headDim, context, 10000);
         return new ModelConfig
         {
             Architecture = "falcon",
@@ -30,13 +31,13 @@ internal static class Falcon
             Heads = heads,
             KvHeads = ReadKvHeads(fields, heads),
             HeadDim = headDim,
-            ContextLength = context,
+            ContextLength = rotary is null ? context : HuggingFaceRotary.ExtendedContext(context, rotary),
             NormEpsilon = (float)(fields.OptionalNumber("layer_norm_epsilon", 0, 1) ?? 1e-5),
             LayerNorm = true,
             Arrangement = ReadArrangement(fields),
             Activation = HuggingFaceConfig.ReadActivation(fields, "activation", "gelu"),
             Gated = false,
-            Rotary = alibi ? null : HuggingFaceConfig.ReadRotary(fields, headDim, context, 10000),
+            Rotary = rotary,
             AlibiSlopes = alibi ? Slopes(heads, attentionScale) : null,
             Windows = ModelConfig.SameWindows(layers, 0),
             AttentionScale = attentionScale,

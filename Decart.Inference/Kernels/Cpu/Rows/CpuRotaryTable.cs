@@ -10,7 +10,7 @@ internal sealed unsafe class CpuRotaryTable(RotaryParameters parameters) : Rotar
     private long _step;
 
     /// <summary>Rotated pairs of a head: the length of a row of cosines.</summary>
-    public int Pairs => parameters.InverseFrequencies.Length;
+    public int Pairs => parameters.Pairs;
 
     public bool Interleaved => parameters.Interleaved;
 
@@ -24,18 +24,12 @@ internal sealed unsafe class CpuRotaryTable(RotaryParameters parameters) : Rotar
     public void Prepare(CpuStep step)
     {
         if (_step == step.Number) return;
-        ReadOnlySpan<int> positions = step.Batch.Positions;
-        _cosines.Reserve((long)positions.Length * Pairs);
-        _sines.Reserve((long)positions.Length * Pairs);
-        for (int row = 0; row < positions.Length; row++)
+        int rows = step.Batch.TokenCount;
+        _cosines.Reserve((long)rows * Pairs);
+        _sines.Reserve((long)rows * Pairs);
+        foreach (BatchChunk chunk in step.Batch.Chunks)
         {
-            for (int pair = 0; pair < Pairs; pair++)
-            {
-                float angle = positions[row] * parameters.InverseFrequencies[pair];
-                (double sine, double cosine) = Math.SinCos(angle);
-                Cosines[((long)row * Pairs) + pair] = (float)cosine * parameters.Scale;
-                Sines[((long)row * Pairs) + pair] = (float)sine * parameters.Scale;
-            }
+            for (int i = 0; i < chunk.Length; i++) FillRow(chunk.FirstRow + i, chunk.FirstPosition + i, chunk.Kv.RotaryLength);
         }
         _step = step.Number;
     }
@@ -44,5 +38,19 @@ internal sealed unsafe class CpuRotaryTable(RotaryParameters parameters) : Rotar
     {
         _cosines.Dispose();
         _sines.Dispose();
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void FillRow(long row, int position, int rotaryLength)
+    {
+        float* cosines = Cosines + (row * Pairs), sines = Sines + (row * Pairs);
+        ReadOnlySpan<float> frequencies = parameters.Frequencies(position, rotaryLength);
+        for (int pair = 0; pair < frequencies.Length; pair++)
+        {
+            float angle = position * frequencies[pair];
+            (double sine, double cosine) = Math.SinCos(angle);
+            cosines[pair] = (float)cosine * parameters.Scale;
+            sines[pair] = (float)sine * parameters.Scale;
+        }
     }
 }
