@@ -84,8 +84,11 @@ public class ModelConfigTests
         Assert.That(error.Message, Does.Contain("expected"));
     }
 
-    [TestCase("""{ "rope_type": "longrope", "factor": 2 }""", "rope_scaling.rope_type", "longrope")]
-    [TestCase("""{ "type": "dynamic", "factor": 2 }""", "rope_scaling.type", "dynamic")]
+    [TestCase("""{ "rope_type": "longrope", "factor": 2 }""", "rope_scaling.short_factor", "4 numbers")]
+    [TestCase("""{ "type": "su", "short_factor": [1, 1, 1, 1], "long_factor": [1, 1, 1] }""", "rope_scaling.long_factor", "found a list of 3")]
+    [TestCase("""{ "type": "longrope", "short_factor": [1, 1, 0, 1] }""", "rope_scaling.short_factor", "found 0")]
+    [TestCase("""{ "type": "dynamic", "factor": 0.5 }""", "rope_scaling.factor", "found 0.5")]
+    [TestCase("""{ "type": "proportional", "factor": 2 }""", "rope_scaling.type", "proportional")]
     [TestCase("""{ "type": "mrope", "mrope_section": [1, 2, 3] }""", "rope_scaling.type", "mrope")]
     [TestCase("""{ "type": "linear" }""", "rope_scaling.factor", "missing")]
     [TestCase("""{ "type": "linear", "factor": 0 }""", "rope_scaling.factor", "found 0")]
@@ -149,6 +152,46 @@ public class ModelConfigTests
         Assert.That(rotary.InverseFrequencies[0], Is.EqualTo(1f), "the fastest pair is kept");
         Assert.That(rotary.InverseFrequencies[^1], Is.EqualTo(0.001f / 4).Within(1e-9), "the slowest pair is stretched");
     }
+
+    [TestCase("type", "longrope", null)]
+    [TestCase("rope_type", "longrope", null)]
+    [TestCase("type", "su", null)]
+    [TestCase("type", "yarn", null)]
+    [TestCase("rope_type", "longrope", 1.5)]
+    public void Longrope_has_several_names_and_one_attention_factor(string field, string type, double? attentionFactor)
+    {
+        JsonObject scaling = new()
+        {
+            [field] = type, ["short_factor"] = new JsonArray(1, 1.5, 2, 4), ["long_factor"] = new JsonArray(1, 3, 9, 27.5), ["attention_factor"] = attentionFactor,
+        };
+        JsonObject config = With("phi3", "rope_scaling", scaling);
+        config["original_max_position_embeddings"] = 32;
+        config["partial_rotary_factor"] = 1;
+        RotaryParameters rotary = Read(config).Rotary!.ToParameters();
+        Assert.That(rotary.Scale, Is.EqualTo(attentionFactor ?? Math.Sqrt(1 + Math.Log(128 / 32) / Math.Log(32))).Within(1e-6));
+        Assert.That(rotary.Frequencies(31, 0).ToArray(), Is.EqualTo(Frequencies(1, 1.5, 2, 4)).Within(1e-6));
+        Assert.That(rotary.Frequencies(5, 33).ToArray(), Is.EqualTo(Frequencies(1, 3, 9, 27.5)).Within(1e-6));
+
+        static float[] Frequencies(params double[] factors) => [.. factors.Select((factor, i) => (float)(1 / (factor * Math.Pow(10000, i / 4.0))))];
+    }
+
+    [Test]
+    public void The_rope_parameters_of_transformers_5_say_all_in_one_place()
+    {
+        JsonObject config = With("phi3", "rope_parameters", JsonNode.Parse("""
+            { "rope_type": "longrope", "rope_theta": 500.0, "partial_rotary_factor": 0.75, "original_max_position_embeddings": 64,
+              "short_factor": [1, 1, 1], "long_factor": [2, 2, 2] }
+            """));
+        config.Remove("partial_rotary_factor");
+        RotaryConfig rotary = Read(config).Rotary!;
+        Assert.That((rotary.Theta, rotary.Dimensions, rotary.OriginalContextLength, rotary.Factor), Is.EqualTo((500.0, 6, 64, 2.0)));
+    }
+
+    [TestCase("""{ "rope_type": "yarn", "factor": 4, "mscale": 1.0, "mscale_all_dim": 0.5 }""", 1.06482)]
+    [TestCase("""{ "rope_type": "yarn", "factor": 4, "mscale": 0.8, "mscale_all_dim": 0.8 }""", 1.0)]
+    [TestCase("""{ "rope_type": "yarn", "factor": 4, "attention_factor": 1.25 }""", 1.25)]
+    public void YaRN_takes_its_attention_factor_from_what_is_given(string scaling, double expected) =>
+        Assert.That(Read(With("llama", "rope_scaling", JsonNode.Parse(scaling))).Rotary!.AttentionFactor, Is.EqualTo(expected).Within(2e-4));
 
     [TestCase("bfloat16")]
     [TestCase("float16")]

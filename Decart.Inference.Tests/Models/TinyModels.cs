@@ -27,7 +27,7 @@ internal static class TinyModels
             , "model_type": "llama", "rope_scaling": { "rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32 }
             """,
         ["llama dynamic"] = Common + """
-            , "model_type": "llama", "head_dim": 12, "max_position_embeddings": 32, "rope_scaling": { "type": "dynamic", "factor": 4.0 }
+            , "model_type": "llama", "head_dim": 12, "rope_scaling": { "type": "dynamic", "factor": 2.0 }
             """,
         ["mistral"] = Common + """, "model_type": "mistral", "sliding_window": 5 """,
         ["mixtral"] = Common + """, "model_type": "mixtral", "num_local_experts": 4, "num_experts_per_tok": 2 """,

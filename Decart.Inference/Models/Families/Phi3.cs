@@ -15,10 +15,6 @@ internal static class Phi3
 
     public static ModelConfig ReadGguf(GgufFields fields)
     {
-        if (fields.HasTensor("rope_factors_long.weight"))
-        {
-            throw new ModelLoadException(fields.File, "rope_factors_long.weight", "expected default, linear or yarn rotary scaling, found longrope");
-        }
         ModelConfig config = GgufConfig.Read(fields);
         bool fused = fields.HasTensor("blk.0.attn_qkv.weight");
         return config with
