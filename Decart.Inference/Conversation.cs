@@ -102,7 +102,7 @@ public sealed class Conversation : IDisposable
     {
         using Use use = new(this);
         int before = _tokens.Count, keep = before;
-        _tokens.AddRange(_session.Encode(prompt, begins: before == 0));
+        _tokens.AddRange(_session.Encode(prompt, begins: before == 0, cancellationToken));
         try
         {
             _session.RequireRoomForCompletion(_tokens.Count);

@@ -90,6 +90,7 @@ public sealed record GenerationOptions
     internal GenerationOptions Copy() => this with
     {
         StopSequences = StopSequences is null ? null! : [.. StopSequences],
+        StopTokenIds = StopTokenIds is null ? null! : [.. StopTokenIds],
         LogitBias = LogitBias is null ? null : new Dictionary<int, float>(LogitBias),
     };
 

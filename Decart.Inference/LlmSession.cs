@@ -98,7 +98,7 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
     /// </returns>
     /// <inheritdoc cref="GenerateAsync" path="/exception"/>
     public IAsyncEnumerable<GenerationUpdate> StreamAsync(Prompt prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default) =>
-        RunAsync(Prepare(prompt, options), kept: null, cancellationToken);
+        RunAsync(Prepare(prompt, options, cancellationToken), kept: null, cancellationToken);
 
     /// <summary>Computes the logits of the token that would follow a prompt, as the model gives them: before penalties, bias and temperature.</summary>
     /// <param name="prompt">What would be continued.</param>
@@ -112,7 +112,7 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
     /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled.</exception>
     public async Task<float[]> NextTokenLogitsAsync(Prompt prompt, CancellationToken cancellationToken = default)
     {
-        int[] tokens = Encode(prompt);
+        int[] tokens = Encode(prompt, begins: true, cancellationToken);
         RequireRoom(tokens.Length, MaxTokens);
         cancellationToken.ThrowIfCancellationRequested();
         var sequence = new LogitsSequence(tokens);
@@ -184,10 +184,10 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
 
     private int MaxTokens => Math.Min(Model.ContextLength, _model.Kv.CapacityTokens);
 
-    private Request Prepare(Prompt prompt, GenerationOptions? options)
+    private Request Prepare(Prompt prompt, GenerationOptions? options, CancellationToken cancellationToken)
     {
         options = Validate(options);
-        int[] tokens = Encode(prompt);
+        int[] tokens = Encode(prompt, begins: true, cancellationToken);
         RequireRoomForCompletion(tokens.Length);
         return new Request(tokens, options);
     }
@@ -202,9 +202,12 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
     }
 
     /// <summary>The prompt's tokens, checked; token ids are copied, so that they stay what was checked.</summary>
-    internal int[] Encode(Prompt prompt, bool begins = true)
+    /// <param name="prompt">The prompt.</param>
+    /// <param name="begins">Whether nothing stands before it.</param>
+    /// <param name="cancellationToken">Ends the encoding of a long text.</param>
+    internal int[] Encode(Prompt prompt, bool begins, CancellationToken cancellationToken)
     {
-        int[] tokens = prompt.Text is null ? prompt.TokenIds.ToArray() : EncodeText(prompt.Text, begins);
+        int[] tokens = prompt.Text is null ? prompt.TokenIds.ToArray() : EncodeText(prompt.Text, prompt, begins, cancellationToken);
         if (tokens.Length == 0 && begins) throw new ArgumentException("The prompt is empty: at least one token is needed to continue from.", nameof(prompt));
         foreach (int id in tokens)
         {
@@ -225,11 +228,15 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
             : new ContextLengthExceededException(tokens, maxTokens, $"the memory for keys and values ({_model.Kv.Pool.Total} pages of {_model.Kv.Geometry.PageBytes} bytes; see KvCacheBytes)");
     }
 
-    private int[] EncodeText(string text, bool begins)
+    private int[] EncodeText(string text, Prompt prompt, bool begins, CancellationToken cancellationToken)
     {
-        if (_model.Tokenizer is null) throw NoTokenizer("A prompt of text cannot be encoded");
+        if (_model.Tokenizer is not { } tokenizer) throw NoTokenizer("A prompt of text cannot be encoded");
         _logger.PromptReceived(text);
-        return [.. _model.Tokenizer.Encode(text, addSpecialTokens: begins)];
+        int[] tokens = [.. tokenizer.Encode(text, begins && prompt.AddsSpecialTokens, prompt.ParsesSpecialTokens, cancellationToken)];
+        int bosAt = begins && prompt.AddsSpecialTokens ? 1 : 0; // where one more than the model expects would stand
+        bool hasFirst = bosAt == 0 ? !begins : tokens.Length > 0 && tokens[0] == tokenizer.BosTokenId;
+        if (hasFirst && tokens.Length > bosAt && tokens[bosAt] == tokenizer.BosTokenId) _logger.SecondBos(tokens[bosAt]);
+        return tokens;
     }
 
     private NotSupportedException NoTokenizer(string consequence) =>

@@ -18,7 +18,8 @@ internal sealed class ByteTokenizer : ITokenizer
 
     public static int[] Bytes(string text) => [.. Encoding.UTF8.GetBytes(text).Select(value => (int)value)];
 
-    public IReadOnlyList<int> Encode(string text, bool addSpecialTokens = true) => addSpecialTokens ? [Bos, .. Bytes(text)] : Bytes(text);
+    public IReadOnlyList<int> Encode(string text, bool addSpecialTokens = true, bool parseSpecialTokens = true, CancellationToken cancellationToken = default) =>
+        addSpecialTokens ? [Bos, .. Bytes(text)] : Bytes(text);
 
     public string Decode(IEnumerable<int> ids) => Encoding.UTF8.GetString([.. ids.Where(id => id < 256).Select(id => (byte)id)]);
 

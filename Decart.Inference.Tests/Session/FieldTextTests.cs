@@ -1,3 +1,5 @@
+using Microsoft.Extensions.Logging;
+
 namespace Decart.Inference.Tests.Session;
 
 /// <summary>The inputs from the field that concern text; each folder's README.md says what is right.</summary>
@@ -16,5 +18,26 @@ public class FieldTextTests
         Assert.That(named.TokenIds, Is.EqualTo(new[] { token }));
         Assert.That((named.FinishReason, named.Text, named.StopSequence, named.StopTokenId), Is.EqualTo((FinishReason.Stop, "", stop, (int?)token)));
         Assert.That((byId.FinishReason, byId.Text, byId.StopSequence, byId.StopTokenId), Is.EqualTo((FinishReason.Stop, "", (string?)null, (int?)token)));
+    }
+
+    [Test]
+    public async Task A_rendered_prompts_second_bos_is_warned_about_and_users_text_can_be_read_plainly()
+    {
+        string path = Fixtures.Field("text-prompts-and-special-tokens", "model");
+        using RecordingLog log = new();
+        await using LlmSession session = await LlmSession.LoadAsync(path, new() { Device = Device.Cpu, LoggerFactory = log });
+        Assert.That(session.Tokenizer.Encode("<s>hello"), Is.EqualTo(new[] { 1, 1, 426, 265 }));
+        Assert.That(session.Tokenizer.Encode("<s>hello", addSpecialTokens: false), Is.EqualTo(new[] { 1, 426, 265 }));
+        IReadOnlyList<int> plain = session.Tokenizer.Encode("say </s> please", addSpecialTokens: true, parseSpecialTokens: false);
+        Assert.That(session.Tokenizer.Encode("say </s> please"), Does.Contain(2));
+        Assert.That(plain, Does.Not.Contain(2));
+        Assert.That(session.Tokenizer.Decode(plain), Is.EqualTo("say </s> please"));
+
+        GenerationOptions one = new() { MaxTokens = 1 };
+        await session.GenerateAsync(Prompt.FromString("<s>hello", addSpecialTokens: false, parseSpecialTokens: true), one);
+        await session.GenerateAsync(Prompt.FromString("<s>hello", addSpecialTokens: true, parseSpecialTokens: false), one);
+        Assert.That(log.Messages(LogLevel.Warning), Is.Empty);
+        Assert.That((await session.GenerateAsync("<s>hello", one)).Usage.PromptTokens, Is.EqualTo(4));
+        Assert.That(log.Messages(LogLevel.Warning), Has.One.Contains("BOS"));
     }
 }

@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using Decart.Inference.Memory;
 using Decart.Inference.Tests.Memory;
 using Microsoft.Extensions.Logging;
@@ -80,32 +79,5 @@ public class LoggingTests
         Assert.That((await session.GenerateAsync(prompt, new() { MaxTokens = 3 })).TokenIds, Has.Count.EqualTo(3));
         await Assert.ThrowsAsync<InvalidDataException>(async () => await session.DisposeAsync());
         Assert.That(decoder.IsDisposed);
-    }
-
-    private sealed class RecordingLog : ILoggerFactory, ILogger
-    {
-        public Action<LogLevel>? OnLog { get; init; }
-
-        public ConcurrentQueue<(LogLevel Level, string Message, Exception? Error)> Entries { get; } = [];
-
-        public IEnumerable<string> Messages(LogLevel level) => Entries.Where(entry => entry.Level == level).Select(entry => entry.Message);
-
-        public ILogger CreateLogger(string categoryName) => this;
-
-        public IDisposable? BeginScope<TState>(TState state) where TState : notnull => null;
-
-        public bool IsEnabled(LogLevel logLevel) => true;
-
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
-        {
-            OnLog?.Invoke(logLevel);
-            Entries.Enqueue((logLevel, formatter(state, exception), exception));
-        }
-
-        public void AddProvider(ILoggerProvider provider) => throw new NotSupportedException();
-
-        public void Dispose()
-        {
-        }
     }
 }

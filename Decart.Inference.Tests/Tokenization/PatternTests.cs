@@ -74,6 +74,22 @@ public class PatternTests
             Throws.InvalidOperationException.With.Message.Contains("^(a|aa)+$").And.Message.Contains("0.1 s"));
     }
 
+    /// <summary>Each search ends well within its own limit; that there are so many is what takes minutes.</summary>
+    [Test]
+    [CancelAfter(60_000)]
+    public void Slow_matches_together_are_ended_too()
+    {
+        RegexPattern pattern = RegexPattern.CreateRegex(@"(a|aa)+$|a{18}c?");
+        string text = string.Concat(Enumerable.Repeat(new string('a', 24) + "b", 100_000));
+        long start = System.Diagnostics.Stopwatch.GetTimestamp();
+        Assert.That(
+            () => Matches(pattern, text, new EncodingBudget(TimeSpan.FromMilliseconds(300), CancellationToken.None)),
+            Throws.InvalidOperationException.With.Message.Contains("0.3 s"));
+        using CancellationTokenSource cancellation = new(300);
+        Assert.That(() => Matches(pattern, text, new EncodingBudget(TimeSpan.MaxValue, cancellation.Token)), Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(System.Diagnostics.Stopwatch.GetElapsedTime(start), Is.LessThan(TimeSpan.FromSeconds(20)));
+    }
+
     [TestCase(nameof(SplitBehavior.Isolated), false, "a| | |b| |c")]
     [TestCase(nameof(SplitBehavior.Removed), false, "a|b|c")]
     [TestCase(nameof(SplitBehavior.Removed), true, " | | ")]
@@ -82,16 +98,16 @@ public class PatternTests
     [TestCase(nameof(SplitBehavior.Contiguous), false, "a|  |b| |c")]
     public void Delimiters_go_where_the_behaviour_says(string behavior, bool invert, string expected)
     {
-        PreTokenizedText text = new();
+        PreTokenizedText text = new(EncodingBudget.Unlimited);
         text.Reset("a  b c".AsMemory(), beginsInput: true);
         text.Split(new LiteralPattern(" "), Enum.Parse<SplitBehavior>(behavior), invert);
         Assert.That(string.Join('|', text.Pieces.ToArray().Select(piece => text.Text.Slice(piece.Start, piece.Length).ToString())), Is.EqualTo(expected));
     }
 
-    private static List<Piece> Matches(ITextPattern pattern, string text)
+    private static List<Piece> Matches(ITextPattern pattern, string text, EncodingBudget? budget = null)
     {
         List<Piece> matches = [];
-        pattern.Match(text, matches);
+        pattern.Match(text, matches, budget ?? EncodingBudget.Unlimited);
         return matches;
     }
 }

@@ -18,12 +18,18 @@ public interface ITokenizer
     /// </summary>
     IReadOnlyDictionary<string, int> SpecialTokens { get; }
 
-    /// <summary>Encodes a text. Any string is encodable; special tokens written out in the text become their ids.</summary>
+    /// <summary>Encodes a text. Any string is encodable.</summary>
     /// <param name="text">The text; lone surrogates are replaced by U+FFFD.</param>
     /// <param name="addSpecialTokens">Whether the tokens that the model expects around a text (usually BOS in front) are added.</param>
+    /// <param name="parseSpecialTokens">
+    /// Whether special tokens written out in the text become their ids. With <see langword="false"/> they are plain text like any other: what a user
+    /// has typed can then neither end its own turn nor begin somebody else's.
+    /// </param>
+    /// <param name="cancellationToken">Ends the encoding of a long text at any moment.</param>
     /// <exception cref="ArgumentNullException"><paramref name="text"/> is <see langword="null"/>.</exception>
     /// <exception cref="InvalidOperationException">The tokenizer's file has an expression that backtracks without end on this text.</exception>
-    IReadOnlyList<int> Encode(string text, bool addSpecialTokens = true);
+    /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled.</exception>
+    IReadOnlyList<int> Encode(string text, bool addSpecialTokens = true, bool parseSpecialTokens = true, CancellationToken cancellationToken = default);
 
     /// <summary>Decodes token ids to text; special tokens are left out and invalid UTF-8 becomes U+FFFD.</summary>
     /// <param name="ids">The token ids.</param>

@@ -33,7 +33,7 @@ internal sealed record PieceDecoder
             writer.Write([value]);
             return;
         }
-        foreach (INormalizer step in Steps) piece = step.Normalize(piece);
+        foreach (INormalizer step in Steps) piece = step.Normalize(piece, EncodingBudget.Unlimited);
         Span<byte> bytes = writer.GetSpan(piece.Length);
         if (ByteLevel && ByteLevelAlphabet.TryDecode(piece, bytes)) writer.Advance(piece.Length);
         else Encoding.UTF8.GetBytes(piece, writer);

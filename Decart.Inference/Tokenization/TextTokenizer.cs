@@ -38,16 +38,16 @@ internal sealed record TokenizerParts
 internal sealed class TextTokenizer : ITokenizer
 {
     private readonly TokenizerParts _parts;
-    private readonly AddedTokenMatcher _rawTokens;
-    private readonly AddedTokenMatcher _normalizedTokens;
+    private readonly TokenMatchers _allTokens;
+    private readonly TokenMatchers _plainTokens;
     private readonly TokenBytes _bytes;
 
     public TextTokenizer(TokenizerParts parts)
     {
         // What reads the bytes may hold on to a whole file.
         _parts = parts with { AppendBytes = null };
-        _rawTokens = new AddedTokenMatcher(parts.AddedTokens.Where(token => !token.Normalized));
-        _normalizedTokens = new AddedTokenMatcher(parts.AddedTokens.Where(token => token.Normalized));
+        _allTokens = TokenMatchers.Of(parts.AddedTokens);
+        _plainTokens = TokenMatchers.Of([.. parts.AddedTokens.Where(token => !token.IsControl && !parts.EosTokenIds.Contains(token.Id))]);
         VocabularySize = parts.VocabularySize;
         SpecialTokens = parts.AddedTokens.Where(token => token.Special).DistinctBy(token => token.Content).ToFrozenDictionary(token => token.Content, token => token.Id);
         _bytes = new TokenBytes(VocabularySize, parts.AppendBytes ?? AppendDecoded(parts));
@@ -61,12 +61,14 @@ internal sealed class TextTokenizer : ITokenizer
 
     public IReadOnlyDictionary<string, int> SpecialTokens { get; }
 
-    public IReadOnlyList<int> Encode(string text, bool addSpecialTokens = true)
+    public IReadOnlyList<int> Encode(string text, bool addSpecialTokens = true, bool parseSpecialTokens = true, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(text);
+        EncodingBudget budget = EncodingBudget.For(text, cancellationToken);
+        budget.ThrowIfCancelled();
         List<int> ids = new(_parts.Prefix.Count + (text.Length / 3) + 2);
         if (addSpecialTokens) ids.AddRange(_parts.Prefix);
-        EncodeText(CodePoints.WellFormed(text), ids);
+        EncodeText(CodePoints.WellFormed(text), parseSpecialTokens ? _allTokens : _plainTokens, ids, budget);
         if (addSpecialTokens) ids.AddRange(_parts.Suffix);
         return ids;
     }
@@ -97,11 +99,11 @@ internal sealed class TextTokenizer : ITokenizer
         return _bytes[id];
     }
 
-    private void EncodeText(string text, List<int> ids)
+    private void EncodeText(string text, TokenMatchers tokens, List<int> ids, EncodingBudget budget)
     {
-        PreTokenizedText pieces = new();
+        PreTokenizedText pieces = new(budget);
         List<Segment> segments = [], normalizedSegments = [];
-        _rawTokens.Split(text, segments);
+        tokens.Raw.Split(text, segments);
         foreach (Segment segment in segments)
         {
             if (!segment.IsText)
@@ -110,9 +112,9 @@ internal sealed class TextTokenizer : ITokenizer
                 continue;
             }
             ReadOnlyMemory<char> part = text.AsMemory(segment.Piece.Start, segment.Piece.Length);
-            if (_parts.Normalizer is { } normalizer) part = normalizer.Normalize(part.ToString()).AsMemory();
+            if (_parts.Normalizer is { } normalizer) part = normalizer.Normalize(part.ToString(), budget).AsMemory();
             normalizedSegments.Clear();
-            _normalizedTokens.Split(part.Span, normalizedSegments);
+            tokens.Normalized.Split(part.Span, normalizedSegments);
             foreach (Segment normalized in normalizedSegments)
             {
                 if (!normalized.IsText)
@@ -130,7 +132,11 @@ internal sealed class TextTokenizer : ITokenizer
     private void EncodePieces(PreTokenizedText pieces, List<int> ids)
     {
         ReadOnlySpan<char> text = pieces.Text;
-        foreach (Piece piece in pieces.Pieces) _parts.Model.Encode(text.Slice(piece.Start, piece.Length), ids);
+        foreach (Piece piece in pieces.Pieces)
+        {
+            pieces.Budget.ThrowIfCancelled();
+            _parts.Model.Encode(text.Slice(piece.Start, piece.Length), ids, pieces.Budget);
+        }
     }
 
     private void WriteFirst(int id, char dropped, IBufferWriter<byte> writer)
@@ -150,5 +156,12 @@ internal sealed class TextTokenizer : ITokenizer
             string? piece = added.TryGetValue(id, out AddedToken? token) ? token.Content : parts.Vocabulary.PieceOrNull(id);
             if (piece is not null && token is not { Special: true }) parts.Decoder.Append(piece, writer);
         };
+    }
+
+    /// <summary>Finds added tokens: those in the text as it is, and those in the normalised text.</summary>
+    private readonly record struct TokenMatchers(AddedTokenMatcher Raw, AddedTokenMatcher Normalized)
+    {
+        public static TokenMatchers Of(IReadOnlyList<AddedToken> tokens) =>
+            new(new AddedTokenMatcher(tokens.Where(token => !token.Normalized)), new AddedTokenMatcher(tokens.Where(token => token.Normalized)));
     }
 }

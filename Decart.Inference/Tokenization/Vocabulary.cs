@@ -41,6 +41,10 @@ internal sealed class Vocabulary
     /// <summary>The id of a piece, or -1.</summary>
     public int IdOrMissing(ReadOnlySpan<char> piece) => TryGetId(piece, out int id) ? id : -1;
 
+    /// <summary>The pieces that text is made of: all but some, under their ids.</summary>
+    public Vocabulary Without(IReadOnlySet<int> ids) =>
+        ids.Count == 0 ? this : new Vocabulary(_ids.Where(piece => !ids.Contains(piece.Value)).ToDictionary(), Size);
+
     /// <summary>The ids of the pieces &lt;0x00&gt; .. &lt;0xFF&gt;, or null unless all of them are there.</summary>
     public int[]? ByteIds()
     {

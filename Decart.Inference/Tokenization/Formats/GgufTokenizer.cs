@@ -73,7 +73,7 @@ internal sealed class GgufTokenizer
             throw Wrong(PreKey, $"a pre-tokenizer that is known ({string.Join(", ", GgufSplitRule.All.Keys)})", $"\"{pre}\"");
         // A byte that no token has is left out: the unknown token that files name is often the one that ends a text.
         UnknownSymbols symbols = new(null, null, Fuse: false);
-        return Create(new BpeModel(_vocabulary, ReadMerges(), symbols, rule.IgnoreMerges), defaultBos: 11, defaultEos: 11, rule.AddBos) with
+        return Create(new BpeModel(new Vocabulary(TextTokens(), _tokens.Count), ReadMerges(), symbols, rule.IgnoreMerges), defaultBos: 11, defaultEos: 11, rule.AddBos) with
         {
             PreTokenizer = rule.CreatePreTokenizer(),
             AppendBytes = AppendByteLevel,
@@ -174,7 +174,7 @@ internal sealed class GgufTokenizer
             {
                 throw Wrong($"{MergesKey}[{rank}]", "two tokens of the vocabulary that make a third", $"\"{line}\"");
             }
-            if (!merges.TryGet(MergeTable.Pair(leftId, rightId), out _)) merges.Set(leftId, rightId, new Merge(rank, merged));
+            if (_kinds[merged] != PieceKind.Control && !merges.TryGet(MergeTable.Pair(leftId, rightId), out _)) merges.Set(leftId, rightId, new Merge(rank, merged));
         }
         return merges;
     }

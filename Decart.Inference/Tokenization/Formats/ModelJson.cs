@@ -11,14 +11,17 @@ internal static class ModelJson
         return vocabulary.Kind == JsonValueKind.Array ? ReadScoredVocabulary(vocabulary) : ReadPlainVocabulary(vocabulary);
     }
 
-    public static ITokenModel ReadModel(JsonField model, Vocabulary vocabulary)
+    /// <param name="model">The model.</param>
+    /// <param name="vocabulary">Its pieces.</param>
+    /// <param name="special">The ids of special tokens: no text that the model divides becomes one.</param>
+    public static ITokenModel ReadModel(JsonField model, Vocabulary vocabulary, HashSet<int> special)
     {
         string type = model.TextOrNull("type") ?? (model.Has("merges") ? "BPE" : model.Required("vocab").Kind == JsonValueKind.Array ? "Unigram" : "WordLevel");
         return type switch
         {
-            "BPE" => ReadBpe(model, vocabulary),
-            "Unigram" => ReadUnigram(model, vocabulary),
-            "WordLevel" => new WordLevelModel(vocabulary, vocabulary.IdOrMissing(model.TextOrNull("unk_token") ?? "<unk>")),
+            "BPE" => ReadBpe(model, vocabulary, special),
+            "Unigram" => ReadUnigram(model, vocabulary, special),
+            "WordLevel" => new WordLevelModel(vocabulary.Without(special), vocabulary.IdOrMissing(model.TextOrNull("unk_token") ?? "<unk>")),
             _ => throw model.Required("type").Wrong("a model that is known (BPE, Unigram, WordLevel)"),
         };
     }
@@ -59,7 +62,7 @@ internal static class ModelJson
         return new Vocabulary(ids, index);
     }
 
-    private static BpeModel ReadBpe(JsonField model, Vocabulary vocabulary)
+    private static BpeModel ReadBpe(JsonField model, Vocabulary vocabulary, HashSet<int> special)
     {
         foreach (string affix in (ReadOnlySpan<string>)["continuing_subword_prefix", "end_of_word_suffix"])
         {
@@ -69,10 +72,11 @@ internal static class ModelJson
             ? vocabulary.TryGetId(unknown.Text(), out int id) ? id : throw unknown.Wrong("a token of the vocabulary")
             : null;
         UnknownSymbols symbols = new(ReadByteIds(model, vocabulary), unknownId, model.Flag("fuse_unk", missing: false));
-        return new BpeModel(vocabulary, ReadMerges(model.Required("merges"), vocabulary), symbols, model.Flag("ignore_merges", missing: false));
+        MergeTable merges = ReadMerges(model.Required("merges"), vocabulary, special);
+        return new BpeModel(vocabulary.Without(special), merges, symbols, model.Flag("ignore_merges", missing: false));
     }
 
-    private static MergeTable ReadMerges(JsonField field, Vocabulary vocabulary)
+    private static MergeTable ReadMerges(JsonField field, Vocabulary vocabulary, HashSet<int> special)
     {
         JsonElement.ArrayEnumerator items = field.RawItems();
         MergeTable merges = new(items.Count());
@@ -83,7 +87,8 @@ internal static class ModelJson
             if (!vocabulary.TryGetId(left, out int leftId) || !vocabulary.TryGetId(right, out int rightId) || !vocabulary.TryGetId(left, right, out int merged))
                 throw field.Item(rank, element).Wrong("two tokens of the vocabulary that make a third");
             // A pair that is listed twice has its last rank, as in the reference implementation.
-            merges.Set(leftId, rightId, new Merge(rank++, merged));
+            if (!special.Contains(merged)) merges.Set(leftId, rightId, new Merge(rank, merged));
+            rank++;
         }
         return merges;
     }
@@ -110,14 +115,14 @@ internal static class ModelJson
         throw merges.Item(index, element).Wrong("two tokens (\"a b\" or [\"a\", \"b\"])");
     }
 
-    private static UnigramModel ReadUnigram(JsonField model, Vocabulary vocabulary)
+    private static UnigramModel ReadUnigram(JsonField model, Vocabulary vocabulary, HashSet<int> special)
     {
         double[] scores = new double[vocabulary.Size];
         JsonField field = model.Required("vocab");
         int index = 0;
         foreach (JsonField entry in field.Items()) scores[index++] = entry.Items().Last().Number();
         int? unknownId = model.Optional("unk_id")?.Integer(vocabulary.Size - 1);
-        return new UnigramModel(vocabulary.Ids, scores, new UnknownSymbols(ReadByteIds(model, vocabulary), unknownId, Fuse: true));
+        return new UnigramModel(vocabulary.Without(special).Ids, scores, new UnknownSymbols(ReadByteIds(model, vocabulary), unknownId, Fuse: true));
     }
 
     private static int[]? ReadByteIds(JsonField model, Vocabulary vocabulary) => model.Flag("byte_fallback", missing: false) ? vocabulary.ByteIds() : null;

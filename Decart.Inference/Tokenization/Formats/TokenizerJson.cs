@@ -13,7 +13,7 @@ internal static class TokenizerJson
         TokenizerParts parts = new()
         {
             Vocabulary = vocabulary,
-            Model = ModelJson.ReadModel(model, vocabulary),
+            Model = ModelJson.ReadModel(model, vocabulary, added.Where(token => token.Special).Select(token => token.Id).ToHashSet()),
             AddedTokens = added,
             Normalizer = normalizer,
             PreTokenizer = root.Optional("pre_tokenizer") is { } preTokenizer ? PreTokenizerJson.Read(preTokenizer) : null,
@@ -46,7 +46,7 @@ internal static class TokenizerJson
             if ((vocabulary.PieceOrNull(token.Id) ?? contents.GetValueOrDefault(token.Id)) is { } other && other != token.Content)
                 throw field.Wrong($"an id for \"{token.Content}\" that no token has", $"{token.Id}, which is \"{other}\"");
             contents[token.Id] = token.Content;
-            tokens.Add(token.Normalized && normalizer is not null ? token with { Pattern = normalizer.Normalize(token.Content) } : token);
+            tokens.Add(token.Normalized && normalizer is not null ? token with { Pattern = normalizer.Normalize(token.Content, EncodingBudget.Unlimited) } : token);
         }
     }
 }

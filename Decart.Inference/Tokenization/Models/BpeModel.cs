@@ -43,18 +43,18 @@ internal sealed class BpeModel : ITokenModel
         _wordsAreApart = !ignoreMerges && _basicPlaneIds[Marker] >= 0 && !merges.Merges.Any(merge => NextWord(vocabulary.PieceOrNull(merge.Id), 0) > 0);
     }
 
-    public void Encode(ReadOnlySpan<char> piece, List<int> ids)
+    public void Encode(ReadOnlySpan<char> piece, List<int> ids, EncodingBudget budget)
     {
         int start = 0;
         if (_wordsAreApart)
         {
             while (NextWord(piece, start) is > 0 and int end)
             {
-                EncodeWord(piece[start..end], ids);
+                EncodeWord(piece[start..end], ids, budget);
                 start = end;
             }
         }
-        EncodeWord(piece[start..], ids);
+        EncodeWord(piece[start..], ids, budget);
     }
 
     /// <summary>Where the next word begins that has a marker in front, or -1.</summary>
@@ -70,7 +70,7 @@ internal sealed class BpeModel : ITokenModel
         return -1;
     }
 
-    private void EncodeWord(ReadOnlySpan<char> piece, List<int> ids)
+    private void EncodeWord(ReadOnlySpan<char> piece, List<int> ids, EncodingBudget budget)
     {
         if (_cache.TryGet(piece, out int[]? cached))
         {
@@ -79,16 +79,16 @@ internal sealed class BpeModel : ITokenModel
         }
         int count = ids.Count;
         if (_ignoreMerges && _vocabulary.TryGetId(piece, out int whole)) ids.Add(whole);
-        else MergeSymbols(piece, ids);
+        else MergeSymbols(piece, ids, budget);
         _cache.Add(piece, CollectionsMarshal.AsSpan(ids)[count..]);
     }
 
-    private void MergeSymbols(ReadOnlySpan<char> piece, List<int> ids)
+    private void MergeSymbols(ReadOnlySpan<char> piece, List<int> ids, EncodingBudget budget)
     {
         BpeWorkspace workspace = _workspace ??= new BpeWorkspace();
         workspace.Begin();
         AddSymbols(piece, workspace.Symbols);
-        workspace.Merge(_merges, ids);
+        workspace.Merge(_merges, ids, budget);
     }
 
     private void AddSymbols(ReadOnlySpan<char> piece, List<int> symbols)

@@ -8,6 +8,7 @@ internal sealed class BpeWorkspace
     // Larger buffers than this are given back after use.
     private const int KeptSymbols = 1 << 16;
     private const int Merged = -1;
+    private const int StepsBetweenChecks = 4096;
 
     private readonly PriorityQueue<long, long> _queue = new();
     private int[] _previous = new int[64];
@@ -19,6 +20,7 @@ internal sealed class BpeWorkspace
     public void Begin()
     {
         Symbols.Clear();
+        _queue.Clear(); // of what a piece left whose encoding was cancelled
         if (Symbols.Capacity <= KeptSymbols) return;
         Symbols.Capacity = 0;
         _queue.TrimExcess();
@@ -26,7 +28,7 @@ internal sealed class BpeWorkspace
     }
 
     /// <summary>Merges the symbols and appends what is left of them.</summary>
-    public void Merge(MergeTable merges, List<int> ids)
+    public void Merge(MergeTable merges, List<int> ids, EncodingBudget budget)
     {
         Span<int> symbols = CollectionsMarshal.AsSpan(Symbols);
         if (_next.Length < symbols.Length) (_previous, _next) = (new int[Symbols.Capacity], new int[Symbols.Capacity]);
@@ -37,8 +39,9 @@ internal sealed class BpeWorkspace
             next[i] = i + 1;
             if (i > 0) Enqueue(merges, symbols, i - 1, i);
         }
-        while (_queue.TryDequeue(out long pair, out long priority))
+        for (int step = 1; _queue.TryDequeue(out long pair, out long priority); step++)
         {
+            if (step % StepsBetweenChecks == 0) budget.ThrowIfCancelled();
             int left = (int)(priority & int.MaxValue);
             int right = next[left];
             // The pair as it was queued may be gone: one of its symbols was merged with another neighbour.

@@ -4,5 +4,5 @@ namespace Decart.Inference.Tokenization;
 internal interface ITokenModel
 {
     /// <summary>Appends the ids of a non-empty piece.</summary>
-    void Encode(ReadOnlySpan<char> piece, List<int> ids);
+    void Encode(ReadOnlySpan<char> piece, List<int> ids, EncodingBudget budget);
 }

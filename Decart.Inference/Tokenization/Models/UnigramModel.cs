@@ -9,6 +9,7 @@ internal sealed class UnigramModel : ITokenModel
     private const double UnknownPenalty = 10;
     private const int Root = 0;
     private const int UnknownId = -1;
+    private const int CharactersBetweenChecks = 4096;
 
     private readonly Dictionary<long, int> _children = [];
     private readonly List<int> _ids = [-1];
@@ -33,7 +34,7 @@ internal sealed class UnigramModel : ITokenModel
         _unknownScore = smallest - UnknownPenalty;
     }
 
-    public void Encode(ReadOnlySpan<char> piece, List<int> ids)
+    public void Encode(ReadOnlySpan<char> piece, List<int> ids, EncodingBudget budget)
     {
         if (_cache.TryGet(piece, out int[]? cached))
         {
@@ -41,7 +42,7 @@ internal sealed class UnigramModel : ITokenModel
             return;
         }
         int count = ids.Count;
-        Step[] best = FindBestPath(piece);
+        Step[] best = FindBestPath(piece, budget);
         List<(Piece Range, int Id)> path = [];
         for (int end = piece.Length; end > 0; end = best[end].Start) path.Add((new Piece(best[end].Start, end - best[end].Start), best[end].Id));
         bool afterUnknown = false;
@@ -55,12 +56,13 @@ internal sealed class UnigramModel : ITokenModel
     }
 
     /// <summary>For every end of a token the best token that ends there.</summary>
-    private Step[] FindBestPath(ReadOnlySpan<char> piece)
+    private Step[] FindBestPath(ReadOnlySpan<char> piece, EncodingBudget budget)
     {
         Step[] best = new Step[piece.Length + 1];
         best.AsSpan(1).Fill(new Step(double.NegativeInfinity, 0, UnknownId));
         for (int start = 0; start < piece.Length;)
         {
+            if (start % CharactersBetweenChecks == 0) budget.ThrowIfCancelled();
             CodePoints.At(piece, start, out int characterLength);
             bool known = false;
             int node = Root;

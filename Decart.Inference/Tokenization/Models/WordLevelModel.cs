@@ -5,7 +5,7 @@ namespace Decart.Inference.Tokenization;
 /// <param name="unknownId">The unknown token, or -1.</param>
 internal sealed class WordLevelModel(Vocabulary vocabulary, int unknownId) : ITokenModel
 {
-    public void Encode(ReadOnlySpan<char> piece, List<int> ids)
+    public void Encode(ReadOnlySpan<char> piece, List<int> ids, EncodingBudget budget)
     {
         if (vocabulary.TryGetId(piece, out int id)) ids.Add(id);
         else if (unknownId >= 0) ids.Add(unknownId);

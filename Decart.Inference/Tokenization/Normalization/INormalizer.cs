@@ -5,15 +5,15 @@ namespace Decart.Inference.Tokenization;
 /// <summary>Rewrites a text before it is divided. Immutable.</summary>
 internal interface INormalizer
 {
-    string Normalize(string text);
+    string Normalize(string text, EncodingBudget budget);
 }
 
 /// <summary>Several normalisers, one after the other.</summary>
 internal sealed class SequenceNormalizer(IReadOnlyList<INormalizer> steps) : INormalizer
 {
-    public string Normalize(string text)
+    public string Normalize(string text, EncodingBudget budget)
     {
-        foreach (INormalizer step in steps) text = step.Normalize(text);
+        foreach (INormalizer step in steps) text = step.Normalize(text, budget);
         return text;
     }
 }
@@ -21,28 +21,28 @@ internal sealed class SequenceNormalizer(IReadOnlyList<INormalizer> steps) : INo
 /// <summary>Puts a prefix in front of a text that is not empty.</summary>
 internal sealed class PrependNormalizer(string prefix) : INormalizer
 {
-    public string Normalize(string text) => text.Length == 0 ? text : prefix + text;
+    public string Normalize(string text, EncodingBudget budget) => text.Length == 0 ? text : prefix + text;
 }
 
 /// <summary>Puts a suffix after a text that is not empty.</summary>
 internal sealed class AppendNormalizer(string suffix) : INormalizer
 {
-    public string Normalize(string text) => text.Length == 0 ? text : text + suffix;
+    public string Normalize(string text, EncodingBudget budget) => text.Length == 0 ? text : text + suffix;
 }
 
 /// <summary>Replaces one fixed text by another.</summary>
 internal sealed class LiteralReplaceNormalizer(string literal, string replacement) : INormalizer
 {
-    public string Normalize(string text) => literal.Length == 0 ? text : text.Replace(literal, replacement, StringComparison.Ordinal);
+    public string Normalize(string text, EncodingBudget budget) => literal.Length == 0 ? text : text.Replace(literal, replacement, StringComparison.Ordinal);
 }
 
 /// <summary>Replaces the matches of a pattern.</summary>
 internal sealed class PatternReplaceNormalizer(ITextPattern pattern, string replacement) : INormalizer
 {
-    public string Normalize(string text)
+    public string Normalize(string text, EncodingBudget budget)
     {
         List<Piece> matches = [];
-        pattern.Match(text, matches);
+        pattern.Match(text, matches, budget);
         if (matches.Count == 0) return text;
         StringBuilder replaced = new();
         int position = 0;
@@ -59,13 +59,13 @@ internal sealed class PatternReplaceNormalizer(ITextPattern pattern, string repl
 internal sealed class LowercaseNormalizer : INormalizer
 {
     // U+0130 is the one character whose full lower case is longer than its simple one.
-    public string Normalize(string text) => text.Replace("\u0130", "i\u0307", StringComparison.Ordinal).ToLowerInvariant();
+    public string Normalize(string text, EncodingBudget budget) => text.Replace("\u0130", "i\u0307", StringComparison.Ordinal).ToLowerInvariant();
 }
 
 /// <summary>Drops white space at the ends.</summary>
 internal sealed class StripNormalizer(bool left, bool right) : INormalizer
 {
-    public string Normalize(string text) => (left, right) switch
+    public string Normalize(string text, EncodingBudget budget) => (left, right) switch
     {
         (true, true) => text.Trim(),
         (true, false) => text.TrimStart(),
@@ -77,13 +77,13 @@ internal sealed class StripNormalizer(bool left, bool right) : INormalizer
 /// <summary>Drops spaces at the ends and makes each run of spaces one.</summary>
 internal sealed class CollapseSpacesNormalizer : INormalizer
 {
-    public string Normalize(string text) => string.Join(' ', text.Split(' ', StringSplitOptions.RemoveEmptyEntries));
+    public string Normalize(string text, EncodingBudget budget) => string.Join(' ', text.Split(' ', StringSplitOptions.RemoveEmptyEntries));
 }
 
 /// <summary>Drops up to a number of one character at the ends of a piece.</summary>
 internal sealed class StripCharacterNormalizer(char character, int start, int end) : INormalizer
 {
-    public string Normalize(string text)
+    public string Normalize(string text, EncodingBudget budget)
     {
         int from = 0, to = text.Length;
         while (from < start && from < to && text[from] == character) from++;
@@ -95,7 +95,7 @@ internal sealed class StripCharacterNormalizer(char character, int start, int en
 /// <summary>Writes a text in the <see cref="ByteLevelAlphabet"/>.</summary>
 internal sealed class ByteLevelNormalizer : INormalizer
 {
-    public string Normalize(string text)
+    public string Normalize(string text, EncodingBudget budget)
     {
         char[] written = new char[Encoding.UTF8.GetByteCount(text)];
         return new string(written, 0, ByteLevelAlphabet.Encode(text, written));

@@ -17,7 +17,7 @@ internal sealed class UnicodeNormalizer(bool compatibility, bool compose) : INor
 
     private static readonly Lazy<Tables> SharedTables = new(() => new Tables());
 
-    public string Normalize(string text)
+    public string Normalize(string text, EncodingBudget budget)
     {
         char lastStable = (compatibility, compose) switch { (false, true) => '\u02FF', (true, true) => '\u009F', _ => '\u007F' };
         if (!text.AsSpan().ContainsAnyExceptInRange('\0', lastStable)) return text;

@@ -4,13 +4,13 @@ namespace Decart.Inference.Tokenization;
 internal interface ITextPattern
 {
     /// <summary>Appends the matches in <paramref name="text"/>, from left to right, without overlaps.</summary>
-    void Match(ReadOnlySpan<char> text, List<Piece> matches);
+    void Match(ReadOnlySpan<char> text, List<Piece> matches, EncodingBudget budget);
 }
 
 /// <summary>A fixed text.</summary>
 internal sealed class LiteralPattern(string literal) : ITextPattern
 {
-    public void Match(ReadOnlySpan<char> text, List<Piece> matches)
+    public void Match(ReadOnlySpan<char> text, List<Piece> matches, EncodingBudget budget)
     {
         if (literal.Length == 0) return;
         int position = 0;
@@ -25,7 +25,7 @@ internal sealed class LiteralPattern(string literal) : ITextPattern
 /// <summary>Single code points of a class.</summary>
 internal sealed class CodePointPattern(Func<int, bool> isMember) : ITextPattern
 {
-    public void Match(ReadOnlySpan<char> text, List<Piece> matches)
+    public void Match(ReadOnlySpan<char> text, List<Piece> matches, EncodingBudget budget)
     {
         for (int position = 0; position < text.Length;)
         {

@@ -6,8 +6,8 @@ namespace Decart.Inference.Tokenization;
 /// <summary>A regular expression as tokenizers write them: Oniguruma's syntax, over code points.</summary>
 internal sealed class RegexPattern : ITextPattern
 {
-    /// <summary>No expression that is meant well needs so long, even on megabytes.</summary>
-    private static readonly TimeSpan DefaultLongestSearch = TimeSpan.FromSeconds(5);
+    /// <summary>No expression that is meant well needs so long for one match, even on megabytes.</summary>
+    private static readonly TimeSpan DefaultLongestSearch = TimeSpan.FromSeconds(2);
 
     private readonly string _expression;
     private readonly Regex _regex;
@@ -33,16 +33,17 @@ internal sealed class RegexPattern : ITextPattern
 
     /// <summary>The pattern of an expression, by the regular expression engine in any case.</summary>
     /// <param name="expression">The expression.</param>
-    /// <param name="longestSearch">How long the search for one match may take; 5 seconds unless given.</param>
+    /// <param name="longestSearch">How long the search for one match may take; 2 seconds unless given.</param>
     /// <exception cref="ArgumentException">The expression is malformed or uses what is not supported.</exception>
     public static RegexPattern CreateRegex(string expression, TimeSpan? longestSearch = null) => new(expression, longestSearch ?? DefaultLongestSearch);
 
-    /// <exception cref="InvalidOperationException">The search for a match took too long: the expression backtracks without end on this text.</exception>
-    public void Match(ReadOnlySpan<char> text, List<Piece> matches)
+    /// <exception cref="InvalidOperationException">A match, or all of them, took too long: the expression backtracks without end on this text.</exception>
+    /// <exception cref="OperationCanceledException">The caller has cancelled.</exception>
+    public void Match(ReadOnlySpan<char> text, List<Piece> matches, EncodingBudget budget)
     {
         try
         {
-            MatchWithin(text, matches);
+            MatchWithin(text, matches, budget);
         }
         catch (RegexMatchTimeoutException exception)
         {
@@ -52,17 +53,22 @@ internal sealed class RegexPattern : ITextPattern
         }
     }
 
-    private void MatchWithin(ReadOnlySpan<char> text, List<Piece> matches)
+    private void MatchWithin(ReadOnlySpan<char> text, List<Piece> matches, EncodingBudget budget)
     {
+        RequireTime(budget);
         if (!text.ContainsAnyInRange('\uD800', '\uDFFF'))
         {
-            foreach (ValueMatch match in _regex.EnumerateMatches(text)) matches.Add(new Piece(match.Index, match.Length));
+            foreach (ValueMatch match in _regex.EnumerateMatches(text))
+            {
+                RequireTime(budget);
+                matches.Add(new Piece(match.Index, match.Length));
+            }
             return;
         }
         char[] projected = ArrayPool<char>.Shared.Rent(text.Length);
         try
         {
-            MatchProjected(text, projected.AsSpan(0, _projection.Project(text, projected)), matches);
+            MatchProjected(text, projected.AsSpan(0, _projection.Project(text, projected)), matches, budget);
         }
         finally
         {
@@ -70,12 +76,19 @@ internal sealed class RegexPattern : ITextPattern
         }
     }
 
+    private void RequireTime(EncodingBudget budget)
+    {
+        if (budget.IsSpent())
+            throw new InvalidOperationException($"The tokenizer's expression \"{_expression}\" did not divide the text within {budget.Limit.TotalSeconds} s.");
+    }
+
     /// <summary>Matches one character a code point and says where in the text that is.</summary>
-    private void MatchProjected(ReadOnlySpan<char> text, ReadOnlySpan<char> projected, List<Piece> matches)
+    private void MatchProjected(ReadOnlySpan<char> text, ReadOnlySpan<char> projected, List<Piece> matches, EncodingBudget budget)
     {
         int codePoint = 0, position = 0;
         foreach (ValueMatch match in _regex.EnumerateMatches(projected))
         {
+            RequireTime(budget);
             Advance(match.Index, text);
             int start = position;
             Advance(match.Index + match.Length, text);

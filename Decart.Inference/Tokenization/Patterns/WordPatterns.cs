@@ -12,7 +12,7 @@ internal sealed class Gpt2Pattern : ITextPattern
 
     public static Gpt2Pattern Instance { get; } = new();
 
-    public void Match(ReadOnlySpan<char> text, List<Piece> matches)
+    public void Match(ReadOnlySpan<char> text, List<Piece> matches, EncodingBudget budget)
     {
         for (int start = 0; start < text.Length;)
         {
@@ -47,7 +47,7 @@ internal sealed class Cl100kPattern(int mostDigits) : ITextPattern
     public const string SingleDigits =
         @"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
-    public void Match(ReadOnlySpan<char> text, List<Piece> matches)
+    public void Match(ReadOnlySpan<char> text, List<Piece> matches, EncodingBudget budget)
     {
         for (int start = 0; start < text.Length;)
         {

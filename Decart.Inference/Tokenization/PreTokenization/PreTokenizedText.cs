@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 namespace Decart.Inference.Tokenization;
 
 /// <summary>A text on its way through the pre-tokenizers: characters, and the pieces of them that are encoded one by one.</summary>
-internal sealed class PreTokenizedText
+internal sealed class PreTokenizedText(EncodingBudget budget)
 {
     private readonly List<Piece> _matches = [];
     private List<Piece> _pieces = [];
@@ -16,6 +16,9 @@ internal sealed class PreTokenizedText
     public ReadOnlySpan<Piece> Pieces => CollectionsMarshal.AsSpan(_pieces);
 
     public ReadOnlySpan<char> Text => _text.Span;
+
+    /// <summary>What dividing the text may take.</summary>
+    public EncodingBudget Budget { get; } = budget;
 
     /// <summary>Starts over with a text in one piece.</summary>
     public void Reset(ReadOnlyMemory<char> text, bool beginsInput)
@@ -37,7 +40,7 @@ internal sealed class PreTokenizedText
         foreach (Piece piece in _previous)
         {
             _matches.Clear();
-            pattern.Match(text.Slice(piece.Start, piece.Length), _matches);
+            pattern.Match(text.Slice(piece.Start, piece.Length), _matches, Budget);
             Divide(piece, behavior, invert);
         }
     }

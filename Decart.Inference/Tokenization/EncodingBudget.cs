@@ -1,0 +1,34 @@
+namespace Decart.Inference.Tokenization;
+
+/// <summary>How long the expressions of a tokenizer may work on one text, and whether its caller still waits for it.</summary>
+/// <param name="limit">The most time from now on.</param>
+/// <param name="cancellationToken">Ends the encoding at any moment.</param>
+internal sealed class EncodingBudget(TimeSpan limit, CancellationToken cancellationToken)
+{
+    /// <summary>Expressions that are meant well need a tenth of this.</summary>
+    private const int MillisecondsPerMillionCharacters = 5_000;
+
+    private static readonly TimeSpan ShortestLimit = TimeSpan.FromSeconds(5);
+
+    private readonly long _start = Environment.TickCount64;
+
+    /// <summary>For what is not a caller's text.</summary>
+    public static EncodingBudget Unlimited { get; } = new(TimeSpan.MaxValue, CancellationToken.None);
+
+    public TimeSpan Limit => limit;
+
+    /// <summary>What a text is given.</summary>
+    public static EncodingBudget For(string text, CancellationToken cancellationToken) =>
+        new(ShortestLimit + TimeSpan.FromMilliseconds((long)text.Length * MillisecondsPerMillionCharacters / 1_000_000), cancellationToken);
+
+    /// <summary>Whether the time is over; asked between the matches of an expression.</summary>
+    /// <exception cref="OperationCanceledException">The caller has cancelled.</exception>
+    public bool IsSpent()
+    {
+        ThrowIfCancelled();
+        return Environment.TickCount64 - _start > limit.TotalMilliseconds;
+    }
+
+    /// <exception cref="OperationCanceledException">The caller has cancelled.</exception>
+    public void ThrowIfCancelled() => cancellationToken.ThrowIfCancellationRequested();
+}
