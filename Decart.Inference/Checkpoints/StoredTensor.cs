@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Text;
 
 namespace Decart.Inference.Checkpoints;
 
@@ -36,5 +37,12 @@ internal readonly unsafe record struct StoredTensor(string Name, TensorType Type
         ArgumentOutOfRangeException.ThrowIfNegative(start);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(start + count, Rows);
         return this with { Shape = [count, Columns], Data = Data + (nint)(start * RowBytes) };
+    }
+
+    /// <remarks>Without the address, which a record cannot print.</remarks>
+    private bool PrintMembers(StringBuilder text)
+    {
+        text.Append($"{Name}, {Type}[{string.Join(", ", Shape)}]");
+        return true;
     }
 }

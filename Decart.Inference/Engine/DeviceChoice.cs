@@ -46,6 +46,7 @@ internal readonly record struct DeviceChoice(Device Device, IKernels Kernels)
 
     private static DeviceChoice OpenCuda(Device device)
     {
+        if (!GpuSupport.IsSupported) throw new CudaUnavailableException(GpuSupport.Absent);
         CudaDevice gpu = new(device.Index, KernelCache.Default);
         try
         {

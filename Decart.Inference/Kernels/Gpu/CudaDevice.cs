@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using Decart.Inference.Kernels.Gpu.Compilation;
 using Decart.Inference.Memory;
 using Decart.Inference.Native.Cuda;
@@ -5,6 +6,8 @@ using Decart.Inference.Native.Cuda;
 namespace Decart.Inference.Kernels.Gpu;
 
 /// <summary>A GPU through the CUDA driver. Kernels are compiled when they are first launched, or all at once by <see cref="Prepare"/>.</summary>
+[RequiresUnreferencedCode(GpuSupport.NeedsAllCode)]
+[RequiresDynamicCode(GpuSupport.NeedsAllCode)]
 internal sealed class CudaDevice : IGpuDevice
 {
     /// <summary>The oldest architecture that the intrinsics exist on, and the oldest driver: PTX ISA 8.0 came with CUDA 12.0, 8.3 with 12.3.</summary>

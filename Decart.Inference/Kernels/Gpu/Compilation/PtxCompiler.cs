@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using Decart.Inference.Kernels.Gpu.Intrinsics;
 using ILGPU;
@@ -14,6 +15,8 @@ namespace Decart.Inference.Kernels.Gpu.Compilation;
 internal sealed record PtxModule(string EntryPoint, string Text);
 
 /// <summary>Compiles kernels from IL to PTX, with or without a GPU at hand. Called by one thread at a time.</summary>
+[RequiresUnreferencedCode(GpuSupport.NeedsAllCode)]
+[RequiresDynamicCode(GpuSupport.NeedsAllCode)]
 internal sealed class PtxCompiler : IDisposable
 {
     /// <summary>The oldest architecture whose kernels are written in PTX ISA 8.3.</summary>

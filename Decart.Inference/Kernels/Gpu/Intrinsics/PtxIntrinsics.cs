@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Reflection;
 using System.Text;
@@ -15,6 +16,7 @@ using Register = ILGPU.Backends.RegisterAllocator<ILGPU.Backends.PTX.PTXRegister
 namespace Decart.Inference.Kernels.Gpu.Intrinsics;
 
 /// <summary>Makes ILGPU emit the template of a <see cref="PtxAttribute"/> for each call of its method.</summary>
+[RequiresUnreferencedCode(GpuSupport.NeedsAllCode)]
 internal static class PtxIntrinsics
 {
     private static readonly Type[] Groups =
