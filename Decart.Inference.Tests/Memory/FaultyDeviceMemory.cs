@@ -7,7 +7,7 @@ internal sealed class FaultyDeviceMemory(IDeviceMemory inner, FaultPlan plan) : 
 {
     public long PageGranularity => inner.PageGranularity;
 
-    public long MaxMappings => inner.MaxMappings;
+    public AddressRanges Ranges => inner.Ranges;
 
     public double KvShare => inner.KvShare;
 

@@ -48,9 +48,9 @@ internal sealed class KvMemoryPlanTests
     }
 
     [Test]
-    public void Pages_are_no_more_than_half_the_mappings_that_the_system_allows()
+    public void Pages_are_no_more_than_half_the_address_ranges_that_can_be_taken()
     {
-        KvMemoryPlan plan = Plan(new Machine { Free = 1L << 40, MaxMappings = 65_530 }, new() { KvCacheBytes = 64L << 30 }, contextLength: 8192);
+        KvMemoryPlan plan = Plan(new Machine { Free = 1L << 40, Ranges = new AddressRanges(57_337) }, new() { KvCacheBytes = 64L << 30 }, contextLength: 8192);
         Assert.That((plan.Pages, plan.Geometry.PageBytes), Is.EqualTo((32_768 / 2, 4L << 20)));
     }
 
@@ -72,7 +72,7 @@ internal sealed class KvMemoryPlanTests
 
         public long PageGranularity { get; init; } = 4096;
 
-        public long MaxMappings { get; init; } = long.MaxValue;
+        public AddressRanges Ranges { get; init; } = AddressRanges.Unlimited;
 
         public double KvShare => 0.5;
 

@@ -65,37 +65,6 @@ public sealed unsafe class LinuxVirtualMemoryTests
         Assert.That(IsReserved(range), Is.False);
     }
 
-    [Test]
-    public void Before_the_kernels_limit_of_mappings_mapping_is_refused_and_unmapping_goes_on()
-    {
-        const int Longest = 200_000;
-        if (LinuxVirtualMemory.MaxRanges > Longest) Assert.Ignore($"{LinuxVirtualMemory.MaxRanges} mappings would take too long.");
-        using var memory = new LinuxVirtualMemory(Page, 1);
-        long pages = LinuxVirtualMemory.MaxRanges;
-        nint range = memory.Reserve(2 * pages * Page), page = memory.CreatePage();
-        int mapped = 0;
-        VirtualMemoryException? refusal = null;
-        while (refusal is null)
-        {
-            try
-            {
-                memory.Map(range + (nint)(2 * mapped * Page), page);
-                mapped++;
-            }
-            catch (VirtualMemoryException exception)
-            {
-                refusal = exception;
-            }
-        }
-        Assert.That(refusal.Message, Does.Contain("vm.max_map_count").And.Contain($"{Page} bytes"));
-        Assert.That(mapped, Is.InRange(pages / 4, pages / 2), "each page and each gap is one range");
-        for (int i = 0; i < mapped; i++) memory.Unmap(range + (nint)(2 * i * Page), Page);
-        for (int i = 0; i < 100; i++) memory.Map(range + (nint)(2 * i * Page), page);
-        memory.Unmap(range, Page);
-        using var other = new LinuxVirtualMemory(Page, 1);
-        other.Free(other.Reserve(Page), Page);
-    }
-
     private string[] Files() => [.. AllFiles().Except(_filesOfOthers)];
 
     private int Mappings() => AllMappings() - _mappingsOfOthers;

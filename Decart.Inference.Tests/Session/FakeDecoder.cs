@@ -11,6 +11,9 @@ namespace Decart.Inference.Tests.Session;
 /// </summary>
 internal sealed class FakeDecoder(int vocabularySize, Action<IReadOnlyList<int>, float[]> logits) : IDecoder
 {
+    /// <summary>192 bytes for a token, so that some lie on two pages.</summary>
+    private static readonly KvLayout SmallLayout = new(Layers: 2, KvHeads: 1, HeadDim: 12, sizeof(int));
+
     private readonly List<float[]> _lastLogits = [];
     private readonly KvMarks _marks = new(new HostMemory());
 
@@ -18,8 +21,7 @@ internal sealed class FakeDecoder(int vocabularySize, Action<IReadOnlyList<int>,
 
     public int ContextLength { get; init; } = 1024;
 
-    /// <summary>192 bytes for a token, so that some lie on two pages.</summary>
-    public KvLayout KvLayout => new(Layers: 2, KvHeads: 1, HeadDim: 12, sizeof(int));
+    public KvLayout KvLayout { get; init; } = SmallLayout;
 
     public int MaxBatchTokens { get; init; } = 512;
 
@@ -42,7 +44,7 @@ internal sealed class FakeDecoder(int vocabularySize, Action<IReadOnlyList<int>,
         new(vocabularySize, (tokens, logits) => logits[script[(tokens.Count - promptLength) % script.Length]] = 50); // no sampling strays from so large a lead
 
     /// <summary>Logits that look random and depend on every token so far.</summary>
-    public static FakeDecoder Hashed(int vocabularySize) => new(vocabularySize, (tokens, logits) =>
+    public static FakeDecoder Hashed(int vocabularySize, int contextLength = 1024, KvLayout? layout = null) => new(vocabularySize, (tokens, logits) =>
     {
         uint hash = 2166136261;
         foreach (int token in tokens) hash = (hash ^ (uint)token) * 16777619;
@@ -51,7 +53,7 @@ internal sealed class FakeDecoder(int vocabularySize, Action<IReadOnlyList<int>,
             hash = hash * 1664525 + 1013904223;
             logits[i] = (hash >> 16) / 16384f;
         }
-    });
+    }) { ContextLength = contextLength, KvLayout = layout ?? SmallLayout };
 
     public void Forward(Batch batch)
     {

@@ -27,6 +27,7 @@ internal sealed class EngineLoop
         _memory = memory;
         _scheduler = scheduler;
         _steps = new StepPipeline(decoder, memory, scheduler, logger);
+        memory.Map.Ranges.Wake = Wake;
     }
 
     /// <summary>Starts the thread.</summary>
@@ -123,6 +124,7 @@ internal sealed class EngineLoop
             action();
         }
         RemoveCancelled();
+        ReleaseForOthers();
         if (_scheduler.HasWork) _steps.Step();
         else _steps.Settle();
         _memory.Map.Start();
@@ -177,6 +179,14 @@ internal sealed class EngineLoop
         _someCancelled = false;
         _steps.Settle();
         foreach (Sequence cancelled in _scheduler.FindAll(sequence => sequence.IsCancelled)) _scheduler.Remove(cancelled);
+    }
+
+    /// <summary>Sessions of one process share its address ranges.</summary>
+    private void ReleaseForOthers()
+    {
+        if (!_memory.Map.Ranges.IsAsked) return;
+        _steps.Settle();
+        _scheduler.ReleaseForOthers();
     }
 
     /// <summary>Ends all sequences because the loop ends.</summary>

@@ -26,7 +26,7 @@ internal sealed class Scheduler(
     private readonly LinkedList<KeptKv> _kept = []; // of conversations between turns, the one used longest ago first
     private readonly List<Sequence> _prompts = [];
     private long _arrivals;
-    private (Sequence? First, int Pages) _refused; // what could not begin, and with how many available pages
+    private (Sequence? First, KvNeed Room) _refused; // what could not begin, and what was available
     private bool _settled, _hasToSettle;
     private int _waitingCount, _runningCount;
     private long _preemptions, _prefixHitTokens;
@@ -43,7 +43,7 @@ internal sealed class Scheduler(
     public long PrefixHitTokens => Volatile.Read(ref _prefixHitTokens);
 
     /// <summary>Whether a step would compute anything; paused sequences count once their readers have caught up.</summary>
-    public bool HasWork => _running.Count > 0 || _waiting.Count > 0 || _paused.Exists(sequence => sequence.HasRoom);
+    public bool HasWork => _running.Count > 0 || (_waiting.Count > 0 && !memory.Map.Ranges.IsWaiting) || _paused.Exists(sequence => sequence.HasRoom);
 
     public IEnumerable<Sequence> Sequences => [.. _running, .. _ending, .. _paused, .. _waiting];
 
@@ -53,6 +53,18 @@ internal sealed class Scheduler(
     {
         sequence.Arrival = _arrivals++;
         _waiting.Add(sequence);
+        memory.Map.Ranges.StopWaiting();
+        PublishCounts();
+    }
+
+    /// <summary>Gives up what other sessions of the process ask for, as far as nothing here needs it at the moment. Once all is settled.</summary>
+    public void ReleaseForOthers()
+    {
+        _settled = true;
+        while (memory.Map.Ranges.IsAsked && (memory.TryFreeRanges() || ReleaseIdle()))
+        {
+        }
+        memory.Map.Ranges.EndAsked();
         PublishCounts();
     }
 
@@ -245,7 +257,7 @@ internal sealed class Scheduler(
     private void Admit(ref int budget, EngineStep step)
     {
         int admitted = step.Scheduled.Length;
-        while (budget > 0 && _running.Count < maxConcurrentSequences && _waiting.Min is { } first && TryBegin(first))
+        while (budget > 0 && _running.Count < maxConcurrentSequences && !memory.Map.Ranges.AreOwed && _waiting.Min is { } first && TryBegin(first))
         {
             _waiting.Remove(first);
             Run(first);
@@ -256,7 +268,7 @@ internal sealed class Scheduler(
 
     private bool TryBegin(Sequence sequence)
     {
-        if (!HasPagesFor(sequence)) return false;
+        if (!HasRoomFor(sequence)) return false;
         KvCache? kv = sequence.Kept is { } kept ? TakeKept(kept) : null;
         if (kv is not null && kv.RotaryLength != RotaryLength(sequence))
         {
@@ -284,18 +296,18 @@ internal sealed class Scheduler(
     }
 
     /// <summary>
-    /// Whether a waiting sequence's tokens can be given pages without taking any from running ones. One page is left to those, so that they do
-    /// not at once take back what it begins with.
+    /// Whether a waiting sequence's tokens can be given pages, and address ranges for them, without taking any from running ones. One is left to those, so
+    /// that they do not at once take back what it begins with. When none runs and other sessions hold what is needed, this one waits for them.
     /// </summary>
-    private bool HasPagesFor(Sequence sequence)
+    private bool HasRoomFor(Sequence sequence)
     {
         int spare = _running.Count > 0 ? 1 : 0;
-        if (spare > 0 && _refused == (sequence, memory.AvailablePages)) return false;
-        while (memory.PagesNeeded(sequence.Tokens, sequence.Kept?.Cache, RotaryLength(sequence)) + spare > memory.AvailablePages)
+        if (spare > 0 && _refused == (sequence, memory.Room)) return false;
+        while (memory.Needs(sequence.Tokens, sequence.Kept?.Cache, RotaryLength(sequence)) is var need && !memory.HasRoomFor(need, spare))
         {
             if (spare > 0 ? ReleaseKept(sequence.Kept) : ReleaseIdle(sequence.Kept)) continue;
-            _refused = (sequence, memory.AvailablePages);
-            return false;
+            _refused = (sequence, memory.Room);
+            return spare == 0 && need.Pages <= memory.AvailablePages && !memory.Map.Ranges.Wait(need.Ranges);
         }
         return true;
     }
@@ -308,6 +320,7 @@ internal sealed class Scheduler(
 
     private void Forget(Sequence sequence)
     {
+        memory.Map.Ranges.StopWaiting();
         if (!Forget(_running, sequence) && !_ending.Remove(sequence) && !_paused.Remove(sequence)) _waiting.Remove(sequence);
     }
 

@@ -4,11 +4,12 @@ namespace Decart.Inference.Memory;
 
 /// <summary>
 /// Pages mapped by the memory management unit under one huge reservation, in which every slot owns an equal range: kernels see a plain
-/// array. Mapping costs microseconds a page, so a helper thread does it ahead of need, woken once a step; whoever has to wait does what is left itself.
+/// array. Between two slots one page of addresses stays empty. Mapping costs microseconds a page, so a helper thread does it ahead of need, woken once a step; whoever has to wait does what is left itself.
 /// </summary>
 internal sealed class HardwarePageMap : IPageMap
 {
-    private const int Unmapped = -1;
+    /// <summary>The reservation and the window.</summary>
+    private const int FixedRanges = 2;
 
     private readonly IVirtualMemory _memory;
     private readonly ILogger _logger;
@@ -53,24 +54,25 @@ internal sealed class HardwarePageMap : IPageMap
         (_memory, _device, _logger) = (memory, device, logger);
         _tokenStride = layout.TokenStride;
         Geometry = new PageGeometry(memory.PageBytes, layout.TokenBytes);
-        _slotBytes = Geometry.PagesFor(slotTokens) * Geometry.PageBytes;
+        _slotBytes = (Geometry.PagesFor(slotTokens) + 1L) * Geometry.PageBytes;
         _pages = new nint[pages];
         try
         {
             _base = Reserve(ref slots, minSlots);
             _window = _memory.Reserve(Geometry.PageBytes);
             for (int i = 0; i < pages; i++) _pages[i] = _memory.CreatePage();
+            Slots = slots;
+            _mapped = new List<int>[slots];
+            _faults = new Fault?[slots];
+            _helper = new Thread(Help) { IsBackground = true, Name = "Decart.Inference pages" };
+            _helper.Start();
         }
         catch
         {
             _memory.Dispose();
             throw;
         }
-        Slots = slots;
-        _mapped = new List<int>[slots];
-        _faults = new Fault?[slots];
-        _helper = new Thread(Help) { IsBackground = true, Name = "Decart.Inference pages" };
-        _helper.Start();
+        Ranges = device.Ranges.Open(FixedRanges);
     }
 
     public PageGeometry Geometry { get; }
@@ -81,13 +83,15 @@ internal sealed class HardwarePageMap : IPageMap
 
     public long LastTicket => _issued;
 
+    public AddressRangeShare Ranges { get; }
+
     public KvView View(int slot) => new(Address(slot, 0), _tokenStride);
 
-    public long Map(int slot, int index, int page) => Issue(new Call(Operation.Map, slot, index, page, 0));
+    public long Map(int slot, int index, int page, int freedRanges = 0) => Issue(new Call(Operation.Map, slot, index, page, 0, freedRanges));
 
-    public long Copy(int slot, int index, int source, long bytes) => Issue(new Call(Operation.Copy, slot, index, source, bytes));
+    public long Copy(int slot, int index, int source, long bytes) => Issue(new Call(Operation.Copy, slot, index, source, bytes, 0));
 
-    public long Unmap(int slot, int index, int count) => Issue(new Call(Operation.Unmap, slot, index, count, 0));
+    public long Unmap(int slot, int index, int count, int freedRanges = 0) => Issue(new Call(Operation.Unmap, slot, index, count, 0, freedRanges));
 
     public void Start()
     {
@@ -101,13 +105,11 @@ internal sealed class HardwarePageMap : IPageMap
         }
     }
 
+    public void Finish() => CarryOut(upTo: _issued);
+
     public void Wait(int slot, long since, long ticket)
     {
-        if (Volatile.Read(ref _completed) < ticket)
-        {
-            lock (_gate) HandOver();
-            while (Volatile.Read(ref _completed) < ticket) CarryOutNext();
-        }
+        CarryOut(upTo: ticket);
         if (Volatile.Read(ref _faults[slot]) is { } fault && fault.Ticket >= since)
             throw new VirtualMemoryException($"The keys and values of a sequence could not be given memory: {fault.Error.Message}", fault.Error);
     }
@@ -129,6 +131,7 @@ internal sealed class HardwarePageMap : IPageMap
         finally
         {
             _memory.Dispose();
+            Ranges.Dispose();
         }
     }
 
@@ -162,6 +165,13 @@ internal sealed class HardwarePageMap : IPageMap
     {
         if (_calls.Count == 0) (_asked, _calls) = (_calls, _asked);
         while (_asked.TryDequeue(out Call call)) _calls.Enqueue(call);
+    }
+
+    private void CarryOut(long upTo)
+    {
+        if (Volatile.Read(ref _completed) >= upTo) return;
+        lock (_gate) HandOver();
+        while (Volatile.Read(ref _completed) < upTo) CarryOutNext();
     }
 
     private void LogUnmapError()
@@ -204,6 +214,7 @@ internal sealed class HardwarePageMap : IPageMap
                 if (call.Operation == Operation.Unmap) Volatile.Write(ref _unmapError, error); // whoever calls next logs it
                 else Volatile.Write(ref _faults[call.Slot], new Fault(_completed + 1, error));
             }
+            if (call.FreedRanges > 0) Ranges.Return(call.FreedRanges);
             Volatile.Write(ref _completed, _completed + 1);
             return true;
         }
@@ -215,12 +226,12 @@ internal sealed class HardwarePageMap : IPageMap
         switch (call.Operation)
         {
             case Operation.Map:
-                while (mapped.Count <= call.Index) mapped.Add(Unmapped);
-                if (mapped[call.Index] != Unmapped) Unmap(call.Slot, mapped, call.Index, call.Index + 1); // an earlier attempt has failed
+                while (mapped.Count <= call.Index) mapped.Add(AddressRanges.Unmapped);
+                if (mapped[call.Index] != AddressRanges.Unmapped) Unmap(call.Slot, mapped, call.Index, call.Index + 1);
                 _memory.Map(Address(call.Slot, call.Index), _pages[call.Page]);
                 mapped[call.Index] = call.Page;
                 break;
-            case Operation.Copy when mapped[call.Index] == Unmapped:
+            case Operation.Copy when mapped[call.Index] == AddressRanges.Unmapped:
                 break; // its mapping has failed, which the slot's user will hear of
             case Operation.Copy:
                 ClearWindow(); // an earlier attempt has failed
@@ -256,11 +267,11 @@ internal sealed class HardwarePageMap : IPageMap
         for (int index = first; index < end;)
         {
             int run = index;
-            while (run < end && mapped[run] != Unmapped) run++;
+            while (run < end && mapped[run] != AddressRanges.Unmapped) run++;
             if (run > index)
             {
                 _memory.Unmap(Address(slot, index), (run - index) * Geometry.PageBytes);
-                for (; index < run; index++) mapped[index] = Unmapped;
+                for (; index < run; index++) mapped[index] = AddressRanges.Unmapped;
             }
             else
             {
@@ -281,7 +292,8 @@ internal sealed class HardwarePageMap : IPageMap
     /// <param name="Index">The first index of the slot.</param>
     /// <param name="Page">The page to map or to copy from; the number of pages to unmap.</param>
     /// <param name="Bytes">Bytes to copy.</param>
-    private readonly record struct Call(Operation Operation, int Slot, int Index, int Page, long Bytes)
+    /// <param name="FreedRanges">Address ranges that the system does not describe any longer.</param>
+    private readonly record struct Call(Operation Operation, int Slot, int Index, int Page, long Bytes, int FreedRanges)
     {
         public int Count => Page;
     }

@@ -6,8 +6,8 @@ internal interface IDeviceMemory
     /// <summary>The smallest page that the device's memory management unit can map, a power of two; 0 where it offers no virtual memory.</summary>
     long PageGranularity { get; }
 
-    /// <summary>How many separate mappings the system allows a process; it refuses more.</summary>
-    long MaxMappings { get; }
+    /// <summary>The account of the address ranges that mapped pages make.</summary>
+    AddressRanges Ranges { get; }
 
     /// <summary>Bytes that could be allocated now, as the system reports them.</summary>
     long MeasureFree();
@@ -16,8 +16,8 @@ internal interface IDeviceMemory
     double KvShare { get; }
 
     /// <summary>
-    /// Virtual memory with pages of the given size, a power of two and at least <see cref="PageGranularity"/>. Linux maps at most some 57,000
-    /// pages in a process unless it is configured for more: choose the size so that fewer are mapped.
+    /// Virtual memory with pages of the given size, a power of two and at least <see cref="PageGranularity"/>. Who maps pages keeps account of them in
+    /// <see cref="Ranges"/>.
     /// </summary>
     /// <param name="pageBytes">Bytes of a page.</param>
     /// <param name="maxPages">The most pages that will exist at once.</param>

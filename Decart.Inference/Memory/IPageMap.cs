@@ -6,7 +6,8 @@ namespace Decart.Inference.Memory;
 /// </summary>
 /// <remarks>
 /// Every call that changes something returns a ticket. <see cref="Wait"/> returns once all calls up to a ticket have been carried out.
-/// A page may be given to another slot at once: the order of the calls keeps their effects apart.
+/// A page may be given to another slot at once: the order of the calls keeps their effects apart. Whoever calls takes the address ranges that
+/// a call makes beforehand; those that it frees are given back once it has been carried out.
 /// </remarks>
 internal interface IPageMap : IDisposable
 {
@@ -21,20 +22,26 @@ internal interface IPageMap : IDisposable
     /// <summary>The ticket of the last call; tickets ascend.</summary>
     long LastTicket { get; }
 
+    /// <summary>The address ranges that mapped pages make.</summary>
+    AddressRangeShare Ranges { get; }
+
     /// <summary>Where kernels find the tokens of a slot.</summary>
     KvView View(int slot);
 
-    /// <summary>Lays a page under a slot's range, as its page number <paramref name="index"/>.</summary>
-    long Map(int slot, int index, int page);
+    /// <summary>Lays a page under a slot's range, as its page number <paramref name="index"/>, in place of one that may be there.</summary>
+    long Map(int slot, int index, int page, int freedRanges = 0);
 
     /// <summary>Copies the first bytes of a page to the page at <paramref name="index"/> of a slot.</summary>
     long Copy(int slot, int index, int source, long bytes);
 
     /// <summary>Takes consecutive pages away from a slot.</summary>
-    long Unmap(int slot, int index, int count);
+    long Unmap(int slot, int index, int count, int freedRanges = 0);
 
     /// <summary>Has what was asked for carried out from now on; without this, it may be only when somebody waits for it.</summary>
     void Start();
+
+    /// <summary>Waits until everything that was asked for has been carried out, whatever has failed.</summary>
+    void Finish();
 
     /// <summary>Waits until everything up to a ticket has been carried out.</summary>
     /// <param name="slot">The slot that is about to be used.</param>

@@ -11,11 +11,11 @@ namespace Decart.Inference.Memory;
 /// </remarks>
 internal sealed class KvCache
 {
-    private const int None = -1;
+    private const int None = AddressRanges.Unmapped;
 
     private readonly KvMemory _memory;
     private readonly int _slot;
-    private MappedPage[] _pages = [];
+    private MappedPages _pages = new();
     private int _held; // the first of them belong to the sequence; later ones are parked or empty
     private int _parked;
     private int _indexed; // the first of them are in the prefix cache
@@ -68,7 +68,7 @@ internal sealed class KvCache
 
     /// <summary>Takes what the prefix cache has of a sequence's beginning. Only before anything else is stored.</summary>
     /// <param name="tokens">The sequence.</param>
-    /// <returns>The tokens found, fewer than there are, so that one is left to compute.</returns>
+    /// <returns>The tokens found and taken, fewer than there are, so that one is left to compute.</returns>
     public int TakePrefix(ReadOnlySpan<int> tokens)
     {
         if (_memory.Prefixes is not { } prefixes) return 0;
@@ -89,22 +89,23 @@ internal sealed class KvCache
             length = Math.Min(touched + common, Geometry.TokensWithin(found.Count + 1));
             found.Add(new MappedPage(next, 0, PrefixCache.Root));
         }
-        length = Math.Min(length, tokens.Length - 1);
-        return TakeOver(CollectionsMarshal.AsSpan(found), length) ? length : 0;
+        TakeOver(CollectionsMarshal.AsSpan(found), Math.Min(length, tokens.Length - 1));
+        return Tokens;
     }
 
     /// <summary>A cache with the same content: full pages are shared, at most one is copied.</summary>
-    /// <returns>Null when there is no slot or page for it.</returns>
+    /// <returns>Null when there is no slot, page or address range for it.</returns>
     public KvCache? Fork()
     {
         if (_memory.Rent(RotaryLength) is not { } fork) return null;
-        if (fork.TakeOver(_pages.AsSpan(0, _held), Tokens)) return fork;
+        fork.TakeOver(_pages.First(Geometry.PagesFor(Tokens)), Tokens);
+        if (fork.Tokens == Tokens) return fork;
         fork.Release();
         return null;
     }
 
     /// <summary>Lays pages under the first <paramref name="tokens"/> tokens.</summary>
-    /// <returns>False when there are not enough; those there were are held.</returns>
+    /// <returns>False when there are not enough of them, or of the address ranges that they make; those there were are held.</returns>
     public bool TryReserve(int tokens)
     {
         if (tokens <= Extent.Reserved) return true;
@@ -144,8 +145,8 @@ internal sealed class KvCache
     /// <summary>Prefetches what is noted of the page that is indexed next.</summary>
     public void FetchNextPage()
     {
-        Prefetch.Element(_pages, _indexed - 1);
-        Prefetch.Element(_pages, _indexed);
+        _pages.Fetch(_indexed - 1);
+        _pages.Fetch(_indexed);
     }
 
     /// <summary>Prefetches what <see cref="IndexPages"/> looks up. After <see cref="FetchNextPage"/>.</summary>
@@ -177,10 +178,9 @@ internal sealed class KvCache
     /// <summary>Gives up the parked page with the highest index.</summary>
     public int GiveUpParked()
     {
-        int index = _pages.Length - 1;
-        while (_pages[index].Page == None) index--;
-        _memory.Map.Unmap(_slot, index, 1);
-        return Empty(index);
+        int index = _pages.Last(), page = TakeParked(index);
+        _memory.Map.Unmap(_slot, index, 1, _pages.Clear(index));
+        return page;
     }
 
     private void Reset()
@@ -191,117 +191,131 @@ internal sealed class KvCache
         FindNextIndexed();
     }
 
-    /// <summary>Shares the full pages of the first <paramref name="tokens"/> tokens and copies the rest of them.</summary>
-    private bool TakeOver(ReadOnlySpan<MappedPage> pages, int tokens)
+    /// <summary>Shares the full pages of the first <paramref name="tokens"/> tokens and copies the rest of them; fewer where there is no room.</summary>
+    private void TakeOver(ReadOnlySpan<MappedPage> pages, int tokens)
     {
         int full = Geometry.FullPages(tokens);
         long rest = Geometry.PartialBytes(tokens);
-        for (int i = 0; i < full; i++)
+        foreach (MappedPage page in pages) _memory.Pool.Reference(page.Page); // so that none is evicted to make room for the others
+        while (_held < full && TryShare(pages[_held]))
         {
-            if (i < _pages.Length && _pages[i].Page != None)
-            {
-                _memory.Pool.Release(Empty(i), keep: false);
-            }
-            _memory.Pool.Reference(pages[i].Page);
-            Put(pages[i].Page, _memory.Map.Map(_slot, i, pages[i].Page), pages[i].Id);
         }
-        if (rest > 0 && !TryAddCopy(pages[full].Page, rest))
-        {
-            Drop(0);
-            Reset();
-            return false;
-        }
-        Extent.Keep(tokens);
-        while (_indexed < full && _pages[_indexed].Id != PrefixCache.Root) _indexed++;
+        bool isComplete = _held == full && (rest == 0 || TryAddCopy(pages[full].Page, rest));
+        for (int i = pages.Length - 1; i >= 0; i--) ReleasePage(pages[i].Page);
+        if (isComplete) Extent.Keep(tokens);
+        else KeepFullPages();
+        while (_indexed < _held && _pages[_indexed].Id != PrefixCache.Root) _indexed++;
         FindNextIndexed();
+    }
+
+    /// <summary>Adds a page that others use, or that is cached.</summary>
+    private bool TryShare(MappedPage page)
+    {
+        int index = _held;
+        if (!TryTakeRanges(index, page.Page, out int freed)) return false;
+        if (_pages.PageAt(index) != None) _memory.Pool.Release(TakeParked(index), keep: false);
+        _memory.Pool.Reference(page.Page);
+        Put(page.Page, _memory.Map.Map(_slot, index, page.Page, freed), page.Id);
         return true;
     }
 
-    /// <summary>Adds a page that holds the first bytes of another.</summary>
+    /// <summary>Adds a page that holds the first bytes of another, which is in use.</summary>
     private bool TryAddCopy(int source, long bytes)
     {
-        _memory.Pool.Reference(source); // so that it is not evicted to make room for its copy
-        bool added = TryAddPage();
-        if (added)
-        {
-            ref MappedPage copy = ref _pages[_held - 1];
-            copy = copy with { Ticket = Math.Max(copy.Ticket, _memory.Map.Copy(_slot, _held - 1, source, bytes)) };
-        }
-        ReleasePage(source);
-        return added;
+        if (!TryAddPage()) return false;
+        ref MappedPage copy = ref _pages[_held - 1];
+        copy = copy with { Ticket = Math.Max(copy.Ticket, _memory.Map.Copy(_slot, _held - 1, source, bytes)) };
+        return true;
     }
 
     private bool TryAddPage()
     {
-        if (_held < _pages.Length && _pages[_held].Page != None)
+        if (_pages.PageAt(_held) != None)
         {
-            MappedPage parked = _pages[_held];
-            _memory.Pool.TakeParked(parked.Page);
-            _parked--;
-            Put(parked.Page, parked.Ticket, PrefixCache.Root);
+            long ticket = _pages[_held].Ticket;
+            Put(TakeParked(_held), ticket, PrefixCache.Root);
             return true;
         }
-        if (!_memory.TryTakePage(out int page)) return false;
-        Put(page, _memory.Map.Map(_slot, _held, page), PrefixCache.Root);
+        if (!_memory.TryTakePage(_pages.PageAt(_held - 1), out int page)) return false;
+        if (!TryTakeRanges(_held, page, out int freed))
+        {
+            _memory.Pool.Release(page, keep: false);
+            return false;
+        }
+        Put(page, _memory.Map.Map(_slot, _held, page, freed), PrefixCache.Root);
         return true;
+    }
+
+    /// <summary>Takes the address ranges that a page makes which will be mapped at an index; where too few are left, parked pages are given up for them.</summary>
+    /// <param name="index">The index.</param>
+    /// <param name="page">The page.</param>
+    /// <param name="freed">Ranges that the mapping frees.</param>
+    /// <returns>False when there are not so many; other sessions have been asked for them.</returns>
+    private bool TryTakeRanges(int index, int page, out int freed)
+    {
+        while (true)
+        {
+            int gained = _pages.RangesGained(index, page); // again each time, since parked pages of this cache may have been given up
+            freed = Math.Max(0, -gained);
+            if (gained <= 0 || _memory.Map.Ranges.TryTake(gained)) return true;
+            if (_memory.TryFreeRanges()) continue;
+            _memory.Map.Ranges.Ask(gained);
+            return false;
+        }
     }
 
     /// <summary>Puts a page at the next index. Its ticket covers all pages before it.</summary>
     private void Put(int page, long ticket, long id)
     {
         if (_held > 0) ticket = Math.Max(ticket, _pages[_held - 1].Ticket);
-        if (_held == _pages.Length) Grow();
-        _pages[_held++] = new MappedPage(page, ticket, id);
+        _pages.Set(_held++, new MappedPage(page, ticket, id));
         Extent.Reserved = Geometry.TokensWithin(_held);
     }
 
-    private void Grow()
-    {
-        int count = _pages.Length;
-        Array.Resize(ref _pages, Math.Max(8, 2 * count));
-        _pages.AsSpan(count).Fill(MappedPage.Empty);
-    }
-
-    /// <summary>Removes the parked page at an index and returns it, in use from here on.</summary>
-    private int Empty(int index)
+    /// <summary>The parked page at an index, which is in use from here on. What is noted there is left to be replaced or cleared.</summary>
+    private int TakeParked(int index)
     {
         int page = _pages[index].Page;
         _memory.Pool.TakeParked(page);
-        _pages[index] = MappedPage.Empty;
         _parked--;
         return page;
     }
 
     /// <summary>Gives back the pages from an index on, the last one first: of the cached, those nearest to the beginning live longest.</summary>
+    /// <remarks>
+    /// Pages are unmapped at either end of what is mapped and never in its midst, so that no unmapping makes address ranges: at the system's limit
+    /// it must go on.
+    /// </remarks>
     private void Drop(int first)
     {
         int end = _held;
-        for (int i = _held - 1; i >= first; i--)
+        while (end > first && CanBeParked(_pages[end - 1].Page)) end--;
+        if (first > 0 && end > first)
+        {
+            end = _held;
+            while (_parked > 0) _memory.Pool.Release(GiveUpParked(), keep: false);
+        }
+        for (int i = _held - 1; i >= end; i--) Park(_pages[i].Page);
+        int freed = 0;
+        for (int i = end - 1; i >= first; i--)
         {
             int page = _pages[i].Page;
-            if (!_broken && _memory.Pool.References(page) == 1 && !_memory.IsIndexed(page))
-            {
-                _memory.Pool.Park(page);
-                _parked++;
-                Unmap(i + 1, end);
-                end = i;
-            }
-            else
-            {
-                ReleasePage(page);
-                _pages[i] = MappedPage.Empty;
-            }
+            freed += _pages.Clear(i);
+            ReleasePage(page);
         }
-        Unmap(first, end);
+        if (end > first) _memory.Map.Unmap(_slot, first, end - first, freed);
         _held = Math.Min(_held, first);
         Extent.Reserved = Geometry.TokensWithin(_held);
         Extent.Ready = Math.Min(Extent.Ready, Extent.Reserved);
         if (_parked > 0) _memory.Queue(this);
     }
 
-    private void Unmap(int first, int end)
+    private bool CanBeParked(int page) => !_broken && _memory.Pool.References(page) == 1 && !_memory.IsIndexed(page);
+
+    private void Park(int page)
     {
-        if (end > first) _memory.Map.Unmap(_slot, first, end - first);
+        _memory.Pool.Park(page);
+        _parked++;
     }
 
     /// <summary>Sees to it that nobody else reads the page at an index, the last one held.</summary>
@@ -318,9 +332,17 @@ internal sealed class KvCache
         Drop(index);
         bool copied = TryAddCopy(page, Geometry.PartialBytes(Tokens));
         ReleasePage(page);
-        if (copied) return;
-        Drop(0);
-        Reset();
+        if (!copied) KeepFullPages();
+    }
+
+    /// <summary>Keeps the longest beginning that ends with a page, for want of a page that the rest could be copied to.</summary>
+    private void KeepFullPages()
+    {
+        int pages = _held;
+        while (Geometry.PartialBytes(Geometry.TokensWithin(pages)) > 0) pages--;
+        Drop(pages);
+        Extent.Keep(Geometry.TokensWithin(pages));
+        _indexed = Math.Min(_indexed, pages);
     }
 
     private void ReleasePage(int page) => _memory.Pool.Release(page, keep: _memory.IsIndexed(page));
@@ -341,12 +363,4 @@ internal sealed class KvCache
     private ReadOnlySpan<int> NextSegment(ReadOnlySpan<int> tokens) => tokens[Geometry.TokensTouching(_indexed)..Extent.NextIndexed];
 
     private void FindNextIndexed() => Extent.NextIndexed = _memory.Prefixes is null ? int.MaxValue : Geometry.TokensTouching(_indexed + 1);
-
-    /// <param name="Page">The physical page, or <see cref="None"/>.</param>
-    /// <param name="Ticket">Of its mapping, or of one before it that came later.</param>
-    /// <param name="Id">Its id in the prefix cache; <see cref="PrefixCache.Root"/> while it is not indexed.</param>
-    internal readonly record struct MappedPage(int Page, long Ticket, long Id)
-    {
-        public static MappedPage Empty => new(None, 0, PrefixCache.Root);
-    }
 }

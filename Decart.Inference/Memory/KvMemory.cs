@@ -37,6 +37,9 @@ internal sealed class KvMemory : IDisposable
     /// <summary>Pages that could be had without taking any from a sequence.</summary>
     public int AvailablePages => Pool.Free + Pool.Cached;
 
+    /// <summary>Pages and address ranges that are available.</summary>
+    public KvNeed Room => new(AvailablePages, Map.Ranges.Available);
+
     /// <summary>How far the cache of a slot reaches.</summary>
     public ref KvExtent Extent(int slot) => ref _extents[slot];
 
@@ -47,26 +50,58 @@ internal sealed class KvMemory : IDisposable
     public IReadOnlyList<KvCache> Caches => _caches;
 
     /// <summary>Where a cache collects what it finds.</summary>
-    public List<KvCache.MappedPage> Found { get; } = [];
+    public List<MappedPage> Found { get; } = [];
 
     /// <summary>Whether the prefix cache holds a page, so that its content must not change.</summary>
     public bool IsIndexed(int page) => Prefixes is not null && Prefixes.Holds(page);
 
-    /// <summary>Pages that a sequence needs beyond those that it keeps or would share with sequences that use them.</summary>
-    public int PagesNeeded(ReadOnlySpan<int> tokens, KvCache? kept, int rotaryLength = 0)
+    /// <summary>What a sequence needs beyond what it keeps or would share with sequences that use it.</summary>
+    public KvNeed Needs(ReadOnlySpan<int> tokens, KvCache? kept, int rotaryLength = 0)
     {
         int pages = Geometry.PagesFor(tokens.Length);
-        if (kept is not null) return Math.Max(0, pages - kept.Pages);
-        if (Prefixes is null) return pages;
+        if (kept is not null) return KvNeed.OfNewPages(Math.Max(0, pages - kept.Pages));
+        if (Prefixes is null) return KvNeed.OfNewPages(pages);
         long parent = PrefixCache.RootOf(rotaryLength);
-        int shareable = Geometry.FullPages(tokens.Length - 1);
-        for (int i = 0; i < shareable; i++)
+        int shareable = Geometry.FullPages(tokens.Length - 1), found = 0, inUse = 0, seams = 0, before = AddressRanges.Unmapped;
+        for (; found < shareable; found++)
         {
-            int begin = Geometry.TokensTouching(i), end = Geometry.TokensTouching(i + 1);
+            int begin = Geometry.TokensTouching(found), end = Geometry.TokensTouching(found + 1);
             if (end > tokens.Length || !Prefixes.TryFind(parent, tokens[begin..end], out int page, out parent)) break;
-            if (Pool.References(page) > 0) pages--;
+            if (Pool.References(page) > 0) inUse++;
+            seams += AddressRanges.Seam(before, page);
+            before = page;
         }
-        return pages;
+        KvNeed rest = KvNeed.OfNewPages(pages - found);
+        return new KvNeed(pages - inUse, rest.Ranges + seams);
+    }
+
+    /// <summary>Whether what a sequence needs can be had without taking anything from others of this session.</summary>
+    /// <param name="need">What it needs.</param>
+    /// <param name="spare">How much of each is to be left.</param>
+    public bool HasRoomFor(KvNeed need, int spare)
+    {
+        if (need.Pages + spare > AvailablePages) return false;
+        while (need.Ranges + spare > Map.Ranges.Available)
+        {
+            if (TryFreeRanges()) continue;
+            Map.Ranges.Ask(need.Ranges + spare);
+            return false;
+        }
+        return true;
+    }
+
+    /// <summary>Frees address ranges that nobody needs.</summary>
+    /// <returns>False when there are none.</returns>
+    public bool TryFreeRanges()
+    {
+        int before = Map.Ranges.Taken;
+        Map.Finish();
+        while (Map.Ranges.Taken == before && NextParked() is { } cache)
+        {
+            while (cache.Parked > 0) Pool.Release(cache.GiveUpParked(), keep: false);
+            Map.Finish();
+        }
+        return Map.Ranges.Taken < before;
     }
 
     /// <summary>An empty cache, or null when all slots are in use.</summary>
@@ -97,30 +132,48 @@ internal sealed class KvMemory : IDisposable
     }
 
     /// <summary>Takes a page that holds nothing worth keeping, else the one whose content was used longest ago.</summary>
+    /// <param name="before">The sequence's page before it, or -1.</param>
+    /// <param name="page">The page.</param>
     /// <returns>False when all pages are in use.</returns>
-    public bool TryTakePage(out int page)
+    public bool TryTakePage(int before, out int page)
     {
-        if (Pool.TryTake(out page)) return true;
-        while (_parked.TryPeek(out KvCache? cache))
+        if (Pool.TryTake(before, out page)) return true;
+        if (NextParked() is { } cache)
         {
-            if (cache.Parked > 0)
-            {
-                page = cache.GiveUpParked();
-                return true;
-            }
-            cache.IsQueued = false;
-            _parked.Dequeue();
+            page = cache.GiveUpParked();
+            return true;
         }
-        if (Pool.OldestCached is not { } oldest) return false;
-        Prefixes!.Forget(oldest);
-        Pool.Evict(oldest);
-        FetchAhead(Prefixes);
-        return Pool.TryTake(out page);
+        Evict();
+        return Pool.TryTake(before, out page);
     }
 
     public void Dispose() => Map.Dispose();
 
-    /// <summary>Brings near what the next pages' eviction needs: with thousands of sequences, every step evicts hundreds.</summary>
+    /// <summary>The cache whose parked pages go next.</summary>
+    private KvCache? NextParked()
+    {
+        while (_parked.TryPeek(out KvCache? cache))
+        {
+            if (cache.Parked > 0) return cache;
+            cache.IsQueued = false;
+            _parked.Dequeue();
+        }
+        return null;
+    }
+
+    /// <summary>Frees some of the cached pages: those of one sequence lie side by side, and together they make a run.</summary>
+    private void Evict()
+    {
+        const int LongestRun = 32, Share = 16;
+        for (int count = Math.Clamp(Pool.Cached / Share, 1, LongestRun); count > 0 && Pool.OldestCached is { } oldest; count--)
+        {
+            Prefixes!.Forget(oldest);
+            Pool.Evict(oldest);
+            FetchAhead(Prefixes);
+        }
+    }
+
+    /// <summary>Prefetches what the eviction of the next pages needs: with thousands of sequences, every step evicts hundreds.</summary>
     private void FetchAhead(PrefixCache prefixes)
     {
         if (Pool.OldestCached is not { } soon) return;

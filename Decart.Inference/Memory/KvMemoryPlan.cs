@@ -36,7 +36,7 @@ internal sealed record KvMemoryPlan(KvLayout Layout, PagingMode Paging, PageGeom
         if (budget > free)
             throw new InsufficientMemoryException($"KvCacheBytes asks for {budget} bytes for keys and values; {free} are free now that the model is loaded.");
         PageGeometry geometry = hardware ? PageGeometry.ForHardware(layout.TokenBytes, memory.PageGranularity) : PageGeometry.ForTable(layout.TokenBytes);
-        if (hardware) geometry = geometry.WithAtMost(memory.MaxMappings / 2, budget);
+        if (hardware) geometry = geometry.WithAtMost(memory.Ranges.Limit / 2, budget);
         // What nobody asked for is rounded up: sequences use whole pages, and the scheduler leaves one to those that run.
         long pages = options.KvCacheBytes is null && budget == useful
             ? ((long)geometry.PagesFor(contextLength) * options.MaxConcurrentSequences) + 1
@@ -46,7 +46,7 @@ internal sealed record KvMemoryPlan(KvLayout Layout, PagingMode Paging, PageGeom
             throw new InsufficientMemoryException(
                 $"Keys and values need at least one page of {geometry.PageBytes} bytes; {budget} bytes are given by {(options.KvCacheBytes is null ? "the free memory" : "KvCacheBytes")}.");
         }
-        long slotBytes = geometry.PagesFor(contextLength) * geometry.PageBytes;
+        long slotBytes = (geometry.PagesFor(contextLength) + 1L) * geometry.PageBytes; // between two slots one page stays empty
         int slots = (int)Math.Clamp(MostAddresses / slotBytes, options.MaxConcurrentSequences, Math.Max(MostSlots, options.MaxConcurrentSequences));
         return new KvMemoryPlan(
             layout,
@@ -65,17 +65,20 @@ internal sealed record KvMemoryPlan(KvLayout Layout, PagingMode Paging, PageGeom
     /// <exception cref="InsufficientMemoryException">The system does not give what the plan says.</exception>
     public KvMemory Create(IDeviceMemory memory, bool prefixCaching, ILogger logger)
     {
+        IPageMap? map = null;
         try
         {
-            IPageMap map = Paging == PagingMode.Hardware
+            map = Paging == PagingMode.Hardware
                 ? new HardwarePageMap(memory.CreateVirtualMemory(Geometry.PageBytes, Pages), memory, Layout, Pages, Slots, MinSlots, SlotTokens, logger)
                 : new TablePageMap(memory, Layout, Pages, Slots, SlotTokens);
             KvMemory kv = new(map, prefixCaching ? new PrefixCache(Pages, Geometry.TokensTouching(1)) : null);
             logger.KvMemoryCreated(Pages, Geometry.PageBytes, kv.CapacityTokens, Paging, map.Slots, SlotTokens);
             return kv;
         }
-        catch (Exception error) when (error is VirtualMemoryException or OutOfMemoryException)
+        catch (Exception error)
         {
+            map?.Dispose();
+            if (error is not (VirtualMemoryException or OutOfMemoryException)) throw;
             throw new InsufficientMemoryException(
                 $"Keys and values need {Pages} pages of {Geometry.PageBytes} bytes, which the system does not give; set KvCacheBytes lower. {error.Message}", error);
         }

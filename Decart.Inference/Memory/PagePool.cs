@@ -9,7 +9,7 @@ internal sealed class PagePool
     private const int None = -1;
 
     private readonly Page[] _pages;
-    private readonly int[] _free;
+    private readonly FreePages _free;
     private int _oldest = None, _newest = None;
     private int _freeCount, _parkedCount, _cachedCount;
 
@@ -17,8 +17,7 @@ internal sealed class PagePool
     public PagePool(int pages)
     {
         _pages = new Page[pages];
-        _free = new int[pages];
-        for (int i = 0; i < pages; i++) _free[i] = pages - 1 - i;
+        _free = new FreePages(pages);
         _freeCount = pages;
     }
 
@@ -38,18 +37,22 @@ internal sealed class PagePool
     /// <summary>The cached page that was used next after a cached one.</summary>
     public int? CachedAfter(int page) => _pages[page].Newer == None ? null : _pages[page].Newer;
 
-    /// <summary>Brings near what is on account of a page.</summary>
+    /// <summary>Prefetches the account of a page.</summary>
     public void Fetch(int page) => Prefetch.Element(_pages, page);
 
     /// <summary>How many sequences use a page.</summary>
     public int References(int page) => _pages[page].References;
 
     /// <summary>Takes a free page that is not parked; its first use.</summary>
-    public bool TryTake(out int page)
+    /// <param name="before">The sequence's page before it, or -1: where the one after that is free, it is taken, and else a new run begins.</param>
+    /// <param name="page">The page.</param>
+    public bool TryTake(int before, out int page)
     {
         page = None;
         if (_freeCount == 0) return false;
-        page = _free[--_freeCount];
+        page = before != None && _free.Contains(before + 1) ? before + 1 : BeginRun();
+        _free.Remove(page);
+        _freeCount--;
         _pages[page].References = 1;
         return true;
     }
@@ -65,7 +68,7 @@ internal sealed class PagePool
     {
         if (--_pages[page].References > 0) return;
         if (keep) Link(page);
-        else _free[_freeCount++] = page;
+        else AddFree(page);
     }
 
     /// <summary>A page that one sequence uses becomes free but stays mapped where it is.</summary>
@@ -86,7 +89,20 @@ internal sealed class PagePool
     public void Evict(int page)
     {
         Unlink(page);
-        _free[_freeCount++] = page;
+        AddFree(page);
+    }
+
+    private void AddFree(int page)
+    {
+        _free.Add(page);
+        _freeCount++;
+    }
+
+    /// <summary>Where free pages follow one in use, its sequence may grow into them: it is left half.</summary>
+    private int BeginRun()
+    {
+        (int first, int length) = _free.FindRun();
+        return first > 0 && _pages[first - 1].References > 0 ? first + (length / 2) : first;
     }
 
     private void Link(int page)

@@ -38,9 +38,11 @@ internal sealed unsafe class TablePageMap : IPageMap
 
     public long LastTicket => 0;
 
+    public AddressRangeShare Ranges { get; } = AddressRanges.Unlimited.Open(fixedCount: 0);
+
     public KvView View(int slot) => new(0, _tokenStride, Table(slot), PageGeometry.TableTokensPerPage);
 
-    public long Map(int slot, int index, int page)
+    public long Map(int slot, int index, int page, int freedRanges = 0)
     {
         nint address = Address(page);
         _memory.Copy(Table(slot) + (index * sizeof(nint)), (nint)(&address), sizeof(nint));
@@ -56,9 +58,13 @@ internal sealed unsafe class TablePageMap : IPageMap
     }
 
     /// <summary>Does nothing: the table's entries are not looked up until they are written again.</summary>
-    public long Unmap(int slot, int index, int count) => 0;
+    public long Unmap(int slot, int index, int count, int freedRanges = 0) => 0;
 
     public void Start()
+    {
+    }
+
+    public void Finish()
     {
     }
 
@@ -70,6 +76,7 @@ internal sealed unsafe class TablePageMap : IPageMap
     {
         if (_disposed) return;
         _disposed = true;
+        Ranges.Dispose();
         foreach (nint table in _tables)
         {
             if (table != 0) _memory.Free(table);

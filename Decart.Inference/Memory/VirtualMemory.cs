@@ -16,7 +16,6 @@ internal abstract class VirtualMemory : IVirtualMemory
     private readonly List<Reservation> _reservations = [];
     private readonly Dictionary<nint, nint> _pageAt = [];
     private readonly Dictionary<nint, int> _mappingsOf = [];
-    private int _ranges;
     private bool _disposed;
 
     /// <param name="pageBytes">Bytes of a page, a power of two.</param>
@@ -40,18 +39,9 @@ internal abstract class VirtualMemory : IVirtualMemory
         lock (_lock)
         {
             ObjectDisposedException.ThrowIf(_disposed, this);
-            CountRanges(1);
-            try
-            {
-                var reservation = new Reservation(ReserveCore(bytes), bytes);
-                _reservations.Insert(~IndexOf(reservation.Address), reservation);
-                return reservation.Address;
-            }
-            catch
-            {
-                CountRanges(-1);
-                throw;
-            }
+            var reservation = new Reservation(ReserveCore(bytes), bytes);
+            _reservations.Insert(~IndexOf(reservation.Address), reservation);
+            return reservation.Address;
         }
     }
 
@@ -70,7 +60,6 @@ internal abstract class VirtualMemory : IVirtualMemory
                 throw new InvalidOperationException($"{reservation.MappedPages} pages are still mapped in the reservation.");
             FreeCore(reservation);
             _reservations.RemoveAt(index);
-            CountRanges(-1);
         }
     }
 
@@ -108,17 +97,7 @@ internal abstract class VirtualMemory : IVirtualMemory
             Reservation reservation = Find(address, PageBytes);
             ref int mappings = ref MappingsOf(page);
             if (_pageAt.ContainsKey(address)) throw new InvalidOperationException($"A page is already mapped at 0x{address:x}.");
-            int ranges = RangesGained(reservation, address);
-            CountRanges(ranges);
-            try
-            {
-                MapCore(reservation, address, page);
-            }
-            catch
-            {
-                CountRanges(-ranges);
-                throw;
-            }
+            MapCore(reservation, address, page);
             _pageAt.Add(address, page);
             mappings++;
             reservation.MappedPages++;
@@ -154,11 +133,10 @@ internal abstract class VirtualMemory : IVirtualMemory
             if (_disposed) return;
             _disposed = true;
             ExceptionDispatchInfo? failure = null;
-            foreach (nint address in _pageAt.Keys) Try(() => UnmapCore(address, PageBytes), ref failure);
+            foreach ((nint address, long bytes) in MappedRuns()) UnmapRun(address, bytes, ref failure);
             foreach (Reservation reservation in _reservations) Try(() => FreeCore(reservation), ref failure);
             foreach (nint page in _mappingsOf.Keys) Try(() => ReleasePageCore(page), ref failure);
             Try(Close, ref failure);
-            CountRanges(-_ranges);
             _reservations.Clear();
             _pageAt.Clear();
             _mappingsOf.Clear();
@@ -185,12 +163,26 @@ internal abstract class VirtualMemory : IVirtualMemory
     /// <summary>Releases what was there from the start, after everything else.</summary>
     protected abstract void Close();
 
-    /// <summary>
-    /// Told of a change in the number of address ranges that the system has to describe, each mapped page and each run of reserved addresses
-    /// between mapped pages counted as one. Throws to refuse an increase.
-    /// </summary>
-    protected virtual void OnRangesChanging(int change)
+    /// <summary>In ascending order, each as a whole: taking pages out of their midst would have the system describe more and more ranges.</summary>
+    private List<(nint Address, long Bytes)> MappedRuns()
     {
+        List<(nint Address, long Bytes)> runs = [];
+        foreach (nint address in _pageAt.Keys.Order())
+        {
+            if (runs.Count > 0 && runs[^1].Address + (nint)runs[^1].Bytes == address) runs[^1] = (runs[^1].Address, runs[^1].Bytes + PageBytes);
+            else runs.Add((address, PageBytes));
+        }
+        return runs;
+    }
+
+    private void UnmapRun(nint address, long bytes, ref ExceptionDispatchInfo? failure)
+    {
+        for (nint end = address + (nint)bytes; address < end;)
+        {
+            long unmapped = PageBytes; // what cannot be unmapped is passed over
+            Try(() => unmapped = UnmapCore(address, end - address), ref failure);
+            address += (nint)unmapped;
+        }
     }
 
     private static void Try(Action release, ref ExceptionDispatchInfo? failure)
@@ -203,12 +195,6 @@ internal abstract class VirtualMemory : IVirtualMemory
         {
             failure ??= ExceptionDispatchInfo.Capture(exception);
         }
-    }
-
-    private void CountRanges(int change)
-    {
-        OnRangesChanging(change);
-        _ranges += change;
     }
 
     private void CheckAddress(nint address)
@@ -258,14 +244,5 @@ internal abstract class VirtualMemory : IVirtualMemory
         _pageAt.Remove(address, out nint page);
         MappingsOf(page)--;
         reservation.MappedPages--;
-        CountRanges(-RangesGained(reservation, address));
-    }
-
-    /// <summary>A page splits the run of reserved addresses it is mapped in, shortens it or, between two others, ends it.</summary>
-    private int RangesGained(Reservation reservation, nint address)
-    {
-        bool follows = address == reservation.Address || _pageAt.ContainsKey(address - (nint)PageBytes);
-        bool precedes = address + (nint)PageBytes == reservation.End || _pageAt.ContainsKey(address + (nint)PageBytes);
-        return 2 - (follows ? 1 : 0) - (precedes ? 1 : 0);
     }
 }

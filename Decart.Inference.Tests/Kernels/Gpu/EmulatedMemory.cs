@@ -18,7 +18,7 @@ internal sealed unsafe class EmulatedMemory : IDeviceMemory, IDisposable
 
     public long PageGranularity => 0;
 
-    public long MaxMappings => long.MaxValue;
+    public AddressRanges Ranges => AddressRanges.Unlimited;
 
     public double KvShare => 0.5;
 

@@ -20,7 +20,7 @@ internal sealed class CudaMemory : IDeviceMemory
     public long PageGranularity { get; }
 
     /// <summary>The driver names no limit.</summary>
-    public long MaxMappings => long.MaxValue;
+    public AddressRanges Ranges => AddressRanges.Unlimited;
 
     /// <summary>Nearly all: what the kernels need beside is allocated before.</summary>
     public double KvShare => 0.9;

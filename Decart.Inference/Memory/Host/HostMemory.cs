@@ -5,15 +5,14 @@ namespace Decart.Inference.Memory;
 /// <summary>
 /// The memory of the processor, with the virtual memory of the operating system it runs on: Linux, macOS or Windows (10 version 1803 or later).
 /// </summary>
-internal sealed unsafe class HostMemory : IDeviceMemory
+/// <param name="ranges">The account of address ranges; the process's if left out.</param>
+internal sealed unsafe class HostMemory(AddressRanges? ranges = null) : IDeviceMemory
 {
     /// <summary>A cache line, and the widest vector.</summary>
     private const int Alignment = 64;
 
     /// <summary>Windows maps at multiples of this whatever its pages' size.</summary>
     private const long WindowsGranularity = 64 << 10;
-
-    private const string MaxMapCount = "/proc/sys/vm/max_map_count";
 
     /// <summary>A page of the system; 64 KiB on Windows; 0 in a 32-bit process and on other systems.</summary>
     public long PageGranularity =>
@@ -22,9 +21,7 @@ internal sealed unsafe class HostMemory : IDeviceMemory
         : OperatingSystem.IsWindowsVersionAtLeast(10, 0, 17134) ? WindowsGranularity
         : 0;
 
-    /// <summary>Linux counts every piece of a range that is mapped by itself; what it allows is <c>vm.max_map_count</c>.</summary>
-    public long MaxMappings =>
-        OperatingSystem.IsLinux() && File.Exists(MaxMapCount) && long.TryParse(File.ReadAllText(MaxMapCount), out long count) ? count : long.MaxValue;
+    public AddressRanges Ranges { get; } = ranges ?? AddressRanges.OfProcess;
 
     /// <summary>Half: the rest of the process and the machine live here too.</summary>
     public double KvShare => 0.5;

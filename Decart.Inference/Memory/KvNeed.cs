@@ -1,0 +1,10 @@
+namespace Decart.Inference.Memory;
+
+/// <summary>What sequences need to begin, or what there is of it.</summary>
+/// <param name="Pages">Pages that nobody uses.</param>
+/// <param name="Ranges">Address ranges; what is needed is the most that it can be.</param>
+internal readonly record struct KvNeed(int Pages, int Ranges)
+{
+    /// <summary>Pages that are new may lie anywhere. The range of empty addresses after them is one more.</summary>
+    public static KvNeed OfNewPages(int pages) => new(pages, pages + 1);
+}
