@@ -1,9 +1,13 @@
+using System.ComponentModel;
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
+using System.Text.Json.Serialization;
+using Decart.Inference.Values;
 
 namespace Decart.Inference;
 
 /// <summary>The kinds of hardware a session can compute on.</summary>
+[JsonConverter(typeof(JsonStringEnumConverter<DeviceKind>))]
 public enum DeviceKind
 {
     /// <summary>The fastest device that this build can use on this machine.</summary>
@@ -15,6 +19,9 @@ public enum DeviceKind
 }
 
 /// <summary>Where a session computes. An immutable value; its default is <see cref="Auto"/>.</summary>
+/// <remarks>Configuration and JSON hold it as its text, which <see cref="Parse"/> reads.</remarks>
+[TypeConverter(typeof(DeviceTypeConverter))]
+[JsonConverter(typeof(DeviceJsonConverter))]
 public readonly record struct Device : IParsable<Device>
 {
     private Device(DeviceKind kind, int index)

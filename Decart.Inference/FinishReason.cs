@@ -1,6 +1,9 @@
+using System.Text.Json.Serialization;
+
 namespace Decart.Inference;
 
 /// <summary>Why a completion ended.</summary>
+[JsonConverter(typeof(JsonStringEnumConverter<FinishReason>))]
 public enum FinishReason
 {
     /// <summary>The model ended the text, or a stop sequence or stop token appeared.</summary>

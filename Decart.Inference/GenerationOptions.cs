@@ -1,8 +1,10 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Text.Json.Serialization;
+using Decart.Inference.Values;
 
 namespace Decart.Inference;
 
-/// <summary>How tokens are chosen and when a completion ends. Immutable.</summary>
+/// <summary>How tokens are chosen and when a completion ends. Immutable: lists are copied when they are set.</summary>
 /// <remarks>
 /// <para>
 /// From logits to a token, in this order: repetition penalty, frequency and presence penalties, logit bias, temperature, top-k, top-p
@@ -47,13 +49,13 @@ public sealed record GenerationOptions
     /// of several that end together, the longest. Compared ordinally. A sequence may name special tokens (<c>&lt;|im_end|&gt;</c>), which are no
     /// text: it matches the tokens as well as their names written out. At most 65,536 characters in all. Default none.
     /// </summary>
-    public IReadOnlyList<string> StopSequences { get; init; } = [];
+    public IReadOnlyList<string> StopSequences { get; init => field = ValueList<string>.Copy(value); } = ValueList<string>.Copy([]);
 
     /// <summary>
     /// Tokens that end the completion, besides the model's own end-of-text tokens and even if <see cref="IgnoreEndOfText"/> is set. The text of
     /// the token that ends it is not part of the completion's. Default none.
     /// </summary>
-    public IReadOnlyList<int> StopTokenIds { get; init; } = [];
+    public IReadOnlyList<int> StopTokenIds { get; init => field = ValueList<int>.Copy(value); } = ValueList<int>.Copy([]);
 
     /// <summary>
     /// Makes tokens that occur in the prompt or the completion less probable: their logits are divided by this when positive and multiplied
@@ -68,7 +70,8 @@ public sealed record GenerationOptions
     public float PresencePenalty { get; init; }
 
     /// <summary>Added to the logits of the tokens named; -1e9 to 1e9, or negative infinity to forbid a token. Default none.</summary>
-    public IReadOnlyDictionary<int, float>? LogitBias { get; init; }
+    [JsonNumberHandling(JsonNumberHandling.AllowNamedFloatingPointLiterals)]
+    public IReadOnlyDictionary<int, float>? LogitBias { get; init => field = ValueDictionary<int, float>.Copy(value); }
 
     /// <summary>
     /// With each token comes its log-probability and those of the so many most probable tokens, 0 to 20; <see langword="null"/> (the default) for none.
@@ -85,14 +88,6 @@ public sealed record GenerationOptions
     /// Requests of higher priority get their turn first, and their memory last taken; among equals the one that came first. Any number; default 0.
     /// </summary>
     public int Priority { get; init; }
-
-    /// <summary>A copy whose lists are its own.</summary>
-    internal GenerationOptions Copy() => this with
-    {
-        StopSequences = StopSequences is null ? null! : [.. StopSequences],
-        StopTokenIds = StopTokenIds is null ? null! : [.. StopTokenIds],
-        LogitBias = LogitBias is null ? null : new Dictionary<int, float>(LogitBias),
-    };
 
     internal void Validate(int vocabularySize)
     {

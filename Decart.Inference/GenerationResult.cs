@@ -1,4 +1,5 @@
 using System.Text;
+using Decart.Inference.Values;
 
 namespace Decart.Inference;
 
@@ -9,10 +10,10 @@ public sealed record GenerationResult
     public required string Text { get; init; }
 
     /// <summary>All generated tokens, including the token or the tokens of the stop sequence that ended the completion.</summary>
-    public required IReadOnlyList<int> TokenIds { get; init; }
+    public required IReadOnlyList<int> TokenIds { get; init => field = ValueList<int>.Copy(value); }
 
     /// <summary>One entry for each of <see cref="TokenIds"/>; <see langword="null"/> unless <see cref="GenerationOptions.TopLogprobs"/> was set.</summary>
-    public IReadOnlyList<TokenLogprobs>? Logprobs { get; init; }
+    public IReadOnlyList<TokenLogprobs>? Logprobs { get; init => field = ValueList<TokenLogprobs>.Copy(value); }
 
     /// <summary>Why the completion ended.</summary>
     public required FinishReason FinishReason { get; init; }

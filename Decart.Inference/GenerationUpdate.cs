@@ -1,3 +1,5 @@
+using Decart.Inference.Values;
+
 namespace Decart.Inference;
 
 /// <summary>A piece of a completion as it is generated. Immutable.</summary>
@@ -10,10 +12,10 @@ public sealed record GenerationUpdate
     public string Text { get; init; } = "";
 
     /// <summary>The new tokens. A token that ended the completion is included; its text is not.</summary>
-    public IReadOnlyList<int> TokenIds { get; init; } = [];
+    public IReadOnlyList<int> TokenIds { get; init => field = ValueList<int>.Copy(value); } = ValueList<int>.Copy([]);
 
     /// <summary>One entry for each of <see cref="TokenIds"/>; <see langword="null"/> unless <see cref="GenerationOptions.TopLogprobs"/> was set.</summary>
-    public IReadOnlyList<TokenLogprobs>? Logprobs { get; init; }
+    public IReadOnlyList<TokenLogprobs>? Logprobs { get; init => field = ValueList<TokenLogprobs>.Copy(value); }
 
     /// <summary>Why the completion ended: set on the last update only.</summary>
     public FinishReason? FinishReason { get; init; }

@@ -1,5 +1,6 @@
 using Decart.Inference.Engine;
 using Decart.Inference.Memory;
+using Decart.Inference.Values;
 
 namespace Decart.Inference;
 
@@ -22,7 +23,7 @@ public sealed record KvMap
     public required int CachedPages { get; init; }
 
     /// <summary>All that hold pages: running requests, paused ones, conversations between turns.</summary>
-    public required IReadOnlyList<KvMapSequence> Sequences { get; init; }
+    public required IReadOnlyList<KvMapSequence> Sequences { get; init => field = ValueList<KvMapSequence>.Copy(value); }
 
     /// <summary>Takes the picture, on the engine's thread.</summary>
     internal static KvMap Take(KvMemory memory, Scheduler scheduler) => new()
@@ -52,4 +53,8 @@ public sealed record KvMap
 /// <param name="Pages">Its physical pages, numbered from 0, in the order of its tokens; the last may be mapped ahead of need.</param>
 /// <param name="SharedPages">How many of them others hold too.</param>
 /// <param name="IsIdle">Whether nothing is computed for it: a conversation between turns, or a request whose reader lags behind.</param>
-public sealed record KvMapSequence(long Address, int Tokens, IReadOnlyList<int> Pages, int SharedPages, bool IsIdle);
+public sealed record KvMapSequence(long Address, int Tokens, IReadOnlyList<int> Pages, int SharedPages, bool IsIdle)
+{
+    /// <summary>Its physical pages, numbered from 0, in the order of its tokens; the last may be mapped ahead of need.</summary>
+    public IReadOnlyList<int> Pages { get; init => field = ValueList<int>.Copy(value); } = ValueList<int>.Copy(Pages);
+}

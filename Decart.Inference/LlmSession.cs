@@ -192,10 +192,10 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
         return new Request(tokens, options);
     }
 
-    /// <summary>A copy of the options, checked: what a caller's lists hold later changes nothing.</summary>
+    /// <summary>The options, checked.</summary>
     internal GenerationOptions Validate(GenerationOptions? options)
     {
-        options = (options ?? GenerationOptions.Default).Copy();
+        options ??= GenerationOptions.Default;
         options.Validate(Model.VocabularySize);
         if (options.StopSequences.Count > 0 && _model.Tokenizer is null) throw NoTokenizer("Stop sequences cannot be found");
         return options;

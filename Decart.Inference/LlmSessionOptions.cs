@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Microsoft.Extensions.Logging;
 
 namespace Decart.Inference;
@@ -52,6 +53,7 @@ public sealed record LlmSessionOptions
     /// Where log messages go; <see langword="null"/> (the default) for nowhere. Prompts and completions are logged at level Trace only.
     /// Messages are written on the threads that compute, load and call: a logger must not wait for the session.
     /// </summary>
+    [JsonIgnore]
     public ILoggerFactory? LoggerFactory { get; init; }
 
     /// <summary>The most tokens of one step.</summary>

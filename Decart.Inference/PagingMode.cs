@@ -1,6 +1,9 @@
+using System.Text.Json.Serialization;
+
 namespace Decart.Inference;
 
 /// <summary>How the keys and values of a sequence are found on their pages. Answers are the same, bit for bit.</summary>
+[JsonConverter(typeof(JsonStringEnumConverter<PagingMode>))]
 public enum PagingMode
 {
     /// <summary>By the hardware where it can, else by a table.</summary>

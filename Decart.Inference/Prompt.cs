@@ -1,3 +1,7 @@
+using System.ComponentModel;
+using System.Text.Json.Serialization;
+using Decart.Inference.Values;
+
 namespace Decart.Inference;
 
 /// <summary>What a completion continues: a text, or token ids that are taken as they are.</summary>
@@ -6,6 +10,8 @@ namespace Decart.Inference;
 /// tokens written out in it become their ids. <see cref="FromString(string, bool, bool)"/> gives a text without the one or the other.
 /// Token ids are copied when a request is made of the prompt; until then they are the caller's array.
 /// </remarks>
+[TypeConverter(typeof(PromptTypeConverter))]
+[JsonConverter(typeof(PromptJsonConverter))]
 public readonly struct Prompt
 {
     private readonly bool _asItIs;

@@ -1,3 +1,5 @@
+using Decart.Inference.Values;
+
 namespace Decart.Inference;
 
 /// <summary>A token and its log-probability.</summary>
@@ -11,4 +13,10 @@ public readonly record struct TokenLogprob(int TokenId, float Logprob);
 /// <param name="Top">
 /// The <see cref="GenerationOptions.TopLogprobs"/> most probable tokens, best first (among equals the lowest id); the generated token need not be among them.
 /// </param>
-public sealed record TokenLogprobs(int TokenId, float Logprob, IReadOnlyList<TokenLogprob> Top);
+public sealed record TokenLogprobs(int TokenId, float Logprob, IReadOnlyList<TokenLogprob> Top)
+{
+    /// <summary>
+    /// The <see cref="GenerationOptions.TopLogprobs"/> most probable tokens, best first (among equals the lowest id); the generated token need not be among them.
+    /// </summary>
+    public IReadOnlyList<TokenLogprob> Top { get; init => field = ValueList<TokenLogprob>.Copy(value); } = ValueList<TokenLogprob>.Copy(Top);
+}

@@ -89,6 +89,9 @@ public class GgufFileTests
         Assert.That(texts, Is.EqualTo(new[] { "a", "", "\uFFFD(" }));
         Assert.That(texts.GetBytes(2).ToArray(), Is.EqualTo(new byte[] { 0xC3, 0x28 }));
         IReadOnlyList<GgufValue> nested = file.Require("nested").AsArrays();
+        Assert.That(() => ((IList<GgufValue>)nested)[0] = nested[1], Throws.InstanceOf<NotSupportedException>());
+        Assert.That(() => ((IDictionary<string, GgufValue>)file.Metadata).Clear(), Throws.InstanceOf<NotSupportedException>());
+        Assert.That(() => ((IDictionary<string, TensorInfo>)file.Tensors).Clear(), Throws.InstanceOf<NotSupportedException>());
         Assert.That(nested[0].AsInt32Array(), Is.EqualTo(new[] { 7 }));
         Assert.That(nested[1].AsStrings(), Is.Empty);
         Assert.That(new[] { "ints", "bytes", "texts", "nested" }.Select(key => file.Require(key).Count), Is.EqualTo(new[] { 3, 2, 3, 2 }));

@@ -26,6 +26,7 @@ public class SafetensorsFileTests
             """;
         using SafetensorsFile file = Open(SafetensorsBytes.Compose(Header, 22));
         Assert.That(file.Metadata["é"], Is.EqualTo("é"));
+        Assert.That(() => ((IDictionary<string, string>)file.Metadata).Clear(), Throws.InstanceOf<NotSupportedException>());
         Assert.That(file.Tensors.Keys, Is.EquivalentTo(new[] { "a", "b", "none", "scalar" }));
         Assert.That(file.Tensors["a"].Shape, Is.EqualTo(new long[] { 3, 1 }));
         Assert.That(file.Tensors["a"].Type, Is.EqualTo(TensorType.BF16));

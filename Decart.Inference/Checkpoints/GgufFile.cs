@@ -20,7 +20,7 @@ public sealed class GgufFile : IDisposable
     {
         _table = table;
         Version = header.Version;
-        Metadata = header.Metadata;
+        Metadata = header.Metadata.AsReadOnly();
     }
 
     /// <summary>The file's path as it was given.</summary>

@@ -97,7 +97,7 @@ public sealed class GgufValue
 
     /// <summary>The elements of an array of arrays.</summary>
     /// <exception cref="ModelLoadException">The value is none.</exception>
-    public IReadOnlyList<GgufValue> AsArrays() => _data as GgufValue[] ?? throw Mismatch("an array of arrays");
+    public IReadOnlyList<GgufValue> AsArrays() => Array.AsReadOnly(_data as GgufValue[] ?? throw Mismatch("an array of arrays"));
 
     /// <summary>The value in words, long ones shortened.</summary>
     public override string ToString() => Kind switch

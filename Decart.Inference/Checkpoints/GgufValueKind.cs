@@ -1,9 +1,11 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Text.Json.Serialization;
 
 namespace Decart.Inference.Checkpoints;
 
 /// <summary>The type of a metadata value of a GGUF file. The numbers are those of the format.</summary>
 [SuppressMessage("Naming", "CA1720:Identifier contains type name", Justification = "The names are those of the format's types.")]
+[JsonConverter(typeof(JsonStringEnumConverter<GgufValueKind>))]
 public enum GgufValueKind
 {
     /// <summary>Unsigned 8-bit integer.</summary>

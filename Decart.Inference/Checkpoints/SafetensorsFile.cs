@@ -18,10 +18,10 @@ public sealed class SafetensorsFile : IDisposable
 {
     private readonly TensorTable _table;
 
-    private SafetensorsFile(TensorTable table, IReadOnlyDictionary<string, string> metadata)
+    private SafetensorsFile(TensorTable table, Dictionary<string, string> metadata)
     {
         _table = table;
-        Metadata = metadata;
+        Metadata = metadata.AsReadOnly();
     }
 
     /// <summary>The file's path as it was given.</summary>

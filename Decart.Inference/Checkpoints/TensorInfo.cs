@@ -1,4 +1,6 @@
 using System.Collections.Immutable;
+using System.Globalization;
+using System.Text;
 
 namespace Decart.Inference.Checkpoints;
 
@@ -21,6 +23,14 @@ public sealed record TensorInfo(string Name, TensorType Type, ImmutableArray<lon
         }
     }
 
+    /// <inheritdoc/>
+    public bool Equals(TensorInfo? other) =>
+        other is not null && (Name, Type, Offset, ByteLength) == (other.Name, other.Type, other.Offset, other.ByteLength)
+        && Shape.AsSpan().SequenceEqual(other.Shape.AsSpan());
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => HashCode.Combine(Name, Type, Offset, ByteLength);
+
     /// <summary>The bytes that a tensor takes, or <see langword="null"/> if the number does not fit.</summary>
     /// <remarks>The last dimension must be a multiple of the encoding's block.</remarks>
     internal static long? BytesOf(TensorType type, ImmutableArray<long> shape)
@@ -33,5 +43,12 @@ public sealed record TensorInfo(string Name, TensorType Type, ImmutableArray<lon
         }
         Int128 bytes = elements / type.BlockLength() * type.BlockBytes();
         return bytes > long.MaxValue ? null : (long)bytes;
+    }
+
+    private bool PrintMembers(StringBuilder text)
+    {
+        text.Append(CultureInfo.InvariantCulture, $"Name = {Name}, Type = {Type}, Shape = [{string.Join(", ", Shape.AsSpan().ToArray())}], ");
+        text.Append(CultureInfo.InvariantCulture, $"Offset = {Offset}, ByteLength = {ByteLength}");
+        return true;
     }
 }

@@ -5,7 +5,7 @@ internal sealed unsafe class TensorTable(MappedFile file, Dictionary<string, Ten
 {
     public MappedFile File => file;
 
-    public IReadOnlyDictionary<string, TensorInfo> Tensors => tensors;
+    public IReadOnlyDictionary<string, TensorInfo> Tensors { get; } = tensors.AsReadOnly();
 
     public TensorInfo this[string name] =>
         tensors.TryGetValue(name, out TensorInfo? info) ? info : throw new KeyNotFoundException($"{file.Path} holds no tensor '{name}'.");

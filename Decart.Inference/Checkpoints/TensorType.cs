@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace Decart.Inference.Checkpoints;
 
 /// <summary>How the elements of a stored tensor are encoded.</summary>
@@ -5,6 +7,7 @@ namespace Decart.Inference.Checkpoints;
 /// The first group are the dtypes of the safetensors format, the second the block formats of GGUF
 /// (names and layouts as in ggml: <c>Q4_K</c> is a 256-element super-block of 4-bit weights, and so on).
 /// </remarks>
+[JsonConverter(typeof(JsonStringEnumConverter<TensorType>))]
 public enum TensorType
 {
     /// <summary>IEEE 754 binary32.</summary>
