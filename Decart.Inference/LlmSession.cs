@@ -239,8 +239,11 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
         return tokens;
     }
 
-    private NotSupportedException NoTokenizer(string consequence) =>
-        new($"{consequence}: {Model.Source} has no tokenizer. Give prompts as token ids.");
+    private NotSupportedException NoTokenizer(string consequence)
+    {
+        string unread = Inference.Tokenizer.UnreadFiles(Model.Source) is { } names ? $" in a format that is read (found {names})" : "";
+        return new($"{consequence}: {Model.Source} has no tokenizer{unread}. Give prompts as token ids.");
+    }
 
     /// <summary>Has the engine compute a request and passes its updates on.</summary>
     /// <param name="request">What to compute.</param>

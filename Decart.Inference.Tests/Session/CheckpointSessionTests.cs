@@ -192,13 +192,17 @@ public class CheckpointSessionTests
     }
 
     [Test]
-    public async Task A_tokenizer_with_ids_beyond_the_models_is_refused()
+    public async Task A_prompt_with_ids_beyond_the_models_is_refused_not_the_tokenizer_that_has_them()
     {
         using var folder = new TemporaryFolder();
         foreach (string file in (string[])["config.json", "model.safetensors"])
             File.Copy(Fixtures.Path("llama2-gqa-bf16", file), Path.Combine(folder.Path, file));
         File.Copy(Path.Combine(Storyteller, "tokenizer.json"), Path.Combine(folder.Path, "tokenizer.json"));
-        await Assert.ThatAsync(() => LlmSession.LoadAsync(folder.Path), Throws.TypeOf<ModelLoadException>().With.Message.Match("expected .*ids below"));
+        await using LlmSession session = await LlmSession.LoadAsync(folder.Path, new() { Device = Device.Cpu });
+        int beyond = session.Tokenizer.VocabularySize - 1;
+        Assert.That(beyond, Is.GreaterThanOrEqualTo(session.Model.VocabularySize));
+        await Assert.ThatAsync(() => session.GenerateAsync(new[] { 1, beyond }), Throws.ArgumentException.With.Message.Contains($"token id {beyond}"));
+        Assert.That((await session.GenerateAsync(new[] { 1, 2 }, new() { MaxTokens = 4 })).TokenIds, Has.All.LessThan(session.Model.VocabularySize));
     }
 
     private static JsonElement[] Cases(string file) => [.. JsonDocument.Parse(File.ReadAllBytes(file)).RootElement.GetProperty("cases").EnumerateArray()];

@@ -40,4 +40,40 @@ public class FieldTextTests
         Assert.That((await session.GenerateAsync("<s>hello", one)).Usage.PromptTokens, Is.EqualTo(4));
         Assert.That(log.Messages(LogLevel.Warning), Has.One.Contains("BOS"));
     }
+
+    [Test]
+    public async Task Added_tokens_of_older_folders_are_tokens()
+    {
+        string path = Fixtures.Field("added-tokens-json-is-ignored", "model");
+        await using LlmSession session = await LlmSession.LoadAsync(path, new() { Device = Device.Cpu });
+        Assert.That(session.Tokenizer.Encode("<|im_start|><|im_end|>", addSpecialTokens: false), Is.EqualTo(new[] { 427, 428 }));
+        Assert.That(session.Tokenizer.EosTokenIds, Does.Contain(428));
+        GenerationOptions options = new() { Temperature = 0, MaxTokens = 6, LogitBias = new Dictionary<int, float> { [428] = 1000 } };
+        GenerationResult result = await session.GenerateAsync("hello", options);
+        Assert.That((result.FinishReason, result.StopTokenId, result.Text), Is.EqualTo((FinishReason.Stop, (int?)428, "")));
+    }
+
+    [Test]
+    public async Task A_tokenizer_may_have_more_ids_than_the_model()
+    {
+        string path = Fixtures.Field("tokenizer-has-more-ids-than-model", "in-tokenizer-json");
+        await using LlmSession session = await LlmSession.LoadAsync(path, new() { Device = Device.Cpu });
+        GenerationResult result = await session.GenerateAsync(new[] { 1, 270, 280, 290, 301, 302, 303, 304 }, new() { Temperature = 0, MaxTokens = 8, IgnoreEndOfText = true });
+        Assert.That(result.TokenIds, Is.EqualTo(new[] { 218, 124, 124, 124, 4, 4, 8, 8 }));
+        Assert.That(session.Tokenizer.Encode("hello world"), Is.EqualTo(new[] { 1, 426, 265, 426, 268 }), "by the merges of this file");
+        Assert.That(await session.NextTokenLogitsAsync("hello world"), Has.Length.EqualTo(427));
+        await Assert.ThatAsync(() => session.GenerateAsync("hello [PAD]"), Throws.ArgumentException.With.Message.Contains("token id 427"));
+        await Assert.ThatAsync(
+            () => session.GenerateAsync("hello", new() { LogitBias = new Dictionary<int, float> { [427] = 1 } }), Throws.InstanceOf<ArgumentException>());
+    }
+
+    /// <summary>The file claims 424 tokens and has one.</summary>
+    [Test]
+    public async Task A_damaged_tekken_file_is_named_when_the_model_is_loaded()
+    {
+        string path = Fixtures.Field("unclear-messages-for-common-mistakes", "only-tekken");
+        await Assert.ThatAsync(
+            () => LlmSession.LoadAsync(path, new() { Device = Device.Cpu }),
+            Throws.TypeOf<ModelLoadException>().With.Message.Contains("tekken.json").And.Message.Contains("424 tokens").And.Message.Contains("found 1"));
+    }
 }

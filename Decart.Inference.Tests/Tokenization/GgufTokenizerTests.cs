@@ -59,12 +59,33 @@ public class GgufTokenizerTests
         }
     }
 
+    /// <summary>4294967295 is a converter's -1.</summary>
+    [Test]
+    public void Special_ids_of_no_token_are_passed_over_with_a_warning()
+    {
+        GgufBytes file = Scored();
+        foreach (string key in (string[])["bos", "eot", "unknown"])
+            file.Add($"tokenizer.ggml.{key}_token_id", GgufValueKind.UInt32, writer => writer.Write(uint.MaxValue));
+        ITokenizer tokenizer = Read(file);
+        Assert.That((tokenizer.BosTokenId, tokenizer.Encode("ab").Count), Is.EqualTo(((int?)null, 2)), "neither BOS nor an unknown token");
+        Assert.That(tokenizer.EosTokenIds, Is.EqualTo(new[] { 2 }));
+        Assert.That(((Decart.Inference.Tokenization.TextTokenizer)tokenizer).Warnings, Has.Exactly(3).Contains("4294967295"));
+    }
+
+    [Test]
+    public void The_chat_templates_end_token_ends_a_text()
+    {
+        GgufBytes file = Strings(ByteLevel("gpt-2"), "tokenizer.chat_template", "{{ message['content'] + '<tool>' }}");
+        Assert.That(Read(file).EosTokenIds, Is.EqualTo(new[] { 3 }), "a token that is text does not");
+        GgufBytes done = Strings(Merges(Model("gpt2", ["a", "<done>"], [Normal, Control])), "tokenizer.chat_template", "{{ message['content'] + '<done>' }}");
+        Assert.That(Read(done).EosTokenIds, Is.EqualTo(new[] { 1 }));
+    }
+
     [Test]
     public void What_is_wrong_is_named()
     {
         AssertWrong("tokenizer.ggml.pre", ByteLevel("martian"));
         AssertWrong("tokenizer.ggml.model", Strings(new GgufBytes(), "tokenizer.ggml.model", "bert"));
-        AssertWrong("tokenizer.ggml.bos_token_id", ByteLevel("gpt-2").Add("tokenizer.ggml.bos_token_id", GgufValueKind.UInt32, writer => writer.Write(99u)));
         AssertWrong("tokenizer.ggml.merges[0]", Merges(Model("gpt2", ["a", "b"], [Normal, Normal]), "a b"));
         AssertWrong("tokenizer.ggml.tokens[1]", Model("gpt2", ["a", "a"], [Normal, Normal]));
         AssertWrong("tokenizer.ggml.token_type", Model("gpt2", ["a", "b"], [Normal]));

@@ -26,7 +26,9 @@ public class MalformedTokenizerTests
     [TestCase("model.type", "\"WordPiece\"", "model.type", TestName = "a model that is not supported")]
     [TestCase("model.unk_token", "\"missing\"", "model.unk_token", TestName = "an unknown token that is none")]
     [TestCase("model.end_of_word_suffix", "\"</w>\"", "model.end_of_word_suffix", TestName = "a suffix of words")]
-    [TestCase("normalizer", """{"type":"Nmt"}""", "normalizer.type", TestName = "a normalizer that is not supported")]
+    [TestCase("normalizer", """{"type":"BertNormalizer"}""", "normalizer.type", TestName = "a normalizer that is not supported")]
+    [TestCase("normalizer", """{"type":"Precompiled","precompiled_charsmap":"?"}""", "normalizer.precompiled_charsmap", TestName = "a map of characters that is not base 64")]
+    [TestCase("normalizer", """{"type":"Precompiled","precompiled_charsmap":"CAAAAAAAAAAAAACAYQ=="}""", "normalizer.precompiled_charsmap", TestName = "a map of characters without an end")]
     [TestCase("normalizer", """{"type":"Sequence","normalizers":[{"type":"Replace","pattern":{"Regex":"("},"content":""}]}""", "normalizer.normalizers[0].pattern.Regex", TestName = "a malformed expression")]
     [TestCase("pre_tokenizer", """{"type":"Split","pattern":{"String":" "},"behavior":"Sideways"}""", "pre_tokenizer.behavior", TestName = "a behaviour that is none")]
     [TestCase("pre_tokenizer", """{"type":"Metaspace","replacement":"__"}""", "pre_tokenizer.replacement", TestName = "a marker of two characters")]
@@ -52,7 +54,9 @@ public class MalformedTokenizerTests
     [TestCase("tokenizer_config.json", """{"bos_token":7}""", "bos_token")]
     [TestCase("tokenizer_config.json", """{"add_bos_token":"yes"}""", "add_bos_token")]
     [TestCase("tokenizer_config.json", """{"added_tokens_decoder":{"x":{"content":"y"}}}""", "added_tokens_decoder.\"x\"")]
-    [TestCase("generation_config.json", """{"eos_token_id":[1,9]}""", "eos_token_id[1]")]
+    [TestCase("added_tokens.json", """{"<x>":-1}""", "\"<x>\"")]
+    [TestCase("added_tokens.json", """{"<x>":0}""", "\"<x>\"")]
+    [TestCase("generation_config.json", """{"eos_token_id":["a"]}""", "eos_token_id[0]")]
     [TestCase("config.json", """{"eos_token_id":"two"}""", "eos_token_id")]
     public void The_other_files_are_checked_too(string file, string content, string? field)
     {
@@ -62,9 +66,13 @@ public class MalformedTokenizerTests
     }
 
     [Test]
-    public void Ids_that_the_model_cannot_take_are_refused() => Assert.That(
-        () => TinyTokenizer.Load(TinyTokenizer.Characters(["a", "b", "c"]), ("config.json", """{"vocab_size":2}""")),
-        Throws.TypeOf<ModelLoadException>().With.Message.Contains("below 2").And.Message.Contains("found 2"));
+    public void Ids_that_the_model_cannot_take_do_no_harm() => Assert.That(
+        TinyTokenizer.Load(TinyTokenizer.Characters(["a", "b", "c"]), ("config.json", """{"vocab_size":2}""")).Encode("abc"), Is.EqualTo(new[] { 0, 1, 2 }));
+
+    [TestCase("""{"eos_token_id":[1,9,-1,4294967295]}""")]
+    [TestCase("""{"eos_token_id":1,"bos_token_id":-1}""")]
+    public void Ids_of_no_token_are_passed_over(string generation) => Assert.That(
+        TinyTokenizer.Load(TinyTokenizer.Characters(["a", "b"]), ("generation_config.json", generation)).EosTokenIds, Is.EqualTo(new[] { 1 }));
 
     [Test]
     public void A_folder_without_a_tokenizer_says_so()

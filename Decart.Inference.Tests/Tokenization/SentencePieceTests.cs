@@ -46,6 +46,38 @@ public class SentencePieceTests
     }
 
     [Test]
+    public void Files_beside_it_add_tokens_and_say_which_are_special()
+    {
+        using TemporaryFolder folder = new();
+        File.WriteAllBytes(Path.Combine(folder.Path, "tokenizer.model"), SentencePieceBytes.Small(SentencePieceBytes.Bpe));
+        folder.Write("added_tokens.json", """{"<|start|>": 272, "<stop>": 273, "</s>": 2}""");
+        folder.Write("special_tokens_map.json", """{"eos_token": {"content": "<stop>", "lstrip": false}, "pad_token": null, "additional_special_tokens": ["qx", "hell"]}""");
+        ITokenizer tokenizer = Tokenizer.Load(folder.Path);
+        Assert.Multiple(() =>
+        {
+            Assert.That(tokenizer.VocabularySize, Is.EqualTo(274));
+            Assert.That(tokenizer.Encode("<|start|><stop>qx</s>", addSpecialTokens: false), Is.EqualTo(new[] { 272, 273, User, 2 }));
+            Assert.That(tokenizer.Encode("<|start|>hello", addSpecialTokens: false)[0], Is.EqualTo(272), "in the text as it is, without a space before it");
+            Assert.That(tokenizer.EosTokenIds, Is.EqualTo(new[] { 273 }));
+            Assert.That(tokenizer.SpecialTokens.Keys, Is.EquivalentTo(new[] { "<unk>", "<s>", "</s>", "<stop>", "qx", "hell" }));
+            Assert.That(tokenizer.Decode([272, 273, User]), Is.EqualTo("<|start|>"), "one that nothing calls special is text");
+            Assert.That(tokenizer.Encode("hello", addSpecialTokens: false, parseSpecialTokens: false), Is.EqualTo(new[] { Marker, FirstPiece + 1, FirstPiece, FirstPiece + 10 }), "a special token takes part in no merge");
+        });
+    }
+
+    [TestCase("""{"<a>": 5}""", "\"<a>\"", Description = "the id of another piece")]
+    [TestCase("""{"hello": 300}""", "\"hello\"", Description = "a piece that has an id")]
+    [TestCase("""{"<a>": 300, "<b>": 300}""", "\"<b>\"", Description = "an id twice")]
+    [TestCase("""{"<a>": "300"}""", "\"<a>\"", Description = "an id that is text")]
+    public void Added_tokens_that_contradict_the_pieces_are_refused(string json, string field)
+    {
+        using TemporaryFolder folder = new();
+        File.WriteAllBytes(Path.Combine(folder.Path, "tokenizer.model"), SentencePieceBytes.Small(SentencePieceBytes.Bpe));
+        folder.Write("added_tokens.json", json);
+        Assert.That(() => Tokenizer.Load(folder.Path), Throws.TypeOf<ModelLoadException>().With.Property("Field").EqualTo(field));
+    }
+
+    [Test]
     public void Truncated_files_are_refused_wherever_they_end()
     {
         byte[] whole = SentencePieceBytes.Small(SentencePieceBytes.Bpe);

@@ -35,4 +35,14 @@ internal static partial class EngineLog
     [LoggerMessage(30, LogLevel.Warning,
         "A prompt has the token that begins a text (BOS, id {Id}) a second time: its text, which a chat template may have rendered, begins with it already. Prompt.FromString adds none with addSpecialTokens: false.")]
     public static partial void SecondBos(this ILogger logger, int id);
+
+    [LoggerMessage(31, LogLevel.Information, "{Source} has no tokenizer that is read (files in other formats: {Found}): prompts are token ids only.")]
+    public static partial void NoTokenizer(this ILogger logger, string source, string found);
+
+    [LoggerMessage(32, LogLevel.Warning, "{Warning}")]
+    public static partial void TokenizerWarning(this ILogger logger, string warning);
+
+    [LoggerMessage(33, LogLevel.Information,
+        "The tokenizer of {Source} has ids up to {LastTokenizerId}, the model up to {LastModelId}: prompts that hold larger ones are refused.")]
+    public static partial void TokensBeyondModel(this ILogger logger, string source, int lastTokenizerId, int lastModelId);
 }

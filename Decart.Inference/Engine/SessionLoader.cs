@@ -4,6 +4,7 @@ using Decart.Inference.Checkpoints;
 using Decart.Inference.Kernels;
 using Decart.Inference.Memory;
 using Decart.Inference.Models;
+using Decart.Inference.Tokenization;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -12,8 +13,6 @@ namespace Decart.Inference.Engine;
 /// <summary>From a path to all that a session needs. Whatever has been opened is closed again when loading fails.</summary>
 internal static class SessionLoader
 {
-    private static readonly string[] TokenizerFiles = ["tokenizer.json", "tokenizer.model"];
-
     /// <exception cref="ModelLoadException">The checkpoint or its tokenizer cannot be loaded.</exception>
     /// <exception cref="NotSupportedException">The device cannot be used by this build.</exception>
     public static LoadedModel Load(string path, LlmSessionOptions options, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
@@ -28,7 +27,7 @@ internal static class SessionLoader
         {
             config = ModelLoader.ReadConfig(source);
             progress?.Report(new LoadProgress("Loading the tokenizer", 0, 0));
-            tokenizer = LoadTokenizer(source, config);
+            tokenizer = LoadTokenizer(source, config, logger);
             progress?.Report(new LoadProgress("Opening the device", 0, 0));
             choice = DeviceChoice.Open(options, logger);
         }
@@ -84,18 +83,16 @@ internal static class SessionLoader
     }
 
     /// <summary>The checkpoint's tokenizer, or null if it has none.</summary>
-    private static ITokenizer? LoadTokenizer(TensorSource source, ModelConfig config)
+    private static ITokenizer? LoadTokenizer(TensorSource source, ModelConfig config, ILogger logger)
     {
         ITokenizer? tokenizer = source switch
         {
             GgufTensors gguf => gguf.File.Metadata.ContainsKey("tokenizer.ggml.model") ? Tokenizer.FromGguf(gguf.File) : null,
-            _ => TokenizerFiles.Any(name => File.Exists(Path.Combine(source.Path, name))) ? Tokenizer.Load(source.Path) : null,
+            _ => Tokenizer.FileNames.Any(name => File.Exists(Path.Combine(source.Path, name))) ? Tokenizer.Load(source.Path) : null,
         };
-        if (tokenizer?.VocabularySize > config.VocabularySize)
-        {
-            throw new ModelLoadException(
-                source.Path, "tokenizer", $"expected ids below the model's vocabulary size {config.VocabularySize}, found {tokenizer.VocabularySize - 1}");
-        }
+        if (tokenizer is null) logger.NoTokenizer(source.Path, Tokenizer.UnreadFiles(source.Path) ?? "none");
+        foreach (string warning in (tokenizer as TextTokenizer)?.Warnings ?? []) logger.TokenizerWarning(warning);
+        if (tokenizer?.VocabularySize > config.VocabularySize) logger.TokensBeyondModel(source.Path, tokenizer.VocabularySize - 1, config.VocabularySize - 1);
         return tokenizer;
     }
 

@@ -33,6 +33,12 @@ internal static class ByteLevelAlphabet
         return written;
     }
 
+    /// <summary>The characters for bytes, which need not be text.</summary>
+    public static string Encode(ReadOnlySpan<byte> bytes) => string.Create(bytes.Length, bytes, static (destination, bytes) =>
+    {
+        for (int i = 0; i < bytes.Length; i++) destination[i] = Characters[bytes[i]];
+    });
+
     /// <summary>The bytes that a piece stands for; false when a character is not of the alphabet.</summary>
     /// <param name="piece">Characters of the alphabet.</param>
     /// <param name="destination">Room for as many bytes as the piece has characters.</param>

@@ -23,6 +23,9 @@ internal sealed record TokenizerParts
     public int? BosTokenId { get; init; }
     public IReadOnlyList<int> EosTokenIds { get; init; } = [];
 
+    /// <summary>What was passed over while they were read: whole sentences, for the log.</summary>
+    public IReadOnlyList<string> Warnings { get; init; } = [];
+
     /// <summary>One more than the largest id.</summary>
     public int VocabularySize => Math.Max(Vocabulary.Size, AddedTokens.Select(token => token.Id + 1).DefaultIfEmpty().Max());
 
@@ -60,6 +63,9 @@ internal sealed class TextTokenizer : ITokenizer
     public IReadOnlyList<int> EosTokenIds => _parts.EosTokenIds;
 
     public IReadOnlyDictionary<string, int> SpecialTokens { get; }
+
+    /// <summary>What was passed over while the tokenizer was read: whole sentences, for the log.</summary>
+    public IReadOnlyList<string> Warnings => _parts.Warnings;
 
     public IReadOnlyList<int> Encode(string text, bool addSpecialTokens = true, bool parseSpecialTokens = true, CancellationToken cancellationToken = default)
     {

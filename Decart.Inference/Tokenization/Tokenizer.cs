@@ -6,10 +6,14 @@ namespace Decart.Inference;
 /// <summary>Loads the tokenizer of a model.</summary>
 public static class Tokenizer
 {
+    /// <summary>Files in which other libraries keep tokenizers.</summary>
+    private static readonly string[] OtherFormats = ["vocab.json", "merges.txt", "spiece.model", "sentencepiece.bpe.model", "vocab.txt", "tokenizer.model.v3", "tiktoken.model"];
+
     /// <summary>
     /// Loads the tokenizer from a folder in Hugging Face layout: <c>tokenizer.json</c> (the format of the tokenizers library), else
-    /// <c>tokenizer.model</c> (SentencePiece). <c>tokenizer_config.json</c>, <c>special_tokens_map.json</c>, <c>generation_config.json</c>
-    /// and <c>config.json</c> in the folder say which tokens begin and end a text. Safe to call from any thread.
+    /// <c>tokenizer.model</c> (SentencePiece), else <c>tekken.json</c> (Mistral). <c>tokenizer_config.json</c>, <c>special_tokens_map.json</c>,
+    /// <c>added_tokens.json</c>, <c>generation_config.json</c>, <c>config.json</c> and the chat template in the folder say which tokens are special, and
+    /// which begin and end a text. Safe to call from any thread.
     /// </summary>
     /// <param name="folder">The folder.</param>
     /// <returns>The tokenizer; it holds no file open.</returns>
@@ -19,12 +23,22 @@ public static class Tokenizer
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         TokenizerSettings settings = TokenizerSettings.Read(folder);
-        string file = Path.Combine(folder, "tokenizer.json");
-        if (File.Exists(file)) return Finish(file, TokenizerJson.Read(file, settings), settings);
-        file = Path.Combine(folder, "tokenizer.model");
-        if (File.Exists(file)) return Finish(file, SentencePieceFile.Read(file, settings), settings);
-        throw new ModelLoadException(folder, null, "expected tokenizer.json or tokenizer.model, found neither");
+        string file = FileNames.Select(name => Path.Combine(folder, name)).FirstOrDefault(File.Exists)
+            ?? throw new ModelLoadException(folder, null, $"expected {string.Join(" or ", FileNames)}, found {UnreadFiles(folder) ?? "none of them"}");
+        return Finish(Path.GetFileName(file) switch
+        {
+            "tokenizer.json" => TokenizerJson.Read(file, settings),
+            "tokenizer.model" => SentencePieceFile.Read(file, settings),
+            _ => TekkenFile.Read(file),
+        }, settings);
     }
+
+    /// <summary>The files that hold a tokenizer, the first that is there counts.</summary>
+    internal static IReadOnlyList<string> FileNames { get; } = ["tokenizer.json", "tokenizer.model", "tekken.json"];
+
+    /// <summary>The files in a folder that hold a tokenizer in a format that is not read, for a message; null if there are none.</summary>
+    internal static string? UnreadFiles(string folder) =>
+        string.Join(", ", OtherFormats.Where(name => File.Exists(Path.Combine(folder, name)))) is { Length: > 0 } names ? names : null;
 
     /// <summary>The tokenizer in the metadata of a GGUF file, which need not stay open.</summary>
     /// <param name="file">The file.</param>
@@ -32,18 +46,18 @@ public static class Tokenizer
     internal static ITokenizer FromGguf(GgufFile file) => new TextTokenizer(GgufTokenizer.Read(file));
 
     /// <summary>Adds to a tokenizer what the other files of the folder say.</summary>
-    private static TextTokenizer Finish(string file, TokenizerParts parts, TokenizerSettings settings)
+    private static TextTokenizer Finish(TokenizerParts parts, TokenizerSettings settings)
     {
         int size = parts.VocabularySize;
-        settings.CheckAgainstModel(file, size);
         int? bos = settings.BosTokenId(parts.IdOf, size) ?? parts.BosTokenId;
-        IReadOnlyList<int> eos = settings.EosTokenIds(parts.IdOf, size) is { Count: > 0 } listed ? listed : parts.EosTokenIds;
+        IReadOnlyList<int> listed = settings.EosTokenIds(parts.IdOf, size) is { Count: > 0 } ids ? ids : parts.EosTokenIds;
         return new TextTokenizer(parts with
         {
             BosTokenId = bos,
-            EosTokenIds = eos,
+            EosTokenIds = [.. listed.Concat(EndOfTurn.Find(parts.AddedTokens, settings.ChatTemplate)).Distinct()],
             Prefix = Around(parts.Prefix, bos, settings.AddBos, settings.FlagsOutrankPostProcessor),
-            Suffix = Around(parts.Suffix, eos is [var end, ..] ? end : null, settings.AddEos, settings.FlagsOutrankPostProcessor),
+            Suffix = Around(parts.Suffix, listed is [var end, ..] ? end : null, settings.AddEos, settings.FlagsOutrankPostProcessor),
+            Warnings = [.. parts.Warnings, .. settings.Warnings],
         });
     }
 

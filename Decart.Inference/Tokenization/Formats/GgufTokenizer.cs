@@ -13,18 +13,13 @@ internal sealed class GgufTokenizer
     private const char Marker = '\u2581';
     private const string ModelKey = "tokenizer.ggml.model", PreKey = "tokenizer.ggml.pre", TokensKey = "tokenizer.ggml.tokens";
     private const string KindsKey = "tokenizer.ggml.token_type", ScoresKey = "tokenizer.ggml.scores", MergesKey = "tokenizer.ggml.merges";
-
-    /// <summary>Texts of tokens that end a turn, for files that do not name them all by id.</summary>
-    private static readonly string[] EndTexts =
-    [
-        "<|eot_id|>", "<|im_end|>", "<|end|>", "<|return|>", "<end_of_turn>", "<|endoftext|>", "<|eom_id|>", "<EOT>", "<|end_of_text|>",
-        "<end_of_utterance>", "<\uFF5Cend\u2581of\u2581sentence\uFF5C>",
-    ];
+    private const string TemplateKey = "tokenizer.chat_template";
 
     private readonly GgufFile _file;
     private readonly GgufStrings _tokens;
     private readonly PieceKind[] _kinds;
     private readonly Vocabulary _vocabulary;
+    private readonly List<string> _warnings = [];
 
     private GgufTokenizer(GgufFile file)
     {
@@ -90,17 +85,19 @@ internal sealed class GgufTokenizer
         {
             if (id is { } end) ends.Add(end);
         }
-        ends.AddRange(EndTexts.Select(text => _vocabulary.IdOrMissing(text)).Where(id => id >= 0 && _kinds[id] is PieceKind.Control or PieceKind.UserDefined));
+        List<AddedToken> added = ReadAddedTokens();
+        ends.AddRange(EndOfTurn.Find(added, _file.Metadata.TryGetValue(TemplateKey, out GgufValue? template) && template.Kind == GgufValueKind.String ? template.AsString() : null));
         return new TokenizerParts
         {
             Vocabulary = _vocabulary,
             Model = model,
             Decoder = new PieceDecoder(),
-            AddedTokens = ReadAddedTokens(),
+            AddedTokens = added,
             BosTokenId = bos,
             EosTokenIds = [.. ends.Distinct()],
             Prefix = FlagOr("tokenizer.ggml.add_bos_token", addBos) && bos is { } first ? [first] : [],
             Suffix = addEos && eos is { } last ? [last] : [],
+            Warnings = _warnings,
         };
     }
 
@@ -201,7 +198,9 @@ internal sealed class GgufTokenizer
     {
         if (!_file.Metadata.TryGetValue(key, out GgufValue? value)) return missing < _tokens.Count ? missing : null;
         long id = value.AsInt64();
-        return id >= 0 && id < _tokens.Count ? (int)id : throw Wrong(key, $"the id of a token, below {_tokens.Count}", $"{id}");
+        if (id >= 0 && id < _tokens.Count) return (int)id;
+        _warnings.Add($"{_file.Path}: {key} is {id}, which is the id of no token. It is ignored."); // converters write -1, and 4294967295 for it
+        return null;
     }
 
     private ModelLoadException Wrong(string field, string expected, string found) => new(_file.Path, field, $"expected {expected}, found {found}");

@@ -19,6 +19,9 @@ internal readonly struct JsonField
     /// <summary>Where the value stands, such as <c>model.merges[3]</c>; null for the whole file.</summary>
     public string? Path { get; }
 
+    /// <summary>The file and where in it the value stands, for a message.</summary>
+    public string Place => Path is null ? _file : $"{_file}: {Path}";
+
     public JsonValueKind Kind => _element.ValueKind;
 
     /// <summary>Reads a file whose outermost value is an object.</summary>

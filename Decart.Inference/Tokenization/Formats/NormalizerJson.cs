@@ -19,8 +19,19 @@ internal static class NormalizerJson
             "Strip" => new StripNormalizer(field.Flag("strip_left", missing: true), field.Flag("strip_right", missing: true)),
             "StripAccents" => new PatternReplaceNormalizer(new CodePointPattern(CodePoints.IsMark), ""),
             "ByteLevel" => new ByteLevelNormalizer(),
-            _ => throw type.Wrong("a normalizer that is known (Sequence, NFC, NFD, NFKC, NFKD, Prepend, Replace, Lowercase, Strip, StripAccents, ByteLevel)"),
+            "Nmt" => new NmtNormalizer(),
+            "Precompiled" => new PrecompiledNormalizer(ReadMap(field.Required("precompiled_charsmap"))),
+            _ => throw type.Wrong("a normalizer that is known (Sequence, NFC, NFD, NFKC, NFKD, Prepend, Replace, Lowercase, Strip, StripAccents, ByteLevel, Nmt, Precompiled)"),
         };
+    }
+
+    private static CharacterMap ReadMap(JsonField field)
+    {
+        string text = field.Text();
+        byte[] bytes = new byte[text.Length];
+        return Convert.TryFromBase64String(text, bytes, out int length) && CharacterMap.TryRead(bytes.AsSpan(0, length)) is { } map
+            ? map
+            : throw field.Wrong("a map of characters compiled by SentencePiece, in base 64");
     }
 
     /// <summary>Reads a replacement, which is a normaliser as well as a step of a decoder.</summary>

@@ -31,7 +31,12 @@ internal static class PreTokenizerJson
     public static ITextPattern ReadPattern(JsonField field)
     {
         if (field.TextOrNull("String") is { } literal) return new LiteralPattern(literal);
-        JsonField expression = field.Optional("Regex") ?? throw field.Wrong("a \"String\" or a \"Regex\"");
+        return ReadExpression(field.Optional("Regex") ?? throw field.Wrong("a \"String\" or a \"Regex\""));
+    }
+
+    /// <summary>Reads a regular expression.</summary>
+    public static ITextPattern ReadExpression(JsonField expression)
+    {
         try
         {
             return RegexPattern.Create(expression.Text());

@@ -10,7 +10,8 @@ internal static class SentencePieceFile
     {
         SentencePieceProto proto = SentencePieceProto.Read(file, ReadBytes(file));
         Vocabulary vocabulary = ReadVocabulary(file, proto.Pieces);
-        Dictionary<string, int> texts = TextPieces(proto.Pieces);
+        List<AddedToken> added = ReadAddedTokens(proto.Pieces, vocabulary, settings);
+        Dictionary<string, int> texts = TextPieces(proto.Pieces, [.. added.Where(token => token.Special).Select(token => token.Id)]);
         int? unknown = IndexOf(proto, PieceKind.Unknown, proto.UnknownId);
         UnknownSymbols symbols = new(proto.ByteFallback ? vocabulary.ByteIds() : null, unknown, Fuse: true);
         float[] scores = [.. proto.Pieces.Select(piece => piece.Score)];
@@ -25,7 +26,7 @@ internal static class SentencePieceFile
                     new BpeModel(new Vocabulary(texts, vocabulary.Size), ScoredMerges.Create(texts, scores), symbols, ignoreMerges: false),
                 _ => throw new ModelLoadException(file, "trainer_spec.model_type", $"expected 1 (unigram) or 2 (BPE), found {(int)proto.Model}"),
             },
-            AddedTokens = ReadAddedTokens(proto.Pieces, vocabulary, settings),
+            AddedTokens = added,
             Normalizer = ReadNormalizer(file, proto),
             Decoder = new PieceDecoder
             {
@@ -72,45 +73,57 @@ internal static class SentencePieceFile
     }
 
     /// <summary>The pieces that text is made of.</summary>
-    private static Dictionary<string, int> TextPieces(IReadOnlyList<SentencePiece> pieces)
+    private static Dictionary<string, int> TextPieces(IReadOnlyList<SentencePiece> pieces, HashSet<int> special)
     {
         Dictionary<string, int> texts = [];
         for (int id = 0; id < pieces.Count; id++)
         {
-            if (pieces[id].Kind is PieceKind.Normal or PieceKind.UserDefined or PieceKind.Unused) texts.Add(pieces[id].Text, id);
+            if (pieces[id].Kind is PieceKind.Normal or PieceKind.UserDefined or PieceKind.Unused && !special.Contains(id)) texts.Add(pieces[id].Text, id);
         }
         return texts;
     }
 
+    /// <summary>
+    /// Control pieces, and what the settings add: they are found in the text as it is. User-defined pieces are found in the normalised text.
+    /// </summary>
     private static List<AddedToken> ReadAddedTokens(IReadOnlyList<SentencePiece> pieces, Vocabulary vocabulary, TokenizerSettings settings)
     {
-        List<AddedToken> tokens = [];
+        Dictionary<int, AddedToken> tokens = [];
         for (int id = 0; id < pieces.Count; id++)
         {
-            if (pieces[id].Kind is PieceKind.Control or PieceKind.Unknown) tokens.Add(new AddedToken(id, pieces[id].Text, Special: true));
-            else if (pieces[id].Kind == PieceKind.UserDefined) tokens.Add(new AddedToken(id, pieces[id].Text, Special: false, Normalized: true));
+            if (pieces[id].Kind is PieceKind.Control or PieceKind.Unknown) tokens.Add(id, new AddedToken(id, pieces[id].Text, Special: true));
+            else if (pieces[id].Kind == PieceKind.UserDefined) tokens.Add(id, new AddedToken(id, pieces[id].Text, Special: false, Normalized: true));
         }
         foreach ((AddedToken token, JsonField field) in settings.AddedTokens(Vocabulary.LargestPlausibleId(pieces.Count)))
         {
-            if (vocabulary.PieceOrNull(token.Id) is null && !vocabulary.TryGetId(token.Content, out _)) tokens.Add(token);
-            else if (vocabulary.PieceOrNull(token.Id) != token.Content) throw field.Wrong($"the id of \"{token.Content}\" in tokenizer.model", $"{token.Id}");
+            bool isPiece = vocabulary.PieceOrNull(token.Id) == token.Content;
+            if (!isPiece && (vocabulary.PieceOrNull(token.Id) is not null || vocabulary.TryGetId(token.Content, out _) || !tokens.TryAdd(token.Id, token with { Normalized = false })))
+                throw field.Wrong($"the id of \"{token.Content}\" in tokenizer.model, or one that no token has", $"{token.Id}");
+            if (isPiece && token.Special) tokens[token.Id] = token with { Normalized = false };
         }
-        return tokens;
+        foreach (string name in settings.SpecialTokens)
+        {
+            if (vocabulary.TryGetId(name, out int id) && tokens.GetValueOrDefault(id) is not { Special: true }) tokens[id] = new AddedToken(id, name, Special: true);
+        }
+        return [.. tokens.Values];
     }
 
     private static SequenceNormalizer ReadNormalizer(string file, SentencePieceProto proto)
     {
-        if (proto.HasCharacterMap)
-        {
-            throw new ModelLoadException(
-                file, "normalizer_spec.precompiled_charsmap", "expected the rule \"identity\", found a map of characters, which is not supported");
-        }
         List<INormalizer> steps = [];
+        if (proto.CharacterMap.Length > 0) steps.Add(new SentencePieceMapNormalizer(ReadMap(file, proto.CharacterMap), UserDefined(proto.Pieces)));
         if (proto.RemoveExtraWhitespaces) steps.Add(new CollapseSpacesNormalizer());
         if (proto.AddDummyPrefix) steps.Add(proto.WhitespaceIsSuffix ? new AppendNormalizer(" ") : new PrependNormalizer(" "));
         if (proto.EscapeWhitespaces) steps.Add(new LiteralReplaceNormalizer(" ", Marker.ToString()));
         return new SequenceNormalizer(steps);
     }
+
+    private static CharacterMap ReadMap(string file, byte[] map) =>
+        CharacterMap.TryRead(map) ?? throw new ModelLoadException(file, "normalizer_spec.precompiled_charsmap", "expected a map of characters, found other bytes");
+
+    /// <summary>Pieces that are found in the text as it is written, whatever the map makes of their characters.</summary>
+    private static IEnumerable<AddedToken> UserDefined(IReadOnlyList<SentencePiece> pieces) =>
+        pieces.Where(piece => piece.Kind == PieceKind.UserDefined).Select(piece => new AddedToken(0, piece.Text, Special: false));
 
     private static int? IndexOf(SentencePieceProto proto, PieceKind kind, int id) =>
         (uint)id < (uint)proto.Pieces.Count && proto.Pieces[id].Kind == kind ? id : null;

@@ -34,7 +34,7 @@ internal sealed class SentencePieceProto
     public int UnknownId { get; private set; }
     public int BosId { get; private set; } = 1;
     public int EosId { get; private set; } = 2;
-    public bool HasCharacterMap { get; private set; }
+    public byte[] CharacterMap { get; private set; } = [];
     public bool AddDummyPrefix { get; private set; } = true;
     public bool RemoveExtraWhitespaces { get; private set; } = true;
     public bool EscapeWhitespaces { get; private set; } = true;
@@ -102,7 +102,7 @@ internal sealed class SentencePieceProto
         {
             switch (reader.Field)
             {
-                case 2: HasCharacterMap = !reader.ReadBytes().IsEmpty; break;
+                case 2: CharacterMap = reader.ReadBytes().ToArray(); break;
                 case 3: AddDummyPrefix = reader.ReadBoolean(); break;
                 case 4: RemoveExtraWhitespaces = reader.ReadBoolean(); break;
                 case 5: EscapeWhitespaces = reader.ReadBoolean(); break;

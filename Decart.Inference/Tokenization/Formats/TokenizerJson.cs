@@ -28,6 +28,7 @@ internal static class TokenizerJson
     {
         List<AddedToken> tokens = [];
         Dictionary<int, string> contents = [];
+        HashSet<string> texts = [];
         int largestId = Vocabulary.LargestPlausibleId(vocabulary.Ids.Count);
         if (root.Optional("added_tokens") is { } list)
         {
@@ -35,7 +36,7 @@ internal static class TokenizerJson
         }
         foreach ((AddedToken token, JsonField field) in settings.AddedTokens(largestId))
         {
-            if (!contents.ContainsKey(token.Id)) Add(token, field);
+            if (!contents.ContainsKey(token.Id) && !texts.Contains(token.Content)) Add(token, field);
         }
         return tokens;
 
@@ -46,6 +47,7 @@ internal static class TokenizerJson
             if ((vocabulary.PieceOrNull(token.Id) ?? contents.GetValueOrDefault(token.Id)) is { } other && other != token.Content)
                 throw field.Wrong($"an id for \"{token.Content}\" that no token has", $"{token.Id}, which is \"{other}\"");
             contents[token.Id] = token.Content;
+            texts.Add(token.Content);
             tokens.Add(token.Normalized && normalizer is not null ? token with { Pattern = normalizer.Normalize(token.Content, EncodingBudget.Unlimited) } : token);
         }
     }

@@ -1,22 +1,27 @@
 using System.Globalization;
+using System.Text;
 using System.Text.Json;
 
 namespace Decart.Inference.Tokenization;
 
-/// <summary>What the files beside a tokenizer say about it: the tokens that begin and end a text, and further added tokens.</summary>
+/// <summary>What the files beside a tokenizer say about it: the tokens that begin and end a text, further added tokens, the chat template.</summary>
 internal sealed class TokenizerSettings
 {
     private readonly JsonField? _tokenizer;
     private readonly JsonField? _specialTokens;
+    private readonly JsonField? _addedTokens;
     private readonly JsonField? _generation;
     private readonly JsonField? _model;
+    private HashSet<string>? _specialNames;
 
     private TokenizerSettings(string folder)
     {
         _tokenizer = ReadIfThere(folder, "tokenizer_config.json");
         _specialTokens = ReadIfThere(folder, "special_tokens_map.json");
+        _addedTokens = ReadIfThere(folder, "added_tokens.json");
         _generation = ReadIfThere(folder, "generation_config.json");
         _model = ReadIfThere(folder, "config.json");
+        ChatTemplate = ReadChatTemplate(folder);
     }
 
     public static TokenizerSettings Read(string folder) => new(folder);
@@ -31,15 +36,33 @@ internal sealed class TokenizerSettings
     public bool FlagsOutrankPostProcessor => _tokenizer?.TextOrNull("tokenizer_class")
         is "LlamaTokenizer" or "LlamaTokenizerFast" or "CodeLlamaTokenizer" or "CodeLlamaTokenizerFast" or "GemmaTokenizer" or "GemmaTokenizerFast";
 
-    /// <summary>The added tokens that tokenizer_config.json lists, each with where it stands.</summary>
+    /// <summary>What was passed over: whole sentences, for the log.</summary>
+    public List<string> Warnings { get; } = [];
+
+    /// <summary>The chat template, or null.</summary>
+    public string? ChatTemplate { get; }
+
+    /// <summary>The texts of the tokens that the settings name as special.</summary>
+    public IReadOnlySet<string> SpecialTokens => _specialNames ??= [.. new[] { _tokenizer, _specialTokens }.SelectMany(NamedTokens)];
+
+    /// <summary>
+    /// The added tokens that tokenizer_config.json lists and, of older checkpoints, added_tokens.json, each with where it stands.
+    /// </summary>
     public IEnumerable<(AddedToken Token, JsonField Field)> AddedTokens(int largestId)
     {
-        if (_tokenizer?.Optional("added_tokens_decoder") is not { } list) yield break;
-        foreach ((string name, JsonField field) in list.Members())
+        HashSet<string> listed = [];
+        foreach ((string name, JsonField field) in _tokenizer?.Optional("added_tokens_decoder")?.Members() ?? [])
         {
             if (!int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out int id) || id > largestId)
                 throw field.Wrong($"an id from 0 to {largestId} as the name", $"\"{name}\"");
-            yield return (AddedTokenJson.Read(field, id), field);
+            AddedToken token = AddedTokenJson.Read(field, id);
+            listed.Add(token.Content);
+            yield return (token, field);
+        }
+        foreach ((string content, JsonField field) in _addedTokens?.Members() ?? [])
+        {
+            bool special = SpecialTokens.Contains(content);
+            if (listed.Add(content)) yield return (new AddedToken(field.Integer(largestId), content, special, Normalized: !special), field);
         }
     }
 
@@ -55,32 +78,58 @@ internal sealed class TokenizerSettings
     /// <summary>The ids that end a text: those that generation stops at, and the one that the tokenizer names.</summary>
     public IReadOnlyList<int> EosTokenIds(Func<string, int?> idOf, int vocabularySize)
     {
-        List<int> ids = [.. ListedIds(_generation, "eos_token_id", vocabularySize)];
+        List<int> ids = ListedIds(_generation, "eos_token_id", vocabularySize);
         if (NamedToken("eos_token", idOf) is { } named) ids.Add(named);
         if (ids.Count == 0) ids.AddRange(ListedIds(_model, "eos_token_id", vocabularySize));
         return [.. ids.Distinct()];
     }
 
-    /// <summary>Refuses a tokenizer whose ids the model cannot take.</summary>
-    public void CheckAgainstModel(string file, int vocabularySize)
-    {
-        if (_model is not { } config) return;
-        JsonField? size = config.Optional("vocab_size") ?? config.Optional("text_config")?.Optional("vocab_size");
-        if (size?.Integer() is { } modelSize && vocabularySize > modelSize)
-            throw new ModelLoadException(file, "vocab", $"expected ids below {modelSize}, the vocab_size of config.json, found {vocabularySize - 1}");
-    }
-
     private int? NamedToken(string name, Func<string, int?> idOf)
     {
         JsonField? field = _tokenizer?.Optional(name) ?? _specialTokens?.Optional(name);
-        return field is { } token ? idOf(token.Kind == JsonValueKind.Object ? token.Text("content") : token.Text()) : null;
+        if (field is not { } token) return null;
+        int? id = idOf(Content(token));
+        if (id is null) Warnings.Add($"{token.Place} is \"{Content(token)}\", which no file gives an id. It is ignored.");
+        return id;
     }
 
-    private static List<int> ListedIds(JsonField? settings, string name, int vocabularySize)
+    /// <summary>The tokens that a file names: under names such as eos_token, and in the list of further ones.</summary>
+    private static IEnumerable<string> NamedTokens(JsonField? settings)
     {
-        if (settings?.Optional(name) is not { } field) return [];
-        IEnumerable<JsonField> ids = field.Kind == JsonValueKind.Array ? field.Items() : [field];
-        return [.. ids.Select(id => id.Integer(vocabularySize - 1))];
+        foreach ((string name, JsonField field) in settings?.Members() ?? [])
+        {
+            if (name is "bos_token" or "eos_token" or "unk_token" or "sep_token" or "pad_token" or "cls_token" or "mask_token" && field.Kind != JsonValueKind.Null)
+                yield return Content(field);
+            if (name is not "additional_special_tokens" || field.Kind == JsonValueKind.Null) continue;
+            foreach (JsonField item in field.Items()) yield return Content(item);
+        }
+    }
+
+    private static string Content(JsonField token) => token.Kind == JsonValueKind.Object ? token.Text("content") : token.Text();
+
+    /// <summary>The ids in a list, or the one id. Those that no token has are passed over: converters write -1, and 4294967295 for it.</summary>
+    private List<int> ListedIds(JsonField? settings, string name, int vocabularySize)
+    {
+        List<int> ids = [];
+        if (settings?.Optional(name) is not { } field) return ids;
+        foreach (JsonField id in field.Kind == JsonValueKind.Array ? field.Items() : [field])
+        {
+            double number = id.Number();
+            if (number >= 0 && number < vocabularySize && number == Math.Floor(number)) ids.Add((int)number);
+            else Warnings.Add($"{id.Place} is {number.ToString(CultureInfo.InvariantCulture)}, which is the id of no token of the tokenizer. It is ignored.");
+        }
+        return ids;
+    }
+
+    /// <summary>The template of a file of its own, or the one in tokenizer_config.json; of several, all together.</summary>
+    private string? ReadChatTemplate(string folder)
+    {
+        string file = Path.Combine(folder, "chat_template.jinja");
+        if (File.Exists(file)) return Encoding.UTF8.GetString(File.ReadAllBytes(file));
+        JsonField? template = ReadIfThere(folder, "chat_template.json")?.Optional("chat_template") ?? _tokenizer?.Optional("chat_template");
+        return template is not { } field ? null
+            : field.Kind == JsonValueKind.Array ? string.Join('\n', field.Items().Select(item => item.Text("template")))
+            : field.Text();
     }
 
     private static JsonField? ReadIfThere(string folder, string name)

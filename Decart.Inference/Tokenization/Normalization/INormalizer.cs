@@ -101,3 +101,27 @@ internal sealed class ByteLevelNormalizer : INormalizer
         return new string(written, 0, ByteLevelAlphabet.Encode(text, written));
     }
 }
+
+/// <summary>"Nmt": drops control characters and writes other white space, marks of direction and U+FFFD as spaces.</summary>
+internal sealed class NmtNormalizer : INormalizer
+{
+    public string Normalize(string text, EncodingBudget budget)
+    {
+        StringBuilder normalized = new(text.Length);
+        foreach (char character in text)
+        {
+            switch (character)
+            {
+                case (>= '\u0001' and <= '\u0008') or '\u000B' or (>= '\u000E' and <= '\u001F') or '\u007F' or '\u008F' or '\u009F':
+                    break;
+                case '\t' or '\n' or '\f' or '\r' or '\u1680' or (>= '\u200B' and <= '\u200F') or '\u2028' or '\u2029' or '\u2581' or '\uFEFF' or '\uFFFD':
+                    normalized.Append(' ');
+                    break;
+                default:
+                    normalized.Append(character);
+                    break;
+            }
+        }
+        return normalized.ToString();
+    }
+}
