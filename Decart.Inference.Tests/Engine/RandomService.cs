@@ -15,8 +15,9 @@ namespace Decart.Inference.Tests.Engine;
 /// <param name="Slots">Ranges.</param>
 /// <param name="OnDevice">The share of sequences whose tokens are chosen by a device that computes a step only when somebody waits for it.</param>
 /// <param name="Failing">The share of steps that cannot be started. They are tried again sequence by sequence, so that few fail.</param>
+/// <param name="Ranges">The most address ranges; null for the process's.</param>
 internal sealed record RandomServiceCase(
-    PagingMode Paging, int TokenElements, int Pages, bool PrefixCaching = true, int HashBits = 64, int Slots = 64, double OnDevice = 0, double Failing = 0);
+    PagingMode Paging, int TokenElements, int Pages, bool PrefixCaching = true, int HashBits = 64, int Slots = 64, double OnDevice = 0, double Failing = 0, int? Ranges = null);
 
 /// <summary>
 /// An engine under a random load: requests, conversations with forks and rewinds, cancellations, readers that stop reading. Its model marks
@@ -29,6 +30,7 @@ internal sealed class RandomService : IDisposable
     private readonly RandomServiceCase _case;
     private readonly Random _random;
     private readonly RecordedVirtualMemory? _recorded;
+    private readonly bool _described; // whether the system tells of a process's address ranges
     private readonly KvMarks _marks;
     private readonly MarkingModel _model;
     private readonly KvMemory _memory;
@@ -41,6 +43,7 @@ internal sealed class RandomService : IDisposable
     public RandomService(IDeviceMemory device, RandomServiceCase @case, int seed)
     {
         (_case, _random) = (@case, new Random(seed));
+        _described = device is HostMemory && OperatingSystem.IsLinux();
         KvLayout layout = new(Layers: 2, KvHeads: 1, @case.TokenElements, sizeof(int));
         _marks = new KvMarks(device);
         IPageMap map;
@@ -255,6 +258,15 @@ internal sealed class RandomService : IDisposable
         }
         int mapped = caches.Sum(cache => cache.Pages) + _memory.Caches.Sum(cache => cache.Parked);
         Assert.That(_recorded!.Mapped, Has.Count.EqualTo(mapped));
+        if (Steps % 16 == 0 && _described) CheckRanges();
+    }
+
+    /// <summary>The account of address ranges is what the kernel says: those of the slots, which are one when nothing is mapped, and the window's.</summary>
+    private void CheckRanges()
+    {
+        nint first = _memory.Map.View(0).Address, slot = _memory.Map.View(1).Address - first;
+        int described = ProcessMaps.CountRanges(first - (nint)_memory.Geometry.PageBytes, first + (slot * _memory.Map.Slots));
+        Assert.That(_memory.Map.Ranges.Taken, Is.EqualTo(described + 1));
     }
 
     private void CheckContent()

@@ -1,3 +1,4 @@
+using Decart.Inference.Memory;
 using Decart.Inference.Tests.Memory;
 
 namespace Decart.Inference.Tests.Engine;
@@ -24,6 +25,8 @@ internal sealed class RandomServiceTests
         new(PagingMode.Hardware, TokenElements: 12, Pages: 40, Slots: 7, OnDevice: 0.9),
         new(PagingMode.Table, TokenElements: 4, Pages: 80, OnDevice: 1),
         new(PagingMode.Hardware, TokenElements: 12, Pages: 40, OnDevice: 0.95, Failing: 0.05),
+        new(PagingMode.Hardware, TokenElements: 16, Pages: 60, Ranges: 24),
+        new(PagingMode.Hardware, TokenElements: 12, Pages: 60, Ranges: 20, OnDevice: 0.9),
     ];
 
     /// <summary>Tokens of 128 KiB, of which the driver's pages hold 16, and some that lie on two pages.</summary>
@@ -48,14 +51,14 @@ internal sealed class RandomServiceTests
     private static void Run(string device, RandomServiceCase @case, int steps)
     {
         using MemoryDevice opened = MemoryDevice.Open(device);
-        using RandomService service = new(opened.Memory, @case, seed: 1);
+        using RandomService service = new(@case.Ranges is { } ranges ? new HostMemory(new AddressRanges(ranges)) : opened.Memory, @case, seed: 1);
         service.Run(steps);
         TestContext.Out.WriteLine(
             $"{service.Steps} steps, {service.Finished} finished, {service.Preemptions} preemptions, {service.PrefixHitTokens} tokens found, {service.SharedPages} shared pages seen, {service.Overlapping} steps overlap");
         Assert.Multiple(() =>
         {
             Assert.That(service.Finished, Is.GreaterThan(steps / 30));
-            if (@case.Pages < 20) Assert.That(service.Preemptions, Is.GreaterThan(steps / 400));
+            if (@case.Pages < 20 || @case.Ranges is not null) Assert.That(service.Preemptions, Is.GreaterThan(steps / 400));
             Assert.That(service.SharedPages, Is.GreaterThan(steps / 140));
             Assert.That(service.Overlapping, @case.OnDevice == 0 ? Is.Zero : Is.GreaterThan(steps / 10));
             if (@case.PrefixCaching) Assert.That(service.PrefixHitTokens, Is.GreaterThan(steps / 14));

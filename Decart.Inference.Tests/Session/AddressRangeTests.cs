@@ -31,7 +31,7 @@ internal sealed class AddressRangeTests
     }
 
     [Test]
-    public async Task A_thousand_conversations_over_one_long_prompt_share_its_pages()
+    public async Task Hundreds_of_conversations_over_one_long_prompt_share_its_pages()
     {
         KvLayout llama3 = new(Layers: 32, KvHeads: 8, HeadDim: 128, ElementBytes: sizeof(float));
         LlmSessionOptions options = new() { MaxConcurrentSequences = 8, KvCacheBytes = 4L << 30 };
@@ -50,6 +50,42 @@ internal sealed class AddressRangeTests
         Assert.That(map.Sequences, Has.Count.EqualTo(500), "all are kept");
         conversations.ForEach(conversation => conversation.Dispose());
     }
+
+    [Test]
+    public async Task A_session_gets_what_another_keeps_for_conversations_that_nobody_uses_now()
+    {
+        AddressRanges ranges = new(400);
+        await using LlmSession keeping = Limited(ranges), asking = Limited(ranges);
+        List<Conversation> conversations = [keeping.StartConversation()];
+        await conversations[0].GenerateAsync(Prompt(0, 60), Short);
+        for (int i = 0; i < 150; i++) conversations.Add(conversations[0].Fork());
+        await keeping.GetKvMapAsync();
+        Assert.That(ranges.Available, Is.LessThan(20), "the limit is reached");
+        GenerationResult[] results = await Task.WhenAll(Enumerable.Range(0, 20).Select(i => asking.GenerateAsync(Prompt(i, 700), Short)));
+        Assert.That(results.Select(result => result.Usage.CompletionTokens), Is.All.EqualTo(2));
+        GenerationResult last = await conversations[0].GenerateAsync(Prompt(7, 3), Short);
+        Assert.That(last.TokenIds, Is.EqualTo((await asking.GenerateAsync((int[])[.. conversations[0].TokenIds.SkipLast(2)], Short)).TokenIds), "what was given up is computed again");
+    }
+
+    [Test]
+    public async Task Sessions_that_are_short_of_ranges_at_the_same_time_answer_all_requests_as_if_alone()
+    {
+        AddressRanges ranges = new(120);
+        await using LlmSession first = Limited(ranges), second = Limited(ranges), alone = Limited(AddressRanges.OfProcess);
+        GenerationOptions options = new() { Temperature = 0, MaxTokens = 60 };
+        Task<GenerationResult>[] results =
+            [.. Enumerable.Range(0, 80).Select(i => (i % 2 == 0 ? first : second).GenerateAsync(Prompt(i / 4, 100 + (i % 4 * 150)), options))];
+        for (int i = 0; i < results.Length; i++)
+        {
+            GenerationResult expected = await alone.GenerateAsync(Prompt(i / 4, 100 + (i % 4 * 150)), options);
+            Assert.That((await results[i]).TokenIds, Is.EqualTo(expected.TokenIds));
+        }
+        Assert.That(first.GetStatistics().WaitingSequences + second.GetStatistics().WaitingSequences, Is.Zero);
+    }
+
+    /// <summary>A session that shares a limit.</summary>
+    private static LlmSession Limited(AddressRanges ranges) => SessionOver(
+        FakeDecoder.Hashed(40), new() { MaxConcurrentSequences = 8, KvCacheBytes = ranges.Limit > 1000 ? 200 * 4096 : ranges.Limit / 2 * 4096, PrefixCaching = false }, memory: new HostMemory(ranges));
 
     private static int[] Prompt(int seed, int length) => [.. Enumerable.Range(0, length).Select(i => (i * (seed + 3) / 2 + seed) % 40)];
 }

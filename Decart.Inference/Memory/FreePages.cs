@@ -38,9 +38,13 @@ internal sealed class FreePages
 
     public int Count { get; private set; }
 
-    public bool Contains(int page) => (uint)(page / BlockPages) < (uint)_free.Length && (_free[page / BlockPages] >> page & 1) != 0;
+    public bool Contains(int page)
+    {
+        uint block = (uint)page / BlockPages;
+        return block < (uint)_free.Length && ((_free[block] >> page) & 1) != 0;
+    }
 
-    public void Add(int page) => Change(page / BlockPages, _free[page / BlockPages] | 1UL << page, 1);
+    public void Add(int page) => Change(page / BlockPages, _free[page / BlockPages] | (1UL << page), 1);
 
     public void Remove(int page) => Change(page / BlockPages, _free[page / BlockPages] & ~(1UL << page), -1);
 

@@ -4,7 +4,7 @@ namespace Decart.Inference.Memory;
 
 /// <summary>
 /// Pages mapped by the memory management unit under one huge reservation, in which every slot owns an equal range: kernels see a plain
-/// array. Between two slots one page of addresses stays empty. Mapping costs microseconds a page, so a helper thread does it ahead of need, woken once a step; whoever has to wait does what is left itself.
+/// array. Before and after each slot one page of addresses stays empty. Mapping costs microseconds a page, so a helper thread does it ahead of need, woken once a step; whoever has to wait does what is left itself.
 /// </summary>
 internal sealed class HardwarePageMap : IPageMap
 {
@@ -58,7 +58,7 @@ internal sealed class HardwarePageMap : IPageMap
         _pages = new nint[pages];
         try
         {
-            _base = Reserve(ref slots, minSlots);
+            _base = Reserve(ref slots, minSlots) + (nint)Geometry.PageBytes;
             _window = _memory.Reserve(Geometry.PageBytes);
             for (int i = 0; i < pages; i++) _pages[i] = _memory.CreatePage();
             Slots = slots;
@@ -142,7 +142,7 @@ internal sealed class HardwarePageMap : IPageMap
         {
             try
             {
-                return _memory.Reserve(checked(_slotBytes * slots));
+                return _memory.Reserve(checked((_slotBytes * slots) + Geometry.PageBytes));
             }
             catch (VirtualMemoryException) when (slots > minSlots)
             {
