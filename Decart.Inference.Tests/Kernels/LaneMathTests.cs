@@ -38,7 +38,7 @@ internal sealed unsafe class LaneMathTests
     }
 
     /// <summary>The function's value by each width, in its first and last lane.</summary>
-    private static float[] All(float x, bool tanh) => [.. Of<Float32x1>(x, tanh), .. Of<Float32x8>(x, tanh), .. Of<Float32x16>(x, tanh)];
+    private static float[] All(float x, bool tanh) => [.. Of<Float32x1>(x, tanh), .. Of<Float32x4>(x, tanh), .. Of<Float32x8>(x, tanh), .. Of<Float32x16>(x, tanh)];
 
     private static float[] Of<TLanes>(float x, bool tanh)
         where TLanes : unmanaged, ILanes<TLanes>

@@ -4,6 +4,7 @@ using Decart.Inference.Kernels.Cpu;
 namespace Decart.Inference.Tests.Kernels;
 
 [TestFixture(SimdWidth.Scalar)]
+[TestFixture(SimdWidth.Vector128)]
 [TestFixture(SimdWidth.Vector256)]
 [TestFixture(SimdWidth.Vector512)]
 internal sealed class MatMulTests(SimdWidth width)

@@ -61,28 +61,30 @@ internal sealed unsafe class BlockFormatTests<TFormat>
             x[i] = 1;
             Assert.That(MultiplyAdd512(block, x, new float[16]), Is.EqualTo(OneHot(16, i % 16, weights[i])));
             Assert.That(MultiplyAdd256(block, x, new float[8]), Is.EqualTo(OneHot(8, i % 8, weights[i])));
+            Assert.That(MultiplyAdd128(block, x, new float[4]), Is.EqualTo(OneHot(4, i % 4, weights[i])));
             x[i] = 0;
         }
     }
 
     [Test]
-    public void Lanes_accumulate_fused_in_ascending_order()
+    public void Lanes_accumulate_in_ascending_order_fused_where_the_processor_can()
     {
         for (int n = 0; n < Blocks; n++)
         {
             byte[] block = RandomBlock();
             float[] x = RandomFloats(TFormat.BlockLength);
-            float[] start16 = RandomFloats(16), start8 = RandomFloats(8);
+            float[] start16 = RandomFloats(16), start8 = RandomFloats(8), start4 = RandomFloats(4);
             float[] weights = Decode(block);
-            Assert.That(MultiplyAdd512(block, x, start16), Is.EqualTo(ScalarLanes(weights, x, start16)));
-            Assert.That(MultiplyAdd256(block, x, start8), Is.EqualTo(ScalarLanes(weights, x, start8)));
+            Assert.That(MultiplyAdd512(block, x, start16), Is.EqualTo(ScalarLanes(weights, x, start16, MathF.FusedMultiplyAdd)));
+            Assert.That(MultiplyAdd256(block, x, start8), Is.EqualTo(ScalarLanes(weights, x, start8, float.MultiplyAddEstimate)));
+            Assert.That(MultiplyAdd128(block, x, start4), Is.EqualTo(ScalarLanes(weights, x, start4, float.MultiplyAddEstimate)));
         }
     }
 
-    private static float[] ScalarLanes(float[] weights, float[] x, float[] start)
+    private static float[] ScalarLanes(float[] weights, float[] x, float[] start, Func<float, float, float, float> multiplyAdd)
     {
         float[] lanes = [.. start];
-        for (int i = 0; i < weights.Length; i++) lanes[i % lanes.Length] = MathF.FusedMultiplyAdd(weights[i], x[i], lanes[i % lanes.Length]);
+        for (int i = 0; i < weights.Length; i++) lanes[i % lanes.Length] = multiplyAdd(weights[i], x[i], lanes[i % lanes.Length]);
         return lanes;
     }
 
@@ -107,6 +109,14 @@ internal sealed unsafe class BlockFormatTests<TFormat>
         float[] lanes = new float[8];
         fixed (byte* source = block)
         fixed (float* elements = x) TFormat.MultiplyAdd(Vector256.Create(start), source, elements).CopyTo(lanes);
+        return lanes;
+    }
+
+    private static float[] MultiplyAdd128(byte[] block, float[] x, float[] start)
+    {
+        float[] lanes = new float[4];
+        fixed (byte* source = block)
+        fixed (float* elements = x) TFormat.MultiplyAdd(Vector128.Create(start), source, elements).CopyTo(lanes);
         return lanes;
     }
 

@@ -118,6 +118,7 @@ internal sealed unsafe class CpuAttention(ThreadTeam team, SimdWidth width) : ID
             {
                 case SimdWidth.Vector512: AttentionJob.Merge<Float32x16>(arguments, item, first, count); break;
                 case SimdWidth.Vector256: AttentionJob.Merge<Float32x8>(arguments, item, first, count); break;
+                case SimdWidth.Vector128: AttentionJob.Merge<Float32x4>(arguments, item, first, count); break;
                 default: AttentionJob.Merge<Float32x1>(arguments, item, first, count); break;
             }
             first += count;

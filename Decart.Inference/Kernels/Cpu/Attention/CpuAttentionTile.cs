@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.Arm;
 using System.Runtime.Intrinsics.X86;
 
 namespace Decart.Inference.Kernels.Cpu;
@@ -190,11 +191,39 @@ internal static unsafe class CpuAttentionTile
                     Vector256.Load(k5 + i), Vector256.Load(k6 + i), Vector256.Load(k7 + i), transposed + (i * Keys));
             }
         }
+        else if (Sse.IsSupported || AdvSimd.Arm64.IsSupported)
+        {
+            for (; i <= headDim - 4; i += 4)
+            {
+                TransposeFourByFour(tokens, keyOffset + i, transposed + (i * Keys));
+                TransposeFourByFour(tokens + 4, keyOffset + i, transposed + (i * Keys) + 4);
+            }
+        }
         for (; i < headDim; i++)
         {
             for (int key = 0; key < 8; key++) transposed[(i * Keys) + key] = ((float*)tokens[key] + keyOffset)[i];
         }
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void TransposeFourByFour(nint* tokens, nint offset, float* destination)
+    {
+        Vector128<float> r0 = Vector128.Load((float*)tokens[0] + offset), r1 = Vector128.Load((float*)tokens[1] + offset);
+        Vector128<float> r2 = Vector128.Load((float*)tokens[2] + offset), r3 = Vector128.Load((float*)tokens[3] + offset);
+        Vector128<float> even = ZipLow(r0, r2), odd = ZipLow(r1, r3), evenHigh = ZipHigh(r0, r2), oddHigh = ZipHigh(r1, r3);
+        ZipLow(even, odd).Store(destination);
+        ZipHigh(even, odd).Store(destination + Keys);
+        ZipLow(evenHigh, oddHigh).Store(destination + (2 * Keys));
+        ZipHigh(evenHigh, oddHigh).Store(destination + (3 * Keys));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector128<float> ZipLow(Vector128<float> first, Vector128<float> second) =>
+        Sse.IsSupported ? Sse.UnpackLow(first, second) : AdvSimd.Arm64.ZipLow(first, second);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector128<float> ZipHigh(Vector128<float> first, Vector128<float> second) =>
+        Sse.IsSupported ? Sse.UnpackHigh(first, second) : AdvSimd.Arm64.ZipHigh(first, second);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void TransposeEightByEight(

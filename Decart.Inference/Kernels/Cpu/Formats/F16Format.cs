@@ -10,7 +10,7 @@ namespace Decart.Inference.Kernels.Cpu.Formats;
 /// product with 2^112, exact for subnormal numbers too, corrects the exponent's bias. Exponent 31 becomes 2^16 and more, which no
 /// finite number reaches: there all exponent bits are set.
 /// </remarks>
-internal readonly unsafe struct F16Format : IWeightFormat
+internal readonly unsafe struct F16Format : IBlockFormat<F16Format>
 {
     private const int SignAndMagnitude = unchecked((int)0x8FFF_E000);
     private const float Rebias = 5.1922969e33f; // 2^112
@@ -23,26 +23,18 @@ internal readonly unsafe struct F16Format : IWeightFormat
     public static int BlockBytes => 32;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Decode(byte* block, float* destination)
-    {
-        if (Vector512.IsHardwareAccelerated)
-        {
-            Vector512.Store(Widen(Vector256.Load((short*)block)), destination);
-            return;
-        }
-        Vector256.Store(Widen(Vector128.Load((short*)block)), destination);
-        Vector256.Store(Widen(Vector128.Load((short*)block + 8)), destination + 8);
-    }
+    public static Vector512<float> ForEach<TOperation>(Vector512<float> accumulator, byte* block, float* elements)
+        where TOperation : ILaneOperation => TOperation.Apply(accumulator, Widen(Vector256.Load((short*)block)), elements);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> MultiplyAdd(Vector512<float> accumulator, byte* block, float* x) =>
-        Vector512.FusedMultiplyAdd(Widen(Vector256.Load((short*)block)), Vector512.Load(x), accumulator);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> MultiplyAdd(Vector256<float> accumulator, byte* block, float* x)
+    public static TFloats ForEach<TOperation, TFloats, TIntegers>(TFloats accumulator, byte* block, float* elements)
+        where TOperation : ILaneOperation
+        where TFloats : unmanaged, ILanes<TFloats>
+        where TIntegers : unmanaged, IIntegerLanes<TIntegers, TFloats>
     {
-        accumulator = Vector256.FusedMultiplyAdd(Widen(Vector128.Load((short*)block)), Vector256.Load(x), accumulator);
-        return Vector256.FusedMultiplyAdd(Widen(Vector128.Load((short*)block + 8)), Vector256.Load(x + 8), accumulator);
+        for (int i = 0; i < 16; i += TFloats.Count)
+            accumulator = TOperation.Apply(accumulator, Widen<TFloats, TIntegers>((short*)block + i), elements + i);
+        return accumulator;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -55,11 +47,14 @@ internal readonly unsafe struct F16Format : IWeightFormat
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<float> Widen(Vector128<short> values)
+    private static TFloats Widen<TFloats, TIntegers>(short* values)
+        where TFloats : unmanaged, ILanes<TFloats>
+        where TIntegers : unmanaged, IIntegerLanes<TIntegers, TFloats>
     {
-        Vector256<int> moved = (Vector256.WidenLower(values.ToVector256Unsafe()) << 13) & Vector256.Create(SignAndMagnitude);
-        Vector256<float> value = moved.AsSingle() * Vector256.Create(Rebias);
-        Vector256<float> special = Vector256.GreaterThanOrEqual(Vector256.Abs(value), Vector256.Create(BeyondFinite));
-        return value | (special & Vector256.Create(float.PositiveInfinity));
+        TIntegers moved = (TIntegers.Widen(values) << 13) & TIntegers.Create(SignAndMagnitude);
+        TFloats value = TIntegers.AsSingle(moved) * TFloats.Create(Rebias);
+        TFloats magnitude = TIntegers.AsSingle(TIntegers.BitsOf(value) & TIntegers.Create(int.MaxValue));
+        TFloats special = TFloats.ClearBelow(magnitude, TFloats.Create(BeyondFinite), TFloats.Create(float.PositiveInfinity));
+        return TIntegers.AsSingle(TIntegers.BitsOf(value) | TIntegers.BitsOf(special));
     }
 }

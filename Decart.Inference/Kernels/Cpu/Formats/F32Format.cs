@@ -5,7 +5,7 @@ using Decart.Inference.Checkpoints;
 namespace Decart.Inference.Kernels.Cpu.Formats;
 
 /// <summary>IEEE 754 binary32, used as it is.</summary>
-internal readonly unsafe struct F32Format : IWeightFormat
+internal readonly unsafe struct F32Format : IBlockFormat<F32Format>
 {
     public static TensorType Type => TensorType.F32;
 
@@ -14,16 +14,16 @@ internal readonly unsafe struct F32Format : IWeightFormat
     public static int BlockBytes => 64;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Decode(byte* block, float* destination) => Vector512.Store(Vector512.Load((float*)block), destination);
+    public static Vector512<float> ForEach<TOperation>(Vector512<float> accumulator, byte* block, float* elements)
+        where TOperation : ILaneOperation => TOperation.Apply(accumulator, Vector512.Load((float*)block), elements);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> MultiplyAdd(Vector512<float> accumulator, byte* block, float* x) =>
-        Vector512.FusedMultiplyAdd(Vector512.Load((float*)block), Vector512.Load(x), accumulator);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> MultiplyAdd(Vector256<float> accumulator, byte* block, float* x)
+    public static TFloats ForEach<TOperation, TFloats, TIntegers>(TFloats accumulator, byte* block, float* elements)
+        where TOperation : ILaneOperation
+        where TFloats : unmanaged, ILanes<TFloats>
+        where TIntegers : unmanaged, IIntegerLanes<TIntegers, TFloats>
     {
-        accumulator = Vector256.FusedMultiplyAdd(Vector256.Load((float*)block), Vector256.Load(x), accumulator);
-        return Vector256.FusedMultiplyAdd(Vector256.Load((float*)block + 8), Vector256.Load(x + 8), accumulator);
+        for (int i = 0; i < 16; i += TFloats.Count) accumulator = TOperation.Apply(accumulator, TFloats.Load((float*)block + i), elements + i);
+        return accumulator;
     }
 }

@@ -8,7 +8,7 @@ namespace Decart.Inference.Kernels.Cpu.Formats;
 /// A block encoding whose weights are small integers, most from a table, times a scale: it says which, and the rest follows. The products are exact
 /// in float32, or rounded once as in ggml.
 /// </summary>
-internal unsafe interface ITableFormat<TSelf> : IBlockFormat<TSelf>
+internal unsafe interface ITableFormat<TSelf> : ILongBlockFormat<TSelf>
     where TSelf : ITableFormat<TSelf>
 {
     /// <summary>Writes the integers of a block, and a scale for each 16 of them.</summary>
@@ -34,8 +34,8 @@ internal unsafe interface ITableFormat<TSelf> : IBlockFormat<TSelf>
     }
 
     [SkipLocalsInit]
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    static Vector256<float> IBlockFormat<TSelf>.ForEach<TOperation>(Vector256<float> accumulator, byte* block, float* elements)
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static TFloats IBlockFormat<TSelf>.ForEach<TOperation, TFloats, TIntegers>(TFloats accumulator, byte* block, float* elements)
     {
         TableBuffer buffer;
         float* scales = TableBuffer.Align(&buffer);
@@ -43,9 +43,9 @@ internal unsafe interface ITableFormat<TSelf> : IBlockFormat<TSelf>
         TSelf.Unpack(block, values, scales);
         for (int i = 0; i < TSelf.BlockLength; i += 16)
         {
-            Vector256<float> scale = Vector256.Create(*scales++);
-            accumulator = TOperation.Apply(accumulator, Vector256.ConvertToSingle(Lanes.Widen8(values + i)) * scale, elements + i);
-            accumulator = TOperation.Apply(accumulator, Vector256.ConvertToSingle(Lanes.Widen8(values + i + 8)) * scale, elements + i + 8);
+            TFloats scale = TFloats.Create(*scales++);
+            for (int lane = 0; lane < 16; lane += TFloats.Count)
+                accumulator = TOperation.Apply(accumulator, TIntegers.ToSingle(TIntegers.Widen(values + i + lane)) * scale, elements + i + lane);
         }
         return accumulator;
     }

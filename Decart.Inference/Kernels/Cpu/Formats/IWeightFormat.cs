@@ -9,8 +9,8 @@ namespace Decart.Inference.Kernels.Cpu;
 /// </summary>
 /// <remarks>
 /// Lane rule, which makes results independent of the batch: element i of a row is always added to lane i % width of the one
-/// accumulator of its output, in ascending order, as <c>fma(weight, x, accumulator)</c> with the weight rounded to float32 the
-/// same way in every method here.
+/// accumulator of its output, in ascending order, as <c>fma(weight, x, accumulator)</c> (rounded twice by x64 processors without
+/// that instruction) with the weight rounded to float32 the same way in every method here.
 /// </remarks>
 internal unsafe interface IWeightFormat
 {
@@ -29,4 +29,7 @@ internal unsafe interface IWeightFormat
 
     /// <inheritdoc cref="MultiplyAdd(Vector512{float}, byte*, float*)"/>
     static abstract Vector256<float> MultiplyAdd(Vector256<float> accumulator, byte* block, float* x);
+
+    /// <inheritdoc cref="MultiplyAdd(Vector512{float}, byte*, float*)"/>
+    static abstract Vector128<float> MultiplyAdd(Vector128<float> accumulator, byte* block, float* x);
 }

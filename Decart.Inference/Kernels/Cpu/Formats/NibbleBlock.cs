@@ -25,15 +25,17 @@ internal static unsafe class NibbleBlock
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> ForEach<TOperation>(
-        Vector256<float> accumulator, byte* nibbles, Vector256<float> scale, Vector256<float> offset, float* elements)
+    public static TFloats ForEach<TOperation, TFloats, TIntegers>(TFloats accumulator, byte* nibbles, TFloats scale, TFloats offset, float* elements)
         where TOperation : ILaneOperation
+        where TFloats : unmanaged, ILanes<TFloats>
+        where TIntegers : unmanaged, IIntegerLanes<TIntegers, TFloats>
     {
-        Vector256<int> first = Lanes.Widen8(nibbles), second = Lanes.Widen8(nibbles + 8), lowNibble = Vector256.Create(15);
-        accumulator = Scaled<TOperation>(accumulator, first & lowNibble, scale, offset, elements);
-        accumulator = Scaled<TOperation>(accumulator, second & lowNibble, scale, offset, elements + 8);
-        accumulator = Scaled<TOperation>(accumulator, first >>> 4, scale, offset, elements + 16);
-        return Scaled<TOperation>(accumulator, second >>> 4, scale, offset, elements + 24);
+        TIntegers lowNibble = TIntegers.Create(15);
+        for (int i = 0; i < 16; i += TFloats.Count)
+            accumulator = Scaled<TOperation, TFloats, TIntegers>(accumulator, TIntegers.Widen(nibbles + i) & lowNibble, scale, offset, elements + i);
+        for (int i = 0; i < 16; i += TFloats.Count)
+            accumulator = Scaled<TOperation, TFloats, TIntegers>(accumulator, TIntegers.Widen(nibbles + i) >>> 4, scale, offset, elements + 16 + i);
+        return accumulator;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -51,22 +53,31 @@ internal static unsafe class NibbleBlock
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> ForEachFiveBit<TOperation>(
-        Vector256<float> accumulator, byte* nibbles, uint fifthBits, Vector256<float> scale, Vector256<float> offset, float* elements)
+    public static TFloats ForEachFiveBit<TOperation, TFloats, TIntegers>(
+        TFloats accumulator, byte* nibbles, uint fifthBits, TFloats scale, TFloats offset, float* elements)
         where TOperation : ILaneOperation
+        where TFloats : unmanaged, ILanes<TFloats>
+        where TIntegers : unmanaged, IIntegerLanes<TIntegers, TFloats>
     {
-        Vector256<int> first = Lanes.Widen8(nibbles), second = Lanes.Widen8(nibbles + 8), nibble = Vector256.Create(15);
-        Vector256<uint> bits = Vector256.Create(fifthBits);
-        accumulator = Scaled<TOperation>(accumulator, (first & nibble) | Lanes.SpreadToBit4(bits, 0), scale, offset, elements);
-        accumulator = Scaled<TOperation>(accumulator, (second & nibble) | Lanes.SpreadToBit4(bits, 8), scale, offset, elements + 8);
-        accumulator = Scaled<TOperation>(accumulator, (first >>> 4) | Lanes.SpreadToBit4(bits, 16), scale, offset, elements + 16);
-        return Scaled<TOperation>(accumulator, (second >>> 4) | Lanes.SpreadToBit4(bits, 24), scale, offset, elements + 24);
+        TIntegers lowNibble = TIntegers.Create(15);
+        for (int i = 0; i < 16; i += TFloats.Count)
+        {
+            TIntegers q = (TIntegers.Widen(nibbles + i) & lowNibble) | TIntegers.SpreadToBit4(fifthBits, i);
+            accumulator = Scaled<TOperation, TFloats, TIntegers>(accumulator, q, scale, offset, elements + i);
+        }
+        for (int i = 0; i < 16; i += TFloats.Count)
+        {
+            TIntegers q = (TIntegers.Widen(nibbles + i) >>> 4) | TIntegers.SpreadToBit4(fifthBits, 16 + i);
+            accumulator = Scaled<TOperation, TFloats, TIntegers>(accumulator, q, scale, offset, elements + 16 + i);
+        }
+        return accumulator;
     }
 
     /// <summary>Applies the operation to <c>fma(q, scale, offset)</c>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> Scaled<TOperation>(
-        Vector256<float> accumulator, Vector256<int> q, Vector256<float> scale, Vector256<float> offset, float* elements)
-        where TOperation : ILaneOperation =>
-        TOperation.Apply(accumulator, Vector256.FusedMultiplyAdd(Vector256.ConvertToSingle(q), scale, offset), elements);
+    public static TFloats Scaled<TOperation, TFloats, TIntegers>(TFloats accumulator, TIntegers q, TFloats scale, TFloats offset, float* elements)
+        where TOperation : ILaneOperation
+        where TFloats : unmanaged, ILanes<TFloats>
+        where TIntegers : unmanaged, IIntegerLanes<TIntegers, TFloats> =>
+        TOperation.Apply(accumulator, TFloats.MultiplyAdd(TIntegers.ToSingle(q), scale, offset), elements);
 }

@@ -8,7 +8,7 @@ namespace Decart.Inference.Kernels.Cpu.Formats;
 /// 16 bytes with a 4-bit scale s (low) and minimum m (high) for each 16 weights, 64 bytes of two-bit q, f16 d and dmin: weight <c>d * s * q - dmin * m</c>.
 /// Each 128 weights take 32 bytes of q: bits 0-1 hold the first 32 weights, bits 2-3 the next 32, and so on.
 /// </summary>
-internal readonly unsafe struct Q2_KFormat : IBlockFormat<Q2_KFormat>
+internal readonly unsafe struct Q2_KFormat : ILongBlockFormat<Q2_KFormat>
 {
     public static TensorType Type => TensorType.Q2_K;
 
@@ -30,7 +30,7 @@ internal readonly unsafe struct Q2_KFormat : IBlockFormat<Q2_KFormat>
     {
         ScaleBuffer buffer;
         float* scales = ScaleBuffer.Align(&buffer), offsets = scales + 16;
-        StoreScalesAndOffsets(block, scales);
+        StoreScalesAndOffsets<Float32x8, Int32x8>(block, scales);
         for (byte* q = block + 16; q < block + 80; q += 32)
         {
             Vector512<int> first = Lanes.Widen16(q), second = Lanes.Widen16(q + 16);
@@ -57,19 +57,21 @@ internal readonly unsafe struct Q2_KFormat : IBlockFormat<Q2_KFormat>
     }
 
     [SkipLocalsInit]
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static Vector256<float> ForEach<TOperation>(Vector256<float> accumulator, byte* block, float* elements)
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TFloats ForEach<TOperation, TFloats, TIntegers>(TFloats accumulator, byte* block, float* elements)
         where TOperation : ILaneOperation
+        where TFloats : unmanaged, ILanes<TFloats>
+        where TIntegers : unmanaged, IIntegerLanes<TIntegers, TFloats>
     {
         ScaleBuffer buffer;
         float* scales = ScaleBuffer.Align(&buffer), offsets = scales + 16;
-        StoreScalesAndOffsets(block, scales);
+        StoreScalesAndOffsets<TFloats, TIntegers>(block, scales);
         for (byte* q = block + 16; q < block + 80; q += 32)
         {
-            accumulator = Group<TOperation>(accumulator, q, 0, scales, offsets, elements);
-            accumulator = Group<TOperation>(accumulator, q, 2, scales + 2, offsets + 2, elements + 32);
-            accumulator = Group<TOperation>(accumulator, q, 4, scales + 4, offsets + 4, elements + 64);
-            accumulator = Group<TOperation>(accumulator, q, 6, scales + 6, offsets + 6, elements + 96);
+            accumulator = Group<TOperation, TFloats, TIntegers>(accumulator, q, 0, scales, offsets, elements);
+            accumulator = Group<TOperation, TFloats, TIntegers>(accumulator, q, 2, scales + 2, offsets + 2, elements + 32);
+            accumulator = Group<TOperation, TFloats, TIntegers>(accumulator, q, 4, scales + 4, offsets + 4, elements + 64);
+            accumulator = Group<TOperation, TFloats, TIntegers>(accumulator, q, 6, scales + 6, offsets + 6, elements + 96);
             scales += 8;
             offsets += 8;
             elements += 128;
@@ -78,23 +80,35 @@ internal readonly unsafe struct Q2_KFormat : IBlockFormat<Q2_KFormat>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<float> Group<TOperation>(
-        Vector256<float> accumulator, byte* q, int shift, float* scales, float* offsets, float* elements)
+    private static TFloats Group<TOperation, TFloats, TIntegers>(
+        TFloats accumulator, byte* q, int shift, float* scales, float* offsets, float* elements)
         where TOperation : ILaneOperation
+        where TFloats : unmanaged, ILanes<TFloats>
+        where TIntegers : unmanaged, IIntegerLanes<TIntegers, TFloats>
     {
-        for (int i = 0; i < 32; i += 8)
+        for (int half = 0; half < 2; half++, q += 16, elements += 16)
         {
-            Vector256<int> bits = (Lanes.Widen8(q + i) >>> shift) & Vector256.Create(3);
-            accumulator = NibbleBlock.Scaled<TOperation>(accumulator, bits, Vector256.Create(scales[i / 16]), Vector256.Create(offsets[i / 16]), elements + i);
+            TFloats scale = TFloats.Create(scales[half]), offset = TFloats.Create(offsets[half]);
+            for (int i = 0; i < 16; i += TFloats.Count)
+            {
+                TIntegers bits = (TIntegers.Widen(q + i) >>> shift) & TIntegers.Create(3);
+                accumulator = NibbleBlock.Scaled<TOperation, TFloats, TIntegers>(accumulator, bits, scale, offset, elements + i);
+            }
         }
         return accumulator;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void StoreScalesAndOffsets(byte* block, float* destination)
+    private static void StoreScalesAndOffsets<TFloats, TIntegers>(byte* block, float* destination)
+        where TFloats : unmanaged, ILanes<TFloats>
+        where TIntegers : unmanaged, IIntegerLanes<TIntegers, TFloats>
     {
-        Vector512<int> packed = Lanes.Widen16(block);
-        (Vector512.ConvertToSingle(packed & Vector512.Create(15)) * Vector512.Create(HalfTable.Load(block + 80))).Store(destination);
-        (Vector512.ConvertToSingle(packed >>> 4) * Vector512.Create(-HalfTable.Load(block + 82))).Store(destination + 16);
+        TFloats unit = TFloats.Create(HalfTable.Load(block + 80)), negativeMinimum = TFloats.Create(-HalfTable.Load(block + 82));
+        for (int i = 0; i < 16; i += TFloats.Count)
+        {
+            TIntegers packed = TIntegers.Widen(block + i);
+            (TIntegers.ToSingle(packed & TIntegers.Create(15)) * unit).Store(destination + i);
+            (TIntegers.ToSingle(packed >>> 4) * negativeMinimum).Store(destination + 16 + i);
+        }
     }
 }

@@ -8,7 +8,7 @@ namespace Decart.Inference.Kernels.Cpu.Formats;
 /// 32 bytes of third bits, 64 bytes of two low bits, 12 bytes of 6-bit scales s for each 16 weights, f16 d: weight <c>d * (s - 32) * (q - 4)</c>
 /// for the three-bit q. Low bits lie as in Q2_K; bit g of third-bit byte i belongs to weight 32 g + i.
 /// </summary>
-internal readonly unsafe struct Q3_KFormat : IBlockFormat<Q3_KFormat>
+internal readonly unsafe struct Q3_KFormat : ILongBlockFormat<Q3_KFormat>
 {
     public static TensorType Type => TensorType.Q3_K;
 
@@ -30,7 +30,7 @@ internal readonly unsafe struct Q3_KFormat : IBlockFormat<Q3_KFormat>
     {
         ScaleBuffer buffer;
         float* scales = ScaleBuffer.Align(&buffer);
-        SuperBlock.SignedScales(block + 96, HalfTable.Load(block + 108)).Store(scales);
+        SuperBlock.StoreSignedScales<Float32x8, Int32x8>(block + 96, HalfTable.Load(block + 108), scales);
         Vector512<int> firstThird = Lanes.Widen16(block) << 2, secondThird = Lanes.Widen16(block + 16) << 2;
         for (byte* q = block + 32; q < block + 96; q += 32)
         {
@@ -61,39 +61,44 @@ internal readonly unsafe struct Q3_KFormat : IBlockFormat<Q3_KFormat>
     }
 
     [SkipLocalsInit]
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static Vector256<float> ForEach<TOperation>(Vector256<float> accumulator, byte* block, float* elements)
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TFloats ForEach<TOperation, TFloats, TIntegers>(TFloats accumulator, byte* block, float* elements)
         where TOperation : ILaneOperation
+        where TFloats : unmanaged, ILanes<TFloats>
+        where TIntegers : unmanaged, IIntegerLanes<TIntegers, TFloats>
     {
         ScaleBuffer buffer;
         float* scales = ScaleBuffer.Align(&buffer);
-        SuperBlock.SignedScales(block + 96, HalfTable.Load(block + 108)).Store(scales);
-        accumulator = Half<TOperation>(accumulator, block + 32, block, 0, scales, elements);
-        return Half<TOperation>(accumulator, block + 64, block, 4, scales + 8, elements + 128);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<float> Half<TOperation>(
-        Vector256<float> accumulator, byte* q, byte* thirdBits, int firstBit, float* scales, float* elements)
-        where TOperation : ILaneOperation
-    {
-        accumulator = Group<TOperation>(accumulator, q, 0, thirdBits, firstBit, scales, elements);
-        accumulator = Group<TOperation>(accumulator, q, 2, thirdBits, firstBit + 1, scales + 2, elements + 32);
-        accumulator = Group<TOperation>(accumulator, q, 4, thirdBits, firstBit + 2, scales + 4, elements + 64);
-        return Group<TOperation>(accumulator, q, 6, thirdBits, firstBit + 3, scales + 6, elements + 96);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<float> Group<TOperation>(
-        Vector256<float> accumulator, byte* q, int shift, byte* thirdBits, int thirdBit, float* scales, float* elements)
-        where TOperation : ILaneOperation
-    {
-        for (int i = 0; i < 32; i += 8)
+        SuperBlock.StoreSignedScales<TFloats, TIntegers>(block + 96, HalfTable.Load(block + 108), scales);
+        for (int half = 0; half < 2; half++)
         {
-            Vector256<int> low = (Lanes.Widen8(q + i) >>> shift) & Vector256.Create(3);
-            Vector256<int> high = ((Lanes.Widen8(thirdBits + i) << 2) >>> thirdBit) & Vector256.Create(4);
-            Vector256<float> weights = Vector256.ConvertToSingle((low | high) - Vector256.Create(4)) * Vector256.Create(scales[i / 16]);
-            accumulator = TOperation.Apply(accumulator, weights, elements + i);
+            byte* q = block + 32 + (32 * half);
+            for (int pair = 0; pair < 4; pair++)
+            {
+                accumulator = Group<TOperation, TFloats, TIntegers>(accumulator, q, 2 * pair, block, (4 * half) + pair, scales, elements);
+                scales += 2;
+                elements += 32;
+            }
+        }
+        return accumulator;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static TFloats Group<TOperation, TFloats, TIntegers>(
+        TFloats accumulator, byte* q, int shift, byte* thirdBits, int thirdBit, float* scales, float* elements)
+        where TOperation : ILaneOperation
+        where TFloats : unmanaged, ILanes<TFloats>
+        where TIntegers : unmanaged, IIntegerLanes<TIntegers, TFloats>
+    {
+        for (int half = 0; half < 2; half++, q += 16, thirdBits += 16, elements += 16)
+        {
+            TFloats scale = TFloats.Create(scales[half]);
+            for (int i = 0; i < 16; i += TFloats.Count)
+            {
+                TIntegers low = (TIntegers.Widen(q + i) >>> shift) & TIntegers.Create(3);
+                TIntegers high = ((TIntegers.Widen(thirdBits + i) << 2) >>> thirdBit) & TIntegers.Create(4);
+                accumulator = TOperation.Apply(accumulator, TIntegers.ToSingle((low | high) - TIntegers.Create(4)) * scale, elements + i);
+            }
         }
         return accumulator;
     }

@@ -22,10 +22,12 @@ internal readonly unsafe struct Q4_0Format : IBlockFormat<Q4_0Format>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> ForEach<TOperation>(Vector256<float> accumulator, byte* block, float* elements)
+    public static TFloats ForEach<TOperation, TFloats, TIntegers>(TFloats accumulator, byte* block, float* elements)
         where TOperation : ILaneOperation
+        where TFloats : unmanaged, ILanes<TFloats>
+        where TIntegers : unmanaged, IIntegerLanes<TIntegers, TFloats>
     {
-        Vector256<float> scale = Vector256.Create(HalfTable.Load(block));
-        return NibbleBlock.ForEach<TOperation>(accumulator, block + 2, scale, scale * -8f, elements);
+        TFloats scale = TFloats.Create(HalfTable.Load(block));
+        return NibbleBlock.ForEach<TOperation, TFloats, TIntegers>(accumulator, block + 2, scale, scale * TFloats.Create(-8f), elements);
     }
 }

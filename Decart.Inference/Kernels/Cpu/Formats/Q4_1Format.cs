@@ -22,10 +22,12 @@ internal readonly unsafe struct Q4_1Format : IBlockFormat<Q4_1Format>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> ForEach<TOperation>(Vector256<float> accumulator, byte* block, float* elements)
+    public static TFloats ForEach<TOperation, TFloats, TIntegers>(TFloats accumulator, byte* block, float* elements)
         where TOperation : ILaneOperation
+        where TFloats : unmanaged, ILanes<TFloats>
+        where TIntegers : unmanaged, IIntegerLanes<TIntegers, TFloats>
     {
-        Vector256<float> scale = Vector256.Create(HalfTable.Load(block)), minimum = Vector256.Create(HalfTable.Load(block + 2));
-        return NibbleBlock.ForEach<TOperation>(accumulator, block + 4, scale, minimum, elements);
+        TFloats scale = TFloats.Create(HalfTable.Load(block)), minimum = TFloats.Create(HalfTable.Load(block + 2));
+        return NibbleBlock.ForEach<TOperation, TFloats, TIntegers>(accumulator, block + 4, scale, minimum, elements);
     }
 }

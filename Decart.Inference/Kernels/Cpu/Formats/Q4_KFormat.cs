@@ -8,7 +8,7 @@ namespace Decart.Inference.Kernels.Cpu.Formats;
 /// f16 d and dmin, 12 bytes of 6-bit scales s and minimums m for each 32 weights, 128 bytes of nibbles q: weight <c>d * s * q - dmin * m</c>.
 /// Each 64 weights take 32 bytes: the low nibbles hold the first 32, the high nibbles the second.
 /// </summary>
-internal readonly unsafe struct Q4_KFormat : IBlockFormat<Q4_KFormat>
+internal readonly unsafe struct Q4_KFormat : ILongBlockFormat<Q4_KFormat>
 {
     public static TensorType Type => TensorType.Q4_K;
 
@@ -23,7 +23,7 @@ internal readonly unsafe struct Q4_KFormat : IBlockFormat<Q4_KFormat>
     {
         ScaleBuffer buffer;
         float* scales = ScaleBuffer.Align(&buffer), offsets = scales + 8;
-        SuperBlock.ScalesAndOffsets(block).Store(scales);
+        SuperBlock.StoreScalesAndOffsets<Float32x8, Int32x8>(block, scales);
         byte* nibbles = block + 16;
         for (int group = 0; group < 8; group += 2)
         {
@@ -41,24 +41,32 @@ internal readonly unsafe struct Q4_KFormat : IBlockFormat<Q4_KFormat>
     }
 
     [SkipLocalsInit]
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static Vector256<float> ForEach<TOperation>(Vector256<float> accumulator, byte* block, float* elements)
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TFloats ForEach<TOperation, TFloats, TIntegers>(TFloats accumulator, byte* block, float* elements)
         where TOperation : ILaneOperation
+        where TFloats : unmanaged, ILanes<TFloats>
+        where TIntegers : unmanaged, IIntegerLanes<TIntegers, TFloats>
     {
         ScaleBuffer buffer;
         float* scales = ScaleBuffer.Align(&buffer), offsets = scales + 8;
-        SuperBlock.ScalesAndOffsets(block).Store(scales);
+        SuperBlock.StoreScalesAndOffsets<TFloats, TIntegers>(block, scales);
         byte* nibbles = block + 16;
-        Vector256<int> lowNibble = Vector256.Create(15);
+        TIntegers lowNibble = TIntegers.Create(15);
         for (int group = 0; group < 8; group += 2)
         {
-            Vector256<float> scale = Vector256.Create(scales[group]), offset = Vector256.Create(offsets[group]);
-            for (int i = 0; i < 32; i += 8)
-                accumulator = NibbleBlock.Scaled<TOperation>(accumulator, Lanes.Widen8(nibbles + i) & lowNibble, scale, offset, elements + i);
-            scale = Vector256.Create(scales[group + 1]);
-            offset = Vector256.Create(offsets[group + 1]);
-            for (int i = 0; i < 32; i += 8)
-                accumulator = NibbleBlock.Scaled<TOperation>(accumulator, Lanes.Widen8(nibbles + i) >>> 4, scale, offset, elements + 32 + i);
+            TFloats scale = TFloats.Create(scales[group]), offset = TFloats.Create(offsets[group]);
+            for (int i = 0; i < 32; i += TFloats.Count)
+            {
+                TIntegers q = TIntegers.Widen(nibbles + i) & lowNibble;
+                accumulator = NibbleBlock.Scaled<TOperation, TFloats, TIntegers>(accumulator, q, scale, offset, elements + i);
+            }
+            scale = TFloats.Create(scales[group + 1]);
+            offset = TFloats.Create(offsets[group + 1]);
+            for (int i = 0; i < 32; i += TFloats.Count)
+            {
+                TIntegers q = TIntegers.Widen(nibbles + i) >>> 4;
+                accumulator = NibbleBlock.Scaled<TOperation, TFloats, TIntegers>(accumulator, q, scale, offset, elements + 32 + i);
+            }
             nibbles += 32;
             elements += 64;
         }

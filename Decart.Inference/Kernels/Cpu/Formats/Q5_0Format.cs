@@ -23,11 +23,13 @@ internal readonly unsafe struct Q5_0Format : IBlockFormat<Q5_0Format>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> ForEach<TOperation>(Vector256<float> accumulator, byte* block, float* elements)
+    public static TFloats ForEach<TOperation, TFloats, TIntegers>(TFloats accumulator, byte* block, float* elements)
         where TOperation : ILaneOperation
+        where TFloats : unmanaged, ILanes<TFloats>
+        where TIntegers : unmanaged, IIntegerLanes<TIntegers, TFloats>
     {
-        Vector256<float> scale = Vector256.Create(HalfTable.Load(block));
+        TFloats scale = TFloats.Create(HalfTable.Load(block));
         uint fifthBits = Unsafe.ReadUnaligned<uint>(block + 2);
-        return NibbleBlock.ForEachFiveBit<TOperation>(accumulator, block + 6, fifthBits, scale, scale * -16f, elements);
+        return NibbleBlock.ForEachFiveBit<TOperation, TFloats, TIntegers>(accumulator, block + 6, fifthBits, scale, scale * TFloats.Create(-16f), elements);
     }
 }

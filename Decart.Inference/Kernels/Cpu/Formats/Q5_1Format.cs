@@ -23,11 +23,13 @@ internal readonly unsafe struct Q5_1Format : IBlockFormat<Q5_1Format>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> ForEach<TOperation>(Vector256<float> accumulator, byte* block, float* elements)
+    public static TFloats ForEach<TOperation, TFloats, TIntegers>(TFloats accumulator, byte* block, float* elements)
         where TOperation : ILaneOperation
+        where TFloats : unmanaged, ILanes<TFloats>
+        where TIntegers : unmanaged, IIntegerLanes<TIntegers, TFloats>
     {
         uint fifthBits = Unsafe.ReadUnaligned<uint>(block + 4);
-        Vector256<float> scale = Vector256.Create(HalfTable.Load(block)), minimum = Vector256.Create(HalfTable.Load(block + 2));
-        return NibbleBlock.ForEachFiveBit<TOperation>(accumulator, block + 8, fifthBits, scale, minimum, elements);
+        TFloats scale = TFloats.Create(HalfTable.Load(block)), minimum = TFloats.Create(HalfTable.Load(block + 2));
+        return NibbleBlock.ForEachFiveBit<TOperation, TFloats, TIntegers>(accumulator, block + 8, fifthBits, scale, minimum, elements);
     }
 }

@@ -8,7 +8,7 @@ namespace Decart.Inference.Kernels.Cpu.Formats;
 /// f16 d and dmin, 12 bytes of 6-bit scales s and minimums m for each 32 weights, 32 bytes of fifth bits, 128 bytes of nibbles:
 /// weight <c>d * s * q - dmin * m</c> for the five-bit q. Nibbles lie as in Q4_K; bit g of fifth-bit byte i belongs to weight 32 g + i.
 /// </summary>
-internal readonly unsafe struct Q5_KFormat : IBlockFormat<Q5_KFormat>
+internal readonly unsafe struct Q5_KFormat : ILongBlockFormat<Q5_KFormat>
 {
     public static TensorType Type => TensorType.Q5_K;
 
@@ -23,7 +23,7 @@ internal readonly unsafe struct Q5_KFormat : IBlockFormat<Q5_KFormat>
     {
         ScaleBuffer buffer;
         float* scales = ScaleBuffer.Align(&buffer), offsets = scales + 8;
-        SuperBlock.ScalesAndOffsets(block).Store(scales);
+        SuperBlock.StoreScalesAndOffsets<Float32x8, Int32x8>(block, scales);
         Vector512<int> firstFifth = Lanes.Widen16(block + 16) << 4, secondFifth = Lanes.Widen16(block + 32) << 4;
         byte* nibbles = block + 48;
         for (int group = 0; group < 8; group += 2)
@@ -56,29 +56,31 @@ internal readonly unsafe struct Q5_KFormat : IBlockFormat<Q5_KFormat>
     }
 
     [SkipLocalsInit]
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static Vector256<float> ForEach<TOperation>(Vector256<float> accumulator, byte* block, float* elements)
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TFloats ForEach<TOperation, TFloats, TIntegers>(TFloats accumulator, byte* block, float* elements)
         where TOperation : ILaneOperation
+        where TFloats : unmanaged, ILanes<TFloats>
+        where TIntegers : unmanaged, IIntegerLanes<TIntegers, TFloats>
     {
         ScaleBuffer buffer;
         float* scales = ScaleBuffer.Align(&buffer), offsets = scales + 8;
-        SuperBlock.ScalesAndOffsets(block).Store(scales);
+        SuperBlock.StoreScalesAndOffsets<TFloats, TIntegers>(block, scales);
         byte* fifthBits = block + 16, nibbles = block + 48;
-        Vector256<int> nibble = Vector256.Create(15), fifth = Vector256.Create(16);
+        TIntegers nibble = TIntegers.Create(15), fifth = TIntegers.Create(16);
         for (int group = 0; group < 8; group += 2)
         {
-            Vector256<float> scale = Vector256.Create(scales[group]), offset = Vector256.Create(offsets[group]);
-            for (int i = 0; i < 32; i += 8)
+            TFloats scale = TFloats.Create(scales[group]), offset = TFloats.Create(offsets[group]);
+            for (int i = 0; i < 32; i += TFloats.Count)
             {
-                Vector256<int> q = (Lanes.Widen8(nibbles + i) & nibble) | (((Lanes.Widen8(fifthBits + i) << 4) >>> group) & fifth);
-                accumulator = NibbleBlock.Scaled<TOperation>(accumulator, q, scale, offset, elements + i);
+                TIntegers q = (TIntegers.Widen(nibbles + i) & nibble) | (((TIntegers.Widen(fifthBits + i) << 4) >>> group) & fifth);
+                accumulator = NibbleBlock.Scaled<TOperation, TFloats, TIntegers>(accumulator, q, scale, offset, elements + i);
             }
-            scale = Vector256.Create(scales[group + 1]);
-            offset = Vector256.Create(offsets[group + 1]);
-            for (int i = 0; i < 32; i += 8)
+            scale = TFloats.Create(scales[group + 1]);
+            offset = TFloats.Create(offsets[group + 1]);
+            for (int i = 0; i < 32; i += TFloats.Count)
             {
-                Vector256<int> q = (Lanes.Widen8(nibbles + i) >>> 4) | (((Lanes.Widen8(fifthBits + i) << 3) >>> group) & fifth);
-                accumulator = NibbleBlock.Scaled<TOperation>(accumulator, q, scale, offset, elements + 32 + i);
+                TIntegers q = (TIntegers.Widen(nibbles + i) >>> 4) | (((TIntegers.Widen(fifthBits + i) << 3) >>> group) & fifth);
+                accumulator = NibbleBlock.Scaled<TOperation, TFloats, TIntegers>(accumulator, q, scale, offset, elements + 32 + i);
             }
             nibbles += 32;
             elements += 64;

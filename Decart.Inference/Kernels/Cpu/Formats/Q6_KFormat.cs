@@ -8,7 +8,7 @@ namespace Decart.Inference.Kernels.Cpu.Formats;
 /// 128 bytes of low nibbles, 64 bytes of upper bit pairs, a signed byte scale s for each 16 weights, f16 d: weight <c>d * s * (q - 32)</c> for the six-bit q.
 /// Each 128 weights take 64 bytes of nibbles (the low ones hold the first 64 weights, the high ones the second) and 32 bytes of pairs, lying as in Q2_K.
 /// </summary>
-internal readonly unsafe struct Q6_KFormat : IBlockFormat<Q6_KFormat>
+internal readonly unsafe struct Q6_KFormat : ILongBlockFormat<Q6_KFormat>
 {
     private const int PairsOffset = 128, ScalesOffset = 192, UnitOffset = 208;
 
@@ -25,7 +25,7 @@ internal readonly unsafe struct Q6_KFormat : IBlockFormat<Q6_KFormat>
     {
         ScaleBuffer buffer;
         float* scales = ScaleBuffer.Align(&buffer);
-        Scales(block).Store(scales);
+        StoreScales<Float32x8, Int32x8>(block, scales);
         byte* pairs = block + PairsOffset;
         for (byte* nibbles = block; nibbles < block + PairsOffset; nibbles += 64)
         {
@@ -62,20 +62,22 @@ internal readonly unsafe struct Q6_KFormat : IBlockFormat<Q6_KFormat>
     }
 
     [SkipLocalsInit]
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static Vector256<float> ForEach<TOperation>(Vector256<float> accumulator, byte* block, float* elements)
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TFloats ForEach<TOperation, TFloats, TIntegers>(TFloats accumulator, byte* block, float* elements)
         where TOperation : ILaneOperation
+        where TFloats : unmanaged, ILanes<TFloats>
+        where TIntegers : unmanaged, IIntegerLanes<TIntegers, TFloats>
     {
         ScaleBuffer buffer;
         float* scales = ScaleBuffer.Align(&buffer);
-        Scales(block).Store(scales);
+        StoreScales<TFloats, TIntegers>(block, scales);
         byte* pairs = block + PairsOffset;
         for (byte* nibbles = block; nibbles < block + PairsOffset; nibbles += 64)
         {
-            accumulator = Group<TOperation>(accumulator, nibbles, 0, pairs, 0, scales, elements);
-            accumulator = Group<TOperation>(accumulator, nibbles + 32, 0, pairs, 2, scales + 2, elements + 32);
-            accumulator = Group<TOperation>(accumulator, nibbles, 4, pairs, 4, scales + 4, elements + 64);
-            accumulator = Group<TOperation>(accumulator, nibbles + 32, 4, pairs, 6, scales + 6, elements + 96);
+            accumulator = Group<TOperation, TFloats, TIntegers>(accumulator, nibbles, 0, pairs, 0, scales, elements);
+            accumulator = Group<TOperation, TFloats, TIntegers>(accumulator, nibbles + 32, 0, pairs, 2, scales + 2, elements + 32);
+            accumulator = Group<TOperation, TFloats, TIntegers>(accumulator, nibbles, 4, pairs, 4, scales + 4, elements + 64);
+            accumulator = Group<TOperation, TFloats, TIntegers>(accumulator, nibbles + 32, 4, pairs, 6, scales + 6, elements + 96);
             pairs += 32;
             scales += 8;
             elements += 128;
@@ -84,25 +86,31 @@ internal readonly unsafe struct Q6_KFormat : IBlockFormat<Q6_KFormat>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<float> Group<TOperation>(
-        Vector256<float> accumulator, byte* nibbles, int nibbleShift, byte* pairs, int pairShift, float* scales, float* elements)
+    private static TFloats Group<TOperation, TFloats, TIntegers>(
+        TFloats accumulator, byte* nibbles, int nibbleShift, byte* pairs, int pairShift, float* scales, float* elements)
         where TOperation : ILaneOperation
+        where TFloats : unmanaged, ILanes<TFloats>
+        where TIntegers : unmanaged, IIntegerLanes<TIntegers, TFloats>
     {
-        for (int i = 0; i < 32; i += 8)
+        for (int half = 0; half < 2; half++, nibbles += 16, pairs += 16, elements += 16)
         {
-            Vector256<int> low = (Lanes.Widen8(nibbles + i) >>> nibbleShift) & Vector256.Create(15);
-            Vector256<int> high = ((Lanes.Widen8(pairs + i) << 4) >>> pairShift) & Vector256.Create(48);
-            Vector256<float> weights = Vector256.ConvertToSingle((low | high) - Vector256.Create(32)) * Vector256.Create(scales[i / 16]);
-            accumulator = TOperation.Apply(accumulator, weights, elements + i);
+            TFloats scale = TFloats.Create(scales[half]);
+            for (int i = 0; i < 16; i += TFloats.Count)
+            {
+                TIntegers low = (TIntegers.Widen(nibbles + i) >>> nibbleShift) & TIntegers.Create(15);
+                TIntegers high = ((TIntegers.Widen(pairs + i) << 4) >>> pairShift) & TIntegers.Create(48);
+                accumulator = TOperation.Apply(accumulator, TIntegers.ToSingle((low | high) - TIntegers.Create(32)) * scale, elements + i);
+            }
         }
         return accumulator;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<float> Scales(byte* block)
+    private static void StoreScales<TFloats, TIntegers>(byte* block, float* destination)
+        where TFloats : unmanaged, ILanes<TFloats>
+        where TIntegers : unmanaged, IIntegerLanes<TIntegers, TFloats>
     {
-        float unit = HalfTable.Load(block + UnitOffset);
-        sbyte* integers = (sbyte*)block + ScalesOffset;
-        return Vector512.Create(SuperBlock.Scaled(Lanes.Widen8(integers), unit), SuperBlock.Scaled(Lanes.Widen8(integers + 8), unit));
+        TFloats unit = TFloats.Create(HalfTable.Load(block + UnitOffset));
+        for (int i = 0; i < 16; i += TFloats.Count) (TIntegers.ToSingle(TIntegers.Widen((sbyte*)block + ScalesOffset + i)) * unit).Store(destination + i);
     }
 }

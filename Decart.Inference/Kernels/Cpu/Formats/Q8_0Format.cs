@@ -24,14 +24,15 @@ internal readonly unsafe struct Q8_0Format : IBlockFormat<Q8_0Format>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> ForEach<TOperation>(Vector256<float> accumulator, byte* block, float* elements)
+    public static TFloats ForEach<TOperation, TFloats, TIntegers>(TFloats accumulator, byte* block, float* elements)
         where TOperation : ILaneOperation
+        where TFloats : unmanaged, ILanes<TFloats>
+        where TIntegers : unmanaged, IIntegerLanes<TIntegers, TFloats>
     {
-        Vector256<float> scale = Vector256.Create(HalfTable.Load(block));
+        TFloats scale = TFloats.Create(HalfTable.Load(block));
         sbyte* q = (sbyte*)block + 2;
-        accumulator = TOperation.Apply(accumulator, Vector256.ConvertToSingle(Lanes.Widen8(q)) * scale, elements);
-        accumulator = TOperation.Apply(accumulator, Vector256.ConvertToSingle(Lanes.Widen8(q + 8)) * scale, elements + 8);
-        accumulator = TOperation.Apply(accumulator, Vector256.ConvertToSingle(Lanes.Widen8(q + 16)) * scale, elements + 16);
-        return TOperation.Apply(accumulator, Vector256.ConvertToSingle(Lanes.Widen8(q + 24)) * scale, elements + 24);
+        for (int i = 0; i < 32; i += TFloats.Count)
+            accumulator = TOperation.Apply(accumulator, TIntegers.ToSingle(TIntegers.Widen(q + i)) * scale, elements + i);
+        return accumulator;
     }
 }

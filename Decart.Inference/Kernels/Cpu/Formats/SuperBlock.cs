@@ -1,6 +1,5 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
-using System.Runtime.Intrinsics;
 
 namespace Decart.Inference.Kernels.Cpu.Formats;
 
@@ -24,36 +23,46 @@ internal static unsafe class SuperBlock
     private const uint LowNibbles = 0x0F0F_0F0F, SixBits = 0x3F3F_3F3F, UpperTwoOfSix = 0x3030_3030;
 
     /// <summary>
-    /// The eight scales of Q4_K and Q5_K as float32, then the eight minimums, negated.
+    /// Stores the eight scales of Q4_K and Q5_K as float32, then the eight minimums, negated.
     /// The block begins with f16 d and dmin, then 12 bytes hold 6 bits each: the first four scales and minimums in the low bits of
     /// bytes 0-3 and 4-7, the other four in bytes 8-11 (scales in the low nibbles) with their upper two bits on top of bytes 0-7.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> ScalesAndOffsets(byte* block)
+    public static void StoreScalesAndOffsets<TFloats, TIntegers>(byte* block, float* destination)
+        where TFloats : unmanaged, ILanes<TFloats>
+        where TIntegers : unmanaged, IIntegerLanes<TIntegers, TFloats>
     {
         uint first = Unsafe.ReadUnaligned<uint>(block + 4), second = Unsafe.ReadUnaligned<uint>(block + 8), third = Unsafe.ReadUnaligned<uint>(block + 12);
         uint upperScales = (third & LowNibbles) | ((first >> 2) & UpperTwoOfSix);
         uint upperMinimums = ((third >> 4) & LowNibbles) | ((second >> 2) & UpperTwoOfSix);
-        return Vector512.Create(
-            Scaled(Lanes.Widen8((first & SixBits) | (ulong)upperScales << 32), HalfTable.Load(block)),
-            Scaled(Lanes.Widen8((second & SixBits) | (ulong)upperMinimums << 32), -HalfTable.Load(block + 2)));
+        StoreEight<TFloats, TIntegers>((first & SixBits) | (ulong)upperScales << 32, 0, HalfTable.Load(block), destination);
+        StoreEight<TFloats, TIntegers>((second & SixBits) | (ulong)upperMinimums << 32, 0, -HalfTable.Load(block + 2), destination + 8);
     }
 
     /// <summary>
-    /// The sixteen scales of Q3_K as float32: 6 bits each with 32 subtracted. Bytes 0-7 hold the low nibbles of scales 0-7, above them those of
+    /// Stores the sixteen scales of Q3_K as float32: 6 bits each with 32 subtracted. Bytes 0-7 hold the low nibbles of scales 0-7, above them those of
     /// 8-15; bytes 8-11 the upper two bits, scale s in byte 8 + s % 4.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> SignedScales(byte* packed, float unit)
+    public static void StoreSignedScales<TFloats, TIntegers>(byte* packed, float unit, float* destination)
+        where TFloats : unmanaged, ILanes<TFloats>
+        where TIntegers : unmanaged, IIntegerLanes<TIntegers, TFloats>
     {
         uint first = Unsafe.ReadUnaligned<uint>(packed), second = Unsafe.ReadUnaligned<uint>(packed + 4), upper = Unsafe.ReadUnaligned<uint>(packed + 8);
         ulong low = ((first & LowNibbles) | ((upper << 4) & UpperTwoOfSix)) | (ulong)((second & LowNibbles) | ((upper << 2) & UpperTwoOfSix)) << 32;
         ulong high = (((first >> 4) & LowNibbles) | (upper & UpperTwoOfSix))
             | (ulong)(((second >> 4) & LowNibbles) | ((upper >> 2) & UpperTwoOfSix)) << 32;
-        return Vector512.Create(Scaled(Lanes.Widen8(low) - Vector256.Create(32), unit), Scaled(Lanes.Widen8(high) - Vector256.Create(32), unit));
+        StoreEight<TFloats, TIntegers>(low, 32, unit, destination);
+        StoreEight<TFloats, TIntegers>(high, 32, unit, destination + 8);
     }
 
-    /// <summary>Eight integers times <paramref name="unit"/>, which is exact.</summary>
+    /// <summary>Stores eight bytes less <paramref name="bias"/> times <paramref name="unit"/>, which is exact.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> Scaled(Vector256<int> integers, float unit) => Vector256.ConvertToSingle(integers) * Vector256.Create(unit);
+    private static void StoreEight<TFloats, TIntegers>(ulong bytes, int bias, float unit, float* destination)
+        where TFloats : unmanaged, ILanes<TFloats>
+        where TIntegers : unmanaged, IIntegerLanes<TIntegers, TFloats>
+    {
+        for (int i = 0; i < 8; i += TFloats.Count)
+            (TIntegers.ToSingle(TIntegers.Widen(bytes >> (8 * i)) - TIntegers.Create(bias)) * TFloats.Create(unit)).Store(destination + i);
+    }
 }

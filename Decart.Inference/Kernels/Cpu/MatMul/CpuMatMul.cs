@@ -89,6 +89,9 @@ internal sealed unsafe class CpuMatMul : IDisposable
             case SimdWidth.Vector256:
                 Run<Lanes256, Vector256<float>>(in problem);
                 break;
+            case SimdWidth.Vector128:
+                Run<Lanes128, Vector128<float>>(in problem);
+                break;
             default:
                 Run<Lanes1, float>(in problem);
                 break;

@@ -108,6 +108,9 @@ internal static unsafe class MatMulFormats
             case SimdWidth.Vector256:
                 AddKernels<Lanes256, Vector256<float>, TFormat>(ref format, sharesWidening);
                 break;
+            case SimdWidth.Vector128:
+                AddKernels<Lanes128, Vector128<float>, TFormat>(ref format, sharesWidening);
+                break;
             default:
                 AddKernels<Lanes1, float, TFormat>(ref format, sharesWidening);
                 break;
@@ -119,7 +122,9 @@ internal static unsafe class MatMulFormats
         where TVector : unmanaged
         where TFormat : IWeightFormat
     {
-        if (TFormat.BlockLength == MatMulTail.Length) format.Dot = &MatMulDotKernel<TLanes, TVector>.DotByTwo<TFormat>;
+        // Short vectors make long chains of additions, which need others beside them.
+        bool isChain = TFormat.BlockLength != MatMulTail.Length || TLanes.Width == SimdWidth.Vector128;
+        if (!isChain) format.Dot = &MatMulDotKernel<TLanes, TVector>.DotByTwo<TFormat>;
         else format.Dot = &MatMulDotKernel<TLanes, TVector>.DotByFour<TFormat>;
         // 16 accumulators need 32 registers.
         if (sharesWidening && TLanes.Width == SimdWidth.Vector512) format.DotTile = &MatMulDotKernel<TLanes, TVector>.DotTile<TFormat>;

@@ -1,5 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.Arm;
+using System.Runtime.Intrinsics.X86;
 
 namespace Decart.Inference.Kernels.Cpu;
 
@@ -29,11 +31,11 @@ internal static class MatMulFunctions
     {
         // Beyond 20 standard deviations Phi is 0 or 1 in float32.
         Vector256<float> a = Vector256.Min(Vector256.Abs(x), Vector256.Create(20f));
-        Vector256<float> t = Vector256<float>.One / Vector256.FusedMultiplyAdd(a, Vector256.Create(0.4f / MathF.Sqrt(2)), Vector256<float>.One);
+        Vector256<float> t = Vector256<float>.One / Vector256.MultiplyAddEstimate(a, Vector256.Create(0.4f / MathF.Sqrt(2)), Vector256<float>.One);
         // e^(-a^2 / 2) with what rounding takes from a^2 put back, as it grows with a.
         Vector256<float> square = a * a;
-        Vector256<float> rest = Vector256.FusedMultiplyAdd(a, a, -square);
-        Vector256<float> density = Vector256.Exp(square * -0.5f) * Vector256.FusedMultiplyAdd(rest, Vector256.Create(-0.5f), Vector256<float>.One);
+        Vector256<float> rest = SquareError(a, square);
+        Vector256<float> density = Vector256.Exp(square * -0.5f) * Vector256.MultiplyAddEstimate(rest, Vector256.Create(-0.5f), Vector256<float>.One);
         Vector256<float> upperTail = 0.5f * t * Polynomial(t, ErfcCoefficients) * density;
         return x * Vector256.ConditionalSelect(Vector256.LessThan(x, Vector256<float>.Zero), upperTail, Vector256<float>.One - upperTail);
     }
@@ -49,7 +51,7 @@ internal static class MatMulFunctions
         (Vector256<double> roundedLower, Vector256<double> roundedUpper) = Vector256.Widen(exponent);
         Vector256<float> rest = Vector256.Narrow(lower - roundedLower, upper - roundedUpper);
         Vector256<float> power = Vector256.Exp(exponent);
-        Vector256<float> denominator = Vector256.FusedMultiplyAdd(power, rest, power + Vector256<float>.One);
+        Vector256<float> denominator = Vector256.MultiplyAddEstimate(power, rest, power + Vector256<float>.One);
         // An infinite power has no rest worth adding: it would be a NaN.
         return x / Vector256.ConditionalSelect(Vector256.LessThan(power, Vector256.Create(float.PositiveInfinity)), denominator, power);
     }
@@ -64,10 +66,19 @@ internal static class MatMulFunctions
             Vector256.LessThan(magnitude, Vector256.Create(TanhPolynomialEnd)), near, Vector256.CopySign(far, x));
     }
 
+    /// <summary>What rounding took from a * a: exact, also where products and sums are not fused.</summary>
+    private static Vector256<float> SquareError(Vector256<float> a, Vector256<float> square)
+    {
+        if (Fma.IsSupported || AdvSimd.IsSupported) return Vector256.FusedMultiplyAdd(a, a, -square);
+        (Vector256<double> lower, Vector256<double> upper) = Vector256.Widen(a);
+        (Vector256<double> lowerSquare, Vector256<double> upperSquare) = Vector256.Widen(square);
+        return Vector256.Narrow((lower * lower) - lowerSquare, (upper * upper) - upperSquare);
+    }
+
     private static Vector256<double> GeluTanhExponent(Vector256<double> x)
     {
         double scale = -2 * Math.Sqrt(2 / Math.PI);
-        Vector256<double> exponent = x * Vector256.FusedMultiplyAdd(x * x, Vector256.Create(scale * 0.044715), Vector256.Create(scale));
+        Vector256<double> exponent = x * Vector256.MultiplyAddEstimate(x * x, Vector256.Create(scale * 0.044715), Vector256.Create(scale));
         // Within what float32 holds; e^-200 is 0 there.
         return Vector256.Max(exponent, Vector256.Create(-200.0));
     }
@@ -76,7 +87,7 @@ internal static class MatMulFunctions
     private static Vector256<float> Polynomial(Vector256<float> x, ReadOnlySpan<float> coefficients)
     {
         Vector256<float> value = Vector256.Create(coefficients[^1]);
-        for (int i = coefficients.Length - 2; i >= 0; i--) value = Vector256.FusedMultiplyAdd(value, x, Vector256.Create(coefficients[i]));
+        for (int i = coefficients.Length - 2; i >= 0; i--) value = Vector256.MultiplyAddEstimate(value, x, Vector256.Create(coefficients[i]));
         return value;
     }
 }

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.Arm;
 using System.Runtime.Intrinsics.X86;
 
 namespace Decart.Inference.Kernels.Cpu;
@@ -11,7 +12,7 @@ internal unsafe interface IMatMulLanes<TVector>
 {
     static abstract SimdWidth Width { get; }
 
-    /// <summary>accumulator + weight * x, rounded once.</summary>
+    /// <summary>accumulator + weight * x, rounded once where the processor can.</summary>
     static abstract TVector MultiplyAdd(TVector accumulator, TVector weight, TVector x);
 
     /// <inheritdoc cref="IWeightFormat.MultiplyAdd(Vector512{float}, byte*, float*)"/>
@@ -50,7 +51,7 @@ internal readonly unsafe struct Lanes256 : IMatMulLanes<Vector256<float>>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> MultiplyAdd(Vector256<float> accumulator, Vector256<float> weight, Vector256<float> x) =>
-        Vector256.FusedMultiplyAdd(weight, x, accumulator);
+        Vector256.MultiplyAddEstimate(weight, x, accumulator);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> MultiplyAdd<TFormat>(Vector256<float> accumulator, byte* block, float* x)
@@ -87,6 +88,32 @@ internal readonly unsafe struct Lanes256 : IMatMulLanes<Vector256<float>>
     }
 }
 
+internal readonly unsafe struct Lanes128 : IMatMulLanes<Vector128<float>>
+{
+    public static SimdWidth Width => SimdWidth.Vector128;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<float> MultiplyAdd(Vector128<float> accumulator, Vector128<float> weight, Vector128<float> x) =>
+        Vector128.MultiplyAddEstimate(weight, x, accumulator);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<float> MultiplyAdd<TFormat>(Vector128<float> accumulator, byte* block, float* x)
+        where TFormat : IWeightFormat => TFormat.MultiplyAdd(accumulator, block, x);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Sum(Vector128<float>* a) => Vector256.Create(
+        AddPairs(AddPairs(a[0], a[1]), AddPairs(a[2], a[3])),
+        AddPairs(AddPairs(a[4], a[5]), AddPairs(a[6], a[7])));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector128<float> AddPairs(Vector128<float> first, Vector128<float> second)
+    {
+        if (Sse3.IsSupported) return Sse3.HorizontalAdd(first, second);
+        if (AdvSimd.Arm64.IsSupported) return AdvSimd.Arm64.AddPairwise(first, second);
+        return Vector128.Create(first[0] + first[1], first[2] + first[3], second[0] + second[1], second[2] + second[3]);
+    }
+}
+
 internal readonly unsafe struct Lanes1 : IMatMulLanes<float>
 {
     /// <summary>The longest block of any format.</summary>
@@ -95,7 +122,7 @@ internal readonly unsafe struct Lanes1 : IMatMulLanes<float>
     public static SimdWidth Width => SimdWidth.Scalar;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static float MultiplyAdd(float accumulator, float weight, float x) => MathF.FusedMultiplyAdd(weight, x, accumulator);
+    public static float MultiplyAdd(float accumulator, float weight, float x) => float.MultiplyAddEstimate(weight, x, accumulator);
 
     [SkipLocalsInit]
     public static float MultiplyAdd<TFormat>(float accumulator, byte* block, float* x)

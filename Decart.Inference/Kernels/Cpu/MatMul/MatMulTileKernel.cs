@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics.Arm;
 using static Decart.Inference.Kernels.Cpu.MatMulShape;
 
 namespace Decart.Inference.Kernels.Cpu;
@@ -34,17 +35,26 @@ internal static unsafe class MatMulTileKernel<TLanes, TVector>
         (a[4], a[5], a[6], a[7]) = (a4, a5, a6, a7);
     }
 
-    /// <summary>Decoded weights times <see cref="MatMulShape.TileRows"/> rows of x: 24 accumulators where there are 32 registers, else twice 12.</summary>
+    /// <summary>
+    /// Decoded weights times <see cref="MatMulShape.TileRows"/> rows of x: 24 accumulators where there are 32 registers, twice 12 where there are 16, and
+    /// four times 6 where products need registers as well.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void TilePanel(float* panel, int length, float* x, nint xStride, TVector* a)
     {
-        if (TLanes.Width == SimdWidth.Vector512)
+        if (TLanes.Width == SimdWidth.Vector512 || (TLanes.Width == SimdWidth.Vector128 && AdvSimd.IsSupported))
         {
             Tile8(panel, length, x, x + xStride, x + (2 * xStride), a);
-            return;
         }
-        Tile4(panel, length, x, x + xStride, x + (2 * xStride), a);
-        Tile4(panel + (4 * PanelStride), length, x, x + xStride, x + (2 * xStride), a + 4);
+        else if (TLanes.Width == SimdWidth.Vector128)
+        {
+            for (int i = 0; i < PanelRows; i += 2) Tile2(panel + (i * PanelStride), length, x, x + xStride, x + (2 * xStride), a + i);
+        }
+        else
+        {
+            Tile4(panel, length, x, x + xStride, x + (2 * xStride), a);
+            Tile4(panel + (4 * PanelStride), length, x, x + xStride, x + (2 * xStride), a + 4);
+        }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -124,5 +134,24 @@ internal static unsafe class MatMulTileKernel<TLanes, TVector>
         (a[0], a[1], a[2], a[3]) = (a00, a01, a02, a03);
         (a[8], a[9], a[10], a[11]) = (a10, a11, a12, a13);
         (a[16], a[17], a[18], a[19]) = (a20, a21, a22, a23);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Tile2(float* panel, int length, float* x0, float* x1, float* x2, TVector* a)
+    {
+        TVector a00 = a[0], a01 = a[1], a10 = a[8], a11 = a[9], a20 = a[16], a21 = a[17];
+        for (float* end = panel + length; panel < end; panel += Lanes, x0 += Lanes, x1 += Lanes, x2 += Lanes)
+        {
+            TVector v0 = *(TVector*)x0, v1 = *(TVector*)x1, v2 = *(TVector*)x2;
+            TVector w = *(TVector*)panel;
+            a00 = TLanes.MultiplyAdd(a00, w, v0);
+            a10 = TLanes.MultiplyAdd(a10, w, v1);
+            a20 = TLanes.MultiplyAdd(a20, w, v2);
+            w = *(TVector*)(panel + PanelStride);
+            a01 = TLanes.MultiplyAdd(a01, w, v0);
+            a11 = TLanes.MultiplyAdd(a11, w, v1);
+            a21 = TLanes.MultiplyAdd(a21, w, v2);
+        }
+        (a[0], a[1], a[8], a[9], a[16], a[17]) = (a00, a01, a10, a11, a20, a21);
     }
 }

@@ -80,6 +80,7 @@ internal readonly unsafe struct NormaliseJob(CpuNorm norm, CpuActivations x, int
         {
             case SimdWidth.Vector512: Run<Float32x16>(part); break;
             case SimdWidth.Vector256: Run<Float32x8>(part); break;
+            case SimdWidth.Vector128: Run<Float32x4>(part); break;
             default: Run<Float32x1>(part); break;
         }
     }

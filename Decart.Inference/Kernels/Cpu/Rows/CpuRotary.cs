@@ -27,6 +27,7 @@ internal readonly unsafe struct RotaryStoreJob(
         {
             case SimdWidth.Vector512: Run<Float32x16>(part); break;
             case SimdWidth.Vector256: Run<Float32x8>(part); break;
+            case SimdWidth.Vector128: Run<Float32x4>(part); break;
             default: Run<Float32x1>(part); break;
         }
     }

@@ -34,6 +34,9 @@ internal readonly unsafe struct Float32x1(float value) : ILanes<Float32x1>
     public static Float32x1 MultiplyAdd(Float32x1 a, Float32x1 b, Float32x1 addend) => new(float.MultiplyAddEstimate(a._value, b._value, addend._value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Float32x1 MultiplyAdd(Float32x1 a, float* b, Float32x1 addend) => new(float.MultiplyAddEstimate(a._value, *b, addend._value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Float32x1 Max(Float32x1 left, Float32x1 right) => left._value > right._value ? left : right;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -36,6 +36,10 @@ internal readonly unsafe struct Float32x16(Vector512<float> value) : ILanes<Floa
         new(Vector512.MultiplyAddEstimate(a._value, b._value, addend._value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Float32x16 MultiplyAdd(Float32x16 a, float* b, Float32x16 addend) =>
+        new(Vector512.MultiplyAddEstimate(a._value, Vector512.Load(b), addend._value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Float32x16 Max(Float32x16 left, Float32x16 right) => new(Vector512.MaxNative(left._value, right._value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -3,12 +3,14 @@ using System.Runtime.Intrinsics;
 
 namespace Decart.Inference.Kernels.Cpu;
 
-/// <summary>Eight lanes: a vector of 256 bits, or two of 128 where the machine has no more.</summary>
+/// <summary>Eight lanes: a vector of 256 bits.</summary>
 internal readonly unsafe struct Float32x8(Vector256<float> value) : ILanes<Float32x8>
 {
     private readonly Vector256<float> _value = value;
 
     public static int Count => 8;
+
+    public Vector256<float> Vector => _value;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Float32x8 Create(float value) => new(Vector256.Create(value));
@@ -34,6 +36,10 @@ internal readonly unsafe struct Float32x8(Vector256<float> value) : ILanes<Float
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Float32x8 MultiplyAdd(Float32x8 a, Float32x8 b, Float32x8 addend) =>
         new(Vector256.MultiplyAddEstimate(a._value, b._value, addend._value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Float32x8 MultiplyAdd(Float32x8 a, float* b, Float32x8 addend) =>
+        new(Vector256.MultiplyAddEstimate(a._value, Vector256.Load(b), addend._value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Float32x8 Max(Float32x8 left, Float32x8 right) => new(Vector256.MaxNative(left._value, right._value));

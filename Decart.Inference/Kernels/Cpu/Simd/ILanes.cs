@@ -27,6 +27,9 @@ internal unsafe interface ILanes<TSelf>
     /// <summary>a * b + addend, with one rounding where the machine has the instruction.</summary>
     static abstract TSelf MultiplyAdd(TSelf a, TSelf b, TSelf addend);
 
+    /// <summary>The same with a factor in memory, which the instruction reads itself.</summary>
+    static abstract TSelf MultiplyAdd(TSelf a, float* b, TSelf addend);
+
     /// <summary>The larger lanes; those of <paramref name="right"/> where either is not a number.</summary>
     static abstract TSelf Max(TSelf left, TSelf right);
 

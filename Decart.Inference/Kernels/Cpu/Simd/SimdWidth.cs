@@ -7,7 +7,9 @@ internal enum SimdWidth
 {
     /// <summary>One lane, for machines without vectors that .NET knows.</summary>
     Scalar,
-    /// <summary>8 lanes; where the machine has 128-bit vectors only, .NET makes two of one.</summary>
+    /// <summary>4 lanes: ARM64, and x64 without AVX2.</summary>
+    Vector128,
+    /// <summary>8 lanes.</summary>
     Vector256,
     /// <summary>16 lanes.</summary>
     Vector512,
@@ -18,6 +20,7 @@ internal static class SimdWidths
     /// <summary>The widest that this machine computes with.</summary>
     public static SimdWidth Machine =>
         Vector512.IsHardwareAccelerated ? SimdWidth.Vector512
-        : Vector128.IsHardwareAccelerated ? SimdWidth.Vector256
+        : Vector256.IsHardwareAccelerated ? SimdWidth.Vector256
+        : Vector128.IsHardwareAccelerated ? SimdWidth.Vector128
         : SimdWidth.Scalar;
 }
