@@ -18,11 +18,12 @@ public unsafe class WeightFormatBenchmarks
 
     private byte* _weights;
     private float* _x;
-    private delegate*<byte*, float*, float> _vector256, _vector512;
+    private delegate*<byte*, float*, float> _vector128, _vector256, _vector512;
 
     [Params(
         TensorType.F16, TensorType.BF16, TensorType.Q8_0, TensorType.Q4_0, TensorType.Q4_1, TensorType.Q5_0, TensorType.Q5_1,
-        TensorType.Q2_K, TensorType.Q3_K, TensorType.Q4_K, TensorType.Q5_K, TensorType.Q6_K)]
+        TensorType.Q2_K, TensorType.Q3_K, TensorType.Q4_K, TensorType.Q5_K, TensorType.Q6_K,
+        TensorType.IQ4_NL, TensorType.IQ4_XS, TensorType.IQ3_S, TensorType.IQ2_XXS, TensorType.MXFP4)]
     public TensorType Type { get; set; }
 
     [GlobalSetup]
@@ -49,6 +50,11 @@ public unsafe class WeightFormatBenchmarks
             case TensorType.Q4_K: Choose<Q4_KFormat>(); break;
             case TensorType.Q5_K: Choose<Q5_KFormat>(); break;
             case TensorType.Q6_K: Choose<Q6_KFormat>(); break;
+            case TensorType.IQ4_NL: Choose<IQ4_NLFormat>(); break;
+            case TensorType.IQ4_XS: Choose<IQ4_XSFormat>(); break;
+            case TensorType.IQ3_S: Choose<IQ3_SFormat>(); break;
+            case TensorType.IQ2_XXS: Choose<IQ2_XXSFormat>(); break;
+            case TensorType.MXFP4: Choose<MXFP4Format>(); break;
             default: throw new InvalidOperationException($"No benchmark for {Type}.");
         }
     }
@@ -66,11 +72,15 @@ public unsafe class WeightFormatBenchmarks
     [Benchmark(OperationsPerInvoke = Operations)]
     public float Vector256Rows() => _vector256(_weights, _x);
 
+    [Benchmark(OperationsPerInvoke = Operations)]
+    public float Vector128Rows() => _vector128(_weights, _x);
+
     private void Choose<TFormat>()
         where TFormat : struct, IWeightFormat
     {
         _vector512 = &MultiplyRows512<TFormat>;
         _vector256 = &MultiplyRows256<TFormat>;
+        _vector128 = &MultiplyRows128<TFormat>;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -113,5 +123,26 @@ public unsafe class WeightFormatBenchmarks
             }
         }
         return Vector256.Sum(a + b + (c + d));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static float MultiplyRows128<TFormat>(byte* weights, float* x)
+        where TFormat : struct, IWeightFormat
+    {
+        nint rowBytes = Columns / TFormat.BlockLength * TFormat.BlockBytes;
+        Vector128<float> a = default, b = default, c = default, d = default;
+        for (int row = 0; row < Rows; row += 4)
+        {
+            byte* block = weights + (row * rowBytes);
+            for (int column = 0; column < Columns; column += TFormat.BlockLength)
+            {
+                a = TFormat.MultiplyAdd(a, block, x + column);
+                b = TFormat.MultiplyAdd(b, block + rowBytes, x + column);
+                c = TFormat.MultiplyAdd(c, block + (2 * rowBytes), x + column);
+                d = TFormat.MultiplyAdd(d, block + (3 * rowBytes), x + column);
+                block += TFormat.BlockBytes;
+            }
+        }
+        return Vector128.Sum(a + b + (c + d));
     }
 }

@@ -1,3 +1,4 @@
+using Decart.Inference.Kernels.Cpu;
 using Decart.Inference.Memory;
 using Decart.Inference.Tests.Memory;
 using Microsoft.Extensions.Logging;
@@ -21,6 +22,16 @@ public class LoggingTests
             Assert.That(log.Messages(LogLevel.Information), Has.One.Contains("Loaded Fake"));
             Assert.That(log.Messages(LogLevel.Debug), Has.One.Contains("(Stop): 2 prompt tokens, 14 generated"));
         });
+    }
+
+    [Test]
+    public async Task The_width_of_vectors_is_logged_when_a_session_computes_on_the_processor()
+    {
+        using var log = new RecordingLog();
+        string model = Path.Combine(Fixtures.RepositoryRoot()!, "samples", "models", "storyteller");
+        await using LlmSession session = await LlmSession.LoadAsync(model, new() { LoggerFactory = log, Device = Device.Cpu, Threads = 1 });
+        Assert.That(log.Messages(LogLevel.Information), Has.One.EqualTo(
+            $"Computes on the processor: 1 threads, vectors of {SimdWidths.Machine.Bits()} bits."));
     }
 
     [Test]

@@ -35,14 +35,19 @@ internal readonly record struct DeviceChoice(Device Device, IKernels Kernels)
                 catch (Exception error) when (error is CudaUnavailableException or CudaException)
                 {
                     logger.NoGpu(error.Message);
-                    return OpenCpu(options);
+                    return OpenCpu(options, logger);
                 }
             default:
-                return OpenCpu(options);
+                return OpenCpu(options, logger);
         }
     }
 
-    private static DeviceChoice OpenCpu(LlmSessionOptions options) => new(Device.Cpu, new CpuKernels(options.Threads ?? ThreadTeam.DefaultThreads));
+    private static DeviceChoice OpenCpu(LlmSessionOptions options, ILogger logger)
+    {
+        int threads = options.Threads ?? ThreadTeam.DefaultThreads;
+        logger.ProcessorChosen(threads, SimdWidths.Machine.Bits());
+        return new(Device.Cpu, new CpuKernels(threads));
+    }
 
     private static DeviceChoice OpenCuda(Device device)
     {

@@ -32,6 +32,9 @@ internal static partial class EngineLog
     [LoggerMessage(8, LogLevel.Information, "Sent {Bytes} bytes of weights to {Device} in {Elapsed}, {GigabytesPerSecond:F1} GB/s, and made ready for steps.")]
     public static partial void WeightsSent(this ILogger logger, long bytes, Device device, TimeSpan elapsed, double gigabytesPerSecond);
 
+    [LoggerMessage(9, LogLevel.Information, "Computes on the processor: {Threads} threads, vectors of {VectorBits} bits.")]
+    public static partial void ProcessorChosen(this ILogger logger, int threads, int vectorBits);
+
     [LoggerMessage(30, LogLevel.Warning,
         "A prompt has the token that begins a text (BOS, id {Id}) a second time: its text, which a chat template may have rendered, begins with it already. Prompt.FromString adds none with addSpecialTokens: false.")]
     public static partial void SecondBos(this ILogger logger, int id);

@@ -23,4 +23,13 @@ internal static class SimdWidths
         : Vector256.IsHardwareAccelerated ? SimdWidth.Vector256
         : Vector128.IsHardwareAccelerated ? SimdWidth.Vector128
         : SimdWidth.Scalar;
+
+    /// <summary>Bits of a vector of float32.</summary>
+    public static int Bits(this SimdWidth width) => width switch
+    {
+        SimdWidth.Vector512 => 512,
+        SimdWidth.Vector256 => 256,
+        SimdWidth.Vector128 => 128,
+        _ => 32,
+    };
 }
