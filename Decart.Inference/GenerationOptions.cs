@@ -26,16 +26,16 @@ public sealed record GenerationOptions
     /// <summary>The most tokens to generate, at least 1; the completion ends at the model's context length in any case. Default 256.</summary>
     public int MaxTokens { get; init; } = 256;
 
-    /// <summary>Divides the logits: below 1 the best tokens become more probable, above 1 less. 0 to 100; 0 takes the best token always. Default 1.</summary>
+    /// <summary>Divides the logits: values below 1 favour probable tokens, values above 1 even them out; 0 always takes the best. 0 to 100. Default 1.</summary>
     public float? Temperature { get; init; }
 
-    /// <summary>Only the so many most probable tokens stay, among equals those of the lowest ids. At least 0; 0 means all. Default 0.</summary>
+    /// <summary>Samples from the k most probable tokens; ties go to the lower id. At least 0; 0 means all. Default 0.</summary>
     public int? TopK { get; init; }
 
-    /// <summary>Only the fewest most probable tokens stay whose probabilities sum to at least this. Above 0, at most 1; 1 means all. Default 1.</summary>
+    /// <summary>Samples from the smallest set of most probable tokens whose probabilities sum to at least this. Above 0, at most 1; 1 means all. Default 1.</summary>
     public float? TopP { get; init; }
 
-    /// <summary>Only tokens stay that are at least this share as probable as the most probable one. 0 to 1; 0 means all. Default 0.</summary>
+    /// <summary>Drops tokens whose probability is below this fraction of the most probable token's. 0 to 1; 0 means none. Default 0.</summary>
     public float? MinP { get; init; }
 
     /// <summary>
@@ -45,37 +45,37 @@ public sealed record GenerationOptions
     public long? Seed { get; init; }
 
     /// <summary>
-    /// Texts that end the completion; neither they nor what follows is part of its text. The sequence whose occurrence ends first counts;
-    /// of several that end together, the longest. Compared ordinally. A sequence may name special tokens (<c>&lt;|im_end|&gt;</c>), which are no
-    /// text: it matches the tokens as well as their names written out. At most 65,536 characters in all. Default none.
+    /// Texts that end the completion; neither they nor what follows is part of its text. The sequence whose occurrence ends first counts; of
+    /// several that end together, the longest. Compared ordinally. A sequence may name special tokens (<c>&lt;|im_end|&gt;</c>): it then matches the
+    /// tokens, which have no text, as well as their names written out. At most 65,536 characters in all. Default none.
     /// </summary>
     public IReadOnlyList<string> StopSequences { get; init => field = ValueList<string>.Copy(value); } = ValueList<string>.Copy([]);
 
     /// <summary>
-    /// Tokens that end the completion, besides the model's own end-of-text tokens and even if <see cref="IgnoreEndOfText"/> is set. The text of
-    /// the token that ends it is not part of the completion's. Default none.
+    /// Tokens that end the completion, in addition to the model's own end-of-text tokens and even if <see cref="IgnoreEndOfText"/> is set. The text of
+    /// the token that ends it is not part of the completion. Default none.
     /// </summary>
     public IReadOnlyList<int> StopTokenIds { get; init => field = ValueList<int>.Copy(value); } = ValueList<int>.Copy([]);
 
     /// <summary>
-    /// Makes tokens that occur in the prompt or the completion less probable: their logits are divided by this when positive and multiplied
-    /// by it when negative (Keskar et al., CTRL, 2019). 0.01 to 100; 1 changes nothing, below 1 encourages repetition. Default 1.
+    /// Makes tokens that have occurred in the prompt or the completion less probable: positive logits are divided by this, negative ones multiplied
+    /// by it (Keskar et al., CTRL, 2019). 0.01 to 100; 1 changes nothing, values below 1 encourage repetition. Default 1.
     /// </summary>
     public float? RepetitionPenalty { get; init; }
 
-    /// <summary>Taken from a token's logit for each time it occurs in the completion. -2 to 2; default 0.</summary>
+    /// <summary>Subtracted from a token's logit each time it has occurred in the completion. -2 to 2; default 0.</summary>
     public float FrequencyPenalty { get; init; }
 
-    /// <summary>Taken from a token's logit once if it occurs in the completion. -2 to 2; default 0.</summary>
+    /// <summary>Subtracted from a token's logit once if it has occurred in the completion. -2 to 2; default 0.</summary>
     public float PresencePenalty { get; init; }
 
-    /// <summary>Added to the logits of the tokens named; -1e9 to 1e9, or negative infinity to forbid a token. Default none.</summary>
+    /// <summary>Added to the logits of these tokens; -1e9 to 1e9, or negative infinity to forbid a token. Default none.</summary>
     [JsonNumberHandling(JsonNumberHandling.AllowNamedFloatingPointLiterals)]
     public IReadOnlyDictionary<int, float>? LogitBias { get; init => field = ValueDictionary<int, float>.Copy(value); }
 
     /// <summary>
-    /// With each token comes its log-probability and those of the so many most probable tokens, 0 to 20; <see langword="null"/> (the default) for none.
-    /// They are of the model's own distribution: before penalties, bias, temperature and truncation.
+    /// Returns each token's log-probability and those of this many most probable tokens, 0 to 20; <see langword="null"/> (the default) for none.
+    /// They come from the model's own distribution: before penalties, bias, temperature and truncation.
     /// </summary>
     public int? TopLogprobs { get; init; }
 
@@ -85,7 +85,7 @@ public sealed record GenerationOptions
     public bool IgnoreEndOfText { get; init; }
 
     /// <summary>
-    /// Requests of higher priority get their turn first, and their memory last taken; among equals the one that came first. Any number; default 0.
+    /// Requests of higher priority run first and are the last to lose their memory; among equals the earlier one does. Any number; default 0.
     /// </summary>
     public int Priority { get; init; }
 
@@ -122,7 +122,7 @@ public sealed record GenerationOptions
             characters += stop.Length;
             Require(characters <= MaxStopCharacters, nameof(StopSequences), characters, $"at most {MaxStopCharacters} characters in all");
             bool cutsCharacter = char.IsLowSurrogate(stop[0]) || char.IsHighSurrogate(stop[^1]);
-            Require(!cutsCharacter, nameof(StopSequences), stop, "texts that begin and end with whole characters");
+            Require(!cutsCharacter, nameof(StopSequences), stop.Length <= 60 ? stop : stop[..57] + "...", "texts that begin and end with whole characters");
         }
         Require(StopTokenIds is not null, nameof(StopTokenIds), null, "a list, which may be empty");
         foreach (int id in StopTokenIds)

@@ -3,13 +3,17 @@ using System.Text.Json.Serialization;
 
 namespace Decart.Inference;
 
-/// <summary>Writes a <see cref="Prompt"/> to JSON and reads it from there: a string, or an array of token ids.</summary>
+/// <summary>
+/// Writes a <see cref="Prompt"/> to JSON and reads it from there: a string, an array of token ids, or an object with the text and how it is encoded
+/// (<c>{"text": "...", "addSpecialTokens": true, "parseSpecialTokens": false}</c>).
+/// </summary>
 public sealed class PromptJsonConverter : JsonConverter<Prompt>
 {
     /// <inheritdoc/>
     public override Prompt Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
     {
         if (reader.TokenType == JsonTokenType.String) return Prompt.FromString(reader.GetString()!);
+        if (reader.TokenType == JsonTokenType.StartObject) return ReadObject(ref reader);
         if (reader.TokenType != JsonTokenType.StartArray) throw Expected(reader.TokenType);
         List<int> ids = [];
         while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
@@ -21,15 +25,44 @@ public sealed class PromptJsonConverter : JsonConverter<Prompt>
     public override void Write(Utf8JsonWriter writer, Prompt value, JsonSerializerOptions options)
     {
         ArgumentNullException.ThrowIfNull(writer);
-        if (value.Text is { } text)
+        if (value.Text is null)
         {
-            writer.WriteStringValue(text);
-            return;
+            writer.WriteStartArray();
+            foreach (int id in value.TokenIds.Span) writer.WriteNumberValue(id);
+            writer.WriteEndArray();
         }
-        writer.WriteStartArray();
-        foreach (int id in value.TokenIds.Span) writer.WriteNumberValue(id);
-        writer.WriteEndArray();
+        else if (value is { AddsSpecialTokens: true, ParsesSpecialTokens: true })
+        {
+            writer.WriteStringValue(value.Text);
+        }
+        else
+        {
+            writer.WriteStartObject();
+            writer.WriteString("text", value.Text);
+            writer.WriteBoolean("addSpecialTokens", value.AddsSpecialTokens);
+            writer.WriteBoolean("parseSpecialTokens", value.ParsesSpecialTokens);
+            writer.WriteEndObject();
+        }
     }
 
-    private static JsonException Expected(JsonTokenType found) => new($"A prompt was expected as a string or an array of token ids, found {found}.");
+    private static Prompt ReadObject(ref Utf8JsonReader reader)
+    {
+        string? text = null;
+        bool add = true, parse = true;
+        while (reader.Read() && reader.TokenType != JsonTokenType.EndObject)
+        {
+            string? name = reader.GetString();
+            reader.Read();
+            switch (name)
+            {
+                case "text" when reader.TokenType == JsonTokenType.String: text = reader.GetString(); break;
+                case "addSpecialTokens" when reader.TokenType is JsonTokenType.True or JsonTokenType.False: add = reader.GetBoolean(); break;
+                case "parseSpecialTokens" when reader.TokenType is JsonTokenType.True or JsonTokenType.False: parse = reader.GetBoolean(); break;
+                default: throw Expected(reader.TokenType);
+            }
+        }
+        return Prompt.FromString(text ?? throw Expected(JsonTokenType.EndObject), add, parse);
+    }
+
+    private static JsonException Expected(JsonTokenType found) => new($"A prompt was expected as a string, an array of token ids, or an object of text, addSpecialTokens and parseSpecialTokens, found {found}.");
 }

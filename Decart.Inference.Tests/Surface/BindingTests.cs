@@ -84,6 +84,9 @@ public class BindingTests
         Assert.That(JsonSerializer.Serialize(new Asked { Prompt = "Once" }), Is.EqualTo("""{"Prompt":"Once"}"""));
         Assert.That(Again(new Asked { Prompt = "Once" }).Prompt.Text, Is.EqualTo("Once"));
         Assert.That(Again(new Asked { Prompt = new[] { 1, 2 } }).Prompt.TokenIds.ToArray(), Is.EqualTo(new[] { 1, 2 }));
+        var plain = JsonSerializer.Deserialize<Prompt>(JsonSerializer.Serialize(Prompt.FromString("</s>", addSpecialTokens: true, parseSpecialTokens: false)));
+        Assert.That((plain.Text, plain.AddsSpecialTokens, plain.ParsesSpecialTokens), Is.EqualTo(("</s>", true, false)), "what is plain text stays plain text");
+        Assert.That(() => JsonSerializer.Deserialize<Prompt>("""{"text":"a","parse":false}"""), Throws.InstanceOf<JsonException>());
         Assert.That(() => JsonSerializer.Deserialize<Prompt>("[1, 2.5]"), Throws.InstanceOf<JsonException>());
         Assert.That(() => JsonSerializer.Deserialize<Prompt>("{}"), Throws.InstanceOf<JsonException>());
     }

@@ -88,6 +88,9 @@ public class MalformedTokenizerTests
     [Test]
     public void A_mutated_tokenizer_model_loads_or_is_rejected() => CheckMutations("tokenizer.model", SentencePieceBytes.Small(SentencePieceBytes.Bpe));
 
+    [Test]
+    public void A_mutated_tekken_json_loads_or_is_rejected() => CheckMutations("tekken.json", System.Text.Encoding.UTF8.GetBytes(TekkenTests.Tekken().ToJsonString()));
+
     [TestCase("stories260k", "tokenizer.json")]
     [TestCase("stories260k", "tokenizer.model")]
     [TestCase("tinystories-656k", "tokenizer.json")]

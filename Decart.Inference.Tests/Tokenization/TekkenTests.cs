@@ -89,7 +89,7 @@ public class TekkenTests
         Assert.That(() => Load(json), Throws.TypeOf<ModelLoadException>().With.Property("Field").EqualTo($"vocab[5].{member}"));
     }
 
-    private static JsonObject Tekken()
+    internal static JsonObject Tekken()
     {
         IEnumerable<byte[]> tokens = Enumerable.Range(0, 256).Select(value => new[] { (byte)value }).Concat(Merged.Select(Encoding.UTF8.GetBytes));
         return new JsonObject

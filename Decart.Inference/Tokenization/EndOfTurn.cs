@@ -58,7 +58,7 @@ internal static partial class EndOfTurn
     private static bool HasOtherPurpose(AddedToken token) => OtherPurposes.Any(word => token.Content.Contains(word, StringComparison.OrdinalIgnoreCase));
 
     /// <summary>A message's content, perhaps trimmed, and what leads over to the next literal: + " or }}.</summary>
-    [GeneratedRegex("""content['"]?\]?(\.\w+\(\))?(\s*\|\s*\w+)?\)?\s*([+~]\s*['"]|-?\}\}(\\n|\s)*)""", RegexOptions.NonBacktracking | RegexOptions.CultureInvariant)]
+    [GeneratedRegex("""content['"]?\]?(\.\w+\(\))?(\s*\|\s*\w+)?\)?\s*([+~]\s*['"]|-?\}\}(\\n|\s)*)""", RegexOptions.CultureInvariant)]
     private static partial Regex AfterContent();
 
     [GeneratedRegex("""['"](user|system|developer|tool|ipython)['"]""", RegexOptions.CultureInvariant)]
