@@ -1,79 +1,55 @@
-using System.Globalization;
+using System.CommandLine;
+using System.CommandLine.Parsing;
 using Decart.Inference;
+using Samples;
 
 namespace Generate;
 
 /// <summary>What the command line asks for.</summary>
 internal sealed record CommandLine(string Model, string Prompt, Device Device, GenerationOptions Options)
 {
-    public const string Usage = "usage: Generate [model] [prompt] [--device d] [--max-tokens n] [--temperature t] [--seed s] [--help]";
-
-    public const string Help = $"""
+    private const string Description = """
         Continues a prompt.
 
-        {Usage}
+        The prompt is given to the model as it stands. A chat model expects the turns of its template around it: write them out, or it continues the text instead of answering.
 
-          model          a folder with config.json and safetensors files, or a .gguf file; without it, the storyteller of the samples
-          prompt         the text to continue; without it, "Once upon a time"
-          --device       cpu, cuda:0 or auto; a GPU if there is one unless given
-          --max-tokens   the most tokens to generate; 256 unless given
-          --temperature  0 for the most probable token each time, 1 for the model's own probabilities; the model's default unless given
-          --seed         a number that makes the answer the same each time
-
-        The prompt is given to the model as it stands. A chat model expects the turns of its template around it: write them out, or it
-        continues the text instead of answering.
-
-        The text goes to standard output, progress and figures to standard error. Exit codes: 0 when the completion is complete, 1 when
-        the model or the options cannot be used, 2 when the command line is not understood, 130 when stopped by Ctrl+C.
+        The text goes to standard output, progress and figures to standard error. Exit codes: 0 when the completion is complete, 1 when the model or the options cannot be used, 2 when the command line is not understood, 130 when stopped by Ctrl+C.
         """;
 
-    /// <exception cref="FormatException">The command line is not understood; the message says why.</exception>
-    public static CommandLine Parse(string[] args)
+    /// <summary>The command, which runs an action with what its command line asks for.</summary>
+    public static RootCommand Create(Func<CommandLine, CancellationToken, Task<int>> action)
     {
-        List<string> positional = [];
-        var options = new GenerationOptions();
-        Device device = Device.Auto;
-        for (int i = 0; i < args.Length; i++)
+        Argument<string> model = new("model")
         {
-            if (!args[i].StartsWith("--", StringComparison.Ordinal))
-            {
-                positional.Add(args[i]);
-                continue;
-            }
-            string name = args[i];
-            string value = ++i < args.Length ? args[i] : throw new FormatException($"{name} needs a value.");
-            if (name == "--device")
-            {
-                device = Device.Parse(value);
-                continue;
-            }
-            options = name switch
-            {
-                "--max-tokens" => options with { MaxTokens = Number<int>(name, value) },
-                "--temperature" => options with { Temperature = Number<float>(name, value) },
-                "--seed" => options with { Seed = Number<long>(name, value) },
-                _ => throw new FormatException($"{name} is not an option."),
-            };
-        }
-        if (positional.Count > 2) throw new FormatException($"\"{positional[2]}\" is one argument too many: put the prompt in quotation marks.");
-        return new CommandLine(positional.ElementAtOrDefault(0) ?? Storyteller(), positional.ElementAtOrDefault(1) ?? "Once upon a time", device, options);
+            Description = "A folder with config.json and safetensors files, or a .gguf file; without it, the storyteller of the samples",
+            Arity = ArgumentArity.ZeroOrOne,
+        };
+        Argument<string> prompt = new("prompt") { Description = "The text to continue, in quotation marks", DefaultValueFactory = _ => "Once upon a time" };
+        Option<Device> device = new("--device") { Description = "cpu, cuda:0 or auto; a GPU if there is one unless given", CustomParser = ParseDevice };
+        Option<int> maxTokens = new("--max-tokens") { Description = "The most tokens to generate", DefaultValueFactory = _ => new GenerationOptions().MaxTokens };
+        Option<float?> temperature = new("--temperature")
+        {
+            Description = "0 for the most probable token each time, 1 for the model's own probabilities; the model's default unless given",
+        };
+        Option<long?> seed = new("--seed") { Description = "A number that makes the answer the same each time" };
+        RootCommand command = new(Description) { model, prompt, device, maxTokens, temperature, seed };
+        command.Validators.Add(result =>
+        {
+            foreach (Token token in result.Tokens.Where(token => token.Value.StartsWith("--", StringComparison.Ordinal))) result.AddError($"{token.Value} is not an option.");
+            if (result.GetValue(model) is null && Storyteller.Find() is null) result.AddError("The storyteller model is not here: name a model.");
+        });
+        command.SetAction((parsed, cancellationToken) =>
+        {
+            GenerationOptions options = new() { MaxTokens = parsed.GetValue(maxTokens), Temperature = parsed.GetValue(temperature), Seed = parsed.GetValue(seed) };
+            return action(new CommandLine(parsed.GetValue(model) ?? Storyteller.Find()!, parsed.GetValue(prompt)!, parsed.GetValue(device), options), cancellationToken);
+        });
+        return command;
     }
 
-    private static T Number<T>(string name, string value) where T : IParsable<T> =>
-        T.TryParse(value, CultureInfo.InvariantCulture, out T? number)
-            ? number
-            : throw new FormatException($"{name}: \"{value}\" is not the kind of number that is expected.");
-
-    /// <summary>The small model that comes with the samples: beside the program, or in the repository that it was built in.</summary>
-    private static string Storyteller()
+    private static Device ParseDevice(ArgumentResult result)
     {
-        string beside = Path.Combine(AppContext.BaseDirectory, "models", "storyteller");
-        if (Directory.Exists(beside)) return beside;
-        for (DirectoryInfo? folder = new(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
-        {
-            string inRepository = Path.Combine(folder.FullName, "samples", "models", "storyteller");
-            if (Directory.Exists(inRepository)) return inRepository;
-        }
-        throw new FormatException("The storyteller model is not here: name a model.");
+        if (!Device.TryParse(result.Tokens[0].Value, null, out Device device))
+            result.AddError($"\"{result.Tokens[0].Value}\" names no device: expected \"auto\", \"cpu\" or \"cuda:0\".");
+        return device;
     }
 }

@@ -1,57 +1,51 @@
+using System.CommandLine;
 using System.Globalization;
 using System.Text;
 using Decart.Inference;
 using Generate;
+using Samples;
 
 // Continues a prompt: the text goes to standard output as it is generated, progress and figures to standard error.
 
 Console.OutputEncoding = new UTF8Encoding(encoderShouldEmitUTF8Identifier: false);
-if (args.Contains("--help"))
+ParseResult parsed = CommandLine.Create(RunAsync).Parse(args);
+foreach (var error in parsed.Errors) Console.Error.WriteLine(error.Message);
+if (parsed.Errors.Count > 0)
 {
-    Console.WriteLine(CommandLine.Help);
-    return 0;
-}
-
-CommandLine commandLine;
-try
-{
-    commandLine = CommandLine.Parse(args);
-}
-catch (FormatException e)
-{
-    Console.Error.WriteLine($"{e.Message}\n{CommandLine.Usage}");
+    Console.Error.WriteLine("--help lists what can be given.");
     return 2;
 }
+return await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
 
-using var interrupted = new CancellationTokenSource();
-Console.CancelKeyPress += (_, key) =>
+static async Task<int> RunAsync(CommandLine commandLine, CancellationToken cancellationToken)
 {
-    key.Cancel = true;
-    interrupted.Cancel();
-};
-
-try
-{
-    await using LlmSession session = await LoadAsync(commandLine.Model, commandLine.Device, interrupted.Token);
-    ModelInfo model = session.Model;
-    Console.Error.WriteLine($"{model.Architecture}, vocabulary of {model.VocabularySize}, context of {model.ContextLength} tokens, on {model.Device}.\n");
-    Console.Write(commandLine.Prompt);
-    await foreach (GenerationUpdate update in session.StreamAsync(commandLine.Prompt, commandLine.Options, interrupted.Token))
+    try
     {
-        Console.Write(update.Text);
-        if (update.Usage is { } usage) Report(usage);
+        if (commandLine.Model == Storyteller.Find()) Console.Error.WriteLine("The storyteller, a small model that comes with the samples, tells a story.");
+        await using LlmSession session = await LoadAsync(commandLine.Model, commandLine.Device, cancellationToken);
+        ModelInfo model = session.Model;
+        Console.Error.WriteLine($"{model.Architecture}, vocabulary of {model.VocabularySize}, context of {model.ContextLength} tokens, on {model.Device}.");
+        if (ChatModel.HasTemplate(commandLine.Model))
+            Console.Error.WriteLine("This is a chat model. It gets the prompt as it stands, without the turns of its template, and may continue the prompt instead of answering.");
+        Console.Error.WriteLine();
+        Console.Write(commandLine.Prompt);
+        await foreach (GenerationUpdate update in session.StreamAsync(commandLine.Prompt, commandLine.Options, cancellationToken))
+        {
+            Console.Write(update.Text);
+            if (update.Usage is { } usage) Report(usage);
+        }
+        return 0;
     }
-    return 0;
-}
-catch (OperationCanceledException)
-{
-    Console.Error.WriteLine("\nStopped.");
-    return 130;
-}
-catch (Exception e) when (e is ModelLoadException or ArgumentException or ContextLengthExceededException or NotSupportedException or OutOfMemoryException)
-{
-    Console.Error.WriteLine($"\n{e.Message}");
-    return 1;
+    catch (OperationCanceledException)
+    {
+        Console.Error.WriteLine("\nStopped.");
+        return 130;
+    }
+    catch (Exception e) when (e is ModelLoadException or ArgumentException or ContextLengthExceededException or NotSupportedException or OutOfMemoryException)
+    {
+        Console.Error.WriteLine($"\n{e.Message}");
+        return 1;
+    }
 }
 
 static async Task<LlmSession> LoadAsync(string model, Device device, CancellationToken cancellationToken)

@@ -1,4 +1,5 @@
-using System.Globalization;
+using System.CommandLine;
+using Samples;
 
 namespace Soak;
 
@@ -10,47 +11,28 @@ namespace Soak;
 /// <param name="Seed">Makes what callers do the same each time, but not when they do it.</param>
 internal sealed record CommandLine(string Model, TimeSpan Duration, long KvBytes, int Callers, int Seed)
 {
-    public const string Usage = "usage: Soak [--minutes 10] [--model path] [--kv-bytes n] [--callers n] [--seed n]";
-
     /// <summary>About 680 tokens of the storyteller: its running requests need more.</summary>
     private const long StorytellerKvBytes = 4 << 20;
 
-    /// <exception cref="FormatException">The command line is not understood; the message says why.</exception>
-    public static CommandLine Parse(string[] args)
+    /// <summary>The command, which runs an action with what its command line asks for.</summary>
+    public static RootCommand Create(Func<CommandLine, Task<int>> action)
     {
-        string? model = null;
-        double minutes = 10;
-        long kvBytes = StorytellerKvBytes;
-        int callers = 24, seed = 1;
-        for (int i = 0; i < args.Length; i += 2)
+        Option<double> minutes = new("--minutes") { Description = "How long the load lasts", DefaultValueFactory = _ => 10 };
+        Option<string?> model = new("--model") { Description = "A folder or a .gguf file with a tokenizer; the storyteller of the samples unless given" };
+        Option<long> kvBytes = new("--kv-bytes") { Description = "Memory for keys and values", DefaultValueFactory = _ => StorytellerKvBytes };
+        Option<int> callers = new("--callers") { Description = "Requests and conversations at once; half as many run together", DefaultValueFactory = _ => 24 };
+        Option<int> seed = new("--seed") { Description = "Makes what callers do the same each time, but not when they do it", DefaultValueFactory = _ => 1 };
+        RootCommand command = new("Keeps a session under random load for minutes and says whether anything grew or any answer was wrong.") { minutes, model, kvBytes, callers, seed };
+        command.Validators.Add(result =>
         {
-            string value = i + 1 < args.Length ? args[i + 1] : throw new FormatException($"{args[i]} needs a value.");
-            switch (args[i])
-            {
-                case "--minutes": minutes = Number<double>(args[i], value); break;
-                case "--model": model = value; break;
-                case "--kv-bytes": kvBytes = Number<long>(args[i], value); break;
-                case "--callers": callers = Math.Max(2, Number<int>(args[i], value)); break;
-                case "--seed": seed = Number<int>(args[i], value); break;
-                default: throw new FormatException($"{args[i]} is not an option.");
-            }
-        }
-        return new CommandLine(model ?? Storyteller(), TimeSpan.FromMinutes(minutes), kvBytes, callers, seed);
-    }
-
-    private static T Number<T>(string name, string value) where T : IParsable<T> =>
-        T.TryParse(value, CultureInfo.InvariantCulture, out T? number)
-            ? number
-            : throw new FormatException($"{name}: \"{value}\" is not the kind of number that is expected.");
-
-    /// <summary>The small model in the repository that the program was built in.</summary>
-    private static string Storyteller()
-    {
-        for (DirectoryInfo? folder = new(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
-        {
-            string storyteller = Path.Combine(folder.FullName, "samples", "models", "storyteller");
-            if (Directory.Exists(storyteller)) return storyteller;
-        }
-        throw new FormatException("The storyteller model is not here: name one with --model.");
+            if (result.GetValue(model) is null && Storyteller.Find() is null) result.AddError("The storyteller model is not here: name one with --model.");
+        });
+        command.SetAction(parsed => action(new CommandLine(
+            parsed.GetValue(model) ?? Storyteller.Find()!,
+            TimeSpan.FromMinutes(parsed.GetValue(minutes)),
+            parsed.GetValue(kvBytes),
+            Math.Max(2, parsed.GetValue(callers)),
+            parsed.GetValue(seed))));
+        return command;
     }
 }
