@@ -3,12 +3,14 @@ namespace Decart.Inference.Tests;
 /// <summary>Finds the shared checkpoints with reference answers: <c>../shared/fixtures</c> from the repository's root, or the folder in DECART_FIXTURES.</summary>
 internal static class Fixtures
 {
+    public const string Absent = "The shared fixtures are absent: neither ../shared/fixtures beside the repository nor DECART_FIXTURES names them.";
+
     public static string? Folder { get; } = Find();
 
     /// <summary>The path of a fixture; without the fixtures the calling test is skipped and says why.</summary>
     public static string Path(params ReadOnlySpan<string> parts)
     {
-        if (Folder is null) Assert.Ignore("The shared fixtures are absent: neither ../shared/fixtures beside the repository nor DECART_FIXTURES names them.");
+        if (Folder is null) Assert.Ignore(Absent);
         return System.IO.Path.Combine([Folder!, .. parts]);
     }
 

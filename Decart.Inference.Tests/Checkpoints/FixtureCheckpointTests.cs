@@ -59,6 +59,7 @@ public class FixtureCheckpointTests
     }
 
     [Test]
+    [NeedsFixtures]
     public void Sharded_tensors_come_from_the_shard_that_holds_them()
     {
         using HuggingFaceFolder folder = HuggingFaceFolder.Open(Fixtures.Path("llama2-mha-f16-sharded"));
@@ -91,6 +92,7 @@ public class FixtureCheckpointTests
     }
 
     [Test]
+    [NeedsFixtures]
     public void A_real_gguf_model_has_the_shapes_and_metadata_of_its_card()
     {
         using GgufFile file = GgufFile.Open(Fixtures.Path("gguf", "SmolLM2-135M-Instruct-Q4_1.gguf"));
@@ -106,6 +108,7 @@ public class FixtureCheckpointTests
     }
 
     [Test]
+    [NeedsFixtures]
     public void The_same_weights_are_read_from_safetensors_and_from_gguf()
     {
         using SafetensorsFile safetensors = SafetensorsFile.Open(Fixtures.Path("real", "tinystories-656k", "model.safetensors"));

@@ -27,6 +27,7 @@ public class MutationTests
     [TestCase("llama2-gqa-bf16/model.safetensors")]
     [TestCase("quantised/compressed-w4a16-g128/model.safetensors")]
     [TestCase("lora/qv-rank8/adapter_model.safetensors")]
+    [NeedsFixtures]
     public void A_mutated_safetensors_file_opens_whole_or_is_rejected(string fixture) =>
         CheckSafetensors(File.ReadAllBytes(Fixtures.Path(fixture)));
 
@@ -36,6 +37,7 @@ public class MutationTests
 
     [TestCase("gguf/TinyStories-656K-q4_0.gguf")]
     [TestCase("gguf/llama-2-tiny-random.gguf")]
+    [NeedsFixtures]
     public void A_mutated_gguf_file_opens_whole_or_is_rejected(string fixture) => CheckGguf(File.ReadAllBytes(Fixtures.Path(fixture)));
 
     [Test]
@@ -47,6 +49,7 @@ public class MutationTests
 
     [TestCase("config.json")]
     [TestCase("model.safetensors.index.json")]
+    [NeedsFixtures]
     public void A_folder_with_a_mutated_json_file_opens_whole_or_is_rejected(string name)
     {
         string source = Fixtures.Path("llama2-mha-f16-sharded");

@@ -44,7 +44,7 @@ internal sealed class RandomServiceTests
         Run(MemoryDevice.Host, @case, Steps);
 
     [Test]
-    [Category("Cuda")]
+    [Cuda]
     public void Every_account_is_right_after_every_step_on_a_gpu([ValueSource(nameof(CasesOnGpu))] RandomServiceCase @case) =>
         Run(MemoryDevice.Cuda, @case, StepsOnGpu);
 

@@ -14,7 +14,7 @@ public sealed class CudaMemoryTests
         Assert.That(() => CudaContext.Open(-1), Throws.InstanceOf<ArgumentOutOfRangeException>());
     }
 
-    [Test, Category("Cuda")]
+    [Test, Cuda]
     public void A_page_has_its_memory_from_the_start_and_gives_it_back()
     {
         using MemoryDevice device = MemoryDevice.Open(MemoryDevice.Cuda);
@@ -26,7 +26,7 @@ public sealed class CudaMemoryTests
         Assert.That(before - device.Memory.MeasureFree(), Is.LessThan(128 * page));
     }
 
-    [Test, Category("Cuda")]
+    [Test, Cuda]
     public void Running_out_of_memory_says_so_in_the_drivers_words()
     {
         using MemoryDevice device = MemoryDevice.Open(MemoryDevice.Cuda);
@@ -35,7 +35,7 @@ public sealed class CudaMemoryTests
             .With.Message.Contains("CUDA_ERROR_OUT_OF_MEMORY").And.InnerException.TypeOf<CudaException>());
     }
 
-    [Test, Category("Cuda")]
+    [Test, Cuda]
     public void A_context_works_on_any_thread_and_not_after_disposal()
     {
         using CudaContext context = Open();

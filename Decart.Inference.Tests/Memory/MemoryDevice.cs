@@ -1,6 +1,5 @@
 using Decart.Inference.Memory;
 using Decart.Inference.Native.Cuda;
-using NUnit.Framework.Internal;
 
 namespace Decart.Inference.Tests.Memory;
 
@@ -46,7 +45,6 @@ internal sealed class MemoryDevice : IDisposable
     private static TestFixtureData Fixture(string name, params object[] arguments)
     {
         var fixture = new TestFixtureData([name, .. arguments]);
-        if (name == Cuda) fixture.Properties.Add(PropertyNames.Category, "Cuda");
-        return fixture;
+        return name == Cuda ? CudaAttribute.Choose(fixture) : fixture;
     }
 }

@@ -17,6 +17,7 @@ public class GoldenTests
 
     /// <remarks>No answers are known for this file.</remarks>
     [Test]
+    [NeedsFixtures]
     public void A_random_model_with_a_real_vocabulary_loads()
     {
         using IKernels kernels = Devices.Create(Devices.Cpu);

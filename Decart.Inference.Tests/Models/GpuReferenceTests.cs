@@ -11,7 +11,7 @@ namespace Decart.Inference.Tests.Models;
 /// Every checkpoint whose answers are known, on a GPU: its logits are near the CPU's, which are checked against the known ones elsewhere, and along the
 /// known continuation its best token is the known one wherever rounding cannot change that.
 /// </summary>
-[Category("Cuda")]
+[Cuda]
 internal sealed class GpuReferenceTests
 {
     /// <summary>For the logits after the prompt, which are the known ones.</summary>

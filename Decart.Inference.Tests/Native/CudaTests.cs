@@ -9,7 +9,7 @@ using Decart.Inference.Tests.Kernels.Gpu;
 namespace Decart.Inference.Tests.Native;
 
 /// <summary>The driver's calls for streams, events, graphs and modules on a GPU.</summary>
-[Category("Cuda")]
+[Cuda]
 internal sealed class CudaTests
 {
     private const int Count = 5;

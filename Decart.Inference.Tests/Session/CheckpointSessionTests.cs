@@ -92,6 +92,7 @@ public class CheckpointSessionTests
     }
 
     [Test]
+    [NeedsFixtures]
     public async Task A_chat_model_in_a_gguf_file_answers_as_in_float64_arithmetic()
     {
         const string EndOfTurn = "<|im_end|>";
@@ -110,6 +111,7 @@ public class CheckpointSessionTests
     }
 
     [Test]
+    [NeedsFixtures]
     public async Task A_checkpoint_without_a_tokenizer_takes_token_ids()
     {
         await using LlmSession session = await LlmSession.LoadAsync(Fixtures.Path("llama2-gqa-bf16"));
@@ -192,6 +194,7 @@ public class CheckpointSessionTests
     }
 
     [Test]
+    [NeedsFixtures]
     public async Task A_prompt_with_ids_beyond_the_models_is_refused_not_the_tokenizer_that_has_them()
     {
         using var folder = new TemporaryFolder();

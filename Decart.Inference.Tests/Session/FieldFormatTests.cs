@@ -8,6 +8,7 @@ namespace Decart.Inference.Tests.Session;
 public class FieldFormatTests(string device)
 {
     [Test]
+    [NeedsFixtures]
     public async Task Q3_K_files_with_IQ4_NL_inside_give_the_tokens_of_llama_cpp()
     {
         string folder = Fixtures.Path("..", "field", "gguf-iq4nl-inside-k-quants");

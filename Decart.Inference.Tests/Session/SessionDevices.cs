@@ -1,5 +1,4 @@
 using Decart.Inference.Native.Cuda;
-using NUnit.Framework.Internal;
 
 namespace Decart.Inference.Tests.Session;
 
@@ -13,9 +12,7 @@ internal static class SessionDevices
         get
         {
             yield return new TestFixtureData("cpu");
-            TestFixtureData cuda = new(Gpu);
-            cuda.Properties.Add(PropertyNames.Category, "Cuda");
-            yield return cuda;
+            yield return CudaAttribute.Choose(new TestFixtureData(Gpu));
         }
     }
 

@@ -41,6 +41,7 @@ public class LongTextTests
     }
 
     [TestCaseSource(nameof(Texts))]
+    [NeedsFixtures]
     public void Real_tokenizers(string text)
     {
         AssertPrompt(LlamaTwo.Value, text, text);

@@ -94,12 +94,14 @@ public class MalformedTokenizerTests
     [TestCase("stories260k", "tokenizer.json")]
     [TestCase("stories260k", "tokenizer.model")]
     [TestCase("tinystories-656k", "tokenizer.json")]
+    [NeedsFixtures]
     public void A_mutated_real_tokenizer_loads_or_is_rejected(string model, string name) => CheckMutations(name, File.ReadAllBytes(Fixtures.Path("real", model, name)));
 
     [Test]
     public void A_mutated_gguf_vocabulary_loads_or_is_rejected() => CheckMutations("model.gguf", GgufTokenizerTests.Scored().Compose(0));
 
     [Test]
+    [NeedsFixtures]
     public void A_mutated_real_gguf_vocabulary_loads_or_is_rejected()
     {
         byte[] file = File.ReadAllBytes(Fixtures.Path("gguf", "TinyStories-656K-q4_0.gguf"));

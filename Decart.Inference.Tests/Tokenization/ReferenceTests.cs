@@ -10,6 +10,7 @@ public class ReferenceTests
     [TestCase("llama2")]
     [TestCase("llama3_1")]
     [TestCase("qwen3")]
+    [NeedsFixtures]
     public void Every_text_has_the_reference_ids(string name)
     {
         ITokenizer tokenizer = Tokenizer.Load(Fixtures.Path("tokenizers", name));
@@ -30,6 +31,7 @@ public class ReferenceTests
     }
 
     [Test]
+    [NeedsFixtures]
     public void The_storyteller_of_llama2c_has_the_reference_ids()
     {
         ITokenizer tokenizer = Tokenizer.Load(Fixtures.Path("real", "stories260k"));
@@ -48,6 +50,7 @@ public class ReferenceTests
 
     [TestCase("stories260k")]
     [TestCase("tinystories-656k")]
+    [NeedsFixtures]
     public void Prompts_have_the_reference_ids(string name)
     {
         ITokenizer tokenizer = Tokenizer.Load(Fixtures.Path("real", name));
@@ -63,6 +66,7 @@ public class ReferenceTests
     [TestCase("ggml-vocab-gpt-2")]
     [TestCase("ggml-vocab-falcon")]
     [TestCase("ggml-vocab-starcoder")]
+    [NeedsFixtures]
     public void Vocabularies_of_gguf_have_the_ids_of_llama_cpp(string name)
     {
         string path = Fixtures.Path("gguf", "vocab", $"{name}.gguf");
@@ -82,6 +86,7 @@ public class ReferenceTests
     }
 
     [Test]
+    [NeedsFixtures]
     public void SmolLM2_as_gguf_has_the_reference_ids()
     {
         using GgufFile file = GgufFile.Open(Fixtures.Path("gguf", "SmolLM2-135M-Instruct-Q4_1.gguf"));
@@ -103,6 +108,7 @@ public class ReferenceTests
     }
 
     [Test]
+    [NeedsFixtures]
     public void The_same_vocabulary_gives_the_same_ids_as_json_and_as_sentencepiece()
     {
         ITokenizer json = Tokenizer.Load(Fixtures.Path("real", "stories260k"));

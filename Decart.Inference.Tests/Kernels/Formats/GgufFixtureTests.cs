@@ -13,6 +13,7 @@ internal sealed unsafe class GgufFixtureTests
     [TestCase("q4_1", 2 / 15.0)]
     [TestCase("q5_0", 1 / 15.0)]
     [TestCase("q5_1", 2 / 31.0)]
+    [NeedsFixtures]
     public void Decoded_weights_are_within_a_step_of_the_original(string name, double step)
     {
         using GgufFile original = GgufFile.Open(Fixtures.Path("gguf", "TinyStories-656K-bf16.gguf"));

@@ -1,7 +1,6 @@
 using Decart.Inference.Kernels.Gpu;
 using Decart.Inference.Kernels.Gpu.Compilation;
 using Decart.Inference.Native.Cuda;
-using NUnit.Framework.Internal;
 
 namespace Decart.Inference.Tests.Kernels.Gpu;
 
@@ -16,9 +15,7 @@ internal static class GpuDevices
         get
         {
             yield return new TestFixtureData(Emulated);
-            TestFixtureData cuda = new(Cuda);
-            cuda.Properties.Add(PropertyNames.Category, "Cuda");
-            yield return cuda;
+            yield return CudaAttribute.Choose(new TestFixtureData(Cuda));
         }
     }
 
