@@ -37,7 +37,7 @@ public unsafe class AttentionBenchmarks : IDisposable
 {
     private const int Layers = 16;
 
-    private CpuKernels _kernels = null!;
+    private CpuBackend _backend = null!;
     private AttentionShape _shape = null!;
     private KvLayout _layout;
     private CpuBuffer<float> _kv = null!;
@@ -55,19 +55,19 @@ public unsafe class AttentionBenchmarks : IDisposable
     [GlobalSetup]
     public void Setup()
     {
-        _kernels = new CpuKernels(ThreadTeam.DefaultThreads);
+        _backend = new CpuBackend(ThreadTeam.DefaultThreads);
         _shape = new AttentionShape(Case.Heads, Case.KvHeads, Case.HeadDim, 1 / MathF.Sqrt(Case.HeadDim));
-        _layout = new KvLayout(Layers, Case.KvHeads, Case.HeadDim, _kernels.KvElementBytes);
+        _layout = new KvLayout(Layers, Case.KvHeads, Case.HeadDim, _backend.KvElementBytes);
         _kv = new CpuBuffer<float>((Case.Context + Case.Tokens) * _layout.TokenStride);
-        _queries = (CpuActivations)_kernels.CreateActivations(Case.Tokens, (Case.Heads + (2 * Case.KvHeads)) * Case.HeadDim);
-        _outputs = (CpuActivations)_kernels.CreateActivations(Case.Tokens, Case.Heads * Case.HeadDim);
+        _queries = (CpuActivations)_backend.Tensors.CreateActivations(Case.Tokens, (Case.Heads + (2 * Case.KvHeads)) * Case.HeadDim);
+        _outputs = (CpuActivations)_backend.Tensors.CreateActivations(Case.Tokens, Case.Heads * Case.HeadDim);
         _scores = new float[Case.Context + Case.Tokens];
         Random random = new(1);
         for (long i = 0; i < _kv.Length; i++) _kv.Pointer[i] = random.NextSingle() - 0.5f;
         for (long i = 0; i < (long)Case.Tokens * _queries.Stride; i++) _queries.Pointer[i] = random.NextSingle() - 0.5f;
         Batch batch = new();
         batch.Add(new KvView((nint)_kv.Pointer, _layout.TokenStride), new int[Case.Tokens], Case.Context, wantsLogits: false);
-        _kernels.BeginStep(batch);
+        _backend.BeginStep(batch);
     }
 
     [GlobalCleanup]
@@ -76,12 +76,12 @@ public unsafe class AttentionBenchmarks : IDisposable
         _outputs.Dispose();
         _queries.Dispose();
         _kv.Dispose();
-        _kernels.Dispose();
+        _backend.Dispose();
         GC.SuppressFinalize(this);
     }
 
     [Benchmark]
-    public void Attend() => _kernels.Attend(_queries, _layer++ % Layers, _shape, null, null, null, _outputs);
+    public void Attend() => _backend.Kernels.Attend(_queries, _layer++ % Layers, _shape, null, null, null, _outputs);
 
     [Benchmark(Baseline = true)]
     public void PlainLoops()

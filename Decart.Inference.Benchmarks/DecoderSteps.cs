@@ -1,6 +1,6 @@
 using System.Diagnostics;
-using Decart.Inference.Engine;
 using Decart.Inference.Kernels;
+using Decart.Inference.Loading;
 using Decart.Inference.Memory;
 using Decart.Inference.Models;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -17,7 +17,7 @@ internal sealed class DecoderSteps : IDisposable
     private const int SpareTokens = 32; // pages are not filled to the last byte
     private const long CopyBytes = 2L << 30;
 
-    private readonly IKernels _kernels;
+    private readonly IBackend _backend;
     private readonly Decoder _decoder;
     private readonly KvMemory _memory;
     private readonly float[] _logits;
@@ -27,20 +27,19 @@ internal sealed class DecoderSteps : IDisposable
     private DecoderSteps(string folder, Device device, int context, int largestBatch, int prefill)
     {
         DeviceChoice choice = DeviceChoice.Open(new() { Device = device }, NullLogger.Instance);
-        _kernels = choice.Kernels;
+        _backend = choice.Backend;
         _context = context;
         _bandwidth = MeasureCopy();
         long start = Stopwatch.GetTimestamp();
         RandomTensors source = new(folder, seed: 1);
         ModelConfig config = ModelLoader.ReadConfig(source);
-        _decoder = Decoder.Load(source, config, _kernels, Math.Max(prefill, largestBatch), largestBatch);
+        _decoder = Decoder.Load(source, config, _backend, Math.Max(prefill, largestBatch), largestBatch);
         _logits = new float[_decoder.VocabularySize];
         Console.WriteLine(FormattableString.Invariant(
             $"{choice.Device}, copy {_bandwidth / 1e12:F2} TB/s (read + write), weights made up and loaded in {Stopwatch.GetElapsedTime(start).TotalSeconds:F1} s"));
         long tokens = Math.Max((long)largestBatch * (context + SpareTokens), prefill + SpareTokens);
-        LlmSessionOptions options = new() { MaxConcurrentSequences = largestBatch, KvCacheBytes = tokens * _decoder.KvLayout.TokenBytes };
-        _memory = KvMemoryPlan.For(_kernels.Memory, _decoder.KvLayout, Math.Max(context, prefill) + SpareTokens, options)
-            .Create(_kernels.Memory, prefixCaching: false, NullLogger.Instance);
+        _memory = KvMemoryPlan.For(_backend.Memory, _decoder.KvLayout, Math.Max(context, prefill) + SpareTokens, largestBatch, tokens * _decoder.KvLayout.TokenBytes, PagingMode.Auto)
+            .Create(_backend.Memory, prefixCaching: false, NullLogger.Instance);
     }
 
     /// <summary>Prints a table.</summary>
@@ -63,7 +62,7 @@ internal sealed class DecoderSteps : IDisposable
     {
         _memory.Dispose();
         _decoder.Dispose();
-        _kernels.Dispose();
+        _backend.Dispose();
     }
 
     /// <summary>Parameters that every token is multiplied by: all but the embedding.</summary>
@@ -121,7 +120,7 @@ internal sealed class DecoderSteps : IDisposable
             batch.Add(caches[0].View, ids, start, wantsLogits: true);
             Step(batch);
         }
-        foreach (KvCache cache in caches[1..]) _kernels.Memory.Copy(cache.View.Address, caches[0].View.Address, _context * _decoder.KvLayout.TokenBytes);
+        foreach (KvCache cache in caches[1..]) _backend.Memory.Copy(cache.View.Address, caches[0].View.Address, _context * _decoder.KvLayout.TokenBytes);
     }
 
     private double Median(Batch batch)
@@ -148,16 +147,16 @@ internal sealed class DecoderSteps : IDisposable
     /// <summary>Bytes a second of a large copy within the device, those read and those written.</summary>
     private double MeasureCopy()
     {
-        nint source = _kernels.Memory.Allocate(CopyBytes), destination = _kernels.Memory.Allocate(CopyBytes);
+        nint source = _backend.Memory.Allocate(CopyBytes), destination = _backend.Memory.Allocate(CopyBytes);
         double best = 0;
         for (int i = 0; i < 8; i++)
         {
             long start = Stopwatch.GetTimestamp();
-            _kernels.Memory.Copy(destination, source, CopyBytes);
+            _backend.Memory.Copy(destination, source, CopyBytes);
             best = Math.Max(best, 2 * CopyBytes / Stopwatch.GetElapsedTime(start).TotalSeconds);
         }
-        _kernels.Memory.Free(source);
-        _kernels.Memory.Free(destination);
+        _backend.Memory.Free(source);
+        _backend.Memory.Free(destination);
         return best;
     }
 }

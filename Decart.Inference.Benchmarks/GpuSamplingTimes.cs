@@ -50,7 +50,7 @@ internal static class GpuSamplingTimes
     private static double Measure(CudaDevice device, GpuSampler sampler, GpuActivations logits, GenerationOptions options, int rows)
     {
         SamplingParameters parameters = SamplingParameters.Resolve(options with { Seed = 1 }, new());
-        TokenChoice[] choices = [.. from row in Enumerable.Range(0, rows) select new TokenChoice(row, sampler.CreateChooser(parameters, [1], Vocabulary)!, 0)];
+        SampledRow[] sampled = [.. from row in Enumerable.Range(0, rows) select new SampledRow(row, sampler.CreateSampler(parameters, [1], Vocabulary)!, 0)];
         long start = 0;
         for (int i = -10; i < Repetitions; i++)
         {
@@ -59,11 +59,11 @@ internal static class GpuSamplingTimes
                 device.Synchronize();
                 start = Stopwatch.GetTimestamp();
             }
-            sampler.Sample(logits, choices);
+            sampler.Sample(logits, sampled);
         }
         device.Synchronize();
         double time = Stopwatch.GetElapsedTime(start).TotalMicroseconds / Repetitions;
-        foreach (TokenChoice choice in choices) choice.Chooser.Dispose();
+        foreach (SampledRow row in sampled) row.Sampler.Dispose();
         return time;
     }
 

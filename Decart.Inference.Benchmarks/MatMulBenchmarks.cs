@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using BenchmarkDotNet.Attributes;
 using Decart.Inference.Checkpoints;
+using Decart.Inference.Kernels;
 using Decart.Inference.Kernels.Cpu;
 
 namespace Decart.Inference.Benchmarks;
@@ -50,7 +51,7 @@ public abstract unsafe class MatMulBenchmarks : IDisposable
         for (long i = 0; i < WeightBytes / sizeof(ushort); i++) _weightData[i] = (ushort)(0x3C00 + random.Next(0x200));
         _weights = new CpuWeight[WeightBytes / sizeof(ushort) / elements];
         for (int i = 0; i < _weights.Length; i++)
-            _weights[i] = new CpuWeight([new StoredTensor("weight", TensorType.BF16, [Shape.Outputs, Shape.Inputs], (nint)(_weightData + (i * elements)))]);
+            _weights[i] = new CpuWeight(new WeightParts("memory", new StoredTensor("weight", TensorType.BF16, [Shape.Outputs, Shape.Inputs], (nint)(_weightData + (i * elements)))));
 
         _x = (float*)NativeMemory.AlignedAlloc((nuint)Rows * (nuint)Shape.Inputs * sizeof(float), 64);
         _y = (float*)NativeMemory.AlignedAlloc((nuint)Rows * (nuint)Shape.Outputs * sizeof(float), 64);

@@ -17,7 +17,7 @@ public unsafe class PagingBenchmarks : IDisposable
     private readonly AttentionShape _shape = new(Heads, KvHeads, HeadDim, 1 / MathF.Sqrt(HeadDim));
     private readonly List<nint> _allocations = [];
     private KvLayout _layout;
-    private CpuKernels _kernels = null!;
+    private CpuBackend _backend = null!;
     private IVirtualMemory? _virtualMemory;
     private CpuActivations _queries = null!, _outputs = null!;
 
@@ -44,7 +44,7 @@ public unsafe class PagingBenchmarks : IDisposable
     public void SetupHardwarePaging()
     {
         Start();
-        _virtualMemory = _kernels.Memory.CreateVirtualMemory(PageBytes, Sequences * PagesPerSequence);
+        _virtualMemory = _backend.Memory.CreateVirtualMemory(PageBytes, Sequences * PagesPerSequence);
         KvView[] views = new KvView[Sequences];
         for (int i = 0; i < Sequences; i++) views[i] = new KvView(_virtualMemory.Reserve(PagesPerSequence * PageBytes), _layout.TokenStride);
         foreach (int place in ShuffledPlaces())
@@ -76,9 +76,9 @@ public unsafe class PagingBenchmarks : IDisposable
         _outputs.Dispose();
         _queries.Dispose();
         _virtualMemory?.Dispose();
-        foreach (nint address in _allocations) _kernels.Memory.Free(address);
+        foreach (nint address in _allocations) _backend.Memory.Free(address);
         _allocations.Clear();
-        _kernels.Dispose();
+        _backend.Dispose();
         GC.SuppressFinalize(this);
     }
 
@@ -94,7 +94,7 @@ public unsafe class PagingBenchmarks : IDisposable
     /// <returns>The sum of the last layer's outputs, which is the same in all cases.</returns>
     private float AttendAllLayers()
     {
-        for (int layer = 0; layer < Layers; layer++) _kernels.Attend(_queries, layer, _shape, null, null, null, _outputs);
+        for (int layer = 0; layer < Layers; layer++) _backend.Kernels.Attend(_queries, layer, _shape, null, null, null, _outputs);
         float sum = 0;
         for (long i = 0; i < (long)Sequences * _outputs.Stride; i++) sum += _outputs.Pointer[i];
         return sum;
@@ -102,10 +102,10 @@ public unsafe class PagingBenchmarks : IDisposable
 
     private void Start()
     {
-        _kernels = new CpuKernels(ThreadTeam.DefaultThreads);
-        _layout = new KvLayout(Layers, KvHeads, HeadDim, _kernels.KvElementBytes);
-        _queries = (CpuActivations)_kernels.CreateActivations(Sequences, (Heads + (2 * KvHeads)) * HeadDim);
-        _outputs = (CpuActivations)_kernels.CreateActivations(Sequences, Heads * HeadDim);
+        _backend = new CpuBackend(ThreadTeam.DefaultThreads);
+        _layout = new KvLayout(Layers, KvHeads, HeadDim, _backend.KvElementBytes);
+        _queries = (CpuActivations)_backend.Tensors.CreateActivations(Sequences, (Heads + (2 * KvHeads)) * HeadDim);
+        _outputs = (CpuActivations)_backend.Tensors.CreateActivations(Sequences, Heads * HeadDim);
         Random random = new(1);
         for (long i = 0; i < (long)Sequences * _queries.Stride; i++) _queries.Pointer[i] = random.NextSingle() - 0.5f;
     }
@@ -127,7 +127,7 @@ public unsafe class PagingBenchmarks : IDisposable
             }
             batch.Add(view, [0], Tokens - 1, wantsLogits: false);
         }
-        _kernels.BeginStep(batch);
+        _backend.BeginStep(batch);
     }
 
     /// <summary>The places of all sequences' pages in random order.</summary>
@@ -140,7 +140,7 @@ public unsafe class PagingBenchmarks : IDisposable
 
     private nint Allocate(long bytes)
     {
-        nint address = _kernels.Memory.Allocate(bytes);
+        nint address = _backend.Memory.Allocate(bytes);
         _allocations.Add(address);
         return address;
     }

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Decart.Inference.Engine;
+using Decart.Inference.Loading;
 using Decart.Inference.Sampling;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;

@@ -68,12 +68,17 @@ internal sealed class MarkingModel(
         while (_started.TryDequeue(out Action? step)) step();
     }
 
-    public ChosenTokens Sample(ReadOnlySpan<TokenChoice> choices)
+    public SampledTokens Sample(ReadOnlySpan<SampledRow> rows)
     {
-        Tokens chosen = new(this);
-        (int Row, int Index)[] rows = [.. choices.ToArray().Select(choice => (choice.LogitRow, ((Chooser)choice.Chooser).Next(choice.Index)))];
-        _started.Enqueue(() => chosen.Chosen = [.. _hashes.Select((hash, row) => rows.Any(choice => choice.Row == row) ? Next(hash) : int.MinValue)]);
-        return chosen;
+        Tokens tokens = new(this);
+        int[] sampled = new int[rows.Length];
+        for (int i = 0; i < rows.Length; i++)
+        {
+            sampled[i] = rows[i].LogitRow;
+            ((Sampler)rows[i].Sampler).Next(rows[i].Index);
+        }
+        _started.Enqueue(() => tokens.Sampled = [.. _hashes.Select((hash, row) => sampled.Contains(row) ? Next(hash) : int.MinValue)]);
+        return tokens;
     }
 
     public void Dispose()
@@ -109,29 +114,25 @@ internal sealed class MarkingModel(
     }
 
     /// <summary>Must be given every token of a completion, each once.</summary>
-    public sealed class Chooser : TokenChooser
+    public sealed class Sampler : SequenceSampler
     {
         private int _next;
 
         public bool IsDisposed { get; private set; }
 
-        public int Next(int index)
-        {
-            Assert.That((index, IsDisposed), Is.EqualTo((_next, false)));
-            return _next++;
-        }
+        public void Next(int index) => Assert.That((index, IsDisposed), Is.EqualTo((_next++, false)));
 
         public override void Dispose() => IsDisposed = true;
     }
 
-    private sealed class Tokens(MarkingModel device) : ChosenTokens
+    private sealed class Tokens(MarkingModel device) : SampledTokens
     {
-        public int[]? Chosen { get; set; }
+        public int[]? Sampled { get; set; }
 
         public override ReadOnlySpan<int> Wait()
         {
-            while (Chosen is null) device._started.Dequeue()();
-            return Chosen;
+            while (Sampled is null) device._started.Dequeue()();
+            return Sampled;
         }
     }
 }

@@ -133,7 +133,7 @@ internal sealed class RandomService : IDisposable
     }
 
     private StubSequence NewSequence(int[] prompt, int length, int priority, KeptKv? kept) =>
-        new(prompt, MaxTokens, length, priority, kept, _random.NextDouble() < _case.OnDevice ? new MarkingModel.Chooser() : null);
+        new(prompt, MaxTokens, length, priority, kept, _random.NextDouble() < _case.OnDevice ? new MarkingModel.Sampler() : null);
 
     private void Submit(StubSequence sequence)
     {
@@ -299,7 +299,7 @@ internal sealed class RandomService : IDisposable
         public bool IsClosed { get; set; }
     }
 
-    private sealed class StubSequence(int[] prompt, int maxTokens, int length, int priority, KeptKv? kept, MarkingModel.Chooser? chooser)
+    private sealed class StubSequence(int[] prompt, int maxTokens, int length, int priority, KeptKv? kept, MarkingModel.Sampler? sampler)
         : Sequence(prompt, Math.Min(maxTokens, prompt.Length + length - 1 + (length % 3 == 0 ? 0 : 10)), priority, kept) // two of three end before they have to
     {
         private readonly int _end = Math.Min(maxTokens, prompt.Length + length - 1) + 1;
@@ -330,6 +330,6 @@ internal sealed class RandomService : IDisposable
 
         public override void Abandon() => Failure = new ObjectDisposedException("session");
 
-        protected override TokenChooser? CreateChooser(IDecoder decoder) => chooser;
+        protected override SequenceSampler? CreateSampler(IDecoder decoder) => sampler;
     }
 }

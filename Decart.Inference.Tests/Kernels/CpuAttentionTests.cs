@@ -30,8 +30,8 @@ internal sealed class CpuAttentionTests
         bench.Begin((prompt, 0, 100), (single, 0, 1), (longer, 639, 1), (chunk, 130, 65));
         ActivationsPair qkv = bench.Activations(167, Columns(shape)), y = bench.Activations(167, shape.Heads * shape.HeadDim, poisoned: true);
 
-        bench.Cpu.Attend(qkv.Cpu, Layer, shape, null, null, null, y.Cpu);
-        bench.Reference.Attend(qkv.Reference, Layer, shape, null, null, null, y.Reference);
+        bench.Cpu.Kernels.Attend(qkv.Cpu, Layer, shape, null, null, null, y.Cpu);
+        bench.Reference.Kernels.Attend(qkv.Reference, Layer, shape, null, null, null, y.Reference);
 
         KernelBench.AssertClose(y, 167, 1e-5);
     }
@@ -46,8 +46,8 @@ internal sealed class CpuAttentionTests
         bench.Begin((kv, 2499, 1));
         ActivationsPair qkv = bench.Activations(1, Columns(shape)), y = bench.Activations(1, shape.Heads * shape.HeadDim, poisoned: true);
 
-        bench.Cpu.Attend(qkv.Cpu, Layer, shape, null, null, null, y.Cpu);
-        bench.Reference.Attend(qkv.Reference, Layer, shape, null, null, null, y.Reference);
+        bench.Cpu.Kernels.Attend(qkv.Cpu, Layer, shape, null, null, null, y.Cpu);
+        bench.Reference.Kernels.Attend(qkv.Reference, Layer, shape, null, null, null, y.Reference);
 
         KernelBench.AssertClose(y, 1, 1e-5);
     }
@@ -61,8 +61,8 @@ internal sealed class CpuAttentionTests
         bench.Begin((kv, 0, 200));
         ActivationsPair qkv = bench.Activations(200, Columns(shape)), y = bench.Activations(200, shape.Heads * shape.HeadDim, poisoned: true);
 
-        bench.Cpu.Attend(qkv.Cpu, Layer, shape, null, null, null, y.Cpu);
-        bench.Reference.Attend(qkv.Reference, Layer, shape, null, null, null, y.Reference);
+        bench.Cpu.Kernels.Attend(qkv.Cpu, Layer, shape, null, null, null, y.Cpu);
+        bench.Reference.Kernels.Attend(qkv.Reference, Layer, shape, null, null, null, y.Reference);
 
         KernelBench.AssertClose(y, 200, scale > 1 ? 2e-2 : 1e-5);
     }
@@ -76,12 +76,12 @@ internal sealed class CpuAttentionTests
         KvPair kv = Filled(bench, shape, Tokens), other = Filled(bench, shape, 70);
         ActivationsPair qkv = bench.Activations(Tokens, Columns(shape)), y = bench.Activations(Tokens, shape.Heads * shape.HeadDim, poisoned: true);
         bench.Begin((kv, 0, Tokens));
-        bench.Cpu.Attend(qkv.Cpu, Layer, shape, null, null, null, y.Cpu);
-        using CpuKernels threaded = new(4, width);
+        bench.Cpu.Kernels.Attend(qkv.Cpu, Layer, shape, null, null, null, y.Cpu);
+        using CpuBackend threaded = new(4, width);
 
         foreach ((int first, int length) in ((int, int)[])[(0, 1), (5, 3), (63, 2), (130, 71), (511, 1), (512, 1), (513, 130), (1023, 77), (1099, 1)])
         {
-            foreach (CpuKernels kernels in (CpuKernels[])[bench.Cpu, threaded])
+            foreach (CpuBackend backend in (CpuBackend[])[bench.Cpu, threaded])
             {
                 foreach (bool alone in (bool[])[true, false])
                 {
@@ -92,8 +92,8 @@ internal sealed class CpuAttentionTests
                     int offset = batch.TokenCount - length;
                     for (int i = 0; i < length; i++) KernelBench.Row(qkv.Cpu, first + i).CopyTo(KernelBench.Row(rows.Cpu, offset + i));
                     ActivationsPair result = bench.Activations(batch.TokenCount, shape.Heads * shape.HeadDim, poisoned: true);
-                    kernels.BeginStep(batch);
-                    kernels.Attend(rows.Cpu, Layer, shape, null, null, null, result.Cpu);
+                    backend.BeginStep(batch);
+                    backend.Kernels.Attend(rows.Cpu, Layer, shape, null, null, null, result.Cpu);
                     Assert.That(
                         KernelBench.Bits(result.Cpu, offset, length), Is.EqualTo(KernelBench.Bits(y.Cpu, first, length)), $"from {first}, {length} tokens");
                 }
@@ -106,12 +106,12 @@ internal sealed class CpuAttentionTests
     {
         const int Tokens = 1100;
         using KernelBench bench = new(width, threads: 1);
-        using CpuKernels threaded = new(4, width);
+        using CpuBackend threaded = new(4, width);
         TestKv plain = Filled(bench, shape, Tokens).Cpu;
         TestKv[] paged = [.. ((int[])[1, 2, 8, 16, 128, 2048]).Select(tokensPerPage => Copy(bench, plain, Tokens, tokensPerPage))];
         foreach ((int first, int length) in ((int, int)[])[(0, 1), (15, 1), (0, 130), (513, 70), (1099, 1)])
         {
-            foreach (CpuKernels kernels in (CpuKernels[])[bench.Cpu, threaded])
+            foreach (CpuBackend backend in (CpuBackend[])[bench.Cpu, threaded])
             {
                 CpuActivations qkv = bench.Activations(length, Columns(shape)).Cpu, y = bench.Activations(length, shape.Heads * shape.HeadDim, poisoned: true).Cpu;
                 int[] expected = Attend(plain);
@@ -121,8 +121,8 @@ internal sealed class CpuAttentionTests
                 {
                     Batch batch = new();
                     batch.Add(kv.View, new int[length], first, wantsLogits: false);
-                    kernels.BeginStep(batch);
-                    kernels.Attend(qkv, Layer, shape, null, null, null, y);
+                    backend.BeginStep(batch);
+                    backend.Kernels.Attend(qkv, Layer, shape, null, null, null, y);
                     return KernelBench.Bits(y, 0, length);
                 }
             }

@@ -38,7 +38,7 @@ internal sealed unsafe class CpuKvBoundsTests
             Batch batch = new();
             batch.Add(kv, new int[length], position, wantsLogits: false);
             bench.Cpu.BeginStep(batch);
-            bench.Cpu.Attend(qkv, Layers - 1, shape, null, null, null, y);
+            bench.Cpu.Kernels.Attend(qkv, Layers - 1, shape, null, null, null, y);
             Assert.That(KernelBench.Row(y, length - 1).ToArray(), Has.None.NaN);
         }
     }

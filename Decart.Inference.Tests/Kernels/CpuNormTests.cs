@@ -17,8 +17,8 @@ internal sealed class CpuNormTests
         var norm = bench.Norm(columns, removeMean, bias);
         ActivationsPair delta = bench.Activations(Tokens, columns), residual = bench.Activations(Tokens, columns);
 
-        bench.Cpu.NormaliseAdd(norm.Cpu, delta.Cpu, residual.Cpu);
-        bench.Reference.NormaliseAdd(norm.Reference, delta.Reference, residual.Reference);
+        bench.Cpu.Kernels.NormaliseAdd(norm.Cpu, delta.Cpu, residual.Cpu);
+        bench.Reference.Kernels.NormaliseAdd(norm.Reference, delta.Reference, residual.Reference);
 
         KernelBench.AssertClose(residual, Tokens, 2e-6);
     }
@@ -33,8 +33,8 @@ internal sealed class CpuNormTests
         ActivationsPair x = bench.Activations(Tokens, columns), y = bench.Activations(Tokens, 9, poisoned: true);
         int[] before = KernelBench.Bits(x.Cpu, 0, Tokens);
 
-        bench.Cpu.MatMul(x.Cpu, norm.Cpu, bench.Cpu.CreateWeight([weight]), default, y.Cpu);
-        bench.Reference.MatMul(x.Reference, norm.Reference, bench.Reference.CreateWeight([weight]), default, y.Reference);
+        bench.Cpu.Kernels.MatMul(x.Cpu, norm.Cpu, bench.Cpu.Tensors.CreateWeight([weight]), default, y.Cpu);
+        bench.Reference.Kernels.MatMul(x.Reference, norm.Reference, bench.Reference.Tensors.CreateWeight([weight]), default, y.Reference);
 
         KernelBench.AssertClose(y, Tokens, 1e-5);
         Assert.That(KernelBench.Bits(x.Cpu, 0, Tokens), Is.EqualTo(before), "the residual stays as it is");
@@ -50,8 +50,8 @@ internal sealed class CpuNormTests
         StoredTensor weight = bench.Tensor(TensorType.BF16, 11, 40);
         ActivationsPair x = bench.Activations(6, 40), y = bench.Activations(4, 11, poisoned: true);
 
-        bench.Cpu.Logits(x.Cpu, norm.Cpu, bench.Cpu.CreateWeight([weight]), new Epilogue(SoftCap: 3), y.Cpu);
-        bench.Reference.Logits(x.Reference, norm.Reference, bench.Reference.CreateWeight([weight]), new Epilogue(SoftCap: 3), y.Reference);
+        bench.Cpu.Kernels.Logits(x.Cpu, norm.Cpu, bench.Cpu.Tensors.CreateWeight([weight]), new Epilogue(SoftCap: 3), y.Cpu);
+        bench.Reference.Kernels.Logits(x.Reference, norm.Reference, bench.Reference.Tensors.CreateWeight([weight]), new Epilogue(SoftCap: 3), y.Reference);
 
         KernelBench.AssertClose(y, 3, 1e-5);
         Assert.That(KernelBench.Row(y.Cpu, 3).ToArray(), Is.All.NaN);
@@ -65,7 +65,7 @@ internal sealed class CpuNormTests
         var norm = bench.Norm(48, removeMean: false, bias: false);
         ActivationsPair x = bench.Activations(Tokens, 48), y = bench.Activations(Tokens, 48, poisoned: true);
 
-        bench.Cpu.NormaliseAdd(norm.Cpu, x.Cpu, y.Cpu);
+        bench.Cpu.Kernels.NormaliseAdd(norm.Cpu, x.Cpu, y.Cpu);
 
         Assert.That(KernelBench.Row(y.Cpu, Tokens - 1).ToArray(), Is.All.NaN);
     }
@@ -82,12 +82,12 @@ internal sealed class CpuNormTests
             ActivationsPair x = bench.Activations(Many, Columns), y = bench.Activations(Many, Columns), alone = bench.Activations(1, Columns);
             KernelBench.Row(y.Cpu, 0).CopyTo(KernelBench.Row(alone.Cpu, 0));
             bench.Begin(Many);
-            bench.Cpu.NormaliseAdd(norm.Cpu, x.Cpu, y.Cpu);
+            bench.Cpu.Kernels.NormaliseAdd(norm.Cpu, x.Cpu, y.Cpu);
             expected ??= KernelBench.Bits(y.Cpu, 0, 1);
             Assert.That(KernelBench.Bits(y.Cpu, 0, 1), Is.EqualTo(expected));
 
             bench.Begin(1);
-            bench.Cpu.NormaliseAdd(norm.Cpu, x.Cpu, alone.Cpu);
+            bench.Cpu.Kernels.NormaliseAdd(norm.Cpu, x.Cpu, alone.Cpu);
             Assert.That(KernelBench.Bits(alone.Cpu, 0, 1), Is.EqualTo(expected));
         }
     }

@@ -23,9 +23,9 @@ internal sealed class CpuRotaryTests
         var keyNorm = bench.Norm(shape.HeadDim, removeMean: false, bias: false);
         RotaryParameters rotary = new([.. Enumerable.Range(0, pairs).Select(i => MathF.Pow(10_000, -(float)i / pairs))], 1.25f, interleaved);
 
-        RotaryTable table = (RotaryTable)bench.Keep(bench.Cpu.CreateRotary(rotary)), expected = bench.Reference.CreateRotary(rotary);
-        bench.Cpu.Attend(qkv.Cpu, Layer, shape, table, norms ? queryNorm.Cpu : null, norms ? keyNorm.Cpu : null, y.Cpu);
-        bench.Reference.Attend(
+        RotaryTable table = (RotaryTable)bench.Keep(bench.Cpu.Tensors.CreateRotary(rotary)), expected = bench.Reference.Tensors.CreateRotary(rotary);
+        bench.Cpu.Kernels.Attend(qkv.Cpu, Layer, shape, table, norms ? queryNorm.Cpu : null, norms ? keyNorm.Cpu : null, y.Cpu);
+        bench.Reference.Kernels.Attend(
             qkv.Reference, Layer, shape, expected, norms ? queryNorm.Reference : null, norms ? keyNorm.Reference : null, y.Reference);
 
         KernelBench.AssertClose(y, 71, 1e-5);
@@ -43,8 +43,8 @@ internal sealed class CpuRotaryTests
         bench.Begin((kv, 1, 3));
         ActivationsPair qkv = bench.Activations(3, 6 * shape.HeadDim), y = bench.Activations(3, 2 * shape.HeadDim, poisoned: true);
 
-        bench.Cpu.Attend(qkv.Cpu, Layer, shape, null, null, null, y.Cpu);
-        bench.Reference.Attend(qkv.Reference, Layer, shape, null, null, null, y.Reference);
+        bench.Cpu.Kernels.Attend(qkv.Cpu, Layer, shape, null, null, null, y.Cpu);
+        bench.Reference.Kernels.Attend(qkv.Reference, Layer, shape, null, null, null, y.Reference);
 
         KernelBench.AssertClose(y, 3, 1e-5);
 
@@ -58,13 +58,13 @@ internal sealed class CpuRotaryTests
         using KernelBench bench = new(SimdWidths.Machine);
         KvPair kv = bench.Kv(Layers, shape, 50);
         RotaryParameters parameters = new([.. Enumerable.Range(0, 16).Select(i => 1f / (i + 1))], 1, interleaved);
-        RotaryTable table = (RotaryTable)bench.Keep(bench.Cpu.CreateRotary(parameters)), expected = bench.Reference.CreateRotary(parameters);
+        RotaryTable table = (RotaryTable)bench.Keep(bench.Cpu.Tensors.CreateRotary(parameters)), expected = bench.Reference.Tensors.CreateRotary(parameters);
         foreach ((int position, int length) in ((int, int)[])[(0, 2), (2, 40), (42, 1)])
         {
             bench.Begin((kv, position, length));
             ActivationsPair qkv = bench.Activations(length, 3 * shape.HeadDim), y = bench.Activations(length, shape.HeadDim, poisoned: true);
-            bench.Cpu.Attend(qkv.Cpu, 0, shape, table, null, null, y.Cpu);
-            bench.Reference.Attend(qkv.Reference, 0, shape, expected, null, null, y.Reference);
+            bench.Cpu.Kernels.Attend(qkv.Cpu, 0, shape, table, null, null, y.Cpu);
+            bench.Reference.Kernels.Attend(qkv.Reference, 0, shape, expected, null, null, y.Reference);
             KernelBench.AssertClose(y, length, 2e-6);
         }
     }

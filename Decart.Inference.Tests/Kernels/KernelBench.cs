@@ -18,9 +18,9 @@ internal sealed unsafe class KernelBench(SimdWidth width, int threads = 2, int s
     private readonly List<nint> _memory = [];
     private readonly List<IDisposable> _disposables = [];
 
-    public CpuKernels Cpu { get; } = new(threads, width);
+    public CpuBackend Cpu { get; } = new(threads, width);
 
-    public ReferenceKernels Reference { get; } = new();
+    public ReferenceBackend Reference { get; } = new();
 
     public Random Random { get; } = new(seed);
 
@@ -44,8 +44,8 @@ internal sealed unsafe class KernelBench(SimdWidth width, int threads = 2, int s
     /// <summary>Random values in all rows, or not a number in all.</summary>
     public ActivationsPair Activations(int rows, int columns, bool poisoned = false)
     {
-        CpuActivations cpu = (CpuActivations)Keep(Cpu.CreateActivations(rows, columns));
-        ActivationsPair pair = new(cpu, (ReferenceActivations)Reference.CreateActivations(rows, columns));
+        CpuActivations cpu = (CpuActivations)Keep(Cpu.Tensors.CreateActivations(rows, columns));
+        ActivationsPair pair = new(cpu, (ReferenceActivations)Reference.Tensors.CreateActivations(rows, columns));
         new Span<float>(pair.Cpu.Pointer, rows * pair.Cpu.Stride).Fill(float.NaN);
         pair.Reference.Values.AsSpan().Fill(double.NaN);
         if (poisoned) return pair;
@@ -60,16 +60,16 @@ internal sealed unsafe class KernelBench(SimdWidth width, int threads = 2, int s
     {
         StoredTensor scale = Tensor(TensorType.F32, length), shift = Tensor(TensorType.BF16, length);
         return (Create(Cpu), Create(Reference));
-        Norm Create(IKernels kernels) =>
-            new((WeightVector)Keep(kernels.CreateVector([scale])), bias ? (WeightVector)Keep(kernels.CreateVector([shift])) : null, 1e-5f, removeMean);
+        Norm Create(IBackend backend) =>
+            new((WeightVector)Keep(backend.Tensors.CreateVector([scale])), bias ? (WeightVector)Keep(backend.Tensors.CreateVector([shift])) : null, 1e-5f, removeMean);
     }
 
     /// <summary>Room for keys and values, which are not numbers until they are written; behind page tables when <paramref name="tokensPerPage"/> is not 0.</summary>
     public KvPair Kv(int layers, AttentionShape shape, int tokens, int tokensPerPage = 0)
     {
         return new(Create(Cpu), Create(Reference));
-        TestKv Create(IKernels kernels) =>
-            (TestKv)Keep(new TestKv(new KvLayout(layers, shape.KvHeads, shape.HeadDim, kernels.KvElementBytes), tokens, tokensPerPage));
+        TestKv Create(IBackend backend) =>
+            (TestKv)Keep(new TestKv(new KvLayout(layers, shape.KvHeads, shape.HeadDim, backend.KvElementBytes), tokens, tokensPerPage));
     }
 
     /// <summary>Writes random keys and values of the first tokens to both.</summary>

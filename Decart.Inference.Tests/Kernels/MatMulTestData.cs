@@ -24,7 +24,7 @@ internal sealed unsafe class MatMulTestWeight : IDisposable
             tensors.Add(new StoredTensor($"{type} from row {row}", type, [rows, columns], (nint)data));
             for (int i = 0; i < rows; i++, row++) Values[row] = Encode(type, columns, random, data + (i * bytes));
         }
-        Weight = new CpuWeight([.. tensors]);
+        Weight = new CpuWeight(StoredTensors.AsWeight([.. tensors]));
     }
 
     public float[][] Values { get; }

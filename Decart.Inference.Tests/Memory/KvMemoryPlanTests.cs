@@ -63,7 +63,7 @@ internal sealed class KvMemoryPlanTests
     }
 
     private static KvMemoryPlan Plan(Machine machine, LlmSessionOptions options, int contextLength, KvLayout? layout = null) =>
-        KvMemoryPlan.For(machine, layout ?? Layout, contextLength, options);
+        KvMemoryPlan.For(machine, layout ?? Layout, contextLength, options.MaxConcurrentSequences, options.KvCacheBytes, options.Paging);
 
     /// <summary>A device of which only the figures are asked.</summary>
     private sealed class Machine : IDeviceMemory

@@ -12,8 +12,8 @@ public class AllocationTests
     {
         ModelConfig config = TinyCheckpoint.Read(TinyModels.Config(model));
         int[] prompt = [.. Enumerable.Range(0, 30)];
-        using var kernels = new CpuKernels(threads: 2);
-        using Decoder decoder = Decoder.Load(TinyCheckpoint.Weights(config), config, kernels, prompt.Length, 1);
+        using var backend = new CpuBackend(threads: 2);
+        using Decoder decoder = Decoder.Load(TinyCheckpoint.Weights(config), config, backend, prompt.Length, 1);
         using TestKv kv = new(decoder.KvLayout, prompt.Length);
         Batch batch = new();
         batch.Add(kv.View, prompt, 0, wantsLogits: true);

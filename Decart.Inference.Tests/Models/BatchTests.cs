@@ -14,7 +14,7 @@ public sealed class BatchTests(string device, string model)
     private const int MaxBatchTokens = 64, NewTokens = 8;
     private static readonly int[] PromptLengths = [1, 5, 17, 30];
 
-    private IKernels _kernels = null!;
+    private IBackend _backend = null!;
     private Decoder _decoder = null!;
     private int[][] _prompts = null!;
     private (int[] Tokens, float[] Logits)[] _alone = null!;
@@ -28,8 +28,8 @@ public sealed class BatchTests(string device, string model)
         string folder = TinyModels.WriteFolder(TinyModels.Config(model));
         try
         {
-            _kernels = Devices.Create(device);
-            _decoder = Decoders.LoadRandom(folder, _kernels, MaxBatchTokens, PromptLengths.Length, seed: 5);
+            _backend = Devices.Create(device);
+            _decoder = Decoders.LoadRandom(folder, _backend, MaxBatchTokens, PromptLengths.Length, seed: 5);
         }
         finally
         {
@@ -44,7 +44,7 @@ public sealed class BatchTests(string device, string model)
     public void Unload()
     {
         _decoder?.Dispose();
-        _kernels?.Dispose();
+        _backend?.Dispose();
     }
 
     [Test]

@@ -9,7 +9,7 @@ internal static class Decoders
 {
     /// <summary>Opens a checkpoint and loads its decoder, which owns it.</summary>
     public static Decoder Load(
-        string path, IKernels kernels, int maxBatchTokens, int maxBatchSequences, CancellationToken cancellationToken = default)
+        string path, IBackend backend, int maxBatchTokens, int maxBatchSequences, CancellationToken cancellationToken = default)
     {
         TensorSource source = ModelLoader.Open(path);
         ModelConfig config;
@@ -22,13 +22,13 @@ internal static class Decoders
             source.Dispose();
             throw;
         }
-        return Decoder.Load(source, config, kernels, maxBatchTokens, maxBatchSequences, cancellationToken);
+        return Decoder.Load(source, config, backend, maxBatchTokens, maxBatchSequences, cancellationToken);
     }
 
     /// <summary>A decoder with random weights in the shape that a folder's config.json describes.</summary>
-    public static Decoder LoadRandom(string folder, IKernels kernels, int maxBatchTokens, int maxBatchSequences, int seed)
+    public static Decoder LoadRandom(string folder, IBackend backend, int maxBatchTokens, int maxBatchSequences, int seed)
     {
         RandomTensors source = new(folder, seed);
-        return Decoder.Load(source, ModelLoader.ReadConfig(source), kernels, maxBatchTokens, maxBatchSequences);
+        return Decoder.Load(source, ModelLoader.ReadConfig(source), backend, maxBatchTokens, maxBatchSequences);
     }
 }

@@ -11,10 +11,10 @@ internal static class Devices
 
     public static IEnumerable<string> Names => [Reference, Cpu];
 
-    public static IKernels Create(string name) => name switch
+    public static IBackend Create(string name) => name switch
     {
-        Reference => new ReferenceKernels(),
-        Cpu => new CpuKernels(threads: 2),
+        Reference => new ReferenceBackend(),
+        Cpu => new CpuBackend(threads: 2),
         _ => throw new ArgumentOutOfRangeException(nameof(name), name, null),
     };
 }

@@ -84,8 +84,8 @@ public class GgufModelTests
             string file = _folder.Write("model.gguf", mutations.Aggregate(original, (bytes, mutation) => mutation.Apply(bytes)));
             try
             {
-                using ReferenceKernels kernels = new();
-                using Decoder decoder = Decoders.Load(file, kernels, 1, 1);
+                using ReferenceBackend backend = new();
+                using Decoder decoder = Decoders.Load(file, backend, 1, 1);
             }
             catch (ModelLoadException error)
             {
@@ -116,8 +116,8 @@ public class GgufModelTests
 
     private static float[] Logits(TensorSource source, ModelConfig config)
     {
-        using ReferenceKernels kernels = new();
-        using Decoder decoder = Decoder.Load(source, config, kernels, Prompt.Length, 1);
+        using ReferenceBackend backend = new();
+        using Decoder decoder = Decoder.Load(source, config, backend, Prompt.Length, 1);
         return decoder.Generate(Prompt, 1).FirstLogits;
     }
 

@@ -20,16 +20,16 @@ public class GoldenTests
     [NeedsFixtures]
     public void A_random_model_with_a_real_vocabulary_loads()
     {
-        using IKernels kernels = Devices.Create(Devices.Cpu);
-        using Decoder decoder = Decoders.Load(Fixtures.Path("gguf", "llama-2-tiny-random.gguf"), kernels, MaxBatchTokens, 1);
+        using IBackend backend = Devices.Create(Devices.Cpu);
+        using Decoder decoder = Decoders.Load(Fixtures.Path("gguf", "llama-2-tiny-random.gguf"), backend, MaxBatchTokens, 1);
         Assert.That(decoder.VocabularySize, Is.EqualTo(32000));
         Assert.That(decoder.Generate([1, 15043, 3186], 4).FirstLogits, Is.All.Matches<float>(float.IsFinite));
     }
 
     private static void Check(string device, GoldenAnswers answers, float tolerance)
     {
-        using IKernels kernels = Devices.Create(device);
-        using Decoder decoder = Decoders.Load(answers.Checkpoint, kernels, MaxBatchTokens, 1);
+        using IBackend backend = Devices.Create(device);
+        using Decoder decoder = Decoders.Load(answers.Checkpoint, backend, MaxBatchTokens, 1);
         (int[] tokens, float[] logits) = decoder.Generate(answers.Prompt, answers.Greedy.Length);
         float largest = DecoderRuns.MaxDifference([.. answers.LogitIds.Select(id => logits[id])], answers.Logits);
         TestContext.Out.WriteLine($"largest logit difference {largest:g3}");

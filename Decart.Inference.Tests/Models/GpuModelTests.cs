@@ -27,15 +27,15 @@ internal sealed class GpuModelTests(string device)
     [TestCase("falcon RefinedWeb")]
     public void Chunks_and_company_change_no_bit(string model)
     {
-        float[][] together = Run(model, new GpuKernels(GpuDevices.Create(device)), Together);
-        float[][] alone = Run(model, new GpuKernels(GpuDevices.Create(device)), Alone);
+        float[][] together = Run(model, new GpuBackend(GpuDevices.Create(device)), Together);
+        float[][] alone = Run(model, new GpuBackend(GpuDevices.Create(device)), Alone);
         for (int i = 0; i < alone.Length; i++) Assert.That(alone[i], Is.EqualTo(together[i]), $"answer {i}");
     }
 
     private void Compare(string model, bool tensorCores)
     {
-        float[][] expected = Run(model, new CpuKernels(threads: 1), Together);
-        float[][] found = Run(model, new GpuKernels(GpuDevices.Create(device, tensorCores: tensorCores)), Together);
+        float[][] expected = Run(model, new CpuBackend(threads: 1), Together);
+        float[][] found = Run(model, new GpuBackend(GpuDevices.Create(device, tensorCores: tensorCores)), Together);
         TestContext.Out.WriteLine($"largest logit difference {expected.Zip(found, (a, b) => DecoderRuns.MaxDifference(a, b)).Max():g3}");
         for (int i = 0; i < expected.Length; i++)
         {
@@ -44,14 +44,14 @@ internal sealed class GpuModelTests(string device)
         }
     }
 
-    private static float[][] Run(string model, IKernels owned, Func<Decoder, KvRanges, float[][]> run)
+    private static float[][] Run(string model, IBackend owned, Func<Decoder, KvRanges, float[][]> run)
     {
-        using IKernels kernels = owned;
+        using IBackend backend = owned;
         string folder = TinyModels.WriteFolder(TinyModels.Config(model));
         try
         {
-            using Decoder decoder = Decoders.LoadRandom(folder, kernels, MaxBatchTokens, Prompts.Length, seed: 5);
-            using KvRanges ranges = new(kernels, decoder.KvLayout, Prompts.Length, MaxBatchTokens);
+            using Decoder decoder = Decoders.LoadRandom(folder, backend, MaxBatchTokens, Prompts.Length, seed: 5);
+            using KvRanges ranges = new(backend, decoder.KvLayout, Prompts.Length, MaxBatchTokens);
             return run(decoder, ranges);
         }
         finally

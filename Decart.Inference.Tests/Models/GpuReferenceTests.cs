@@ -38,7 +38,7 @@ internal sealed class GpuReferenceTests
     [TestCaseSource(nameof(Cases))]
     public void Known_continuations_are_followed(string checkpoint, int[] prompt, int[] greedy)
     {
-        using IKernels gpu = new GpuKernels(GpuDevices.CreateCuda()), cpu = new CpuKernels(threads: 2);
+        using IBackend gpu = new GpuBackend(GpuDevices.CreateCuda()), cpu = new CpuBackend(threads: 2);
         using Decoder found = Decoders.Load(checkpoint, gpu, MaxBatchTokens, 1), expected = Decoders.Load(checkpoint, cpu, MaxBatchTokens, 1);
         int tokens = prompt.Length + greedy.Length;
         using KvRanges gpuRange = new(gpu, found.KvLayout, 1, tokens), cpuRange = new(cpu, expected.KvLayout, 1, tokens);

@@ -32,14 +32,14 @@ internal sealed class GpuStepTests(string device)
     private float[][] Run(string model, bool records, int tokensPerPage)
     {
         IGpuDevice gpu = GpuDevices.Create(device, multiprocessors: 2, tensorCores: true);
-        using GpuKernels kernels = new(gpu) { RecordsSteps = records };
+        using GpuBackend backend = new(gpu) { RecordsSteps = records };
         List<float[]> answers = [];
         JsonObject config = TinyModels.Config(model);
         (config["max_position_embeddings"], config["num_hidden_layers"]) = (ContextLength, Layers);
         string folder = TinyModels.WriteFolder(config);
         try
         {
-            using Decoder decoder = Decoders.LoadRandom(folder, kernels, maxBatchTokens: Sequences, Sequences, seed: 5);
+            using Decoder decoder = Decoders.LoadRandom(folder, backend, maxBatchTokens: Sequences, Sequences, seed: 5);
             GpuTestKv[] ranges = [.. Enumerable.Range(0, Sequences).Select(i => new GpuTestKv(gpu, decoder.KvLayout, i == 0 ? Late + Tokens : Tokens, tokensPerPage))];
             int[] lengths = [Late, 0, 0, 0, 0];
             Random random = new(1);
@@ -78,11 +78,11 @@ internal sealed class GpuLaunchTests
     public void A_layer_of_a_decode_step_is_five_launches_and_two_more_with_post_norms(string model, int launches)
     {
         EmulatedDevice device = new(tensorCores: true);
-        using GpuKernels kernels = new(device);
+        using GpuBackend backend = new(device);
         string folder = TinyModels.WriteFolder(TinyModels.Config(model));
         try
         {
-            using Decoder decoder = Decoders.LoadRandom(folder, kernels, maxBatchTokens: 4, maxBatchSequences: 4, seed: 5);
+            using Decoder decoder = Decoders.LoadRandom(folder, backend, maxBatchTokens: 4, maxBatchSequences: 4, seed: 5);
             using GpuTestKv kv = new(device, decoder.KvLayout, 4);
             device.Launched.Clear();
             Batch batch = new();

@@ -26,9 +26,9 @@ public class HuggingFaceModelTests
         TinyCheckpoint checkpoint = new(model);
         checkpoint.Write(_folder);
         ModelConfig config = TinyCheckpoint.Read(checkpoint.Config);
-        using ReferenceKernels kernels = new();
-        using Decoder written = Decoders.Load(_folder.Path, kernels, Prompt.Length, 1);
-        using Decoder original = Decoder.Load(TinyCheckpoint.Weights(config), config, kernels, Prompt.Length, 1);
+        using ReferenceBackend backend = new();
+        using Decoder written = Decoders.Load(_folder.Path, backend, Prompt.Length, 1);
+        using Decoder original = Decoder.Load(TinyCheckpoint.Weights(config), config, backend, Prompt.Length, 1);
         Assert.That(written.Generate(Prompt, 1).FirstLogits, Is.EqualTo(original.Generate(Prompt, 1).FirstLogits));
     }
 
@@ -108,17 +108,17 @@ public class HuggingFaceModelTests
     public void Loading_can_be_cancelled()
     {
         new TinyCheckpoint("llama").Write(_folder);
-        using ReferenceKernels kernels = new();
+        using ReferenceBackend backend = new();
         CancellationToken cancelled = new(canceled: true);
-        Assert.That(() => Decoders.Load(_folder.Path, kernels, 1, 1, cancelled), Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(() => Decoders.Load(_folder.Path, backend, 1, 1, cancelled), Throws.InstanceOf<OperationCanceledException>());
     }
 
     [Test]
     public void A_path_with_nothing_there_is_named()
     {
         string path = Path.Combine(_folder.Path, "nowhere");
-        using ReferenceKernels kernels = new();
-        Assert.That(() => Decoders.Load(path, kernels, 1, 1), Throws.TypeOf<ModelLoadException>().With.Property("File").EqualTo(path));
+        using ReferenceBackend backend = new();
+        Assert.That(() => Decoders.Load(path, backend, 1, 1), Throws.TypeOf<ModelLoadException>().With.Property("File").EqualTo(path));
     }
 
     private void EachTensorDamaged(string model, Action<JsonObject, string> damage)
@@ -135,8 +135,8 @@ public class HuggingFaceModelTests
 
     private float[] Logits()
     {
-        using ReferenceKernels kernels = new();
-        using Decoder decoder = Decoders.Load(_folder.Path, kernels, Prompt.Length, 1);
+        using ReferenceBackend backend = new();
+        using Decoder decoder = Decoders.Load(_folder.Path, backend, Prompt.Length, 1);
         return decoder.Generate(Prompt, 1).FirstLogits;
     }
 

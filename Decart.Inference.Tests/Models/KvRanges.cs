@@ -10,10 +10,10 @@ internal sealed class KvRanges : IDisposable
     private readonly KvLayout _layout;
     private readonly nint[] _addresses;
 
-    public KvRanges(IKernels kernels, KvLayout layout, int sequences, int tokens)
+    public KvRanges(IBackend backend, KvLayout layout, int sequences, int tokens)
     {
-        (_memory, _layout) = (kernels.Memory, layout);
-        _addresses = [.. Enumerable.Range(0, sequences).Select(_ => kernels.Memory.Allocate(tokens * layout.TokenBytes))];
+        (_memory, _layout) = (backend.Memory, layout);
+        _addresses = [.. Enumerable.Range(0, sequences).Select(_ => backend.Memory.Allocate(tokens * layout.TokenBytes))];
     }
 
     public KvView this[int sequence] => new(_addresses[sequence], _layout.TokenStride);

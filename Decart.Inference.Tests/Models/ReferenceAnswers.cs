@@ -31,9 +31,9 @@ internal sealed record ReferenceAnswers(string Folder, int[][] Prompts, float[][
             .Select(folder => new TestCaseData(folder).SetArgDisplayNames(Path.GetFileName(folder)));
     }
 
-    public Decoder Load(IKernels kernels, int maxBatchTokens, int maxBatchSequences)
+    public Decoder Load(IBackend backend, int maxBatchTokens, int maxBatchSequences)
     {
         TensorSource source = ModelLoader.Open(Folder);
-        return Decoder.Load(source, ModelLoader.ReadConfig(source), kernels, maxBatchTokens, maxBatchSequences);
+        return Decoder.Load(source, ModelLoader.ReadConfig(source), backend, maxBatchTokens, maxBatchSequences);
     }
 }

@@ -14,8 +14,8 @@ public sealed class ReferenceTests(string device)
     public void Logits_and_greedy_tokens_are_those_of_transformers(string folder)
     {
         ReferenceAnswers answers = ReferenceAnswers.Read(folder);
-        using IKernels kernels = Devices.Create(device);
-        using Decoder decoder = answers.Load(kernels, MaxBatchTokens, answers.Prompts.Length);
+        using IBackend backend = Devices.Create(device);
+        using Decoder decoder = answers.Load(backend, MaxBatchTokens, answers.Prompts.Length);
         float largest = 0;
         for (int i = 0; i < answers.Prompts.Length; i++)
         {

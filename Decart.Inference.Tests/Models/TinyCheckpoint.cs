@@ -24,8 +24,8 @@ internal sealed class TinyCheckpoint(string model)
     public static RandomTensors Weights(ModelConfig config)
     {
         RandomTensors weights = new("random", Seed);
-        using ReferenceKernels kernels = new();
-        new DecoderWeights(weights, config, kernels, CancellationToken.None).Dispose();
+        using ReferenceBackend backend = new();
+        new DecoderWeights(weights, config, backend, CancellationToken.None).Dispose();
         return weights;
     }
 

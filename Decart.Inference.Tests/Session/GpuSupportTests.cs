@@ -1,4 +1,4 @@
-using Decart.Inference.Engine;
+using Decart.Inference.Loading;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Decart.Inference.Tests.Session;
@@ -25,7 +25,7 @@ public class GpuSupportTests
     public void Auto_takes_the_processor()
     {
         DeviceChoice choice = DeviceChoice.Open(new() { Device = Device.Auto, Threads = 1 }, NullLogger.Instance);
-        using var kernels = choice.Kernels;
+        using var backend = choice.Backend;
         Assert.That(choice.Device, Is.EqualTo(Device.Cpu));
     }
 }

@@ -1,5 +1,5 @@
 using System.Collections.Frozen;
-using Decart.Inference.Engine;
+using Decart.Inference.Loading;
 using Decart.Inference.Memory;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -22,7 +22,9 @@ internal static class SessionFixture
             Device = Device.Cpu,
         };
         int[] endOfText = [.. tokenizer?.EosTokenIds ?? []];
-        KvMemory kv = KvMemoryPlan.For(memory, decoder.KvLayout, decoder.ContextLength, options).Create(memory, options.PrefixCaching, options.LoggerFactory?.CreateLogger("memory") ?? NullLogger.Instance);
+        KvMemory kv = KvMemoryPlan
+            .For(memory, decoder.KvLayout, decoder.ContextLength, options.MaxConcurrentSequences, options.KvCacheBytes, options.Paging)
+            .Create(memory, options.PrefixCaching, options.LoggerFactory?.CreateLogger("memory") ?? NullLogger.Instance);
         LlmSession session = new(new LoadedModel(decoder, kv, tokenizer, info, defaults ?? new(), endOfText.ToFrozenSet()), options);
         // A test that hangs is ended by its CancelAfter: disposal ends whatever it waits for.
         TestContext.CurrentContext.CancellationToken.Register(session.Dispose);

@@ -31,12 +31,12 @@ internal readonly record struct FilledPage(KvCache Kv, Sequence Sequence, int To
 }
 
 /// <summary>
-/// One step: what the scheduler has chosen for it, of that what it computes and, once it has been started, what it has been asked to choose. Used again and
+/// One step: what the scheduler has chosen for it, of that what it computes and, once it has been started, what it has been asked to sample. Used again and
 /// again by the loop's thread.
 /// </summary>
 internal sealed class EngineStep
 {
-    private readonly List<TokenChoice> _choices = [];
+    private readonly List<SampledRow> _sampledRows = [];
     private readonly List<FilledPage> _filled = [];
     private StepChunk[] _chunks = []; // those that have been added take the places of the scheduled ones, which are as many or more
     private int _scheduled, _added;
@@ -49,26 +49,26 @@ internal sealed class EngineStep
     /// <summary>What has been added: one chunk for each of the batch.</summary>
     public ReadOnlySpan<StepChunk> Chunks => _chunks.AsSpan(0, _added);
 
-    /// <summary>What the device is to choose, in the order of the rows.</summary>
-    public ReadOnlySpan<TokenChoice> Choices => CollectionsMarshal.AsSpan(_choices);
+    /// <summary>What the device is to sample from, in the order of the rows.</summary>
+    public ReadOnlySpan<SampledRow> SampledRows => CollectionsMarshal.AsSpan(_sampledRows);
 
     /// <summary>The sequences whose tokens fill a page.</summary>
     public ReadOnlySpan<FilledPage> Filled => CollectionsMarshal.AsSpan(_filled);
 
-    /// <summary>What it chooses; null when that is nothing, and before the step is started.</summary>
-    public ChosenTokens? Chosen { get; set; }
+    /// <summary>The tokens; null when that is nothing, and before the step is started.</summary>
+    public SampledTokens? Sampled { get; set; }
 
     /// <summary>Whether the next step can be started before this one is looked at: the device chooses all of its tokens, and says when it has.</summary>
-    public bool CanStayInFlight => Chosen is not null && _choices.Count == Batch.LogitRows.Length;
+    public bool CanStayInFlight => Sampled is not null && _sampledRows.Count == Batch.LogitRows.Length;
 
     public void Clear()
     {
         Batch.Clear();
         Array.Clear(_chunks, 0, _scheduled);
         (_scheduled, _added) = (0, 0);
-        _choices.Clear();
+        _sampledRows.Clear();
         _filled.Clear();
-        Chosen = null;
+        Sampled = null;
     }
 
     /// <summary>Notes what the step is to compute. Before any is added.</summary>
@@ -94,12 +94,12 @@ internal sealed class EngineStep
         bool wantsLogits = first + chunk.Length == sequence.ExpectedLength;
         chunk.LogitRow = wantsLogits ? Batch.LogitRowCount : -1;
         if (first == sequence.Length - 1) Batch.Add(view, sequence.LastToken, first, wantsLogits);
-        else if (first == sequence.Length) Batch.AddChosen(view, sequence.PendingRow, first);
+        else if (first == sequence.Length) Batch.AddSampled(view, sequence.PendingRow, first);
         else Batch.Add(view, sequence.Tokens.Slice(first, chunk.Length), first, wantsLogits);
-        if (wantsLogits && sequence.Chooser is { } chooser)
+        if (wantsLogits && sequence.DeviceSampler is { } sampler)
         {
             chunk.OnDevice = true;
-            _choices.Add(new TokenChoice(chunk.LogitRow, chooser, sequence.CompletionLength + sequence.PendingTokens));
+            _sampledRows.Add(new SampledRow(chunk.LogitRow, sampler, sequence.CompletionLength + sequence.PendingTokens));
             sequence.ExpectToken(chunk.LogitRow);
         }
         int promptTokens = sequence.Start(ref kv, chunk.Length);

@@ -94,7 +94,7 @@ internal sealed class GenerationSequence : Sequence
         _updates.Writer.TryComplete();
     }
 
-    protected override TokenChooser? CreateChooser(IDecoder decoder) => decoder.CreateChooser(_parameters, Tokens);
+    protected override SequenceSampler? CreateSampler(IDecoder decoder) => decoder.CreateSampler(_parameters, Tokens);
 
     private bool Accept(int token, TokenLogprobs? logprobs)
     {

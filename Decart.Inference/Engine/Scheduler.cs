@@ -118,7 +118,7 @@ internal sealed class Scheduler(
     public void Remove(Sequence sequence, bool keep = true)
     {
         Forget(sequence);
-        sequence.DisposeChooser();
+        sequence.DisposeSampler();
         if (sequence.Kv is { } kv)
         {
             sequence.Kv = null;

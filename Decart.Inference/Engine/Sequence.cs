@@ -61,10 +61,10 @@ internal abstract class Sequence : IComparable<Sequence>
     /// <summary>Why it ends; null unless it has failed.</summary>
     public Exception? Error { get; set; }
 
-    /// <summary>Chooses its tokens where the logits are; null where the host does, and before <see cref="AskForChooser"/>.</summary>
-    public TokenChooser? Chooser { get; private set; }
+    /// <summary>Samples its tokens where the logits are; null where the host does, and before <see cref="AskForSampler"/>.</summary>
+    public SequenceSampler? DeviceSampler { get; private set; }
 
-    public bool HasAskedForChooser { get; private set; }
+    public bool HasAskedForSampler { get; private set; }
 
     /// <summary>The last of <see cref="Tokens"/>: all that a step of decoding needs of them.</summary>
     public int LastToken { get; private set; }
@@ -116,19 +116,19 @@ internal abstract class Sequence : IComparable<Sequence>
     /// <summary>Whether it waits for its caller to take what there is. Kept by the scheduler.</summary>
     public bool IsPaused { get; set; }
 
-    /// <summary>Has the device choose its tokens if it can. Before the first is chosen.</summary>
+    /// <summary>Has the device sample its tokens if it can. Before the first is sampled.</summary>
     /// <exception cref="OutOfMemoryException">The device has no room for what it needs.</exception>
-    public void AskForChooser(IDecoder decoder)
+    public void AskForSampler(IDecoder decoder)
     {
-        if (!HasAskedForChooser) Chooser = CreateChooser(decoder);
-        HasAskedForChooser = true;
+        if (!HasAskedForSampler) DeviceSampler = CreateSampler(decoder);
+        HasAskedForSampler = true;
     }
 
-    /// <summary>Gives back what the device holds to choose its tokens.</summary>
-    public void DisposeChooser()
+    /// <summary>Gives back what the device holds to sample its tokens.</summary>
+    public void DisposeSampler()
     {
-        Chooser?.Dispose();
-        Chooser = null;
+        DeviceSampler?.Dispose();
+        DeviceSampler = null;
     }
 
     /// <summary>A step with its next tokens is started.</summary>
@@ -212,8 +212,8 @@ internal abstract class Sequence : IComparable<Sequence>
         return byPriority != 0 ? byPriority : Arrival.CompareTo(other.Arrival);
     }
 
-    /// <summary>See <see cref="IDecoder.CreateChooser"/>; null when the logits are wanted.</summary>
-    protected virtual TokenChooser? CreateChooser(IDecoder decoder) => null;
+    /// <summary>See <see cref="IDecoder.CreateSampler"/>; null when the logits are wanted.</summary>
+    protected virtual SequenceSampler? CreateSampler(IDecoder decoder) => null;
 
     protected void Append(int token)
     {

@@ -88,7 +88,7 @@ internal sealed class StepPipeline(IDecoder decoder, KvMemory memory, Scheduler 
             Sequence sequence = chunks[i].Sequence;
             ref KvExtent kv = ref memory.Extent(sequence.KvSlot);
             int tokens = kv.Tokens + chunks[i].Length;
-            bool isPrepared = tokens <= kv.Ready && sequence.HasAskedForChooser;
+            bool isPrepared = tokens <= kv.Ready && sequence.HasAskedForSampler;
             if (isPrepared || TryPrepare(sequence, tokens)) promptTokens += _next.Add(i, memory.View(sequence.KvSlot), ref kv);
         }
         CountPromptTokens(promptTokens);
@@ -101,7 +101,7 @@ internal sealed class StepPipeline(IDecoder decoder, KvMemory memory, Scheduler 
         try
         {
             sequence.Kv!.Wait(tokens);
-            sequence.AskForChooser(decoder);
+            sequence.AskForSampler(decoder);
             return true;
         }
         catch (Exception error)
@@ -118,7 +118,7 @@ internal sealed class StepPipeline(IDecoder decoder, KvMemory memory, Scheduler 
         try
         {
             decoder.Forward(_next.Batch);
-            if (!_next.Choices.IsEmpty) _next.Chosen = decoder.Sample(_next.Choices);
+            if (!_next.SampledRows.IsEmpty) _next.Sampled = decoder.Sample(_next.SampledRows);
         }
         catch (Exception failure)
         {
@@ -155,7 +155,7 @@ internal sealed class StepPipeline(IDecoder decoder, KvMemory memory, Scheduler 
         Exception? failure = null;
         try
         {
-            if (step.Chosen is { } chosen) tokens = chosen.Wait();
+            if (step.Sampled is { } sampled) tokens = sampled.Wait();
             else decoder.Wait();
         }
         catch (Exception error)

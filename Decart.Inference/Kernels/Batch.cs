@@ -68,14 +68,14 @@ internal sealed class Batch
     }
 
     /// <summary>
-    /// Appends the token that the latest <see cref="IKernels.Sample"/> chooses for a row of the logits, which the host need not know yet. Its id in
+    /// Appends the token that the latest <see cref="IDeviceSampler.Sample"/> samples from a row of the logits, which the host need not know yet. Its id in
     /// <see cref="TokenIds"/> is negative.
     /// </summary>
     /// <param name="kv">Where the sequence's keys and values lie during the step.</param>
     /// <param name="previousLogitRow">The row of the logits.</param>
     /// <param name="position">The token's position.</param>
     /// <param name="wantsLogits">Whether the logits after it are wanted.</param>
-    public void AddChosen(in KvView kv, int previousLogitRow, int position, bool wantsLogits = true) =>
+    public void AddSampled(in KvView kv, int previousLogitRow, int position, bool wantsLogits = true) =>
         Add(kv, -1 - previousLogitRow, position, wantsLogits);
 
     /// <summary>The row of the logits that a negative token id stands for.</summary>

@@ -22,39 +22,41 @@ internal sealed record KvMemoryPlan(KvLayout Layout, PagingMode Paging, PageGeom
     /// <param name="memory">The device's memory.</param>
     /// <param name="layout">The layout of a token.</param>
     /// <param name="contextLength">The most tokens of a sequence.</param>
-    /// <param name="options">Validated.</param>
+    /// <param name="sequences">How many sequences may run at once.</param>
+    /// <param name="bytes">What the pages may take; null: as much as is useful and there.</param>
+    /// <param name="paging">How pages are to be found.</param>
     /// <exception cref="NotSupportedException">Hardware paging is asked for and the device has none.</exception>
     /// <exception cref="InsufficientMemoryException">The memory asked for is not there, or too little for one page.</exception>
-    public static KvMemoryPlan For(IDeviceMemory memory, KvLayout layout, int contextLength, LlmSessionOptions options)
+    public static KvMemoryPlan For(IDeviceMemory memory, KvLayout layout, int contextLength, int sequences, long? bytes, PagingMode paging)
     {
-        bool hardware = options.Paging != PagingMode.Table && memory.PageGranularity > 0;
-        if (options.Paging == PagingMode.Hardware && !hardware)
+        bool hardware = paging != PagingMode.Table && memory.PageGranularity > 0;
+        if (paging == PagingMode.Hardware && !hardware)
             throw new NotSupportedException("This device cannot map memory page by page: choose PagingMode.Auto or PagingMode.Table.");
         long free = memory.MeasureFree();
-        long useful = (long)contextLength * options.MaxConcurrentSequences * layout.TokenBytes;
-        long budget = options.KvCacheBytes ?? Math.Min(useful, (long)(free * memory.KvShare));
+        long useful = (long)contextLength * sequences * layout.TokenBytes;
+        long budget = bytes ?? Math.Min(useful, (long)(free * memory.KvShare));
         if (budget > free)
             throw new InsufficientMemoryException($"KvCacheBytes asks for {budget} bytes for keys and values; {free} are free now that the model is loaded.");
         PageGeometry geometry = hardware ? PageGeometry.ForHardware(layout.TokenBytes, memory.PageGranularity) : PageGeometry.ForTable(layout.TokenBytes);
         if (hardware) geometry = geometry.WithAtMost(memory.Ranges.Limit / 2, budget);
         // What nobody asked for is rounded up: sequences use whole pages, and the scheduler leaves one to those that run.
-        long pages = options.KvCacheBytes is null && budget == useful
-            ? ((long)geometry.PagesFor(contextLength) * options.MaxConcurrentSequences) + 1
+        long pages = bytes is null && budget == useful
+            ? ((long)geometry.PagesFor(contextLength) * sequences) + 1
             : budget / geometry.PageBytes;
         if (pages < 1)
         {
             throw new InsufficientMemoryException(
-                $"Keys and values need at least one page of {geometry.PageBytes} bytes; {budget} bytes are given by {(options.KvCacheBytes is null ? "the free memory" : "KvCacheBytes")}.");
+                $"Keys and values need at least one page of {geometry.PageBytes} bytes; {budget} bytes are given by {(bytes is null ? "the free memory" : "KvCacheBytes")}.");
         }
         long slotBytes = (geometry.PagesFor(contextLength) + 1L) * geometry.PageBytes; // between two slots one page stays empty
-        int slots = (int)Math.Clamp(MostAddresses / slotBytes, options.MaxConcurrentSequences, Math.Max(MostSlots, options.MaxConcurrentSequences));
+        int slots = (int)Math.Clamp(MostAddresses / slotBytes, sequences, Math.Max(MostSlots, sequences));
         return new KvMemoryPlan(
             layout,
             hardware ? PagingMode.Hardware : PagingMode.Table,
             geometry,
             (int)Math.Min(pages, int.MaxValue),
             slots,
-            options.MaxConcurrentSequences,
+            sequences,
             contextLength);
     }
 

@@ -7,10 +7,11 @@ namespace Decart.Inference.Models;
 
 /// <summary>
 /// The forward pass of every family, written once over <see cref="IKernels"/>. Owns its weights, its activations and the
-/// checkpoint they are read from; not the kernels. Activations are allocated once for the largest batch.
+/// checkpoint they are read from; not the backend. Activations are allocated once for the largest batch.
 /// </summary>
 internal sealed class Decoder : IDecoder
 {
+    private readonly IBackend _backend;
     private readonly IKernels _kernels;
     private readonly TensorSource _source;
     private readonly DecoderWeights _weights;
@@ -18,16 +19,16 @@ internal sealed class Decoder : IDecoder
     private readonly Activations _residual, _queryKeyValue, _attended, _logits;
     private readonly Activations? _delta, _inner, _routerLogits;
     private readonly Action _operations;
-    private readonly bool[] _chosen; // by row of the logits: whether the latest tokens that were chosen have one for it
+    private readonly bool[] _sampled; // by row of the logits: whether the latest tokens that were sampled have one for it
     private int _logitRows;
 
-    private Decoder(TensorSource source, ModelConfig config, IKernels kernels, DecoderWeights weights, int maxBatchTokens, int maxBatchSequences)
+    private Decoder(TensorSource source, ModelConfig config, IBackend backend, DecoderWeights weights, int maxBatchTokens, int maxBatchSequences)
     {
-        (_source, Config, _kernels, _weights) = (source, config, kernels, weights);
+        (_source, Config, _backend, _kernels, _weights) = (source, config, backend, backend.Kernels, weights);
         (MaxBatchTokens, MaxBatchSequences) = (maxBatchTokens, maxBatchSequences);
-        _chosen = new bool[maxBatchSequences];
+        _sampled = new bool[maxBatchSequences];
         RotaryLength = config.Rotary?.RotaryLength;
-        KvLayout = new KvLayout(config.Layers, config.KvHeads, config.HeadDim, kernels.KvElementBytes);
+        KvLayout = new KvLayout(config.Layers, config.KvHeads, config.HeadDim, backend.KvElementBytes);
         try
         {
             _residual = Allocate(maxBatchTokens, config.HiddenSize);
@@ -38,7 +39,7 @@ internal sealed class Decoder : IDecoder
             _routerLogits = config.Experts is null ? null : Allocate(maxBatchTokens, config.Experts.Count);
             _logits = Allocate(maxBatchSequences, config.VocabularySize);
             _operations = Run;
-            kernels.Prepare(maxBatchTokens, config.ContextLength, _operations);
+            backend.Prepare(maxBatchTokens, config.ContextLength, _operations);
         }
         catch
         {
@@ -64,21 +65,21 @@ internal sealed class Decoder : IDecoder
     /// <summary>Loads the weights and makes room for the activations. Takes ownership of the source, also when loading fails.</summary>
     /// <param name="source">The checkpoint.</param>
     /// <param name="config">What <see cref="ModelLoader.ReadConfig"/> read from it.</param>
-    /// <param name="kernels">The device's operations; they must outlive the decoder.</param>
+    /// <param name="backend">The device; it must outlive the decoder.</param>
     /// <param name="maxBatchTokens">The most tokens of one batch, at least 1.</param>
     /// <param name="maxBatchSequences">The most rows of logits of one batch, at least 1.</param>
     /// <param name="cancellationToken">Checked between layers.</param>
     /// <exception cref="ModelLoadException">A tensor is missing or has another shape than the configuration says.</exception>
     public static Decoder Load(
-        TensorSource source, ModelConfig config, IKernels kernels, int maxBatchTokens, int maxBatchSequences, CancellationToken cancellationToken = default)
+        TensorSource source, ModelConfig config, IBackend backend, int maxBatchTokens, int maxBatchSequences, CancellationToken cancellationToken = default)
     {
         DecoderWeights? weights = null;
         try
         {
             ArgumentOutOfRangeException.ThrowIfLessThan(maxBatchTokens, 1);
             ArgumentOutOfRangeException.ThrowIfLessThan(maxBatchSequences, 1);
-            weights = new DecoderWeights(source, config, kernels, cancellationToken);
-            return new Decoder(source, config, kernels, weights, maxBatchTokens, maxBatchSequences);
+            weights = new DecoderWeights(source, config, backend.Tensors, cancellationToken);
+            return new Decoder(source, config, backend, weights, maxBatchTokens, maxBatchSequences);
         }
         catch
         {
@@ -92,28 +93,29 @@ internal sealed class Decoder : IDecoder
     {
         Validate(batch);
         _logitRows = batch.LogitRows.Length;
-        _kernels.BeginStep(batch);
-        _kernels.Run(_operations);
+        _backend.BeginStep(batch);
+        _backend.Run(_operations);
     }
 
     public void ReadLogits(int index, Span<float> destination)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(index);
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(index, _logitRows);
-        _kernels.Read(_logits, index, destination);
+        _backend.Read(_logits, index, destination);
     }
 
-    public void Wait() => _kernels.Wait();
+    public void Wait() => _backend.Wait();
 
-    public TokenChooser? CreateChooser(SamplingParameters parameters, ReadOnlySpan<int> prompt) =>
-        _kernels.CreateChooser(parameters, prompt, VocabularySize);
+    public SequenceSampler? CreateSampler(SamplingParameters parameters, ReadOnlySpan<int> prompt) =>
+        _backend.Sampler?.CreateSampler(parameters, prompt, VocabularySize);
 
-    public ChosenTokens Sample(ReadOnlySpan<TokenChoice> choices)
+    public SampledTokens Sample(ReadOnlySpan<SampledRow> rows)
     {
-        foreach (TokenChoice choice in choices) ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)choice.LogitRow, (uint)_logitRows, nameof(choices));
-        ChosenTokens tokens = _kernels.Sample(_logits, choices);
-        Array.Clear(_chosen);
-        foreach (TokenChoice choice in choices) _chosen[choice.LogitRow] = true;
+        IDeviceSampler sampler = _backend.Sampler ?? throw new NotSupportedException("This device leaves sampling to the host.");
+        foreach (SampledRow row in rows) ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)row.LogitRow, (uint)_logitRows, nameof(rows));
+        SampledTokens tokens = sampler.Sample(_logits, rows);
+        Array.Clear(_sampled);
+        foreach (SampledRow row in rows) _sampled[row.LogitRow] = true;
         return tokens;
     }
 
@@ -144,7 +146,7 @@ internal sealed class Decoder : IDecoder
                     break;
                 case BlockArrangement.Parallel or BlockArrangement.ParallelTwoNorms:
                     // Both blocks read the residual before either adds to it.
-                    Widen(weights, weights.FeedForwardNorm ?? weights.AttentionNorm);
+                    ProjectUp(weights, weights.FeedForwardNorm ?? weights.AttentionNorm);
                     Project(_attended, weights.AttentionOutput, weights.AttentionOutputBias, postNorm: null);
                     Project(_inner!, weights.FeedForward!.Down, weights.FeedForward.DownBias, postNorm: null);
                     break;
@@ -168,12 +170,12 @@ internal sealed class Decoder : IDecoder
             _kernels.MixExperts(_residual, norm, _routerLogits!, experts, _residual);
             return;
         }
-        Widen(weights, norm);
+        ProjectUp(weights, norm);
         Project(_inner!, weights.FeedForward!.Down, weights.FeedForward.DownBias, weights.PostFeedForwardNorm);
     }
 
     /// <summary>From the residual to the inner activations of the feed-forward block.</summary>
-    private void Widen(LayerWeights weights, Norm norm)
+    private void ProjectUp(LayerWeights weights, Norm norm)
     {
         FeedForwardWeights block = weights.FeedForward!;
         _kernels.MatMul(_residual, norm, block.GateUp, new Epilogue(block.GateUpBias, Config.Activation, Config.Gated), _inner!);
@@ -205,15 +207,15 @@ internal sealed class Decoder : IDecoder
         {
             if ((uint)id >= (uint)VocabularySize)
             {
-                if (id < 0 && Batch.PreviousLogitRow(id) < _chosen.Length && _chosen[Batch.PreviousLogitRow(id)]) continue;
-                throw new ArgumentException($"Token id {id} is neither of the vocabulary of {VocabularySize} nor a token that was chosen.", nameof(batch));
+                if (id < 0 && Batch.PreviousLogitRow(id) < _sampled.Length && _sampled[Batch.PreviousLogitRow(id)]) continue;
+                throw new ArgumentException($"Token id {id} is neither of the vocabulary of {VocabularySize} nor a token that was sampled.", nameof(batch));
             }
         }
     }
 
     private Activations Allocate(int rows, int columns, bool operand = false)
     {
-        Activations activations = _kernels.CreateActivations(rows, columns, operand);
+        Activations activations = _backend.Tensors.CreateActivations(rows, columns, operand);
         _activations.Add(activations);
         return activations;
     }

@@ -48,18 +48,18 @@ internal sealed class DecoderWeights : IDisposable
 {
     private readonly ModelConfig _config;
     private readonly TensorSource _source;
-    private readonly IKernels _kernels;
+    private readonly ITensorFactory _tensors;
     private readonly List<IDisposable> _owned = [];
 
     /// <summary>Makes the weights from the checkpoint's tensors, whose names and shapes are checked.</summary>
     /// <exception cref="ModelLoadException">A tensor is missing or has another shape than the configuration says.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled between two layers.</exception>
-    public DecoderWeights(TensorSource source, ModelConfig config, IKernels kernels, CancellationToken cancellationToken)
+    public DecoderWeights(TensorSource source, ModelConfig config, ITensorFactory tensors, CancellationToken cancellationToken)
     {
-        (_source, _config, _kernels) = (source, config, kernels);
+        (_source, _config, _tensors) = (source, config, tensors);
         try
         {
-            Rotary = config.Rotary is null ? null : Own(kernels.CreateRotary(config.Rotary.ToParameters()));
+            Rotary = config.Rotary is null ? null : Own(tensors.CreateRotary(config.Rotary.ToParameters()));
             (Embedding, Output) = LoadEmbeddings();
             FinalNorm = LoadNorm(config.Names.FinalNorm, config.HiddenSize);
             LayerWeights[] layers = new LayerWeights[config.Layers];
@@ -117,8 +117,8 @@ internal sealed class DecoderWeights : IDisposable
             Attention = new AttentionShape(
                 config.Heads, config.KvHeads, config.HeadDim, config.AttentionScale, config.AttentionSoftCap, config.Windows[layer],
                 config.AlibiSlopes is { } slopes ? [.. slopes] : null),
-            QueryKeyValue = Own(_kernels.CreateWeight(QueryKeyValueParts(layer).AsSpan())),
-            QueryKeyValueBias = config.QueryKeyValueBias ? Own(_kernels.CreateVector(QueryKeyValueBiasParts(layer).AsSpan())) : null,
+            QueryKeyValue = CreateWeight(QueryKeyValueParts(layer).AsSpan()),
+            QueryKeyValueBias = config.QueryKeyValueBias ? CreateVector(QueryKeyValueBiasParts(layer).AsSpan()) : null,
             QueryNorm = config.QueryKeyNorm ? LoadNorm(Name(names.QueryNorm), config.HeadDim) : null,
             KeyNorm = config.QueryKeyNorm ? LoadNorm(Name(names.KeyNorm), config.HeadDim) : null,
             AttentionOutput = LoadWeight(Name(names.AttentionOutput), config.HiddenSize, attended),
@@ -166,8 +166,8 @@ internal sealed class DecoderWeights : IDisposable
         StoredTensor[] gateUp = [.. names.Select(name => Require(name + ".weight", rows, config.HiddenSize))];
         StoredTensor[] gateUpBias = config.FeedForwardBias ? [.. names.Select(name => Require(name + ".bias", rows))] : [];
         return new FeedForwardWeights(
-            Own(_kernels.CreateWeight(gateUp)),
-            config.FeedForwardBias ? Own(_kernels.CreateVector(gateUpBias)) : null,
+            CreateWeight(gateUp),
+            config.FeedForwardBias ? CreateVector(gateUpBias) : null,
             LoadWeight(down, config.HiddenSize, config.IntermediateSize),
             config.FeedForwardBias ? LoadVector(down + ".bias", config.HiddenSize) : null);
     }
@@ -178,8 +178,8 @@ internal sealed class DecoderWeights : IDisposable
         Weight[] gateUp = new Weight[config.Count], down = new Weight[config.Count];
         for (int expert = 0; expert < config.Count; expert++)
         {
-            gateUp[expert] = Own(_kernels.CreateWeight(ExpertGateUp(layer, expert, config.IntermediateSize)));
-            down[expert] = Own(_kernels.CreateWeight([ExpertTensor(layer, expert, ^1, _config.HiddenSize, config.IntermediateSize)]));
+            gateUp[expert] = CreateWeight(ExpertGateUp(layer, expert, config.IntermediateSize));
+            down[expert] = CreateWeight(ExpertTensor(layer, expert, ^1, _config.HiddenSize, config.IntermediateSize));
         }
         return (router, new Experts(gateUp, down, config.PerToken, config.Renormalise, _config.Activation));
     }
@@ -198,10 +198,10 @@ internal sealed class DecoderWeights : IDisposable
             : Require(name, rows, columns);
     }
 
-    private Weight LoadWeight(string name, int rows, int columns) => Own(_kernels.CreateWeight([Require(name + ".weight", rows, columns)]));
+    private Weight LoadWeight(string name, int rows, int columns) => CreateWeight(Require(name + ".weight", rows, columns));
 
     private WeightVector LoadVector(string name, int length, float offset = 0) =>
-        Own(_kernels.CreateVector([Require(name, length)], offset));
+        Own(_tensors.CreateVector(new VectorParts(_source.Path, Require(name, length)), offset));
 
     private Norm LoadNorm(string name, int length) => new(
         LoadVector(name + ".weight", length, _config.NormOffset),
@@ -209,13 +209,11 @@ internal sealed class DecoderWeights : IDisposable
         _config.NormEpsilon,
         _config.LayerNorm);
 
-    private StoredTensor Require(string name, params ReadOnlySpan<long> shape)
-    {
-        StoredTensor tensor = _source.Require(name, shape);
-        return tensor.Type is TensorType.F32 or TensorType.F16 or TensorType.BF16 || tensor.Type.BlockLength() > 1
-            ? tensor
-            : throw new ModelLoadException(_source.Path, name, $"expected weights of type F32, F16, BF16 or a GGUF block format, found {tensor.Type}");
-    }
+    private StoredTensor Require(string name, params ReadOnlySpan<long> shape) => _source.Require(name, shape);
+
+    private Weight CreateWeight(params ReadOnlySpan<StoredTensor> parts) => Own(_tensors.CreateWeight(new WeightParts(_source.Path, parts)));
+
+    private WeightVector CreateVector(params ReadOnlySpan<StoredTensor> parts) => Own(_tensors.CreateVector(new VectorParts(_source.Path, parts)));
 
     private T Own<T>(T resource)
         where T : IDisposable

@@ -38,15 +38,15 @@ internal interface IDecoder : IDisposable
     {
     }
 
-    /// <summary>Prepares choosing a request's tokens where the logits are; null when they must be read and a token chosen by the caller.</summary>
-    /// <param name="parameters">How to choose.</param>
+    /// <summary>Prepares sampling a request's tokens where the logits are; null when they must be read and sampled from by the caller.</summary>
+    /// <param name="parameters">How to sample.</param>
     /// <param name="prompt">The request's prompt.</param>
-    TokenChooser? CreateChooser(SamplingParameters parameters, ReadOnlySpan<int> prompt) => null;
+    SequenceSampler? CreateSampler(SamplingParameters parameters, ReadOnlySpan<int> prompt) => null;
 
     /// <summary>
-    /// Starts choosing tokens from logits of the last forward pass; the logits of those rows can no longer be read. The next forward pass may already be
-    /// started, with <see cref="Batch.AddChosen"/> for these tokens, before they are waited for.
+    /// Starts sampling tokens from logits of the last forward pass; the logits of those rows can no longer be read. The next forward pass may already be
+    /// started, with <see cref="Batch.AddSampled"/> for these tokens, before they are waited for.
     /// </summary>
-    /// <param name="choices">At least one, in ascending order of rows, which are indices of <see cref="Batch.LogitRows"/>.</param>
-    ChosenTokens Sample(ReadOnlySpan<TokenChoice> choices) => throw new NotSupportedException("Tokens are chosen by the caller.");
+    /// <param name="rows">At least one, in ascending order: indices of <see cref="Batch.LogitRows"/>.</param>
+    SampledTokens Sample(ReadOnlySpan<SampledRow> rows) => throw new NotSupportedException("Tokens are sampled by the caller.");
 }

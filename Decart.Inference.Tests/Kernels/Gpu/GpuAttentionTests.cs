@@ -30,8 +30,8 @@ internal sealed class GpuAttentionTests(string device)
         GpuActivationsPair qkv = bench.Activations(15, Columns(shape));
         GpuActivationsPair y = bench.Activations(16, shape.Heads * shape.HeadDim, operand: true, poisoned: true);
 
-        bench.Gpu.Attend(qkv.Gpu, Layer, shape, null, null, null, y.Gpu);
-        bench.Reference.Attend(qkv.Reference, Layer, shape, null, null, null, y.Reference);
+        bench.Gpu.Kernels.Attend(qkv.Gpu, Layer, shape, null, null, null, y.Gpu);
+        bench.Reference.Kernels.Attend(qkv.Reference, Layer, shape, null, null, null, y.Reference);
 
         bench.AssertClose(y, 15, 5e-4);
         bench.AssertUntouched(y.Gpu, 15);
@@ -46,8 +46,8 @@ internal sealed class GpuAttentionTests(string device)
         bench.Begin((kv, 265, 5));
         GpuActivationsPair qkv = bench.Activations(5, Columns(shape)), y = bench.Activations(5, 64, operand: true, poisoned: true);
 
-        bench.Gpu.Attend(qkv.Gpu, Layer, shape, null, null, null, y.Gpu);
-        bench.Reference.Attend(qkv.Reference, Layer, shape, null, null, null, y.Reference);
+        bench.Gpu.Kernels.Attend(qkv.Gpu, Layer, shape, null, null, null, y.Gpu);
+        bench.Reference.Kernels.Attend(qkv.Reference, Layer, shape, null, null, null, y.Reference);
 
         bench.AssertClose(y, 5, scale > 1 ? 2e-2 : 5e-4);
     }
@@ -60,7 +60,7 @@ internal sealed class GpuAttentionTests(string device)
         GpuActivationsPair qkv = few.Activations(Tokens - First, Columns(shape));
         GpuActivationsPair y = few.Activations(Tokens - First, shape.Heads * shape.HeadDim, operand: true, poisoned: true);
         few.Begin((Filled(few, shape, Tokens, seed: 3), First, Tokens - First));
-        few.Gpu.Attend(qkv.Gpu, Layer, shape, null, null, null, y.Gpu);
+        few.Gpu.Kernels.Attend(qkv.Gpu, Layer, shape, null, null, null, y.Gpu);
         foreach (GpuBench bench in (GpuBench[])[few, many])
         {
             foreach (int tokensPerPage in (int[])[0, 16])
@@ -73,7 +73,7 @@ internal sealed class GpuAttentionTests(string device)
                     GpuActivationsPair rows = bench.Activations(3 + length, Columns(shape));
                     for (int i = 0; i < length; i++) bench.Write(rows, 3 + i, few.Row(qkv.Gpu, first - First + i));
                     GpuActivationsPair result = bench.Activations(3 + length, shape.Heads * shape.HeadDim, operand: true, poisoned: true);
-                    bench.Gpu.Attend(rows.Gpu, Layer, shape, null, null, null, result.Gpu);
+                    bench.Gpu.Kernels.Attend(rows.Gpu, Layer, shape, null, null, null, result.Gpu);
                     for (int i = 0; i < length; i++)
                         Assert.That(bench.Row(result.Gpu, 3 + i), Is.EqualTo(few.Row(y.Gpu, first - First + i)), $"from {first}, row {i}");
                 }
@@ -88,7 +88,7 @@ internal sealed class GpuAttentionTests(string device)
         bench.Begin(1);
         AttentionShape shape = new(Heads: 1, KvHeads: 1, HeadDim: 257, Scale: 1);
         GpuActivationsPair qkv = bench.Activations(1, Columns(shape)), y = bench.Activations(1, 257, operand: true);
-        Assert.That(() => bench.Gpu.Attend(qkv.Gpu, 0, shape, null, null, null, y.Gpu), Throws.TypeOf<NotSupportedException>());
+        Assert.That(() => bench.Gpu.Kernels.Attend(qkv.Gpu, 0, shape, null, null, null, y.Gpu), Throws.TypeOf<NotSupportedException>());
     }
 
     /// <summary>Has the keys and values of consecutive tokens stored.</summary>
@@ -97,7 +97,7 @@ internal sealed class GpuAttentionTests(string device)
         bench.Begin((kv, first, rows.Length));
         GpuActivationsPair qkv = bench.Activations(rows.Length, Columns(shape));
         for (int row = 0; row < rows.Length; row++) bench.Write(qkv, row, rows[row]);
-        bench.Gpu.Attend(
+        bench.Gpu.Kernels.Attend(
             qkv.Gpu, Layer, shape, null, null, null, bench.Activations(rows.Length, shape.Heads * shape.HeadDim, operand: true, poisoned: true).Gpu);
     }
 

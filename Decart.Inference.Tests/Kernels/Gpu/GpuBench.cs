@@ -18,13 +18,13 @@ internal sealed unsafe class GpuBench : IDisposable
     private readonly List<nint> _memory = [];
     private readonly Stack<IDisposable> _disposables = [];
 
-    public GpuBench(IGpuDevice device) => (Device, Gpu) = (device, new GpuKernels(device));
+    public GpuBench(IGpuDevice device) => (Device, Gpu) = (device, new GpuBackend(device));
 
     public IGpuDevice Device { get; }
 
-    public GpuKernels Gpu { get; }
+    public GpuBackend Gpu { get; }
 
-    public ReferenceKernels Reference { get; } = new();
+    public ReferenceBackend Reference { get; } = new();
 
     public Random Random { get; } = new(1);
 
@@ -48,8 +48,8 @@ internal sealed unsafe class GpuBench : IDisposable
     /// <summary>Random values in all rows, or not a number in all.</summary>
     public GpuActivationsPair Activations(int rows, int columns, bool operand = false, bool poisoned = false)
     {
-        GpuActivations gpu = Keep((GpuActivations)Gpu.CreateActivations(rows, columns, operand));
-        GpuActivationsPair pair = new(gpu, (ReferenceActivations)Reference.CreateActivations(rows, columns));
+        GpuActivations gpu = Keep((GpuActivations)Gpu.Tensors.CreateActivations(rows, columns, operand));
+        GpuActivationsPair pair = new(gpu, (ReferenceActivations)Reference.Tensors.CreateActivations(rows, columns));
         for (int row = 0; row < rows; row++)
         {
             float[] values = new float[columns];
@@ -75,9 +75,9 @@ internal sealed unsafe class GpuBench : IDisposable
     }
 
     /// <summary>A weight for both.</summary>
-    public (Weight Gpu, Weight Reference) Weight(params StoredTensor[] parts) => (Keep(Gpu.CreateWeight(parts)), Reference.CreateWeight(parts));
+    public (Weight Gpu, Weight Reference) Weight(params StoredTensor[] parts) => (Keep(Gpu.Tensors.CreateWeight(parts)), Reference.Tensors.CreateWeight(parts));
 
-    public (WeightVector Gpu, WeightVector Reference) Vector(params StoredTensor[] parts) => (Keep(Gpu.CreateVector(parts)), Reference.CreateVector(parts));
+    public (WeightVector Gpu, WeightVector Reference) Vector(params StoredTensor[] parts) => (Keep(Gpu.Tensors.CreateVector(parts)), Reference.Tensors.CreateVector(parts));
 
     public (Norm Gpu, Norm Reference) Norm(int length, bool removeMean, bool bias)
     {

@@ -35,9 +35,9 @@ internal sealed class GpuDecodeTests(string device)
         var queryNorm = bench.Norm(shape.HeadDim, removeMean: false, bias: false);
         var keyNorm = bench.Norm(shape.HeadDim, removeMean: false, bias: false);
 
-        bench.Gpu.Attend(qkv.Gpu, Layer, shape, bench.Keep(bench.Gpu.CreateRotary(rotary)), queryNorm.Gpu, keyNorm.Gpu, y.Gpu);
-        bench.Reference.Attend(
-            qkv.Reference, Layer, shape, bench.Reference.CreateRotary(rotary), queryNorm.Reference, keyNorm.Reference, y.Reference);
+        bench.Gpu.Kernels.Attend(qkv.Gpu, Layer, shape, bench.Keep(bench.Gpu.Tensors.CreateRotary(rotary)), queryNorm.Gpu, keyNorm.Gpu, y.Gpu);
+        bench.Reference.Kernels.Attend(
+            qkv.Reference, Layer, shape, bench.Reference.Tensors.CreateRotary(rotary), queryNorm.Reference, keyNorm.Reference, y.Reference);
 
         bench.AssertClose(y, 3, 2e-3);
         bench.AssertUntouched(y.Gpu, 3);
@@ -49,7 +49,7 @@ internal sealed class GpuDecodeTests(string device)
     {
         const int First = 126, Length = 5;
         using GpuBench bench = new(GpuDevices.Create(device, multiprocessors, tensorCores));
-        RotaryTable rotary = bench.Keep(bench.Gpu.CreateRotary(Rotary(shape, interleaved: false)));
+        RotaryTable rotary = bench.Keep(bench.Gpu.Tensors.CreateRotary(Rotary(shape, interleaved: false)));
         Norm norm = bench.Norm(shape.HeadDim, removeMean: false, bias: false).Gpu;
         GpuKvPair chunk = GpuAttentionTests.Filled(bench, shape, First + Length, seed: 3), single = GpuAttentionTests.Filled(bench, shape, First + Length, 8, seed: 3);
         float[][] rows = [.. Enumerable.Range(0, Length).Select(_ => Enumerable.Range(0, GpuAttentionTests.Columns(shape)).Select(_ => bench.NextValue()).ToArray())];
@@ -69,7 +69,7 @@ internal sealed class GpuDecodeTests(string device)
             GpuActivationsPair qkv = bench.Activations(inputs.Length, inputs[0].Length);
             for (int i = 0; i < inputs.Length; i++) bench.Write(qkv, i, inputs[i]);
             GpuActivationsPair y = bench.Activations(inputs.Length, shape.Heads * shape.HeadDim, operand: true, poisoned: true);
-            bench.Gpu.Attend(qkv.Gpu, Layer, shape, rotary, norm, norm, y.Gpu);
+            bench.Gpu.Kernels.Attend(qkv.Gpu, Layer, shape, rotary, norm, norm, y.Gpu);
             return [.. Enumerable.Range(0, inputs.Length).Select(i => bench.Row(y.Gpu, i))];
         }
     }
@@ -83,15 +83,15 @@ internal sealed class GpuDecodeTests(string device)
         var weight = bench.Weight(bench.Tensor(TensorType.BF16, Outputs, columns));
         GpuActivationsPair x = bench.Activations(Rows, columns), y = bench.Activations(Rows, Outputs, poisoned: true);
         BeginSingles(bench, Rows);
-        bench.Gpu.MatMul(x.Gpu, norm.Gpu, weight.Gpu, default, y.Gpu);
-        bench.Reference.MatMul(x.Reference, norm.Reference, weight.Reference, default, y.Reference);
+        bench.Gpu.Kernels.MatMul(x.Gpu, norm.Gpu, weight.Gpu, default, y.Gpu);
+        bench.Reference.Kernels.MatMul(x.Reference, norm.Reference, weight.Reference, default, y.Reference);
         bench.AssertClose(y, Rows, 1e-2);
 
         foreach (int rows in (int[])[1, 2, 3, 4, 5])
         {
             GpuActivationsPair result = bench.Activations(Rows, Outputs, poisoned: true);
             BeginSingles(bench, rows);
-            bench.Gpu.MatMul(x.Gpu, norm.Gpu, weight.Gpu, default, result.Gpu);
+            bench.Gpu.Kernels.MatMul(x.Gpu, norm.Gpu, weight.Gpu, default, result.Gpu);
             for (int row = 0; row < rows; row++) Assert.That(bench.Row(result.Gpu, row), Is.EqualTo(bench.Row(y.Gpu, row)), $"row {row} of {rows}");
             bench.AssertUntouched(result.Gpu, rows);
         }
@@ -108,8 +108,8 @@ internal sealed class GpuDecodeTests(string device)
         var weight = bench.Weight(bench.Tensor(TensorType.F16, 35, 77));
         GpuActivationsPair x = bench.Activations(rows, 77), y = bench.Activations(sequences + 2, 35, poisoned: true);
 
-        bench.Gpu.Logits(x.Gpu, norm.Gpu, weight.Gpu, new Epilogue(SoftCap: 4), y.Gpu);
-        bench.Reference.Logits(x.Reference, norm.Reference, weight.Reference, new Epilogue(SoftCap: 4), y.Reference);
+        bench.Gpu.Kernels.Logits(x.Gpu, norm.Gpu, weight.Gpu, new Epilogue(SoftCap: 4), y.Gpu);
+        bench.Reference.Kernels.Logits(x.Reference, norm.Reference, weight.Reference, new Epilogue(SoftCap: 4), y.Reference);
 
         bench.AssertClose(y, sequences + 1, 5e-3);
         bench.AssertUntouched(y.Gpu, sequences + 1);

@@ -17,8 +17,8 @@ internal sealed class GpuMatMulTests(string device)
         var weight = bench.Weight(bench.Tensor(type, outputs, 77));
         GpuActivationsPair x = bench.Activations(rows, 77, operand: true), y = bench.Activations(rows + 1, outputs, poisoned: true);
 
-        bench.Gpu.MatMul(x.Gpu, null, weight.Gpu, default, y.Gpu);
-        bench.Reference.MatMul(x.Reference, null, weight.Reference, default, y.Reference);
+        bench.Gpu.Kernels.MatMul(x.Gpu, null, weight.Gpu, default, y.Gpu);
+        bench.Reference.Kernels.MatMul(x.Reference, null, weight.Reference, default, y.Reference);
 
         bench.AssertClose(y, rows, 1e-5);
         bench.AssertUntouched(y.Gpu, rows);
@@ -32,8 +32,8 @@ internal sealed class GpuMatMulTests(string device)
         var weight = bench.Weight(bench.Tensor(TensorType.BF16, 3, 65), bench.Tensor(TensorType.F32, 1, 65), bench.Tensor(TensorType.F16, 9, 65));
         GpuActivationsPair x = bench.Activations(2, 65, operand: true), y = bench.Activations(2, 13, poisoned: true);
 
-        bench.Gpu.MatMul(x.Gpu, null, weight.Gpu, default, y.Gpu);
-        bench.Reference.MatMul(x.Reference, null, weight.Reference, default, y.Reference);
+        bench.Gpu.Kernels.MatMul(x.Gpu, null, weight.Gpu, default, y.Gpu);
+        bench.Reference.Kernels.MatMul(x.Reference, null, weight.Reference, default, y.Reference);
 
         bench.AssertClose(y, 2, 1e-5);
     }
@@ -55,8 +55,8 @@ internal sealed class GpuMatMulTests(string device)
             var weight = bench.Weight(tensor);
             var widened = bench.Weight(new StoredTensor("values", TensorType.F32, [5, 256], (nint)decoded));
             GpuActivationsPair x = bench.Activations(1, 256, operand: true), y = bench.Activations(1, 5), z = bench.Activations(1, 5);
-            bench.Gpu.MatMul(x.Gpu, null, weight.Gpu, default, y.Gpu);
-            bench.Gpu.MatMul(x.Gpu, null, widened.Gpu, default, z.Gpu);
+            bench.Gpu.Kernels.MatMul(x.Gpu, null, weight.Gpu, default, y.Gpu);
+            bench.Gpu.Kernels.MatMul(x.Gpu, null, widened.Gpu, default, z.Gpu);
             Assert.That(bench.Row(y.Gpu, 0), Is.EqualTo(bench.Row(z.Gpu, 0)));
         }
     }
@@ -71,8 +71,8 @@ internal sealed class GpuMatMulTests(string device)
         var bias = bench.Vector(bench.Tensor(TensorType.F32, 22));
         GpuActivationsPair x = bench.Activations(5, 40, operand: true), y = bench.Activations(5, gated ? 11 : 22, poisoned: !accumulate);
 
-        bench.Gpu.MatMul(x.Gpu, null, weight.Gpu, new Epilogue(bias.Gpu, function, gated, softCap, accumulate), y.Gpu);
-        bench.Reference.MatMul(x.Reference, null, weight.Reference, new Epilogue(bias.Reference, function, gated, softCap, accumulate), y.Reference);
+        bench.Gpu.Kernels.MatMul(x.Gpu, null, weight.Gpu, new Epilogue(bias.Gpu, function, gated, softCap, accumulate), y.Gpu);
+        bench.Reference.Kernels.MatMul(x.Reference, null, weight.Reference, new Epilogue(bias.Reference, function, gated, softCap, accumulate), y.Reference);
 
         bench.AssertClose(y, 5, 1e-5);
     }
@@ -85,15 +85,15 @@ internal sealed class GpuMatMulTests(string device)
         var weight = bench.Weight(bench.Tensor(TensorType.F16, 7, 40));
         var large = bench.Weight(bench.Tensor(TensorType.F16, 7, 7));
         GpuActivationsPair x = bench.Activations(2, 40, operand: true), y = bench.Activations(2, 7, operand: true, poisoned: true);
-        bench.Gpu.MatMul(x.Gpu, null, weight.Gpu, default, y.Gpu);
-        bench.Reference.MatMul(x.Reference, null, weight.Reference, default, y.Reference);
+        bench.Gpu.Kernels.MatMul(x.Gpu, null, weight.Gpu, default, y.Gpu);
+        bench.Reference.Kernels.MatMul(x.Reference, null, weight.Reference, default, y.Reference);
         bench.AssertClose(y, 2, 5e-4);
 
         bench.Begin(1);
         bench.Write(y, 0, [60000, 60000, 60000, 60000, 60000, 60000, 60000]);
         GpuActivationsPair saturated = bench.Activations(1, 7, operand: true, poisoned: true);
-        bench.Gpu.MatMul(y.Gpu, null, large.Gpu, default, saturated.Gpu);
-        bench.Reference.MatMul(y.Reference, null, large.Reference, default, saturated.Reference);
+        bench.Gpu.Kernels.MatMul(y.Gpu, null, large.Gpu, default, saturated.Gpu);
+        bench.Reference.Kernels.MatMul(y.Reference, null, large.Reference, default, saturated.Reference);
         float[] expected = [.. saturated.Reference.Row(0).ToArray().Select(value => (float)(Half)Math.Clamp(value, -65504, 65504))];
         Assert.That(bench.Row(saturated.Gpu, 0), Is.EqualTo(expected).Within(1e-3).Percent);
         Assert.That(expected, Has.Some.EqualTo(65504).Or.Some.EqualTo(-65504), "some are out of range");
@@ -106,24 +106,47 @@ internal sealed class GpuMatMulTests(string device)
         var weight = bench.Weight(bench.Tensor(TensorType.BF16, 33, 200));
         GpuActivationsPair x = bench.Activations(11, 200, operand: true), y = bench.Activations(11, 33, poisoned: true);
         bench.Begin(11);
-        bench.Gpu.MatMul(x.Gpu, null, weight.Gpu, default, y.Gpu);
+        bench.Gpu.Kernels.MatMul(x.Gpu, null, weight.Gpu, default, y.Gpu);
         bench.Begin(1);
         for (int row = 0; row < 11; row++)
         {
             GpuActivationsPair alone = bench.Activations(1, 200, operand: true), result = bench.Activations(1, 33, poisoned: true);
             bench.Write(alone, 0, bench.Row(x.Gpu, row));
-            bench.Gpu.MatMul(alone.Gpu, null, weight.Gpu, default, result.Gpu);
+            bench.Gpu.Kernels.MatMul(alone.Gpu, null, weight.Gpu, default, result.Gpu);
             Assert.That(bench.Row(result.Gpu, 0), Is.EqualTo(bench.Row(y.Gpu, row)), $"row {row}");
         }
     }
 
+    /// <summary>As attention reads the residual in models that have no norm before it (OLMo 2).</summary>
     [Test]
-    public void Activations_that_are_no_operands_are_refused()
+    public void Float32_is_multiplied_as_the_halves_that_an_operand_would_hold([Values(1, 9)] int rows, [Values(64, 77)] int columns)
     {
         using GpuBench bench = new(GpuDevices.Create(device));
-        bench.Begin(1);
-        var weight = bench.Weight(bench.Tensor(TensorType.F16, 4, 8));
-        GpuActivationsPair x = bench.Activations(1, 8), y = bench.Activations(1, 4);
-        Assert.That(() => bench.Gpu.MatMul(x.Gpu, null, weight.Gpu, default, y.Gpu), Throws.ArgumentException);
+        bench.Begin(rows);
+        var weight = bench.Weight(bench.Tensor(TensorType.F16, 19, columns));
+        GpuActivationsPair operand = bench.Activations(rows, columns, operand: true), residual = bench.Activations(rows + 1, columns, poisoned: true);
+        for (int row = 0; row < rows; row++) bench.Write(residual, row, bench.Row(operand.Gpu, row));
+        GpuActivationsPair expected = bench.Activations(rows, 19, poisoned: true), found = bench.Activations(rows + 1, 19, poisoned: true);
+
+        bench.Gpu.Kernels.MatMul(operand.Gpu, null, weight.Gpu, default, expected.Gpu);
+        bench.Gpu.Kernels.MatMul(residual.Gpu, null, weight.Gpu, default, found.Gpu);
+
+        for (int row = 0; row < rows; row++) Assert.That(bench.Row(found.Gpu, row), Is.EqualTo(bench.Row(expected.Gpu, row)), $"row {row}");
+        bench.AssertUntouched(found.Gpu, rows);
+    }
+
+    [Test]
+    public void Float32_beyond_the_largest_half_is_multiplied_as_that()
+    {
+        using GpuBench bench = new(GpuDevices.Create(device));
+        bench.Begin(2);
+        var weight = bench.Weight(bench.Tensor(TensorType.F16, 3, 8));
+        GpuActivationsPair x = bench.Activations(2, 8), y = bench.Activations(2, 3, poisoned: true);
+        bench.Write(x, 0, [1e9f, -1e9f, 0, 0, 0, 0, 0, 0]);
+        bench.Write(x, 1, [65504, -65504, 0, 0, 0, 0, 0, 0]);
+
+        bench.Gpu.Kernels.MatMul(x.Gpu, null, weight.Gpu, default, y.Gpu);
+
+        Assert.That(bench.Row(y.Gpu, 0), Is.EqualTo(bench.Row(y.Gpu, 1)).And.All.Matches<float>(float.IsFinite));
     }
 }

@@ -22,9 +22,9 @@ internal sealed class GpuRotaryTests(string device)
         var keyNorm = bench.Norm(shape.HeadDim, removeMean: false, bias: false);
         RotaryParameters rotary = new([.. Enumerable.Range(0, pairs).Select(i => MathF.Pow(10_000, -(float)i / pairs))], 1.25f, interleaved);
 
-        RotaryTable table = bench.Keep(bench.Gpu.CreateRotary(rotary)), expected = bench.Reference.CreateRotary(rotary);
-        bench.Gpu.Attend(qkv.Gpu, Layer, shape, table, norms ? queryNorm.Gpu : null, norms ? keyNorm.Gpu : null, y.Gpu);
-        bench.Reference.Attend(
+        RotaryTable table = bench.Keep(bench.Gpu.Tensors.CreateRotary(rotary)), expected = bench.Reference.Tensors.CreateRotary(rotary);
+        bench.Gpu.Kernels.Attend(qkv.Gpu, Layer, shape, table, norms ? queryNorm.Gpu : null, norms ? keyNorm.Gpu : null, y.Gpu);
+        bench.Reference.Kernels.Attend(
             qkv.Reference, Layer, shape, expected, norms ? queryNorm.Reference : null, norms ? keyNorm.Reference : null, y.Reference);
 
         bench.AssertClose(y, 6, 1e-3);
@@ -42,8 +42,8 @@ internal sealed class GpuRotaryTests(string device)
         bench.Begin((kv, 1, 3));
         GpuActivationsPair qkv = bench.Activations(3, 6 * shape.HeadDim), y = bench.Activations(3, 2 * shape.HeadDim, operand: true, poisoned: true);
 
-        bench.Gpu.Attend(qkv.Gpu, Layer, shape, null, null, null, y.Gpu);
-        bench.Reference.Attend(qkv.Reference, Layer, shape, null, null, null, y.Reference);
+        bench.Gpu.Kernels.Attend(qkv.Gpu, Layer, shape, null, null, null, y.Gpu);
+        bench.Reference.Kernels.Attend(qkv.Reference, Layer, shape, null, null, null, y.Reference);
 
         AssertClose(kv);
         bench.AssertClose(y, 3, 1e-3);
@@ -56,7 +56,7 @@ internal sealed class GpuRotaryTests(string device)
         AttentionShape shape = new(Heads: 1, KvHeads: 1, HeadDim: 64, Scale: 1, Window: 1);
         using GpuBench bench = new(GpuDevices.Create(device, tensorCores: tensorCores));
         RotaryParameters rotary = new([.. Enumerable.Range(0, 32).Select(i => MathF.Pow(10_000, -i / 32f))], 1, Interleaved: false);
-        RotaryTable table = bench.Keep(bench.Gpu.CreateRotary(rotary)), expected = bench.Reference.CreateRotary(rotary);
+        RotaryTable table = bench.Keep(bench.Gpu.Tensors.CreateRotary(rotary)), expected = bench.Reference.Tensors.CreateRotary(rotary);
         // A page table of one page for any position: only the position matters.
         GpuKvPair kv = bench.Kv(1, shape, 1);
         foreach (int position in (int[])[1, 2, 3, 1000, 65_537, 1_000_003])
@@ -67,8 +67,8 @@ internal sealed class GpuRotaryTests(string device)
             bench.Gpu.BeginStep(gpu);
             bench.Reference.BeginStep(reference);
             GpuActivationsPair qkv = bench.Activations(1, 3 * shape.HeadDim), y = bench.Activations(1, shape.HeadDim, operand: true, poisoned: true);
-            bench.Gpu.Attend(qkv.Gpu, 0, shape, table, null, null, y.Gpu);
-            bench.Reference.Attend(qkv.Reference, 0, shape, expected, null, null, y.Reference);
+            bench.Gpu.Kernels.Attend(qkv.Gpu, 0, shape, table, null, null, y.Gpu);
+            bench.Reference.Kernels.Attend(qkv.Reference, 0, shape, expected, null, null, y.Reference);
             AssertClose(kv);
         }
     }

@@ -15,8 +15,8 @@ internal sealed class GpuRowTests(string device)
         var table = bench.Weight(bench.Tensor(type, 10, 37));
         GpuActivationsPair x = bench.Activations(7, 37, poisoned: true);
 
-        bench.Gpu.Embed(table.Gpu, scale, x.Gpu);
-        bench.Reference.Embed(table.Reference, scale, x.Reference);
+        bench.Gpu.Kernels.Embed(table.Gpu, scale, x.Gpu);
+        bench.Reference.Kernels.Embed(table.Reference, scale, x.Reference);
 
         bench.AssertClose(x, 6, 1e-6);
         bench.AssertUntouched(x.Gpu, 6);
@@ -31,8 +31,8 @@ internal sealed class GpuRowTests(string device)
         GpuActivationsPair delta = bench.Activations(3, columns), residual = bench.Activations(4, columns);
         float[] beyond = bench.Row(residual.Gpu, 3);
 
-        bench.Gpu.NormaliseAdd(norm.Gpu, delta.Gpu, residual.Gpu);
-        bench.Reference.NormaliseAdd(norm.Reference, delta.Reference, residual.Reference);
+        bench.Gpu.Kernels.NormaliseAdd(norm.Gpu, delta.Gpu, residual.Gpu);
+        bench.Reference.Kernels.NormaliseAdd(norm.Reference, delta.Reference, residual.Reference);
 
         bench.AssertClose(residual, 3, 1e-5);
         Assert.That(bench.Row(residual.Gpu, 3), Is.EqualTo(beyond));
@@ -55,6 +55,6 @@ internal sealed class GpuRowTests(string device)
         using GpuBench bench = new(GpuDevices.Create(device));
         GpuActivationsPair x = bench.Activations(1, 8);
         var norm = bench.Norm(8, removeMean: false, bias: false);
-        Assert.That(() => bench.Gpu.NormaliseAdd(norm.Gpu, x.Gpu, x.Gpu), Throws.InvalidOperationException);
+        Assert.That(() => bench.Gpu.Kernels.NormaliseAdd(norm.Gpu, x.Gpu, x.Gpu), Throws.InvalidOperationException);
     }
 }

@@ -5,7 +5,7 @@ using Decart.Inference.Sampling;
 
 namespace Decart.Inference.Tests.Kernels.Gpu;
 
-/// <summary>Choosing tokens on a device, which it does not own, from random logits.</summary>
+/// <summary>Sampling on a device, which it does not own, from random logits.</summary>
 internal sealed class GpuSamplingBench(IGpuDevice device) : IDisposable
 {
     private readonly GpuSampler _sampler = new(device);
@@ -53,19 +53,19 @@ internal sealed class GpuSamplingBench(IGpuDevice device) : IDisposable
         return buffer;
     }
 
-    /// <summary>A chooser whose tables hold the prompt.</summary>
-    public GpuTokenChooser Chooser(SamplingParameters parameters, int[] prompt, int vocabularySize)
+    /// <summary>A sampler whose tables hold the prompt.</summary>
+    public GpuSequenceSampler SequenceSampler(SamplingParameters parameters, int[] prompt, int vocabularySize)
     {
-        GpuTokenChooser chooser = _sampler.CreateChooser(parameters, prompt, vocabularySize)!;
-        _disposables.Push(chooser);
-        return chooser;
+        GpuSequenceSampler sampler = (GpuSequenceSampler)_sampler.CreateSampler(parameters, prompt, vocabularySize)!;
+        _disposables.Push(sampler);
+        return sampler;
     }
 
     /// <summary>One token for each row of logits, with the same parameters; row i is token <paramref name="firstIndex"/> + i of the completion.</summary>
     public int[] Choose(float[][] rows, SamplingParameters parameters, int firstIndex = 0)
     {
-        GpuTokenChooser chooser = Chooser(parameters, [], rows[0].Length);
-        return _sampler.Sample(Logits(rows), [.. rows.Select((_, i) => new TokenChoice(i, chooser, firstIndex + i))]).Wait().ToArray();
+        GpuSequenceSampler sampler = SequenceSampler(parameters, [], rows[0].Length);
+        return _sampler.Sample(Logits(rows), [.. rows.Select((_, i) => new SampledRow(i, sampler, firstIndex + i))]).Wait().ToArray();
     }
 
     public void Dispose()

@@ -103,12 +103,12 @@ internal sealed class GpuSamplingTests(string device)
         bool[]? allowed = masked ? [.. Enumerable.Range(0, size).Select(_ => random.Next(3) > 0)] : null;
         long mask = masked ? bench.Send(Bits(allowed!)).Address : 0;
         SamplingParameters parameters = Resolve(options, seed: 5);
-        GpuTokenChooser chooser = bench.Chooser(parameters, prompt, size);
+        GpuSequenceSampler sampler = bench.SequenceSampler(parameters, prompt, size);
 
         for (int i = 0; i < 6; i++)
         {
             float[] logits = GpuSamplingBench.RandomLogits(size, seed: i / 3);
-            int token = Launch(bench, bench.Logits(logits), [chooser.Row with { Mask = mask, Index = i }])[0];
+            int token = Launch(bench, bench.Logits(logits), [sampler.Row with { Mask = mask, Index = i }])[0];
 
             (int expected, double margin) = ReferenceSampler.Choose(logits, parameters, prompt, completion, allowed, Philox.NextDouble(5, (ulong)i));
             if (margin > Rounding) Assert.That(token, Is.EqualTo(expected), $"token {i}");
@@ -151,13 +151,13 @@ internal sealed class GpuSamplingTests(string device)
         };
         SamplingParameters parameters = Resolve(options, seed: 3);
         int[] prompt = [1, 2, 3, 3, 499];
-        GpuTokenChooser chooser = bench.Chooser(parameters, prompt, Size);
+        GpuSequenceSampler sampler = bench.SequenceSampler(parameters, prompt, Size);
         Sampler host = new(Size);
         TokenCounts counts = new(prompt);
         for (int i = 0; i < 30; i++)
         {
             float[] logits = GpuSamplingBench.RandomLogits(Size, seed: i % 2);
-            int token = bench.Sampler.Sample(bench.Logits(logits), [new TokenChoice(0, chooser, i)]).Wait()[0];
+            int token = bench.Sampler.Sample(bench.Logits(logits), [new SampledRow(0, sampler, i)]).Wait()[0];
             Assert.That(token, Is.EqualTo(host.Sample(logits, parameters, counts, i, out _)), $"token {i}");
             counts.Add(token);
         }
@@ -206,12 +206,12 @@ internal sealed class GpuSamplingTests(string device)
         float[][] rows = [.. Enumerable.Range(0, 5).Select(row => GpuSamplingBench.RandomLogits(Size, seed: row, spread: row % 3 == 0 ? 0.1f : row))];
         SamplingParameters parameters = Resolve(options, seed: 2);
         int[] together = bench.Choose(rows, parameters);
-        GpuTokenChooser chooser = bench.Chooser(parameters, [], Size);
+        GpuSequenceSampler sampler = bench.SequenceSampler(parameters, [], Size);
         for (int row = 0; row < rows.Length; row++)
         {
             foreach (GpuKernel<SamplingArguments> kernel in SmallGroups)
             {
-                int alone = Launch(bench, bench.Logits(rows[row]), [chooser.Row with { Index = row }], kernel)[0];
+                int alone = Launch(bench, bench.Logits(rows[row]), [sampler.Row with { Index = row }], kernel)[0];
                 Assert.That(alone, Is.EqualTo(together[row]), $"row {row}, groups of {kernel.GroupSize}");
             }
         }
@@ -278,8 +278,8 @@ internal sealed class GpuSamplingTests(string device)
                 Assert.That(tokens[row] < 0 ? NoToken.Error(tokens[row]).Message : $"{tokens[row]}", Is.EqualTo(expected), $"row {row}");
             }
         }
-        GpuTokenChooser chooser = bench.Chooser(Resolve(new(), 1), [], 3);
-        int masked = Launch(bench, bench.Logits((float[])[1, 2, 3]), [chooser.Row with { Mask = bench.Send(new int[1]).Address }])[0];
+        GpuSequenceSampler sampler = bench.SequenceSampler(Resolve(new(), 1), [], 3);
+        int masked = Launch(bench, bench.Logits((float[])[1, 2, 3]), [sampler.Row with { Mask = bench.Send(new int[1]).Address }])[0];
         Assert.That(masked, Is.EqualTo(NoToken.NegativeInfinity + NoToken.AfterChanges));
     }
 
@@ -291,7 +291,7 @@ internal sealed class GpuSamplingTests(string device)
         float[][] rows = [.. Enumerable.Range(0, 5).Select(row => GpuSamplingBench.RandomLogits(Size, row))];
         GpuActivations logits = bench.Logits(rows);
         SamplingParameters parameters = Resolve(new() { Temperature = 0, LogitBias = new Dictionary<int, float> { [3] = 100 } }, 1);
-        GpuSamplingRow row = bench.Chooser(parameters, [], Size).Row;
+        GpuSamplingRow row = bench.SequenceSampler(parameters, [], Size).Row;
 
         int[] tokens = Launch(bench, logits, [row with { LogitRow = 1 }, row with { LogitRow = 3 }]);
 
@@ -306,14 +306,14 @@ internal sealed class GpuSamplingTests(string device)
     {
         const int Size = 100;
         using GpuSamplingBench bench = new(_device);
-        GpuTokenChooser chooser = bench.Chooser(Resolve(new() { Temperature = 0, PresencePenalty = 2 }, 1), [], Size);
+        GpuSequenceSampler sampler = bench.SequenceSampler(Resolve(new() { Temperature = 0, PresencePenalty = 2 }, 1), [], Size);
         float[] logits = new float[Size];
         (logits[10], logits[20], logits[30], logits[40]) = (9, 8, 7.5f, 7);
-        List<ChosenTokens> steps = [];
+        List<SampledTokens> steps = [];
         List<int> tokens = [];
         for (int i = 0; i < 4; i++)
         {
-            steps.Add(bench.Sampler.Sample(bench.Logits(logits), [new TokenChoice(0, chooser, i)]));
+            steps.Add(bench.Sampler.Sample(bench.Logits(logits), [new SampledRow(0, sampler, i)]));
             if (i > 0) tokens.Add(steps[i - 1].Wait()[0]);
         }
         tokens.Add(steps[3].Wait()[0]);
@@ -327,8 +327,8 @@ internal sealed class GpuSamplingTests(string device)
         using GpuSamplingBench bench = new(_device);
         SamplingParameters parameters = Resolve(new() { Temperature = 0, RepetitionPenalty = 100, LogitBias = new Dictionary<int, float> { [1] = 1 } }, 1);
         long counts, bias;
-        using (GpuTokenChooser first = bench.Sampler.CreateChooser(parameters, [1, 2, 3], Size)!) (counts, bias) = (first.Row.Counts, first.Row.Bias);
-        using GpuTokenChooser second = bench.Sampler.CreateChooser(parameters, [4], Size)!, third = bench.Sampler.CreateChooser(parameters, [], Size)!;
+        using (GpuSequenceSampler first = (GpuSequenceSampler)bench.Sampler.CreateSampler(parameters, [1, 2, 3], Size)!) (counts, bias) = (first.Row.Counts, first.Row.Bias);
+        using GpuSequenceSampler second = (GpuSequenceSampler)bench.Sampler.CreateSampler(parameters, [4], Size)!, third = (GpuSequenceSampler)bench.Sampler.CreateSampler(parameters, [], Size)!;
 
         Assert.That((second.Row.Counts, second.Row.Bias), Is.EqualTo((counts, bias)));
         Assert.That(third.Row.Counts, Is.Not.EqualTo(counts));
@@ -341,7 +341,7 @@ internal sealed class GpuSamplingTests(string device)
     public void Requests_for_log_probabilities_are_left_to_the_host()
     {
         using GpuSamplingBench bench = new(_device);
-        Assert.That(bench.Sampler.CreateChooser(Resolve(new() { TopLogprobs = 0 }, 1), [], 100), Is.Null);
+        Assert.That(bench.Sampler.CreateSampler(Resolve(new() { TopLogprobs = 0 }, 1), [], 100), Is.Null);
     }
 
     private static SamplingParameters Resolve(GenerationOptions options, int seed) => SamplingParameters.Resolve(options with { Seed = seed }, new());

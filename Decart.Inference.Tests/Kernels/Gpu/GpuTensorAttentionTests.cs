@@ -30,8 +30,8 @@ internal sealed class GpuTensorAttentionTests(string device)
         GpuActivationsPair qkv = bench.Activations(27, GpuAttentionTests.Columns(shape));
         GpuActivationsPair y = bench.Activations(28, shape.Heads * shape.HeadDim, operand: true, poisoned: true);
 
-        bench.Gpu.Attend(qkv.Gpu, Layer, shape, null, null, null, y.Gpu);
-        bench.Reference.Attend(qkv.Reference, Layer, shape, null, null, null, y.Reference);
+        bench.Gpu.Kernels.Attend(qkv.Gpu, Layer, shape, null, null, null, y.Gpu);
+        bench.Reference.Kernels.Attend(qkv.Reference, Layer, shape, null, null, null, y.Reference);
 
         bench.AssertClose(y, 27, 1e-3);
         bench.AssertUntouched(y.Gpu, 27);
@@ -45,7 +45,7 @@ internal sealed class GpuTensorAttentionTests(string device)
         GpuActivationsPair qkv = few.Activations(Tokens - First, GpuAttentionTests.Columns(shape));
         GpuActivationsPair y = few.Activations(Tokens - First, shape.Heads * shape.HeadDim, operand: true, poisoned: true);
         few.Begin((GpuAttentionTests.Filled(few, shape, Tokens, seed: 3), First, Tokens - First));
-        few.Gpu.Attend(qkv.Gpu, Layer, shape, null, null, null, y.Gpu);
+        few.Gpu.Kernels.Attend(qkv.Gpu, Layer, shape, null, null, null, y.Gpu);
         foreach ((GpuBench bench, int tokensPerPage) in ((GpuBench, int)[])[(few, 16), (many, 0)])
         {
             GpuKvPair kv = GpuAttentionTests.Filled(bench, shape, Tokens, tokensPerPage, seed: 3), other = GpuAttentionTests.Filled(bench, shape, 3);
@@ -56,7 +56,7 @@ internal sealed class GpuTensorAttentionTests(string device)
                 GpuActivationsPair rows = bench.Activations(3 + length, GpuAttentionTests.Columns(shape));
                 for (int i = 0; i < length; i++) bench.Write(rows, 3 + i, few.Row(qkv.Gpu, first - First + i));
                 GpuActivationsPair result = bench.Activations(3 + length, shape.Heads * shape.HeadDim, operand: true, poisoned: true);
-                bench.Gpu.Attend(rows.Gpu, Layer, shape, null, null, null, result.Gpu);
+                bench.Gpu.Kernels.Attend(rows.Gpu, Layer, shape, null, null, null, result.Gpu);
                 for (int i = 0; i < length; i++)
                 {
                     float[] found = bench.Row(result.Gpu, 3 + i);

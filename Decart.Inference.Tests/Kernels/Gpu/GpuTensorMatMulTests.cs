@@ -19,8 +19,8 @@ internal sealed class GpuTensorMatMulTests(string device)
         Epilogue epilogue = new(Function: gated ? ActivationFunction.Silu : ActivationFunction.None, Gated: gated);
         GpuActivationsPair x = bench.Activations(rows, 77, operand: true), y = bench.Activations(rows + 1, gated ? 37 : 74, poisoned: true);
 
-        bench.Gpu.MatMul(x.Gpu, null, weight.Gpu, epilogue with { Bias = bias.Gpu }, y.Gpu);
-        bench.Reference.MatMul(x.Reference, null, weight.Reference, epilogue with { Bias = bias.Reference }, y.Reference);
+        bench.Gpu.Kernels.MatMul(x.Gpu, null, weight.Gpu, epilogue with { Bias = bias.Gpu }, y.Gpu);
+        bench.Reference.Kernels.MatMul(x.Reference, null, weight.Reference, epilogue with { Bias = bias.Reference }, y.Reference);
 
         bench.AssertClose(y, rows, 1e-5);
         bench.AssertUntouched(y.Gpu, rows);
@@ -34,8 +34,8 @@ internal sealed class GpuTensorMatMulTests(string device)
         var weight = bench.Weight(bench.Tensor(TensorType.F16, 5, columns));
         GpuActivationsPair x = bench.Activations(3, columns, operand: true), y = bench.Activations(3, 5, poisoned: true);
 
-        bench.Gpu.MatMul(x.Gpu, null, weight.Gpu, default, y.Gpu);
-        bench.Reference.MatMul(x.Reference, null, weight.Reference, default, y.Reference);
+        bench.Gpu.Kernels.MatMul(x.Gpu, null, weight.Gpu, default, y.Gpu);
+        bench.Reference.Kernels.MatMul(x.Reference, null, weight.Reference, default, y.Reference);
 
         bench.AssertClose(y, 3, 2e-5);
     }
@@ -125,7 +125,7 @@ internal sealed class GpuTensorMatMulTests(string device)
         var weight = bench.Weight(bench.Tensor(TensorType.BF16, 8, 64));
         GpuActivationsPair x = bench.Activations(rows, 64, operand: true), y = bench.Activations(rows, 8, poisoned: true);
 
-        bench.Gpu.MatMul(x.Gpu, null, weight.Gpu, default, y.Gpu);
+        bench.Gpu.Kernels.MatMul(x.Gpu, null, weight.Gpu, default, y.Gpu);
 
         Assert.That(emulated.Launched.Contains(GpuTiledMatMul.Kernel.Name), Is.EqualTo(tiled));
     }
@@ -139,8 +139,8 @@ internal sealed class GpuTensorMatMulTests(string device)
         GpuActivationsPair x = bench.Activations(11, GpuExpertsTests.Hidden, operand: true), logits = bench.Activations(11, GpuExpertsTests.Count);
         GpuActivationsPair y = bench.Activations(11, GpuExpertsTests.Hidden);
 
-        bench.Gpu.MixExperts(x.Gpu, null, logits.Gpu, experts.Gpu, y.Gpu);
-        bench.Reference.MixExperts(x.Reference, null, logits.Reference, experts.Reference, y.Reference);
+        bench.Gpu.Kernels.MixExperts(x.Gpu, null, logits.Gpu, experts.Gpu, y.Gpu);
+        bench.Reference.Kernels.MixExperts(x.Reference, null, logits.Reference, experts.Reference, y.Reference);
 
         bench.AssertClose(y, 11, 1e-2);
     }

@@ -10,6 +10,12 @@ internal sealed unsafe class CpuActivations(int rows, int columns) : Activations
 
     public float* Pointer => _buffer.Pointer;
 
+    public Span<float> Row(int row)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)row, (uint)Rows, nameof(row));
+        return new Span<float>(Pointer + ((long)row * Stride), Columns);
+    }
+
     public override void Dispose() => _buffer.Dispose();
 
     private static int AlignedStride(int columns)

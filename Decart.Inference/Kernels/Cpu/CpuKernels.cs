@@ -1,57 +1,26 @@
-using Decart.Inference.Checkpoints;
-using Decart.Inference.Memory;
-
 namespace Decart.Inference.Kernels.Cpu;
 
-/// <summary>
-/// The operations of a decoder on the processor: float32 activations, keys and values; weights as they are stored. Called by one
-/// thread at a time, which works along with its team. Allocates nothing once it has seen the largest batch.
-/// </summary>
-internal sealed unsafe class CpuKernels : IKernels
+/// <summary>The operations of a decoder on the processor.</summary>
+internal sealed unsafe class CpuKernels : IKernels, IDisposable
 {
     /// <summary>Elements below which the caller works alone on a batch's rows: waking the others would take about as long.</summary>
     private const long MinElementsPerPart = 16 * 1024;
 
-    private readonly SimdWidth _width;
     private readonly ThreadTeam _team;
+    private readonly CpuStep _step;
+    private readonly SimdWidth _width;
     private readonly CpuMatMul _matMul;
     private readonly CpuAttention _attention;
     private readonly CpuExperts _experts;
-    private readonly CpuStep _step = new();
     private readonly CpuBuffer<float> _normed = new(0);
-    private bool _disposed;
 
-    /// <summary>Starts the threads.</summary>
-    /// <param name="threads">Number of threads including the caller's, at least 1.</param>
-    /// <param name="width">The width of the vectors to compute with; the machine's own when null.</param>
-    public CpuKernels(int threads, SimdWidth? width = null)
+    public CpuKernels(ThreadTeam team, CpuStep step, SimdWidth width)
     {
-        _width = width ?? SimdWidths.Machine;
-        _team = new ThreadTeam(threads);
-        _matMul = new CpuMatMul(_team, _width);
-        _attention = new CpuAttention(_team, _width);
+        (_team, _step, _width) = (team, step, width);
+        _matMul = new CpuMatMul(team, width);
+        _attention = new CpuAttention(team, width);
         _experts = new CpuExperts(_matMul);
     }
-
-    public IDeviceMemory Memory { get; } = new HostMemory();
-
-    public bool ReadsWeightsInPlace => true;
-
-    public int KvElementBytes => sizeof(float);
-
-    public Weight CreateWeight(ReadOnlySpan<StoredTensor> parts) => new CpuWeight(parts);
-
-    public WeightVector CreateVector(ReadOnlySpan<StoredTensor> parts, float offset = 0) => CpuWeightVector.Create(parts, offset);
-
-    public RotaryTable CreateRotary(RotaryParameters parameters) => new CpuRotaryTable(parameters);
-
-    public Activations CreateActivations(int rows, int columns, bool operand = false) => new CpuActivations(rows, columns);
-
-    public void Prepare(int maxTokens, int contextLength, Action operations) { }
-
-    public void BeginStep(Batch batch) => _step.Begin(batch);
-
-    public void Run(Action operations) => operations();
 
     public void Embed(Weight table, float scale, Activations x) => CpuEmbed.Embed((CpuWeight)table, _step.Batch.TokenIds, scale, (CpuActivations)x);
 
@@ -87,25 +56,12 @@ internal sealed unsafe class CpuKernels : IKernels
         Multiply(Normalise(norm, (CpuActivations)x, rows, _step.LogitRows), rows, weight, epilogue, y);
     }
 
-    public void Read(Activations x, int row, Span<float> destination) => Row(x, row).CopyTo(destination);
-
     public void Dispose()
     {
-        if (_disposed) return;
-        _disposed = true;
-        _team.Dispose();
         _matMul.Dispose();
         _attention.Dispose();
         _experts.Dispose();
-        _step.Dispose();
         _normed.Dispose();
-    }
-
-    private static Span<float> Row(Activations x, int row)
-    {
-        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)row, (uint)x.Rows, nameof(row));
-        CpuActivations activations = (CpuActivations)x;
-        return new Span<float>(activations.Pointer + ((long)row * activations.Stride), activations.Columns);
     }
 
     private void Multiply(CpuRows x, int rows, Weight weight, in Epilogue epilogue, Activations y)

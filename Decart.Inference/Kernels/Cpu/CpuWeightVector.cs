@@ -10,19 +10,11 @@ internal sealed unsafe class CpuWeightVector(int length) : WeightVector(length)
     public float* Pointer => _buffer.Pointer;
 
     /// <summary>The elements of all rows of the parts, one after another, plus <paramref name="offset"/>.</summary>
-    /// <exception cref="ModelLoadException">An encoding is not one that weights may have, or there are too many elements.</exception>
-    public static CpuWeightVector Create(ReadOnlySpan<StoredTensor> parts, float offset)
+    public static CpuWeightVector Create(VectorParts parts, float offset)
     {
-        long length = 0;
-        foreach (StoredTensor part in parts)
-        {
-            if (!MatMulFormats.Supports(part.Type)) throw new ModelLoadException($"{part.Name}: expected floating-point elements, found {part.Type}.");
-            length += part.Rows * part.Columns;
-            if (length > int.MaxValue) throw new ModelLoadException($"{part.Name}: a vector has at most {int.MaxValue} elements, found {length}.");
-        }
-        CpuWeightVector vector = new((int)length);
+        CpuWeightVector vector = new(parts.Length);
         float* destination = vector.Pointer;
-        foreach (StoredTensor part in parts)
+        foreach (StoredTensor part in parts.Tensors)
         {
             for (long row = 0; row < part.Rows; row++)
             {

@@ -25,5 +25,13 @@ internal sealed class GpuActivations : Activations
 
     public nint Address => _buffer.Address;
 
+    /// <summary>This, when it is float32.</summary>
+    /// <exception cref="ArgumentException">It is an operand.</exception>
+    public GpuActivations AsFloats() => !IsOperand ? this : throw new ArgumentException("Activations of float32 were expected, not operands of matmuls.");
+
+    /// <summary>This, when it is an operand.</summary>
+    /// <exception cref="ArgumentException">It is float32.</exception>
+    public GpuActivations AsOperand() => IsOperand ? this : throw new ArgumentException("Operands of matmuls were expected, not activations of float32.");
+
     public override void Dispose() => _buffer.Dispose();
 }

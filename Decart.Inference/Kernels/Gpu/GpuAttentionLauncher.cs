@@ -10,6 +10,11 @@ internal sealed class GpuAttentionLauncher(IGpuDevice device, GpuStep step) : ID
 {
     private readonly Dictionary<float[], GpuBuffer> _slopes = new(ReferenceEqualityComparer.Instance);
 
+    public static void ThrowIfHeadsAreTooLong(int headDim)
+    {
+        if (headDim > GpuAttention.MaxHeadDim) throw new NotSupportedException($"Heads have at most {GpuAttention.MaxHeadDim} elements, not {headDim}.");
+    }
+
     /// <summary>Rotates, stores and attends.</summary>
     /// <param name="arguments">The operation without what belongs to the step and to the shape.</param>
     /// <param name="shape">The shape.</param>

@@ -10,8 +10,8 @@ internal struct EmbedArguments
 
     public long Rows, Table, X;
 
-    /// <summary>The tokens that were chosen on the device (int), for rows of a negative token: see <see cref="Batch.AddChosen"/>.</summary>
-    public long Chosen;
+    /// <summary>The tokens that were sampled on the device (int), for rows of a negative token: see <see cref="Batch.AddSampled"/>.</summary>
+    public long Sampled;
 
     public int TableStride, XStride, Columns;
     public float Scale;
@@ -30,8 +30,8 @@ internal static class GpuEmbed
         if (token < 0)
         {
             // A code instead of a token: its request fails, the row's content does not matter.
-            int chosen = Global.LoadInt(a.Chosen + ((long)Batch.PreviousLogitRow(token) * sizeof(int)));
-            token = chosen < 0 ? 0 : chosen;
+            int sampled = Global.LoadInt(a.Sampled + ((long)Batch.PreviousLogitRow(token) * sizeof(int)));
+            token = sampled < 0 ? 0 : sampled;
         }
         long source = a.Table + ((long)token * a.TableStride * sizeof(ushort)), destination = a.X + ((long)row * a.XStride * sizeof(float));
         for (int i = Group.IdxX; i < a.Columns; i += Group.DimX)

@@ -11,10 +11,10 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
     /// </summary>
     public const int MaxNormedRows = 4;
 
-    private readonly GpuBuffer _normed = new(device.Memory);
+    private readonly GpuBuffer _operand = new(device.Memory);
 
     /// <summary>How often memory that launches use has moved.</summary>
-    public int Moves => _normed.Moves;
+    public int Moves => _operand.Moves;
 
     /// <summary>Starts a product.</summary>
     /// <param name="arguments">The operation.</param>
@@ -44,17 +44,28 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
         device.Launch(GpuTensorMatMul.Normed8, grid, arguments);
     }
 
-    /// <summary>Normalises rows to an operand, which is valid until the next call.</summary>
+    /// <summary>Normalises rows to an operand, which is valid until the next one is made.</summary>
     /// <param name="norm">The norm, without where to store.</param>
     /// <param name="rows">Rows that the launch is sized for.</param>
     public nint Normalise(NormArguments norm, int rows)
     {
         norm.YStride = GpuWeight.AlignedStride(norm.Columns);
         norm.HalfY = 1;
-        _normed.Reserve((long)rows * norm.YStride * sizeof(ushort));
-        norm.Y = _normed.Address;
+        norm.Y = Reserve(rows, norm.YStride);
         device.Launch(GpuNorm.Kernel, new GpuGrid(rows), norm);
-        return _normed.Address;
+        return _operand.Address;
+    }
+
+    /// <summary>Rounds rows of float32 to an operand, which is valid until the next one is made.</summary>
+    /// <param name="x">The rows.</param>
+    /// <param name="count">Address of their number.</param>
+    /// <param name="rows">Rows that the launch is sized for.</param>
+    public nint Round(GpuActivations x, nint count, int rows)
+    {
+        RoundArguments arguments = new() { Count = count, X = x.Address, XStride = x.Stride, YStride = GpuWeight.AlignedStride(x.Columns), Columns = x.Columns };
+        arguments.Y = Reserve(rows, arguments.YStride);
+        device.Launch(GpuRound.Kernel, new GpuGrid(rows), arguments);
+        return _operand.Address;
     }
 
     /// <summary>Starts a product for each expert.</summary>
@@ -89,7 +100,7 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
         device.Launch(kernel, narrow, arguments);
     }
 
-    public void Dispose() => _normed.Dispose();
+    public void Dispose() => _operand.Dispose();
 
     /// <summary>Starts the kernel for many rows where its large groups are enough for the device, and it has the shared memory for them.</summary>
     private bool TryLaunchTiled(in MatMulArguments arguments, int rows, int experts, int typicalRows)
@@ -99,6 +110,12 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
         if ((long)CeilingDivide(typicalRows, GpuTiledMatMul.Rows) * columnGroups * experts < device.Multiprocessors) return false;
         device.Launch(GpuTiledMatMul.Kernel, new GpuGrid(CeilingDivide(rows, GpuTiledMatMul.Rows), columnGroups, experts), arguments);
         return true;
+    }
+
+    private nint Reserve(int rows, int stride)
+    {
+        _operand.Reserve((long)rows * stride * sizeof(ushort));
+        return _operand.Address;
     }
 
     private static int CeilingDivide(int a, int b) => (a + b - 1) / b;

@@ -7,7 +7,7 @@ namespace Decart.Inference.Kernels.Gpu;
 /// Launches <see cref="GpuSampling"/> and owns what it needs: the steps' descriptors and tokens, and the requests' tables, which are used again when
 /// requests end, in stream order, so that nothing waits for the device.
 /// </summary>
-internal sealed class GpuSampler : IDisposable
+internal sealed class GpuSampler : IDeviceSampler, IDisposable
 {
     /// <summary>
     /// Bytes of the tokens: more than any batch has, so that the address stays while kernels that were recorded with it are launched.
@@ -20,7 +20,7 @@ internal sealed class GpuSampler : IDisposable
     private readonly IGpuDevice _device;
     private readonly GpuBuffer _tokens, _rows, _prompt;
     private readonly Dictionary<long, Stack<GpuBuffer>> _free = [];
-    private readonly GpuChosenTokens[] _steps = [new(), new()];
+    private readonly GpuSampledTokens[] _steps = [new(), new()];
     private GpuSamplingRow[] _descriptors = new GpuSamplingRow[16];
     private int _nextStep;
 
@@ -35,8 +35,7 @@ internal sealed class GpuSampler : IDisposable
     /// <summary>Where the latest step's tokens are or will be: one (int) for each row of the logits.</summary>
     public nint Tokens => _tokens.Address;
 
-    /// <summary>See <see cref="IKernels.CreateChooser"/>.</summary>
-    public GpuTokenChooser? CreateChooser(SamplingParameters parameters, ReadOnlySpan<int> prompt, int vocabularySize)
+    public SequenceSampler? CreateSampler(SamplingParameters parameters, ReadOnlySpan<int> prompt, int vocabularySize)
     {
         if (parameters.TopLogprobs is not null || vocabularySize > GpuLogits.MaxVocabulary) return null;
         GpuBuffer? counts = null, bias = null;
@@ -44,7 +43,7 @@ internal sealed class GpuSampler : IDisposable
         {
             if (parameters.HasPenalties) counts = CreateCounts(prompt, vocabularySize);
             if (parameters.LogitBias.Length > 0) bias = CreateBias(parameters.LogitBias, vocabularySize);
-            return new GpuTokenChooser(this, Describe(parameters, counts, bias, vocabularySize), counts, bias);
+            return new GpuSequenceSampler(this, Describe(parameters, counts, bias, vocabularySize), counts, bias);
         }
         catch
         {
@@ -54,35 +53,35 @@ internal sealed class GpuSampler : IDisposable
         }
     }
 
-    /// <summary>See <see cref="IKernels.Sample"/>.</summary>
-    public ChosenTokens Sample(GpuActivations logits, ReadOnlySpan<TokenChoice> choices)
+    public SampledTokens Sample(Activations logits, ReadOnlySpan<SampledRow> rows)
     {
-        if (choices.IsEmpty) throw new ArgumentException("There is nothing to choose.", nameof(choices));
-        if (_descriptors.Length < choices.Length) Array.Resize(ref _descriptors, Math.Max(choices.Length, 2 * _descriptors.Length));
+        if (rows.IsEmpty) throw new ArgumentException("There is no row to sample from.", nameof(rows));
+        GpuActivations source = ((GpuActivations)logits).AsFloats();
+        if (_descriptors.Length < rows.Length) Array.Resize(ref _descriptors, Math.Max(rows.Length, 2 * _descriptors.Length));
         int previous = -1;
-        for (int i = 0; i < choices.Length; i++)
+        for (int i = 0; i < rows.Length; i++)
         {
-            (int row, TokenChooser chooser, int index) = choices[i];
+            (int row, SequenceSampler sampler, int index) = rows[i];
             if (row <= previous || row >= Math.Min(logits.Rows, TokenBytes / sizeof(int)))
-                throw new ArgumentException($"Row {row} follows row {previous} of {logits.Rows}.", nameof(choices));
+                throw new ArgumentException($"Row {row} follows row {previous} of {logits.Rows}.", nameof(rows));
             previous = row;
-            _descriptors[i] = ((GpuTokenChooser)chooser).Row;
+            _descriptors[i] = ((GpuSequenceSampler)sampler).Row;
             _descriptors[i].LogitRow = row;
             _descriptors[i].Index = index;
         }
         _rows.Reserve((long)_descriptors.Length * GpuSamplingRow.Bytes);
-        _device.Upload(_rows.Address, MemoryMarshal.AsBytes(_descriptors.AsSpan(0, choices.Length)));
+        _device.Upload(_rows.Address, MemoryMarshal.AsBytes(_descriptors.AsSpan(0, rows.Length)));
         SamplingArguments arguments = new()
         {
-            Logits = logits.Address,
+            Logits = source.Address,
             Rows = _rows.Address,
             Tokens = Tokens,
-            Stride = logits.Stride,
+            Stride = source.Stride,
             Vocabulary = logits.Columns,
         };
-        _device.Launch(GpuSampling.Kernel, new GpuGrid(choices.Length), arguments);
+        _device.Launch(GpuSampling.Kernel, new GpuGrid(rows.Length), arguments);
 
-        GpuChosenTokens step = _steps[_nextStep];
+        GpuSampledTokens step = _steps[_nextStep];
         _nextStep = (_nextStep + 1) % _steps.Length;
         step.Start(_device, Tokens, previous + 1, logits.Rows);
         return step;
@@ -98,7 +97,7 @@ internal sealed class GpuSampler : IDisposable
 
     public void Dispose()
     {
-        foreach (GpuChosenTokens step in _steps) step.Dispose();
+        foreach (GpuSampledTokens step in _steps) step.Dispose();
         foreach (GpuBuffer table in _free.Values.SelectMany(tables => tables)) table.Dispose();
         _tokens.Dispose();
         _rows.Dispose();

@@ -14,7 +14,7 @@ internal interface IGpuRecording : IDisposable
 }
 
 /// <summary>
-/// What <see cref="GpuKernels"/> runs on: launches and copies take effect in the order of the calls. Called by one thread.
+/// What a <see cref="GpuBackend"/> runs on: launches and copies take effect in the order of the calls. Called by one thread.
 /// </summary>
 internal interface IGpuDevice : IDisposable
 {

@@ -16,20 +16,17 @@ internal readonly unsafe record struct CpuWeightPart(nint Data, long RowBytes, i
 /// </summary>
 internal sealed unsafe class CpuWeight : Weight
 {
-    private const int MaxColumns = 1 << 24;
-
     /// <summary>Pinned: jobs refer to it by address.</summary>
     private readonly CpuWeightPart[] _parts;
 
     /// <summary>Concatenates the rows of <paramref name="parts"/>.</summary>
-    /// <exception cref="ModelLoadException">There is no part, the numbers of columns differ, or an encoding cannot be multiplied with.</exception>
-    public CpuWeight(ReadOnlySpan<StoredTensor> parts)
-        : base(CountRows(parts), (int)parts[0].Columns)
+    public CpuWeight(WeightParts parts)
+        : base(parts.Rows, parts.Columns)
     {
-        _parts = GC.AllocateArray<CpuWeightPart>(parts.Length, pinned: true);
-        for (int i = 0; i < parts.Length; i++)
+        _parts = GC.AllocateArray<CpuWeightPart>(parts.Tensors.Length, pinned: true);
+        for (int i = 0; i < _parts.Length; i++)
         {
-            StoredTensor part = parts[i];
+            StoredTensor part = parts.Tensors[i];
             _parts[i] = new CpuWeightPart(part.Data, part.RowBytes, (int)part.Rows, part.Type);
         }
     }
@@ -54,24 +51,4 @@ internal sealed unsafe class CpuWeight : Weight
     public override void Dispose()
     {
     }
-
-    private static int CountRows(ReadOnlySpan<StoredTensor> parts)
-    {
-        if (parts.IsEmpty) throw new ModelLoadException("A weight needs at least one tensor, none was given.");
-        long columns = parts[0].Columns;
-        long rows = 0;
-        foreach (StoredTensor part in parts)
-        {
-            if (!MatMulFormats.Supports(part.Type)) throw Error(part, $"its encoding {part.Type} cannot be multiplied with");
-            if (part.Columns != columns) throw Error(part, $"expected {columns} columns as in {parts[0].Name}, found {part.Columns}");
-            if (part.Columns is < 1 or > MaxColumns || part.Columns % part.Type.BlockLength() != 0)
-                throw Error(part, $"expected a multiple of {part.Type.BlockLength()} columns, 1 to {MaxColumns}, found {part.Columns}");
-            if (part.Rows < 1) throw Error(part, $"expected at least one row, found {part.Rows}");
-            rows += part.Rows;
-            if (rows > int.MaxValue) throw Error(part, $"a weight has at most {int.MaxValue} rows, these are {rows}");
-        }
-        return (int)rows;
-    }
-
-    private static ModelLoadException Error(StoredTensor part, string problem) => new($"{part.Name}: {problem}.");
 }

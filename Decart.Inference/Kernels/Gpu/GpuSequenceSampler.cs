@@ -3,12 +3,12 @@ using System.Runtime.InteropServices;
 namespace Decart.Inference.Kernels.Gpu;
 
 /// <summary>A request's parameters as the kernel reads them, and its tables.</summary>
-internal sealed class GpuTokenChooser(GpuSampler sampler, GpuSamplingRow row, GpuBuffer? counts, GpuBuffer? bias) : TokenChooser
+internal sealed class GpuSequenceSampler(GpuSampler sampler, GpuSamplingRow row, GpuBuffer? counts, GpuBuffer? bias) : SequenceSampler
 {
     private bool _disposed;
 
     /// <summary>All but the row of the logits and the index.</summary>
-    public GpuSamplingRow Row => !_disposed ? row : throw new ObjectDisposedException(nameof(GpuTokenChooser));
+    public GpuSamplingRow Row => !_disposed ? row : throw new ObjectDisposedException(nameof(GpuSequenceSampler));
 
     public override void Dispose()
     {
@@ -20,7 +20,7 @@ internal sealed class GpuTokenChooser(GpuSampler sampler, GpuSamplingRow row, Gp
 }
 
 /// <summary>The tokens of one step on their way to the host.</summary>
-internal sealed class GpuChosenTokens : ChosenTokens, IDisposable
+internal sealed class GpuSampledTokens : SampledTokens, IDisposable
 {
     private GpuReadback? _readback;
 

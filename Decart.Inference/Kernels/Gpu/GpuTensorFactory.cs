@@ -5,27 +5,25 @@ using Decart.Inference.Kernels.Cpu;
 namespace Decart.Inference.Kernels.Gpu;
 
 /// <summary>
-/// Sends stored tensors to the device, a few megabytes at a time, and has it lay them out. Block formats are decoded on the host.
+/// Makes tensors in the device's memory. Stored ones are sent a few megabytes at a time and laid out there; block formats are decoded on the host.
 /// </summary>
-internal sealed unsafe class GpuWeightLoader(IGpuDevice device) : IDisposable
+internal sealed unsafe class GpuTensorFactory(IGpuDevice device) : ITensorFactory, IDisposable
 {
     /// <summary>Bytes that are sent at once; a single row may be longer.</summary>
     private const long PieceBytes = 16 << 20;
 
-    private const int MaxColumns = 1 << 24;
-
     private readonly GpuBuffer _staging = new(device.Memory);
     private float[] _decoded = [];
 
-    /// <summary>See <see cref="IKernels.CreateWeight"/>.</summary>
-    /// <exception cref="ModelLoadException">There is no part, the numbers of columns differ, or an encoding is not one that weights may have.</exception>
-    public GpuWeight CreateWeight(ReadOnlySpan<StoredTensor> parts)
+    public bool ReadsWeightsInPlace => false;
+
+    public Weight CreateWeight(WeightParts parts)
     {
-        GpuWeight weight = new(device.Memory, CountRows(parts), (int)parts[0].Columns);
+        GpuWeight weight = new(device.Memory, parts.Rows, parts.Columns);
         try
         {
             long row = 0;
-            foreach (StoredTensor part in parts)
+            foreach (StoredTensor part in parts.Tensors)
             {
                 Send(part, weight.Address + (nint)(row * weight.Stride * sizeof(ushort)), weight.Stride);
                 row += part.Rows;
@@ -39,9 +37,7 @@ internal sealed unsafe class GpuWeightLoader(IGpuDevice device) : IDisposable
         }
     }
 
-    /// <summary>See <see cref="IKernels.CreateVector"/>.</summary>
-    /// <exception cref="ModelLoadException">An encoding is not one that weights may have, or there are too many elements.</exception>
-    public GpuWeightVector CreateVector(ReadOnlySpan<StoredTensor> parts, float offset)
+    public WeightVector CreateVector(VectorParts parts, float offset = 0)
     {
         using CpuWeightVector values = CpuWeightVector.Create(parts, offset);
         GpuWeightVector vector = new(device.Memory, values.Length);
@@ -49,6 +45,17 @@ internal sealed unsafe class GpuWeightLoader(IGpuDevice device) : IDisposable
         device.Upload(vector.Address, MemoryMarshal.AsBytes(new ReadOnlySpan<float>(values.Pointer, values.Length)));
         return vector;
     }
+
+    public RotaryTable CreateRotary(RotaryParameters parameters)
+    {
+        float[] frequencies = parameters.InverseFrequencies;
+        GpuAttentionLauncher.ThrowIfHeadsAreTooLong(2 * parameters.Pairs);
+        GpuBuffer buffer = new(device.Memory, (long)frequencies.Length * sizeof(float));
+        device.Upload(buffer.Address, MemoryMarshal.AsBytes(frequencies.AsSpan()));
+        return new GpuRotaryTable(buffer, parameters);
+    }
+
+    public Activations CreateActivations(int rows, int columns, bool operand = false) => new GpuActivations(device, rows, columns, operand);
 
     public void Dispose() => _staging.Dispose();
 
@@ -85,24 +92,5 @@ internal sealed unsafe class GpuWeightLoader(IGpuDevice device) : IDisposable
             for (int row = 0; row < rows; row++) TensorDecoder.DecodeRow(part, first + row, destination + ((long)row * columns));
         }
         return MemoryMarshal.AsBytes(_decoded.AsSpan(0, rows * columns));
-    }
-
-    private static int CountRows(ReadOnlySpan<StoredTensor> parts)
-    {
-        if (parts.IsEmpty) throw new ModelLoadException("A weight needs at least one tensor, none was given.");
-        long rows = 0;
-        foreach (StoredTensor part in parts)
-        {
-            if (!MatMulFormats.Supports(part.Type)) throw new ModelLoadException($"{part.Name}: its encoding {part.Type} cannot be multiplied with.");
-            if (part.Columns != parts[0].Columns || part.Columns is < 1 or > MaxColumns)
-            {
-                throw new ModelLoadException(
-                    $"{part.Name}: expected {parts[0].Columns} columns as in {parts[0].Name}, 1 to {MaxColumns}, found {part.Columns}.");
-            }
-            if (part.Rows < 1) throw new ModelLoadException($"{part.Name}: expected at least one row, found {part.Rows}.");
-            rows += part.Rows;
-            if (rows > int.MaxValue) throw new ModelLoadException($"{part.Name}: a weight has at most {int.MaxValue} rows, these are {rows}.");
-        }
-        return (int)rows;
     }
 }

@@ -7,9 +7,9 @@ using Decart.Inference.Tests.Kernels.Gpu;
 
 namespace Decart.Inference.Tests.Models;
 
-/// <summary>Decoders whose tokens are chosen on the device, where the next step takes them from.</summary>
+/// <summary>Decoders whose tokens are sampled on the device, where the next step takes them from.</summary>
 [TestFixtureSource(typeof(GpuDevices), nameof(GpuDevices.Fixtures))]
-internal sealed class GpuChosenTokensTests(string device)
+internal sealed class GpuSampledTokensTests(string device)
 {
     private const int Count = 12, MaxBatchTokens = 16;
 
@@ -34,14 +34,14 @@ internal sealed class GpuChosenTokensTests(string device)
     public void Only_tokens_that_were_chosen_can_be_taken() => Run((decoder, ranges) =>
     {
         decoder.Forward(PromptBatch(ranges));
-        Assert.That(() => decoder.Forward(Taking(ranges, row: 0)), Throws.ArgumentException.With.Message.Contains("chosen"), "nothing was chosen");
-        using TokenChooser chooser = decoder.CreateChooser(Parameters[0], Prompts[0])!;
-        Assert.That(() => decoder.Sample([new TokenChoice(Prompts.Length, chooser, 0)]), Throws.InstanceOf<ArgumentOutOfRangeException>());
+        Assert.That(() => decoder.Forward(Taking(ranges, row: 0)), Throws.ArgumentException.With.Message.Contains("sampled"), "nothing was chosen");
+        using SequenceSampler sampler = decoder.CreateSampler(Parameters[0], Prompts[0])!;
+        Assert.That(() => decoder.Sample([new SampledRow(Prompts.Length, sampler, 0)]), Throws.InstanceOf<ArgumentOutOfRangeException>());
 
         decoder.Forward(PromptBatch(ranges));
-        decoder.Sample([new TokenChoice(1, chooser, 0)]);
+        decoder.Sample([new SampledRow(1, sampler, 0)]);
         foreach (int row in (int[])[0, 2, 100])
-            Assert.That(() => decoder.Forward(Taking(ranges, row)), Throws.ArgumentException.With.Message.Contains("chosen"), $"row {row}");
+            Assert.That(() => decoder.Forward(Taking(ranges, row)), Throws.ArgumentException.With.Message.Contains("sampled"), $"row {row}");
         Assert.That(() => decoder.Forward(Taking(ranges, row: 1)), Throws.Nothing);
     });
 
@@ -49,12 +49,12 @@ internal sealed class GpuChosenTokensTests(string device)
     public void A_row_without_token_harms_no_other() => Run((decoder, ranges) =>
     {
         var nothing = Enumerable.Range(0, decoder.VocabularySize).ToDictionary(id => id, _ => float.NegativeInfinity);
-        using TokenChooser none = decoder.CreateChooser(Resolve(new() { LogitBias = nothing }), [])!, greedy = decoder.CreateChooser(Parameters[0], [])!;
+        using SequenceSampler none = decoder.CreateSampler(Resolve(new() { LogitBias = nothing }), [])!, greedy = decoder.CreateSampler(Parameters[0], [])!;
         decoder.Forward(PromptBatch(ranges));
-        ChosenTokens tokens = decoder.Sample([new TokenChoice(0, none, 0), new TokenChoice(1, greedy, 0)]);
+        SampledTokens tokens = decoder.Sample([new SampledRow(0, none, 0), new SampledRow(1, greedy, 0)]);
         Batch batch = new();
-        batch.AddChosen(ranges[0], 0, Prompts[0].Length);
-        batch.AddChosen(ranges[1], 1, Prompts[1].Length);
+        batch.AddSampled(ranges[0], 0, Prompts[0].Length);
+        batch.AddSampled(ranges[1], 1, Prompts[1].Length);
         decoder.Forward(batch);
         float[] found = decoder.Logits(1);
 
@@ -64,22 +64,22 @@ internal sealed class GpuChosenTokensTests(string device)
     });
 
     [Test]
-    public void The_cpu_leaves_choosing_to_the_host()
+    public void The_cpu_leaves_sampling_to_the_host()
     {
-        using CpuKernels kernels = new(threads: 1);
-        Assert.That(((IKernels)kernels).CreateChooser(Parameters[0], [], 100), Is.Null);
+        using CpuBackend backend = new(threads: 1);
+        Assert.That(((IBackend)backend).Sampler, Is.Null);
     }
 
     private static SamplingParameters Resolve(GenerationOptions options) => SamplingParameters.Resolve(options with { Seed = 4 }, new());
 
     private void Run(Action<Decoder, KvRanges> test)
     {
-        using GpuKernels kernels = new(GpuDevices.Create(device));
+        using GpuBackend backend = new(GpuDevices.Create(device));
         string folder = TinyModels.WriteFolder(TinyModels.Config("mixtral"));
         try
         {
-            using Decoder decoder = Decoders.LoadRandom(folder, kernels, MaxBatchTokens, Prompts.Length, seed: 5);
-            using KvRanges ranges = new(kernels, decoder.KvLayout, Prompts.Length, MaxBatchTokens + Count);
+            using Decoder decoder = Decoders.LoadRandom(folder, backend, MaxBatchTokens, Prompts.Length, seed: 5);
+            using KvRanges ranges = new(backend, decoder.KvLayout, Prompts.Length, MaxBatchTokens + Count);
             test(decoder, ranges);
         }
         finally
@@ -98,7 +98,7 @@ internal sealed class GpuChosenTokensTests(string device)
     private static Batch Taking(KvRanges ranges, int row)
     {
         Batch batch = new();
-        batch.AddChosen(ranges[0], row, Prompts[0].Length);
+        batch.AddSampled(ranges[0], row, Prompts[0].Length);
         return batch;
     }
 
@@ -129,23 +129,23 @@ internal sealed class GpuChosenTokensTests(string device)
         Sampler sampler = new(decoder.VocabularySize);
         List<int>[] completions = [.. Prompts.Select(_ => new List<int>())];
         IEnumerable<int> all = Enumerable.Range(0, Prompts.Length);
-        TokenChooser?[] choosers = [.. Prompts.Select((prompt, i) => decoder.CreateChooser(Parameters[i], prompt))];
-        Assert.That(choosers.Select(chooser => chooser is null), Is.EqualTo(Parameters.Select(parameters => parameters.TopLogprobs is not null)));
+        SequenceSampler?[] samplers = [.. Prompts.Select((prompt, i) => decoder.CreateSampler(Parameters[i], prompt))];
+        Assert.That(samplers.Select(own => own is null), Is.EqualTo(Parameters.Select(parameters => parameters.TopLogprobs is not null)));
         Batch batch = PromptBatch(ranges);
-        ChosenTokens? previous = null;
+        SampledTokens? previous = null;
         for (int step = 0; step < Count; step++)
         {
             decoder.Forward(batch);
-            ChosenTokens tokens = decoder.Sample([.. from i in all where choosers[i] is not null select new TokenChoice(i, choosers[i]!, step)]);
+            SampledTokens tokens = decoder.Sample([.. from i in all where samplers[i] is not null select new SampledRow(i, samplers[i]!, step)]);
             Take(previous);
             previous = tokens;
             batch = new Batch();
             for (int i = 0; i < Prompts.Length; i++)
             {
                 int position = Prompts[i].Length + step;
-                if (choosers[i] is not null)
+                if (samplers[i] is not null)
                 {
-                    batch.AddChosen(ranges[i], i, position);
+                    batch.AddSampled(ranges[i], i, position);
                     continue;
                 }
                 int token = sampler.Sample(decoder.Logits(i), Parameters[i], null, step, out _);
@@ -154,16 +154,16 @@ internal sealed class GpuChosenTokensTests(string device)
             }
         }
         Take(previous);
-        foreach (TokenChooser? chooser in choosers) chooser?.Dispose();
+        foreach (SequenceSampler? own in samplers) own?.Dispose();
         return [.. completions.Select(completion => completion.ToArray())];
 
-        void Take(ChosenTokens? chosen)
+        void Take(SampledTokens? chosen)
         {
             if (chosen is null) return;
             ReadOnlySpan<int> tokens = chosen.Wait();
             for (int i = 0; i < Prompts.Length; i++)
             {
-                if (choosers[i] is not null) completions[i].Add(tokens[i]);
+                if (samplers[i] is not null) completions[i].Add(tokens[i]);
             }
         }
     }

@@ -5,12 +5,12 @@ using Decart.Inference.Kernels.Gpu.Compilation;
 using Decart.Inference.Native.Cuda;
 using Microsoft.Extensions.Logging;
 
-namespace Decart.Inference.Engine;
+namespace Decart.Inference.Loading;
 
 /// <summary>The device that a session computes on, opened.</summary>
 /// <param name="Device">Which it is; never <see cref="Device.Auto"/>.</param>
-/// <param name="Kernels">Its operations; the caller's.</param>
-internal readonly record struct DeviceChoice(Device Device, IKernels Kernels)
+/// <param name="Backend">What runs on it; the caller's.</param>
+internal readonly record struct DeviceChoice(Device Device, IBackend Backend)
 {
     /// <summary>Opens the device that is asked for; for <see cref="Device.Auto"/> the first GPU where one can be used, else the processor.</summary>
     /// <exception cref="NotSupportedException">The GPU that is asked for cannot be used; the message says what is needed and what was found.</exception>
@@ -46,7 +46,7 @@ internal readonly record struct DeviceChoice(Device Device, IKernels Kernels)
     {
         int threads = options.Threads ?? ThreadTeam.DefaultThreads;
         logger.ProcessorChosen(threads, SimdWidths.Machine.Bits());
-        return new(Device.Cpu, new CpuKernels(threads));
+        return new(Device.Cpu, new CpuBackend(threads));
     }
 
     private static DeviceChoice OpenCuda(Device device)
@@ -56,7 +56,7 @@ internal readonly record struct DeviceChoice(Device Device, IKernels Kernels)
         try
         {
             gpu.Prepare(GpuKernels.All);
-            return new DeviceChoice(device, new GpuKernels(gpu));
+            return new DeviceChoice(device, new GpuBackend(gpu));
         }
         catch
         {

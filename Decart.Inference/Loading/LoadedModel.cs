@@ -2,7 +2,7 @@ using System.Collections.Frozen;
 using Decart.Inference.Memory;
 using Decart.Inference.Models;
 
-namespace Decart.Inference.Engine;
+namespace Decart.Inference.Loading;
 
 /// <summary>What loading a checkpoint gives: everything that a session needs. Owns the decoder and what the decoder stands on.</summary>
 /// <param name="Decoder">The model.</param>
@@ -11,7 +11,7 @@ namespace Decart.Inference.Engine;
 /// <param name="Info">What it is.</param>
 /// <param name="Defaults">The checkpoint's own sampling defaults.</param>
 /// <param name="EndOfTextTokens">The tokens that end a completion.</param>
-/// <param name="Resources">What is disposed after keys, values and decoder, in this order: kernels, then the mapped files.</param>
+/// <param name="Resources">What is disposed after keys, values and decoder, in this order: the backend, then the mapped files.</param>
 internal sealed record LoadedModel(
     IDecoder Decoder,
     KvMemory Kv,

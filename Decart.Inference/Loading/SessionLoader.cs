@@ -8,7 +8,7 @@ using Decart.Inference.Tokenization;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 
-namespace Decart.Inference.Engine;
+namespace Decart.Inference.Loading;
 
 /// <summary>From a path to all that a session needs. Whatever has been opened is closed again when loading fails.</summary>
 internal static class SessionLoader
@@ -36,23 +36,25 @@ internal static class SessionLoader
             source.Dispose();
             throw;
         }
-        IKernels kernels = choice.Kernels;
+        IBackend backend = choice.Backend;
         Decoder? decoder = null;
         try
         {
             progress?.Report(new LoadProgress("Preparing the weights", 0, 0));
             decoder = LoadDecoder(source, config, choice, options, logger, cancellationToken);
             // Last, so that what is wrong with a checkpoint of many gigabytes is said before they are read.
-            if (kernels.ReadsWeightsInPlace) source.Prefetch(progress, cancellationToken);
+            if (backend.Tensors.ReadsWeightsInPlace) source.Prefetch(progress, cancellationToken);
             cancellationToken.ThrowIfCancellationRequested();
             progress?.Report(new LoadProgress("Making room for keys and values", 0, 0));
-            KvMemory kv = KvMemoryPlan.For(kernels.Memory, decoder.KvLayout, decoder.ContextLength, options).Create(kernels.Memory, options.PrefixCaching, logger);
-            return new LoadedModel(decoder, kv, tokenizer, Describe(path, config, choice.Device), Defaults(config.Generation), EndOfText(config, tokenizer), kernels);
+            KvMemory kv = KvMemoryPlan
+                .For(backend.Memory, decoder.KvLayout, decoder.ContextLength, options.MaxConcurrentSequences, options.KvCacheBytes, options.Paging)
+                .Create(backend.Memory, options.PrefixCaching, logger);
+            return new LoadedModel(decoder, kv, tokenizer, Describe(path, config, choice.Device), Defaults(config.Generation), EndOfText(config, tokenizer), backend);
         }
         catch
         {
             decoder?.Dispose();
-            kernels.Dispose();
+            backend.Dispose();
             throw;
         }
     }
@@ -60,9 +62,9 @@ internal static class SessionLoader
     private static Decoder LoadDecoder(
         TensorSource source, ModelConfig config, DeviceChoice choice, LlmSessionOptions options, ILogger logger, CancellationToken cancellationToken)
     {
-        if (choice.Kernels.ReadsWeightsInPlace) return Load();
+        if (choice.Backend.Tensors.ReadsWeightsInPlace) return Load();
 
-        long stored = source.TotalBytes, free = choice.Kernels.Memory.MeasureFree(), start = Stopwatch.GetTimestamp();
+        long stored = source.TotalBytes, free = choice.Backend.Memory.MeasureFree(), start = Stopwatch.GetTimestamp();
         long elements = source.Names.Sum(name => source.TryGet(name, out StoredTensor tensor) ? tensor.Rows * tensor.Columns : 0);
         string needs = elements > 0 ? $"its weights need {elements * sizeof(ushort)} bytes there and" : "beside its weights"; // those that are made up have no size yet
         try
@@ -79,7 +81,7 @@ internal static class SessionLoader
                 error);
         }
 
-        Decoder Load() => Decoder.Load(source, config, choice.Kernels, options.TokensPerStep, options.MaxConcurrentSequences, cancellationToken);
+        Decoder Load() => Decoder.Load(source, config, choice.Backend, options.TokensPerStep, options.MaxConcurrentSequences, cancellationToken);
     }
 
     /// <summary>The checkpoint's tokenizer, or null if it has none.</summary>

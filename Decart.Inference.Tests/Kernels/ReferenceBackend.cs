@@ -5,7 +5,7 @@ using Decart.Inference.Memory;
 namespace Decart.Inference.Tests.Kernels;
 
 /// <summary>Every operation as plain loops over doubles: what the devices' kernels are measured against.</summary>
-internal sealed class ReferenceKernels : IKernels
+internal sealed class ReferenceBackend : IBackend, ITensorFactory, IKernels
 {
     private Batch _batch = new();
 
@@ -15,12 +15,16 @@ internal sealed class ReferenceKernels : IKernels
 
     public int KvElementBytes => sizeof(double);
 
-    public Weight CreateWeight(ReadOnlySpan<StoredTensor> parts) => new ReferenceWeight(parts.ToArray());
+    public ITensorFactory Tensors => this;
 
-    public WeightVector CreateVector(ReadOnlySpan<StoredTensor> parts, float offset = 0)
+    public IKernels Kernels => this;
+
+    public Weight CreateWeight(WeightParts parts) => new ReferenceWeight([.. parts.Tensors]);
+
+    public WeightVector CreateVector(VectorParts parts, float offset = 0)
     {
         List<double> values = [];
-        foreach (StoredTensor part in parts)
+        foreach (StoredTensor part in parts.Tensors)
         {
             for (long row = 0; row < part.Rows; row++) values.AddRange(ReferenceWeight.Widen(part, row).Select(value => value + offset));
         }
@@ -31,11 +35,7 @@ internal sealed class ReferenceKernels : IKernels
 
     public Activations CreateActivations(int rows, int columns, bool operand = false) => new ReferenceActivations(rows, columns);
 
-    public void Prepare(int maxTokens, int contextLength, Action operations) { }
-
     public void BeginStep(Batch batch) => _batch = batch;
-
-    public void Run(Action operations) => operations();
 
     public void Embed(Weight table, float scale, Activations x)
     {

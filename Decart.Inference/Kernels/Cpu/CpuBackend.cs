@@ -1,0 +1,45 @@
+using Decart.Inference.Memory;
+
+namespace Decart.Inference.Kernels.Cpu;
+
+/// <summary>
+/// The processor: float32 activations, keys and values; weights as they are stored. Used by one thread at a time, which works along with its team. Allocates
+/// nothing once it has seen the largest batch.
+/// </summary>
+internal sealed class CpuBackend : IBackend
+{
+    private readonly ThreadTeam _team;
+    private readonly CpuStep _step = new();
+    private readonly CpuKernels _kernels;
+    private bool _disposed;
+
+    /// <summary>Starts the threads.</summary>
+    /// <param name="threads">Number of threads including the caller's, at least 1.</param>
+    /// <param name="width">The width of the vectors to compute with; the machine's own when null.</param>
+    public CpuBackend(int threads, SimdWidth? width = null)
+    {
+        _team = new ThreadTeam(threads);
+        _kernels = new CpuKernels(_team, _step, width ?? SimdWidths.Machine);
+    }
+
+    public IDeviceMemory Memory { get; } = new HostMemory();
+
+    public int KvElementBytes => sizeof(float);
+
+    public ITensorFactory Tensors { get; } = new CpuTensorFactory();
+
+    public IKernels Kernels => _kernels;
+
+    public void BeginStep(Batch batch) => _step.Begin(batch);
+
+    public void Read(Activations x, int row, Span<float> destination) => ((CpuActivations)x).Row(row).CopyTo(destination);
+
+    public void Dispose()
+    {
+        if (_disposed) return;
+        _disposed = true;
+        _team.Dispose();
+        _kernels.Dispose();
+        _step.Dispose();
+    }
+}

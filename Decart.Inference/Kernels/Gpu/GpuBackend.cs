@@ -1,0 +1,100 @@
+using System.Runtime.InteropServices;
+using Decart.Inference.Memory;
+
+namespace Decart.Inference.Kernels.Gpu;
+
+/// <summary>A GPU that decoders run on; see docs/gpu.md. Operations return when they are started, <see cref="Read"/> when all are done.</summary>
+internal sealed class GpuBackend : IBackend
+{
+    /// <summary>Steps of up to that many sequences are recorded before they are needed.</summary>
+    private const int PreparedRows = 16;
+
+    private readonly IGpuDevice _device;
+    private readonly GpuTensorFactory _tensors;
+    private readonly GpuStep _step;
+    private readonly GpuSampler _sampler;
+    private readonly GpuKernels _kernels;
+    private readonly GpuRecordings _recordings;
+    private bool _disposed;
+
+    /// <param name="device">Owned.</param>
+    public GpuBackend(IGpuDevice device)
+    {
+        _device = device;
+        _tensors = new GpuTensorFactory(device);
+        _step = new GpuStep(device);
+        _sampler = new GpuSampler(device);
+        _kernels = new GpuKernels(device, _step, _sampler);
+        _recordings = new GpuRecordings(device);
+    }
+
+    /// <summary>Whether steps of single tokens are recorded and repeated, rather than launched kernel by kernel.</summary>
+    public bool RecordsSteps { get; init; } = true;
+
+    public IDeviceMemory Memory => _device.Memory;
+
+    public int KvElementBytes => GpuKernels.KvBytes;
+
+    public ITensorFactory Tensors => _tensors;
+
+    public IKernels Kernels => _kernels;
+
+    public IDeviceSampler Sampler => _sampler;
+
+    /// <summary>
+    /// Goes through empty steps: one of the largest batch makes room and has every kernel compiled, then those of few sequences are recorded. Others are
+    /// when they are first met.
+    /// </summary>
+    public void Prepare(int maxTokens, int contextLength, Action operations)
+    {
+        _step.Limit(maxTokens, contextLength);
+        _step.BeginEmpty(decode: false, maxTokens);
+        operations();
+        for (int capacity = 1; ; capacity *= 2)
+        {
+            _step.BeginEmpty(decode: true, Math.Min(capacity, maxTokens));
+            Run(operations);
+            if (capacity >= Math.Min(PreparedRows, maxTokens)) break;
+        }
+        _device.Synchronize();
+    }
+
+    public void BeginStep(Batch batch) => _step.Begin(batch);
+
+    public void Run(Action operations)
+    {
+        if (RecordsSteps && _step.IsDecode) _recordings.Run(operations, _step.Capacity, CountMoves);
+        else operations();
+    }
+
+    public void Read(Activations x, int row, Span<float> destination)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)row, (uint)x.Rows, nameof(row));
+        GpuActivations source = (GpuActivations)x;
+        nint address = source.Address + (nint)(row * source.RowBytes);
+        if (!source.IsOperand)
+        {
+            _device.Download(address, MemoryMarshal.AsBytes(destination[..x.Columns]));
+            return;
+        }
+        Half[] halves = new Half[x.Columns];
+        _device.Download(address, MemoryMarshal.AsBytes(halves.AsSpan()));
+        for (int i = 0; i < halves.Length; i++) destination[i] = (float)halves[i];
+    }
+
+    public void Wait() => _device.Synchronize();
+
+    public void Dispose()
+    {
+        if (_disposed) return;
+        _disposed = true;
+        _sampler.Dispose();
+        _recordings.Dispose();
+        _kernels.Dispose();
+        _step.Dispose();
+        _tensors.Dispose();
+        _device.Dispose();
+    }
+
+    private int CountMoves() => _step.Moves + _kernels.Moves;
+}

@@ -1,0 +1,19 @@
+namespace Decart.Inference.Kernels;
+
+/// <summary>A weight matrix [rows = output features, columns = input features], laid out as the device's matmul reads it.</summary>
+internal abstract class Weight(int rows, int columns) : IDisposable
+{
+    public int Rows { get; } = rows;
+
+    public int Columns { get; } = columns;
+
+    public abstract void Dispose();
+}
+
+/// <summary>A vector of norm scales or biases, kept in float32.</summary>
+internal abstract class WeightVector(int length) : IDisposable
+{
+    public int Length { get; } = length;
+
+    public abstract void Dispose();
+}
