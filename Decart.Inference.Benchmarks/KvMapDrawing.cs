@@ -14,7 +14,7 @@ internal static class KvMapDrawing
     /// <param name="path">The SVG file to write.</param>
     public static async Task WriteAsync(string path)
     {
-        await using LlmSession session = await LlmSession.LoadAsync(GenerationBenchmarks.FindModel(), new() { Paging = PagingMode.Hardware, MaxConcurrentSequences = 8 });
+        await using LlmSession session = await LlmSession.LoadAsync(GenerationBenchmarks.FindModel(), new() { Paging = PagingMode.Hardware, MaxConcurrentSequences = 8, KvCacheBytes = 3 << 20 });
         GenerationOptions options = new() { Temperature = 0, MaxTokens = 400, IgnoreEndOfText = true };
         using Conversation conversation = session.StartConversation();
         await conversation.GenerateAsync(Beginning + "His friend the rabbit said", options with { MaxTokens = 20 });

@@ -21,6 +21,7 @@ internal sealed class AddressRangeTests
         for (int i = 0; i < 3_499; i++) forks.Add(conversation.Fork());
         GenerationResult[] results = await Task.WhenAll(Enumerable.Range(1, 50).Select(i => session.GenerateAsync(Prompt(i, 200), Short)));
         Assert.That(results.Select(result => result.Usage.CompletionTokens), Is.All.EqualTo(2));
+        TestContext.Out.WriteLine($"{AddressRanges.OfProcess.Taken} of {AddressRanges.OfProcess.Limit} address ranges for {forks.Count} forks");
         SessionStatistics statistics = session.GetStatistics();
         Assert.That(statistics.KvPagesInUse, Is.LessThan(0.13 * statistics.KvPagesTotal));
 
@@ -48,6 +49,7 @@ internal sealed class AddressRangeTests
         }
         KvMap map = await session.GetKvMapAsync();
         Assert.That(map.Sequences, Has.Count.EqualTo(500), "all are kept");
+        TestContext.Out.WriteLine($"{AddressRanges.OfProcess.Taken} of {AddressRanges.OfProcess.Limit} address ranges for {conversations.Count} conversations");
         conversations.ForEach(conversation => conversation.Dispose());
     }
 

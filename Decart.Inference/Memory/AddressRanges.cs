@@ -16,8 +16,8 @@ internal sealed class AddressRanges(int limit)
     /// <summary>No page is mapped.</summary>
     public const int Unmapped = -1;
 
-    private const string LimitFile = "/proc/sys/vm/max_map_count";
     private const int LinuxDefault = 65_530;
+    private const int MinLimit = 1_024;
 
     private readonly Lock _lock = new(); // guards _shares
     private AddressRangeShare[] _shares = []; // replaced as a whole, so that readers need no lock
@@ -26,8 +26,11 @@ internal sealed class AddressRanges(int limit)
     /// <summary>Where the system sets no limit, and where no pages are mapped.</summary>
     public static AddressRanges Unlimited { get; } = new(int.MaxValue);
 
-    /// <summary>Those of this process. On Linux an eighth is left to everything else in the process; elsewhere there is no limit.</summary>
-    public static AddressRanges OfProcess { get; } = OperatingSystem.IsLinux() ? new(ReadLimit() / 8 * 7) : Unlimited;
+    /// <summary>
+    /// Those of this process. On Linux everything else in the process has those that it had at the first use of this, and an eighth of all; elsewhere there
+    /// is no limit.
+    /// </summary>
+    public static AddressRanges OfProcess { get; } = OperatingSystem.IsLinux() ? new(Math.Max(MinLimit, (ReadLimit() / 8 * 7) - CountOthers())) : Unlimited;
 
     public int Limit => limit;
 
@@ -98,15 +101,22 @@ internal sealed class AddressRanges(int limit)
         return share.Taken > equal && Array.Exists(shares, other => other.IsWaiting && other.Taken < equal);
     }
 
-    private static int ReadLimit()
+    private static int ReadLimit() => Read(
+        () => (int)Math.Min(long.Parse(File.ReadAllText("/proc/sys/vm/max_map_count"), NumberStyles.AllowTrailingWhite, CultureInfo.InvariantCulture), int.MaxValue),
+        LinuxDefault);
+
+    private static int CountOthers() => Read(() => File.ReadLines("/proc/self/maps").Count(), 0);
+
+    /// <summary>What the system says, or something else where it says nothing.</summary>
+    private static int Read(Func<int> read, int otherwise)
     {
         try
         {
-            return int.Parse(File.ReadAllText(LimitFile), NumberStyles.AllowTrailingWhite, CultureInfo.InvariantCulture);
+            return read();
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or FormatException or OverflowException)
         {
-            return LinuxDefault;
+            return otherwise;
         }
     }
 }

@@ -46,7 +46,7 @@ internal sealed class HardwarePageMap : IPageMap
     /// <param name="slots">Number of slots wanted; there are at least <paramref name="minSlots"/>, fewer than wanted where addresses are short.</param>
     /// <param name="minSlots">Number of slots needed.</param>
     /// <param name="slotTokens">The most tokens of a slot.</param>
-    /// <param name="logger">Told of what fails when no caller waits for it.</param>
+    /// <param name="logger">Logs what fails when no caller waits for it.</param>
     /// <exception cref="VirtualMemoryException">There is not enough memory, or there are not enough addresses.</exception>
     public HardwarePageMap(
         IVirtualMemory memory, IDeviceMemory device, KvLayout layout, int pages, int slots, int minSlots, int slotTokens, ILogger logger)
@@ -232,7 +232,7 @@ internal sealed class HardwarePageMap : IPageMap
                 mapped[call.Index] = call.Page;
                 break;
             case Operation.Copy when mapped[call.Index] == AddressRanges.Unmapped:
-                break; // its mapping has failed, which the slot's user will hear of
+                break; // its mapping has failed, which is reported to the slot's user
             case Operation.Copy:
                 ClearWindow(); // an earlier attempt has failed
                 _memory.Map(_window, _pages[call.Page]);

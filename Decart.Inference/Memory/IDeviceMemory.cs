@@ -16,8 +16,8 @@ internal interface IDeviceMemory
     double KvShare { get; }
 
     /// <summary>
-    /// Virtual memory with pages of the given size, a power of two and at least <see cref="PageGranularity"/>. Who maps pages keeps account of them in
-    /// <see cref="Ranges"/>.
+    /// Virtual memory with pages of the given size, a power of two and at least <see cref="PageGranularity"/>. The caller accounts for what is mapped
+    /// in <see cref="Ranges"/>.
     /// </summary>
     /// <param name="pageBytes">Bytes of a page.</param>
     /// <param name="maxPages">The most pages that will exist at once.</param>

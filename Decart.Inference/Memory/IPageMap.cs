@@ -6,8 +6,8 @@ namespace Decart.Inference.Memory;
 /// </summary>
 /// <remarks>
 /// Every call that changes something returns a ticket. <see cref="Wait"/> returns once all calls up to a ticket have been carried out.
-/// A page may be given to another slot at once: the order of the calls keeps their effects apart. Whoever calls takes the address ranges that
-/// a call makes beforehand; those that it frees are given back once it has been carried out.
+/// A page may be given to another slot at once: the order of the calls keeps their effects apart. The caller takes the address ranges that
+/// a call makes from <see cref="Ranges"/> beforehand; those that it frees are given back once it has been carried out.
 /// </remarks>
 internal interface IPageMap : IDisposable
 {
@@ -37,7 +37,7 @@ internal interface IPageMap : IDisposable
     /// <summary>Takes consecutive pages away from a slot.</summary>
     long Unmap(int slot, int index, int count, int freedRanges = 0);
 
-    /// <summary>Has what was asked for carried out from now on; without this, it may be only when somebody waits for it.</summary>
+    /// <summary>Begins to carry out what was asked for; without this, it may be left until somebody waits for it.</summary>
     void Start();
 
     /// <summary>Waits until everything that was asked for has been carried out, whatever has failed.</summary>

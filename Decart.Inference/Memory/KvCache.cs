@@ -37,7 +37,7 @@ internal sealed class KvCache
     /// <summary>Which of the memory's ranges is its own.</summary>
     public int Slot => _slot;
 
-    /// <summary>How far it reaches.</summary>
+    /// <summary>How far its keys and values reach.</summary>
     public ref KvExtent Extent => ref _memory.Extent(_slot);
 
     /// <inheritdoc cref="KvView.RotaryLength"/>
@@ -66,7 +66,7 @@ internal sealed class KvCache
     /// <summary>A new use begins: calls that have failed before a ticket concern the previous one.</summary>
     public void Begin(long since) => _since = since;
 
-    /// <summary>Takes what the prefix cache has of a sequence's beginning. Only before anything else is stored.</summary>
+    /// <summary>Shares what the prefix cache has of a sequence's beginning. Only before anything else is stored.</summary>
     /// <param name="tokens">The sequence.</param>
     /// <returns>The tokens found and taken, fewer than there are, so that one is left to compute.</returns>
     public int TakePrefix(ReadOnlySpan<int> tokens)
@@ -155,7 +155,7 @@ internal sealed class KvCache
         if (tokens.Length >= Extent.NextIndexed) _memory.Prefixes!.FetchAhead(Parent, NextSegment(tokens), _pages[_indexed].Page);
     }
 
-    /// <summary>Forgets all but the first tokens. The pages after them are given back.</summary>
+    /// <summary>Keeps the first tokens only and gives back the pages after them.</summary>
     public void Truncate(int tokens)
     {
         if (tokens >= Tokens) return;
@@ -167,7 +167,7 @@ internal sealed class KvCache
         FindNextIndexed();
     }
 
-    /// <summary>Gives everything back. The cache must not be used again by who called.</summary>
+    /// <summary>Gives everything back. The caller must not use the cache again.</summary>
     public void Release()
     {
         Drop(0);
@@ -318,7 +318,7 @@ internal sealed class KvCache
         _parked++;
     }
 
-    /// <summary>Sees to it that nobody else reads the page at an index, the last one held.</summary>
+    /// <summary>Makes the sequence the only holder of the page at an index, the last one held.</summary>
     private void MakeWritable(int index)
     {
         int page = _pages[index].Page;

@@ -1,8 +1,8 @@
 namespace Decart.Inference.Memory;
 
 /// <summary>
-/// The memory of all keys and values: a pool of physical pages, the caches of the sequences that they are laid under, and what is known
-/// of the pages' content. Owned by the engine's thread; any thread may read the pool's counts.
+/// The memory of all keys and values: a pool of physical pages, the ranges of the sequences that they are mapped in, and the index of
+/// their content. Owned by the engine's thread; any thread may read the pool's counts.
 /// </summary>
 internal sealed class KvMemory : IDisposable
 {
@@ -12,8 +12,8 @@ internal sealed class KvMemory : IDisposable
     private readonly KvExtent[] _extents; // of each slot, as the next
     private readonly KvView[] _views;
 
-    /// <param name="map">Lays pages under ranges; owned from here on.</param>
-    /// <param name="prefixes">Knows the pages by their tokens; null when nothing is shared.</param>
+    /// <param name="map">Maps pages; owned from here on.</param>
+    /// <param name="prefixes">Finds pages by their tokens; null when no prefixes are shared.</param>
     public KvMemory(IPageMap map, PrefixCache? prefixes)
     {
         Map = map;
@@ -34,7 +34,7 @@ internal sealed class KvMemory : IDisposable
     /// <summary>The most tokens that a sequence can have when it is alone.</summary>
     public int CapacityTokens => Geometry.TokensWithin(Pool.Total);
 
-    /// <summary>Pages that could be had without taking any from a sequence.</summary>
+    /// <summary>Pages that can be had without taking any from a sequence.</summary>
     public int AvailablePages => Pool.Free + Pool.Cached;
 
     /// <summary>Pages and address ranges that are available.</summary>

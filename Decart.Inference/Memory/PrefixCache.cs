@@ -4,8 +4,8 @@ using System.Runtime.InteropServices;
 namespace Decart.Inference.Memory;
 
 /// <summary>
-/// Finds pages by the tokens whose keys and values they hold. A page is known by its segment, the tokens that begin on it, and by the
-/// page before it, so a page stands for all tokens up to its end. Segments are found by a hash chained from page to page and compared token
+/// Finds pages by the tokens whose keys and values they hold. A page is indexed by its segment, the tokens that begin on it, and by the
+/// page before it, so that it stands for all tokens up to its end. Segments are found by a hash chained from page to page and compared token
 /// by token: a collision costs time, never an answer. Owned by the engine's thread.
 /// </summary>
 internal sealed class PrefixCache
@@ -47,11 +47,11 @@ internal sealed class PrefixCache
     /// <summary>Whether a page's content can be found here: then it must not change.</summary>
     public bool Holds(int page) => _entries[page].Id != Root;
 
-    /// <summary>Makes a page known, unless one with the same tokens is.</summary>
+    /// <summary>Indexes a page, unless one with the same tokens is indexed already.</summary>
     /// <param name="parent">The page before it, as its id; <see cref="Root"/> for a first page.</param>
     /// <param name="segment">The tokens that begin on it, not empty.</param>
     /// <param name="page">The page; all of its bytes are written.</param>
-    /// <returns>The id that stands for these tokens; null when <paramref name="page"/> is known for others.</returns>
+    /// <returns>The id that stands for these tokens; null when <paramref name="page"/> is indexed by others.</returns>
     public long? Add(long parent, ReadOnlySpan<int> segment, int page)
     {
         ulong hash = Hash(parent, segment);
@@ -82,7 +82,7 @@ internal sealed class PrefixCache
         return page != None && Holds(page) && _entries[page].Parent == parent ? tokens.CommonPrefixLength(Segment(page)) : 0;
     }
 
-    /// <summary>A page is not to be found any longer, so that it may change. The pages after it wait, unreachable, for their eviction.</summary>
+    /// <summary>Removes a page, so that it may change. The pages after it can no longer be reached and wait for their eviction.</summary>
     public void Forget(int page)
     {
         ref Entry entry = ref _entries[page];
@@ -92,17 +92,17 @@ internal sealed class PrefixCache
         entry.Id = Root;
     }
 
-    /// <summary>Brings near what <see cref="Add"/> looks up.</summary>
+    /// <summary>Prefetches what <see cref="Add"/> looks up.</summary>
     public void FetchAhead(long parent, ReadOnlySpan<int> segment, int page)
     {
         FetchEntry(page);
         Prefetch.Element(_first, Bucket(Hash(parent, segment)));
     }
 
-    /// <summary>Brings near what is known of a page that will be forgotten: before <see cref="FetchBucket"/>.</summary>
+    /// <summary>Prefetches the entry of a page that will be forgotten. Before <see cref="FetchBucket"/>.</summary>
     public void FetchEntry(int page) => Prefetch.Element(_entries, page);
 
-    /// <summary>Brings near where a page is found that will soon be forgotten.</summary>
+    /// <summary>Prefetches the bucket of a page that will soon be forgotten.</summary>
     public void FetchBucket(int page) => Prefetch.Element(_first, _entries[page].Bucket);
 
     private int Find(ulong hash, long parent, ReadOnlySpan<int> segment)
@@ -130,10 +130,10 @@ internal sealed class PrefixCache
         }
     }
 
-    /// <summary>What is known of a page. 32 bytes.</summary>
+    /// <summary>One page. 32 bytes.</summary>
     private struct Entry
     {
-        /// <summary>Stands for the tokens up to the page's end, never used twice; <see cref="Root"/> while the page is unknown.</summary>
+        /// <summary>Stands for the tokens up to the page's end, never used twice; <see cref="Root"/> while the page is not indexed.</summary>
         public long Id;
 
         /// <summary>The id of the page before.</summary>
