@@ -20,7 +20,7 @@ internal sealed record AddedToken(
     /// Whether it is read as plain text where users' text must not act: it is special, or written the way of such tokens in a file that does not
     /// say that they are special.
     /// </summary>
-    public bool IsControl => Special || (Content.Length > 4 && Content[0] == '<' && Content[^1] == '>' && Content[1] is '|' or '\uFF5C' && Content[^2] is '|' or '\uFF5C');
+    public bool IsControl => Special || Content is ['<', '|' or '\uFF5C', _, .., '|' or '\uFF5C', '>'];
 }
 
 /// <summary>A part of a text: an added token, or (with a negative id) text for the model.</summary>

@@ -35,7 +35,8 @@ internal static partial class EndOfTurn
     /// <summary>The control tokens that the template writes after the content of an assistant's message.</summary>
     private static IEnumerable<int> AfterAnswers(IReadOnlyList<AddedToken> tokens, string template)
     {
-        var matcher = new AddedTokenMatcher(tokens.Where(token => token.IsControl && !HasOtherPurpose(token)).Select(token => token with { Pattern = token.Content }));
+        IEnumerable<AddedToken> candidates = tokens.Where(token => token.IsControl && !HasOtherPurpose(token));
+        AddedTokenMatcher matcher = new(candidates.Select(token => new AddedToken(token.Id, token.Content, token.Special)));
         if (template.Length > LongestTemplate) template = template[..LongestTemplate];
         List<Segment> segments = [];
         foreach (Match match in AfterContent().Matches(template))
@@ -51,8 +52,11 @@ internal static partial class EndOfTurn
     /// <summary>Whether the nearest statement before is a branch for roles without the assistant's.</summary>
     private static bool IsForOthersOnly(string template, int position)
     {
-        int open = template.LastIndexOf("{%", position, StringComparison.Ordinal), close = open < 0 ? -1 : template.IndexOf("%}", open, StringComparison.Ordinal);
-        return close >= 0 && OtherRole().IsMatch(template.AsSpan(open, close - open)) && !template.AsSpan(open, close - open).Contains("assistant", StringComparison.Ordinal);
+        int open = template.LastIndexOf("{%", position, StringComparison.Ordinal);
+        int close = open < 0 ? -1 : template.IndexOf("%}", open, StringComparison.Ordinal);
+        if (close < 0) return false;
+        ReadOnlySpan<char> statement = template.AsSpan(open, close - open);
+        return OtherRole().IsMatch(statement) && !statement.Contains("assistant", StringComparison.Ordinal);
     }
 
     private static bool HasOtherPurpose(AddedToken token) => OtherPurposes.Any(word => token.Content.Contains(word, StringComparison.OrdinalIgnoreCase));

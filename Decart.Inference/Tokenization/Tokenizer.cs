@@ -7,7 +7,8 @@ namespace Decart.Inference;
 public static class Tokenizer
 {
     /// <summary>Files in which other libraries keep tokenizers.</summary>
-    private static readonly string[] OtherFormats = ["vocab.json", "merges.txt", "spiece.model", "sentencepiece.bpe.model", "vocab.txt", "tokenizer.model.v3", "tiktoken.model"];
+    private static readonly string[] OtherFormats =
+        ["vocab.json", "merges.txt", "spiece.model", "sentencepiece.bpe.model", "vocab.txt", "tokenizer.model.v3", "tiktoken.model"];
 
     /// <summary>
     /// Loads the tokenizer from a folder in Hugging Face layout: <c>tokenizer.json</c> (the format of the tokenizers library), else

@@ -43,7 +43,7 @@ internal sealed class Vocabulary
 
     /// <summary>The pieces that text is made of: all but some, under their ids.</summary>
     public Vocabulary Without(IReadOnlySet<int> ids) =>
-        ids.Count == 0 ? this : new Vocabulary(_ids.Where(piece => !ids.Contains(piece.Value)).ToDictionary(), Size);
+        ids.All(id => PieceOrNull(id) is null) ? this : new Vocabulary(_ids.Where(piece => !ids.Contains(piece.Value)).ToDictionary(), Size);
 
     /// <summary>The ids of the pieces &lt;0x00&gt; .. &lt;0xFF&gt;, or null unless all of them are there.</summary>
     public int[]? ByteIds()

@@ -68,7 +68,8 @@ internal sealed class GgufTokenizer
             throw Wrong(PreKey, $"a pre-tokenizer that is known ({string.Join(", ", GgufSplitRule.All.Keys)})", $"\"{pre}\"");
         // A byte that no token has is left out: the unknown token that files name is often the one that ends a text.
         UnknownSymbols symbols = new(null, null, Fuse: false);
-        return Create(new BpeModel(new Vocabulary(TextTokens(), _tokens.Count), ReadMerges(), symbols, rule.IgnoreMerges), defaultBos: 11, defaultEos: 11, rule.AddBos) with
+        BpeModel model = new(new Vocabulary(TextTokens(), _tokens.Count), ReadMerges(), symbols, rule.IgnoreMerges);
+        return Create(model, defaultBos: 11, defaultEos: 11, rule.AddBos) with
         {
             PreTokenizer = rule.CreatePreTokenizer(),
             AppendBytes = AppendByteLevel,
@@ -86,7 +87,7 @@ internal sealed class GgufTokenizer
             if (id is { } end) ends.Add(end);
         }
         List<AddedToken> added = ReadAddedTokens();
-        ends.AddRange(EndOfTurn.Find(added, _file.Metadata.TryGetValue(TemplateKey, out GgufValue? template) && template.Kind == GgufValueKind.String ? template.AsString() : null));
+        ends.AddRange(EndOfTurn.Find(added, _file.Metadata.TryGetValue(TemplateKey, out GgufValue? template) ? template.AsString() : null));
         return new TokenizerParts
         {
             Vocabulary = _vocabulary,

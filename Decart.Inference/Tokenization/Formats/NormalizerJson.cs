@@ -21,7 +21,8 @@ internal static class NormalizerJson
             "ByteLevel" => new ByteLevelNormalizer(),
             "Nmt" => new NmtNormalizer(),
             "Precompiled" => new PrecompiledNormalizer(ReadMap(field.Required("precompiled_charsmap"))),
-            _ => throw type.Wrong("a normalizer that is known (Sequence, NFC, NFD, NFKC, NFKD, Prepend, Replace, Lowercase, Strip, StripAccents, ByteLevel, Nmt, Precompiled)"),
+            _ => throw type.Wrong(
+                "a normalizer that is known (Sequence, NFC, NFD, NFKC, NFKD, Prepend, Replace, Lowercase, Strip, StripAccents, ByteLevel, Nmt, Precompiled)"),
         };
     }
 

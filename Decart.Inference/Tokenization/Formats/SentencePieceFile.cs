@@ -97,7 +97,8 @@ internal static class SentencePieceFile
         foreach ((AddedToken token, JsonField field) in settings.AddedTokens(Vocabulary.LargestPlausibleId(pieces.Count)))
         {
             bool isPiece = vocabulary.PieceOrNull(token.Id) == token.Content;
-            if (!isPiece && (vocabulary.PieceOrNull(token.Id) is not null || vocabulary.TryGetId(token.Content, out _) || !tokens.TryAdd(token.Id, token with { Normalized = false })))
+            bool isNew = vocabulary.PieceOrNull(token.Id) is null && !vocabulary.TryGetId(token.Content, out _);
+            if (!isPiece && !(isNew && tokens.TryAdd(token.Id, token with { Normalized = false })))
                 throw field.Wrong($"the id of \"{token.Content}\" in tokenizer.model, or one that no token has", $"{token.Id}");
             if (isPiece && token.Special) tokens[token.Id] = token with { Normalized = false };
         }
