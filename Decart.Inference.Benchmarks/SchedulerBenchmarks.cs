@@ -47,7 +47,7 @@ public partial class SchedulerBenchmarks
         int pages = Sequences * geometry.PagesFor(MaxTokens);
         KvMemoryPlan plan = new(layout, Paging, geometry, pages, Slots: Sequences, MinSlots: Sequences, SlotTokens: MaxTokens);
         _memory = plan.Create(host, prefixCaching: true, NullLogger.Instance);
-        _engine = new EngineLoop(new MappingTime(_memory, layout, Sequences), _memory, new Scheduler(_memory, Sequences * MaxPrompt, Sequences), NullLogger.Instance);
+        _engine = new EngineLoop(new MappingTime(_memory, layout, Sequences), _memory, new Scheduler(_memory, Sequences * MaxPrompt, Sequences), NullLogger.Instance, "a benchmark");
     }
 
     [GlobalCleanup]

@@ -13,6 +13,9 @@ namespace Decart.Inference;
 /// short, conversations between turns give theirs up first: their next turn then takes longer and gives the same answer.
 /// </para>
 /// <para>
+/// A turn whose enumeration is abandoned without being disposed ends once the garbage collector has noticed; until then it counts as running.
+/// </para>
+/// <para>
 /// It holds what its caller has seen: after a turn that was cancelled or left early, the prompt and the tokens of the updates that were read; after
 /// a turn that failed, what it held before.
 /// </para>
@@ -54,7 +57,7 @@ public sealed class Conversation : IDisposable
     /// <exception cref="ObjectDisposedException">The conversation or its session has been disposed.</exception>
     /// <inheritdoc cref="LlmSession.GenerateAsync" path="/exception[not(contains(@cref, 'InvalidOperation') or contains(@cref, 'ObjectDisposed'))]"/>
     public IAsyncEnumerable<GenerationUpdate> StreamAsync(Prompt prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default) =>
-        TakeTurnAsync(prompt, _session.Validate(options), cancellationToken);
+        new SequentialStream<GenerationUpdate>(TakeTurnAsync(prompt, _session.Validate(options), cancellationToken));
 
     /// <summary>Adds a prompt and the model's whole answer.</summary>
     /// <inheritdoc cref="StreamAsync" path="/param"/>
@@ -71,7 +74,7 @@ public sealed class Conversation : IDisposable
         using Use use = new(this);
         Conversation fork = new(_session, _tokens);
         KeptKv mine = _kept, its = fork._kept;
-        _session.PostToEngine(scheduler => scheduler.Keep(its, mine.Cache?.Fork()));
+        _session.PostToEngine(scheduler => scheduler.Fork(mine, its));
         return fork;
     }
 
@@ -107,7 +110,7 @@ public sealed class Conversation : IDisposable
         {
             _session.RequireRoomForCompletion(_tokens.Count);
             IAsyncEnumerator<GenerationUpdate> updates =
-                _session.RunAsync(new([.. _tokens], options), _kept, cancellationToken).GetAsyncEnumerator(CancellationToken.None);
+                _session.RunAsync(new([.. _tokens], options), _kept, Forgotten, cancellationToken).GetAsyncEnumerator(CancellationToken.None);
             await using ConfiguredAsyncDisposable end = updates.ConfigureAwait(false);
             while (await NextAsync(updates, cancellationToken).ConfigureAwait(false))
             {
@@ -119,6 +122,12 @@ public sealed class Conversation : IDisposable
         finally
         {
             Truncate(keep);
+        }
+
+        void Forgotten()
+        {
+            Truncate(keep);
+            use.Dispose();
         }
 
         async ValueTask<bool> NextAsync(IAsyncEnumerator<GenerationUpdate> updates, CancellationToken cancellationToken)
@@ -144,7 +153,7 @@ public sealed class Conversation : IDisposable
     {
         _tokens.RemoveRange(tokens, _tokens.Count - tokens);
         KeptKv kept = _kept;
-        _session.PostToEngine(_ => kept.Cache?.Truncate(tokens));
+        _session.PostToEngine(scheduler => scheduler.Truncate(kept, tokens));
     }
 
     private void Close()

@@ -32,7 +32,7 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
         _sampler = new Sampler(model.Decoder.VocabularySize);
         _disposal = new Lazy<Task>(StopAsync);
         _scheduler = new Scheduler(model.Kv, options.TokensPerStep, options.MaxConcurrentSequences, model.Decoder.RotaryLength);
-        _engine = new EngineLoop(model.Decoder, model.Kv, _scheduler, _logger);
+        _engine = new EngineLoop(model.Decoder, model.Kv, _scheduler, _logger, Model.Source);
         _engine.Start();
     }
 
@@ -99,7 +99,7 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
     /// </returns>
     /// <inheritdoc cref="GenerateAsync" path="/exception"/>
     public IAsyncEnumerable<GenerationUpdate> StreamAsync(Prompt prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default) =>
-        RunAsync(Prepare(prompt, options, cancellationToken), kept: null, cancellationToken);
+        new SequentialStream<GenerationUpdate>(RunAsync(Prepare(prompt, options, cancellationToken), kept: null, forgotten: null, cancellationToken));
 
     /// <summary>Computes the logits of the token that would follow a prompt, as the model gives them: before penalties, bias and temperature.</summary>
     /// <param name="prompt">What would be continued.</param>
@@ -108,7 +108,9 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
     /// <exception cref="ArgumentException">The prompt is empty or names token ids that the model does not have.</exception>
     /// <exception cref="ContextLengthExceededException">The prompt is longer than the model's context or than the memory for keys and values holds.</exception>
     /// <exception cref="NotSupportedException">The prompt is text and the checkpoint has no tokenizer.</exception>
-    /// <exception cref="InvalidOperationException">The model failed while it computed this request; the message says how.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// The model failed while it computed this request, or its largest logit is not a finite number: its weights are probably damaged.
+    /// </exception>
     /// <exception cref="ObjectDisposedException">The session has been disposed.</exception>
     /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled.</exception>
     public async Task<float[]> NextTokenLogitsAsync(Prompt prompt, CancellationToken cancellationToken = default)
@@ -143,7 +145,17 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
     public Task<KvMap> GetKvMapAsync(CancellationToken cancellationToken = default)
     {
         var map = new TaskCompletionSource<KvMap>(TaskCreationOptions.RunContinuationsAsynchronously);
-        _engine.Post(() => map.TrySetResult(KvMap.Take(_model.Kv, _scheduler)));
+        _engine.Post(() =>
+        {
+            try
+            {
+                map.TrySetResult(KvMap.Take(_model.Kv, _scheduler));
+            }
+            catch (Exception error)
+            {
+                map.TrySetException(error);
+            }
+        });
         return map.Task.WaitAsync(cancellationToken);
     }
 
@@ -249,9 +261,10 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
     /// <summary>Has the engine compute a request and passes its updates on.</summary>
     /// <param name="request">What to compute.</param>
     /// <param name="kept">What a conversation keeps of its previous turns; null for a request that stands alone.</param>
+    /// <param name="forgotten">Called if the enumeration is abandoned half-way without being disposed, once the garbage collector has noticed.</param>
     /// <param name="cancellationToken">Ends the request.</param>
     internal async IAsyncEnumerable<GenerationUpdate> RunAsync(
-        Request request, KeptKv? kept, [EnumeratorCancellation] CancellationToken cancellationToken)
+        Request request, KeptKv? kept, Action? forgotten, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
         // Resolved for each enumeration: without a seed, each draws its own.
@@ -264,7 +277,7 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
             Math.Min(Model.ContextLength, _model.Kv.CapacityTokens + 1),
             kept);
         _logger.RequestReceived(request.Prompt.Length, parameters.MaxTokens);
-        using var reader = new SequenceReader(_engine, sequence);
+        using var reader = new SequenceReader(_engine, sequence, forgotten);
         // Cancels also while the reader is busy elsewhere with an update, not only while it waits for the next.
         using CancellationTokenRegistration registration = cancellationToken.UnsafeRegister(
             static state => (((EngineLoop, Sequence))state!).Item1.Cancel((((EngineLoop, Sequence))state!).Item2), (_engine, (Sequence)sequence));

@@ -51,7 +51,8 @@ public sealed record LlmSessionOptions
 
     /// <summary>
     /// Where log messages go; <see langword="null"/> (the default) for nowhere. Prompts and completions are logged at level Trace only.
-    /// Messages are written on the threads that compute, load and call: a logger must not wait for the session.
+    /// Messages are written on the threads that compute, load and call: a logger must not wait for the session. One that throws fails the request, the
+    /// loading or the disposal that its message is about.
     /// </summary>
     [JsonIgnore]
     public ILoggerFactory? LoggerFactory { get; init; }

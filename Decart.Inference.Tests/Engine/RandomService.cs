@@ -16,8 +16,18 @@ namespace Decart.Inference.Tests.Engine;
 /// <param name="OnDevice">The share of sequences whose tokens are chosen by a device that computes a step only when somebody waits for it.</param>
 /// <param name="Failing">The share of steps that cannot be started. They are tried again sequence by sequence, so that few fail.</param>
 /// <param name="Ranges">The most address ranges; null for the process's.</param>
+/// <param name="ShortOfMemory">The share of pages that there is no memory to map.</param>
 internal sealed record RandomServiceCase(
-    PagingMode Paging, int TokenElements, int Pages, bool PrefixCaching = true, int HashBits = 64, int Slots = 64, double OnDevice = 0, double Failing = 0, int? Ranges = null);
+    PagingMode Paging,
+    int TokenElements,
+    int Pages,
+    bool PrefixCaching = true,
+    int HashBits = 64,
+    int Slots = 64,
+    double OnDevice = 0,
+    double Failing = 0,
+    int? Ranges = null,
+    double ShortOfMemory = 0);
 
 /// <summary>
 /// An engine under a random load: requests, conversations with forks and rewinds, cancellations, readers that stop reading. Its model marks
@@ -57,10 +67,11 @@ internal sealed class RandomService : IDisposable
             _recorded = new RecordedVirtualMemory(device.CreateVirtualMemory(geometry.PageBytes, @case.Pages));
             map = new HardwarePageMap(_recorded, device, layout, @case.Pages, @case.Slots, MaxConcurrent, MarkingModel.Context, NullLogger.Instance);
         }
+        if (@case.ShortOfMemory > 0) map = new FaultyPageMap(map, () => _random.NextDouble() < @case.ShortOfMemory);
         _memory = new KvMemory(map, @case.PrefixCaching ? new PrefixCache(@case.Pages, map.Geometry.TokensTouching(1), @case.HashBits) : null);
         _model = new MarkingModel(layout, _marks, map.Geometry, _recorded, MaxConcurrent, _random, @case.Failing);
         _scheduler = new Scheduler(_memory, _model.MaxBatchTokens, MaxConcurrent);
-        _loop = new EngineLoop(_model, _memory, _scheduler, NullLogger.Instance);
+        _loop = new EngineLoop(_model, _memory, _scheduler, NullLogger.Instance, "a test");
     }
 
     public int Steps => _model.Steps;
@@ -159,14 +170,14 @@ internal sealed class RandomService : IDisposable
         StubConversation fork = new();
         fork.Tokens.AddRange(conversation.Tokens);
         _conversations.Add(fork);
-        _loop.Post(() => _scheduler.Keep(fork.Kept, conversation.Kept.Cache?.Fork()));
+        _loop.Post(() => _scheduler.Fork(conversation.Kept, fork.Kept));
     }
 
     private void Rewind(StubConversation conversation)
     {
         int tokens = _random.Next(conversation.Tokens.Count + 1);
         conversation.Tokens.RemoveRange(tokens, conversation.Tokens.Count - tokens);
-        _loop.Post(() => conversation.Kept.Cache?.Truncate(tokens));
+        _loop.Post(() => _scheduler.Truncate(conversation.Kept, tokens));
     }
 
     private void Close(StubConversation conversation)
@@ -195,7 +206,7 @@ internal sealed class RandomService : IDisposable
         spoken.Tokens.Clear();
         spoken.Tokens.AddRange(sequence.Tokens);
         int tokens = spoken.Tokens.Count;
-        _loop.Post(() => spoken.Kept.Cache?.Truncate(tokens)); // a cancelled turn has gone on until the loop noticed
+        _loop.Post(() => _scheduler.Truncate(spoken.Kept, tokens)); // a cancelled turn has gone on until the loop noticed
     }
 
     private void Turn()
@@ -205,7 +216,7 @@ internal sealed class RandomService : IDisposable
         foreach (StubSequence sequence in _live.FindAll(sequence => sequence.IsDone || sequence.Failure is not null))
         {
             if (sequence.Failure is null) Finished++;
-            else Assert.That(sequence.Failure.InnerException!.Message, Is.EqualTo(MarkingModel.Injected));
+            else Assert.That(sequence.Failure.InnerException!.Message, Is.AnyOf(MarkingModel.Injected, FaultyPageMap.Injected));
             CheckAnswer(sequence);
             End(sequence);
         }

@@ -134,7 +134,7 @@ internal sealed class SchedulerTests
         {
             sequence.Start(ref sequence.Kv!.Extent, length);
             sequence.Finish(length, chosen: false);
-            if (sequence.Remaining == 0) sequence.Accept([]);
+            if (sequence.Remaining == 0) sequence.Accept([0]);
         }
         return step;
     }

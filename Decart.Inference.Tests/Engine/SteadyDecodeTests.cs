@@ -23,7 +23,7 @@ internal sealed class SteadyDecodeTests
         int pages = Sequences * geometry.PagesFor(MostTokens);
         KvMemoryPlan plan = new(Layout, paging, geometry, pages, Slots: Sequences, MinSlots: Sequences, SlotTokens: MostTokens);
         using KvMemory memory = plan.Create(host, prefixCaching: true, NullLogger.Instance);
-        EngineLoop engine = new(new NoModel(), memory, new Scheduler(memory, Sequences * 2 * MinPrompt, Sequences), NullLogger.Instance);
+        EngineLoop engine = new(new NoModel(), memory, new Scheduler(memory, Sequences * 2 * MinPrompt, Sequences), NullLogger.Instance, "a test");
         long inSteps = 0;
         for (int round = 0; round < 3; round++) // in the last one every page has been known for other tokens, and lists are as long as they get
         {

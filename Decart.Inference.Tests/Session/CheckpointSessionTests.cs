@@ -177,6 +177,20 @@ public class CheckpointSessionTests
     }
 
     [Test]
+    public async Task Damaged_weights_are_suspected_by_name()
+    {
+        using var folder = new TemporaryFolder();
+        foreach (string file in (string[])["config.json", "tokenizer.json"]) File.Copy(Path.Combine(Storyteller, file), Path.Combine(folder.Path, file));
+        byte[] weights = await File.ReadAllBytesAsync(Path.Combine(Storyteller, "model.safetensors"));
+        weights.AsSpan(weights.Length / 2, weights.Length / 4).Fill(0xFF);
+        folder.Write("model.safetensors", weights);
+        await using LlmSession session = await LlmSession.LoadAsync(folder.Path);
+        string suspicion = $"The weights of {folder.Path} are probably damaged";
+        await Assert.ThatAsync(() => session.GenerateAsync("Once", Greedy), Throws.InvalidOperationException.With.Message.Contains(suspicion));
+        await Assert.ThatAsync(() => session.NextTokenLogitsAsync("Once"), Throws.InvalidOperationException.With.Message.Contains(suspicion));
+    }
+
+    [Test]
     public async Task Random_weights_need_no_more_than_a_configuration()
     {
         using var folder = new TemporaryFolder();

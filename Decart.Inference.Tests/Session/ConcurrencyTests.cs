@@ -199,7 +199,12 @@ public class ConcurrencyTests
     {
         await using LlmSession session = SessionOver(new FakeDecoder(4, (tokens, logits) => logits[1] = tokens[0] == 3 ? float.NaN : 1));
         Task<GenerationResult>[] requests = [session.GenerateAsync(new[] { 3 }), session.GenerateAsync(new[] { 0 }, new() { MaxTokens = 5 })];
-        await Assert.ThatAsync(() => requests[0], Throws.InvalidOperationException.With.Message.Contains("not a finite number"));
+        await Assert.ThatAsync(
+            () => requests[0],
+            Throws.InvalidOperationException.With.Message.Contains("not a finite number (the largest is NaN)").And.Message.Contains("The weights of fake are probably damaged"));
+        await Assert.ThatAsync(
+            () => session.NextTokenLogitsAsync(new[] { 3 }), Throws.InvalidOperationException.With.Message.Contains("The weights of fake are probably damaged"));
+        Assert.That(await session.NextTokenLogitsAsync(new[] { 0 }), Is.All.LessThan(2));
         Assert.That((await requests[1]).TokenIds, Has.Count.EqualTo(5));
     }
 
@@ -296,11 +301,66 @@ public class ConcurrencyTests
     {
         await using LlmSession session = Answering("one, two, three");
         List<string> stops = [","];
+        List<int> stopIds = [1];
         Dictionary<int, float> bias = new() { ['o'] = 1 };
-        IAsyncEnumerable<GenerationUpdate> updates = session.StreamAsync("?", new() { Temperature = 0, StopSequences = stops, LogitBias = bias });
+        IAsyncEnumerable<GenerationUpdate> updates = session.StreamAsync("?", new() { Temperature = 0, StopSequences = stops, StopTokenIds = stopIds, LogitBias = bias });
         stops[0] = null!;
+        stopIds[0] = 'o';
         bias[999] = float.NaN;
         Assert.That(string.Concat((await updates.ToListAsync()).Select(update => update.Text)), Is.EqualTo("one"));
+    }
+
+    [Test]
+    public async Task Overlapping_calls_give_an_exception_to_who_made_them([Values] bool conversation)
+    {
+        using var gate = new SemaphoreSlim(0);
+        FakeDecoder decoder = FakeDecoder.Hashed(40);
+        decoder.OnForward = _ => gate.Wait();
+        await using LlmSession session = SessionOver(decoder);
+        using Conversation started = session.StartConversation();
+        GenerationOptions options = new() { Seed = 1, MaxTokens = 20 };
+        IAsyncEnumerator<GenerationUpdate> reader =
+            (conversation ? started.StreamAsync(new[] { 1 }, options) : session.StreamAsync(new[] { 1 }, options)).GetAsyncEnumerator();
+        List<int> tokens = [];
+        for (int i = 0; i < 20; i++)
+        {
+            ValueTask<bool> next = reader.MoveNextAsync();
+            Assert.That(next.IsCompleted, Is.False);
+            for (int again = 0; again < 3; again++) await Assert.ThrowsAsync<InvalidOperationException>(async () => await reader.MoveNextAsync());
+            await Assert.ThrowsAsync<InvalidOperationException>(async () => await reader.DisposeAsync());
+            gate.Release();
+            Assert.That(await next);
+            tokens.AddRange(reader.Current.TokenIds);
+        }
+        Assert.That(await reader.MoveNextAsync(), Is.False);
+        await reader.DisposeAsync();
+        gate.Release(1000);
+        Assert.That(tokens, Is.EqualTo((await session.GenerateAsync(new[] { 1 }, options)).TokenIds));
+    }
+
+    [Test]
+    public async Task Callers_who_fight_over_a_stream_hear_of_it_and_the_session_goes_on()
+    {
+        await using LlmSession session = SessionOver(FakeDecoder.Hashed(40));
+        for (int round = 0; round < 50; round++)
+        {
+            IAsyncEnumerator<GenerationUpdate> reader = session.StreamAsync(new[] { round % 40 }, new() { MaxTokens = 100 }).GetAsyncEnumerator();
+            await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => Task.Run(async () =>
+            {
+                for (int i = 0; i < 50; i++)
+                {
+                    try
+                    {
+                        if (!await reader.MoveNextAsync()) return;
+                    }
+                    catch (InvalidOperationException)
+                    {
+                    }
+                }
+            })));
+            await reader.DisposeAsync();
+        }
+        await UntilPagesAreFree(session);
     }
 
     private sealed class SynchronizationContextThatDropsEverything : SynchronizationContext

@@ -193,6 +193,54 @@ internal sealed class ConversationTests
     }
 
     [Test]
+    public async Task A_turn_that_was_abandoned_frees_its_conversation()
+    {
+        FakeDecoder decoder = FakeDecoder.Hashed(40);
+        await using LlmSession session = SessionOver(decoder);
+        using Conversation conversation = session.StartConversation();
+        for (int turn = 0; turn < 3; turn++)
+        {
+            int[] expected = [.. conversation.TokenIds, turn, .. await AbandonAsync(conversation, new[] { turn }, updates: 1 + (2 * turn))];
+            await Until(() =>
+            {
+                GC.Collect();
+                GC.WaitForPendingFinalizers();
+                return IsFree(conversation);
+            });
+            Assert.That(conversation.TokenIds, Is.EqualTo(expected), "the prompt and what was read");
+            int[] prompt = [.. expected, 7];
+            Assert.That((await conversation.GenerateAsync(new[] { 7 }, Greedy)).TokenIds, Is.EqualTo(await AloneAsync(session, prompt, Greedy)));
+        }
+        conversation.Dispose();
+        await UntilPagesAreFree(session);
+
+        static async Task<List<int>> AbandonAsync(Conversation conversation, Prompt prompt, int updates)
+        {
+            IAsyncEnumerator<GenerationUpdate> turn = conversation.StreamAsync(prompt, new() { MaxTokens = 500 }).GetAsyncEnumerator();
+            List<int> read = [];
+            for (int i = 0; i < updates; i++)
+            {
+                Assert.That(await turn.MoveNextAsync());
+                read.AddRange(turn.Current.TokenIds);
+            }
+            return read;
+        }
+
+        static bool IsFree(Conversation conversation)
+        {
+            try
+            {
+                conversation.Rewind(conversation.TokenCount);
+                return true;
+            }
+            catch (InvalidOperationException)
+            {
+                return false;
+            }
+        }
+    }
+
+    [Test]
     public async Task A_session_that_is_disposed_ends_its_conversations()
     {
         FakeDecoder decoder = FakeDecoder.Hashed(40);

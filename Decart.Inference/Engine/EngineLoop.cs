@@ -22,11 +22,16 @@ internal sealed class EngineLoop
     private volatile bool _someCancelled;
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    public EngineLoop(IDecoder decoder, KvMemory memory, Scheduler scheduler, ILogger logger)
+    /// <param name="decoder">The model.</param>
+    /// <param name="memory">The memory of its keys and values.</param>
+    /// <param name="scheduler">Chooses the steps.</param>
+    /// <param name="logger">Told of requests that fail.</param>
+    /// <param name="source">Where the model's weights come from, for messages.</param>
+    public EngineLoop(IDecoder decoder, KvMemory memory, Scheduler scheduler, ILogger logger, string source)
     {
         _memory = memory;
         _scheduler = scheduler;
-        _steps = new StepPipeline(decoder, memory, scheduler, logger);
+        _steps = new StepPipeline(decoder, memory, scheduler, logger, source);
         memory.Map.Ranges.Wake = Wake;
     }
 
@@ -48,7 +53,10 @@ internal sealed class EngineLoop
         }
     }
 
-    /// <summary>Has the loop's thread do something between two steps, after what was submitted and posted before. Any thread.</summary>
+    /// <summary>
+    /// Has the loop's thread do something between two steps, after what was submitted and posted before. Any thread. What fails in it must be told to who
+    /// waits for it: the loop ends with what it throws.
+    /// </summary>
     /// <inheritdoc cref="Submit" path="/exception"/>
     public void Post(Action action)
     {
@@ -167,8 +175,16 @@ internal sealed class EngineLoop
     {
         lock (_gate)
         {
-            if (!sequence.IsCancelled) _scheduler.Add(sequence);
             _waitingArrivals--;
+            if (sequence.IsCancelled) return;
+            try
+            {
+                _scheduler.Add(sequence);
+            }
+            catch (Exception error)
+            {
+                sequence.Fail(StepPipeline.Failure(error));
+            }
         }
     }
 
@@ -194,13 +210,40 @@ internal sealed class EngineLoop
     {
         Stop();
         _steps.Settle();
-        while (_arrivals.TryDequeue(out Action? action)) action(); // nobody posts any more
-        foreach (Sequence sequence in _scheduler.FindAll(_ => true))
+        List<Exception> errors = [];
+        while (_arrivals.TryDequeue(out Action? action)) Try(action, errors); // nobody posts any more
+        IReadOnlyList<Sequence> sequences = _scheduler.FindAll(_ => true);
+        foreach (Sequence sequence in sequences)
         {
             if (_failure is not null) sequence.Fail(LoopFailed(_failure));
-            else if (!sequence.IsCancelled) sequence.Abandon();
+            else if (!sequence.IsCancelled) Abandon(sequence);
         }
-        foreach (Sequence sequence in _scheduler.FindAll(_ => true)) _scheduler.Remove(sequence, keep: false);
+        foreach (Sequence sequence in sequences) Try(() => _scheduler.Remove(sequence, keep: false), errors);
+        if (errors.Count > 0) throw new AggregateException("What the session held could not all be given back.", errors);
+    }
+
+    private static void Abandon(Sequence sequence)
+    {
+        try
+        {
+            sequence.Abandon();
+        }
+        catch (Exception error)
+        {
+            sequence.Fail(StepPipeline.Failure(error));
+        }
+    }
+
+    private static void Try(Action action, List<Exception> errors)
+    {
+        try
+        {
+            action();
+        }
+        catch (Exception error)
+        {
+            errors.Add(error);
+        }
     }
 
     private static InvalidOperationException LoopFailed(Exception error) => new($"The session has failed and takes no more requests: {error.Message}", error);

@@ -38,6 +38,7 @@ internal sealed class EngineStep
 {
     private readonly List<SampledRow> _sampledRows = [];
     private readonly List<FilledPage> _filled = [];
+    private readonly List<Sequence> _failed = [];
     private StepChunk[] _chunks = []; // those that have been added take the places of the scheduled ones, which are as many or more
     private int _scheduled, _added;
 
@@ -45,6 +46,9 @@ internal sealed class EngineStep
 
     /// <summary>What is to be added, unless its sequences fail before.</summary>
     public ReadOnlySpan<StepChunk> Scheduled => _chunks.AsSpan(0, _scheduled);
+
+    /// <summary>The sequences that could not be set up for it.</summary>
+    public ReadOnlySpan<Sequence> Failed => CollectionsMarshal.AsSpan(_failed);
 
     /// <summary>What has been added: one chunk for each of the batch.</summary>
     public ReadOnlySpan<StepChunk> Chunks => _chunks.AsSpan(0, _added);
@@ -68,6 +72,7 @@ internal sealed class EngineStep
         (_scheduled, _added) = (0, 0);
         _sampledRows.Clear();
         _filled.Clear();
+        _failed.Clear();
         Sampled = null;
     }
 
@@ -78,6 +83,13 @@ internal sealed class EngineStep
         ref StepChunk chunk = ref _chunks[_scheduled++];
         chunk.Sequence = sequence;
         chunk.Length = length;
+    }
+
+    /// <summary>A sequence cannot be set up for the step: it ends with an error, whether it is scheduled or not.</summary>
+    public void Fail(Sequence sequence, Exception error)
+    {
+        sequence.Error = error;
+        _failed.Add(sequence);
     }
 
     /// <summary>Adds the next of the scheduled chunks; its memory is there. The sequence takes its tokens for started.</summary>

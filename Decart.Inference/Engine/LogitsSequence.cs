@@ -1,3 +1,6 @@
+using System.Numerics.Tensors;
+using Decart.Inference.Sampling;
+
 namespace Decart.Inference.Engine;
 
 /// <summary>A request for the logits that follow a prompt.</summary>
@@ -10,6 +13,8 @@ internal sealed class LogitsSequence(ReadOnlySpan<int> prompt) : Sequence(prompt
 
     public override bool Accept(Span<float> logits)
     {
+        float largest = TensorPrimitives.Max<float>(logits);
+        if (!float.IsFinite(largest)) throw NoToken.Error(changed: false, largest);
         _accepted = logits.ToArray();
         return true;
     }

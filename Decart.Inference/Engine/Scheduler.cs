@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using Decart.Inference.Memory;
 
 namespace Decart.Inference.Engine;
@@ -94,8 +95,9 @@ internal sealed class Scheduler(
                 ComputeAgain(i--);
                 continue;
             }
-            bool stays = sequence.HasRoom ? IsReserved(sequence, kv) || Reserve(sequence) : Pause(sequence);
+            bool stays = sequence.HasRoom ? IsReserved(sequence, kv) || TryReserve(sequence, step) : Pause(sequence);
             if (_hasToSettle) break;
+            if (sequence.HasEnded) continue;
             if (!stays) i--;
             else if (sequence.ExpectedLength - kv.Tokens == 1) Take(sequence, 1, ref budget, step);
             else _prompts.Add(sequence);
@@ -136,6 +138,32 @@ internal sealed class Scheduler(
     {
         kept.Cache = cache;
         if (cache is not null) _kept.AddLast(kept.Node);
+    }
+
+    /// <summary>Keeps for one conversation what another has kept.</summary>
+    public void Fork(KeptKv kept, KeptKv fork)
+    {
+        try
+        {
+            Keep(fork, kept.Cache?.Fork());
+        }
+        catch (OutOfMemoryException)
+        {
+            // The fork's next turn computes it again.
+        }
+    }
+
+    /// <summary>Shortens what a conversation has kept.</summary>
+    public void Truncate(KeptKv kept, int tokens)
+    {
+        try
+        {
+            kept.Cache?.Truncate(tokens);
+        }
+        catch (OutOfMemoryException)
+        {
+            TakeKept(kept)!.Release(); // the next turn computes it again
+        }
     }
 
     /// <summary>Takes back what a conversation has kept, to be used or released.</summary>
@@ -194,6 +222,19 @@ internal sealed class Scheduler(
 
     /// <summary>Whether a running sequence has the pages that <see cref="Reserve"/> would give it: in most steps most have.</summary>
     private static bool IsReserved(Sequence sequence, in KvExtent kv) => WantedTokens(sequence) <= kv.Reserved;
+
+    private bool TryReserve(Sequence sequence, EngineStep step)
+    {
+        try
+        {
+            return Reserve(sequence);
+        }
+        catch (Exception error)
+        {
+            step.Fail(sequence, error);
+            return true;
+        }
+    }
 
     /// <summary>Reserves pages for all of a running sequence's tokens; others give theirs up for it, or it gives up its own.</summary>
     /// <returns>Whether it still runs.</returns>
@@ -257,41 +298,57 @@ internal sealed class Scheduler(
     private void Admit(ref int budget, EngineStep step)
     {
         int admitted = step.Scheduled.Length;
-        while (budget > 0 && _running.Count < maxConcurrentSequences && !memory.Map.Ranges.AreOwed && _waiting.Min is { } first && TryBegin(first))
+        while (budget > 0 && _running.Count < maxConcurrentSequences && !memory.Map.Ranges.AreOwed && _waiting.Min is { } first && TryBegin(first, step))
         {
             _waiting.Remove(first);
+            if (first.HasEnded) continue;
             Run(first);
             Take(first, first.Remaining, ref budget, step);
         }
-        foreach (StepChunk chunk in step.Scheduled[admitted..]) ReserveAhead(chunk.Sequence);
+        foreach (StepChunk chunk in step.Scheduled[admitted..]) TryReserve(chunk.Sequence, step);
     }
 
-    private bool TryBegin(Sequence sequence)
+    /// <returns>Whether the sequence no longer waits: it has its keys and values, or it has failed.</returns>
+    private bool TryBegin(Sequence sequence, EngineStep step)
     {
-        if (!HasRoomFor(sequence)) return false;
-        KvCache? kv = sequence.Kept is { } kept ? TakeKept(kept) : null;
-        if (kv is not null && kv.RotaryLength != RotaryLength(sequence))
+        KvCache? kv = null;
+        try
         {
-            kv.Release();
-            kv = null;
+            if (!HasRoomFor(sequence) || !TryRent(sequence, out kv)) return false;
+            while (!kv.TryReserve(sequence.Length))
+            {
+                if (ReleaseIdle()) continue;
+                kv.Release();
+                return false;
+            }
         }
-        bool isNew = kv is null;
-        while (kv is null)
+        catch (Exception error)
         {
-            kv = memory.Rent(RotaryLength(sequence));
-            if (kv is null && !ReleaseIdle()) return false;
-        }
-        ReadOnlySpan<int> tokens = sequence.Tokens;
-        if (isNew) _prefixHitTokens += kv.TakePrefix(tokens);
-        else kv.Truncate(tokens.Length - 1);
-        while (!kv.TryReserve(tokens.Length))
-        {
-            if (ReleaseIdle()) continue;
-            kv.Release();
-            return false;
+            step.Fail(sequence, error);
+            kv?.Release();
+            return true;
         }
         sequence.Kv = kv;
         sequence.CachedPromptTokens ??= Math.Min(kv.Tokens, sequence.PromptLength);
+        return true;
+    }
+
+    /// <summary>Finds a range for a sequence, with what there is of its tokens: what its conversation has kept, else what others began with.</summary>
+    private bool TryRent(Sequence sequence, [NotNullWhen(true)] out KvCache? kv)
+    {
+        kv = sequence.Kept is { } kept ? TakeKept(kept) : null;
+        if (kv is not null && kv.RotaryLength == RotaryLength(sequence))
+        {
+            kv.Truncate(sequence.Length - 1);
+            return true;
+        }
+        kv?.Release();
+        kv = null;
+        while ((kv = memory.Rent(RotaryLength(sequence))) is null)
+        {
+            if (!ReleaseIdle()) return false;
+        }
+        _prefixHitTokens += kv.TakePrefix(sequence.Tokens);
         return true;
     }
 

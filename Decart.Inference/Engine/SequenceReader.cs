@@ -6,9 +6,16 @@ namespace Decart.Inference.Engine;
 /// A caller's end of a request. Disposal ends the request; so does the finaliser when an enumeration was forgotten half-way: nothing
 /// of the engine refers to this object.
 /// </summary>
-internal sealed class SequenceReader(EngineLoop engine, GenerationSequence sequence) : IDisposable
+/// <param name="engine">Computes the request.</param>
+/// <param name="sequence">The request.</param>
+/// <param name="forgotten">Called by the finaliser after that; must not throw.</param>
+internal sealed class SequenceReader(EngineLoop engine, GenerationSequence sequence, Action? forgotten) : IDisposable
 {
-    ~SequenceReader() => engine.Cancel(sequence);
+    ~SequenceReader()
+    {
+        engine.Cancel(sequence);
+        forgotten?.Invoke();
+    }
 
     /// <summary>Waits for the next update.</summary>
     /// <returns>False once the request has ended.</returns>

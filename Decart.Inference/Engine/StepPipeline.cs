@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using Decart.Inference.Memory;
 using Decart.Inference.Models;
+using Decart.Inference.Sampling;
 using Microsoft.Extensions.Logging;
 
 namespace Decart.Inference.Engine;
@@ -9,7 +10,12 @@ namespace Decart.Inference.Engine;
 /// Computes steps. Where the device chooses the tokens of a whole step, the next one is started before they are looked at, so that the device need not wait
 /// for the host: one step may be in flight. Used by the engine loop's thread; the counts may be read by any.
 /// </summary>
-internal sealed class StepPipeline(IDecoder decoder, KvMemory memory, Scheduler scheduler, ILogger logger)
+/// <param name="decoder">The model.</param>
+/// <param name="memory">The memory of keys and values.</param>
+/// <param name="scheduler">Chooses the steps.</param>
+/// <param name="logger">Told of requests that fail.</param>
+/// <param name="source">Where the model's weights come from, for messages.</param>
+internal sealed class StepPipeline(IDecoder decoder, KvMemory memory, Scheduler scheduler, ILogger logger, string source)
 {
     private readonly float[] _logits = new float[decoder.VocabularySize];
     private EngineStep _next = new(), _last = new();
@@ -30,10 +36,10 @@ internal sealed class StepPipeline(IDecoder decoder, KvMemory memory, Scheduler 
     /// </summary>
     public void Step()
     {
-        if (!scheduler.TrySchedule(settled: IsSettled, _next))
+        if (!TrySchedule())
         {
             Settle();
-            scheduler.TrySchedule(settled: true, _next);
+            TrySchedule();
         }
         Fill();
         if (_next.Chunks.IsEmpty)
@@ -52,6 +58,14 @@ internal sealed class StepPipeline(IDecoder decoder, KvMemory memory, Scheduler 
         Settle();
         if (_next.Chunks.Length > 1) StartOneByOne([.. _next.Chunks]);
         else if (!_next.Chunks[0].Sequence.HasEnded) Fail(_next.Chunks[0].Sequence, error);
+    }
+
+    /// <summary>Has the scheduler choose the next step; sequences that could not be set up for it fail.</summary>
+    private bool TrySchedule()
+    {
+        bool scheduled = scheduler.TrySchedule(settled: IsSettled, _next);
+        foreach (Sequence sequence in _next.Failed) EndFailed(sequence);
+        return scheduled;
     }
 
     /// <summary>Waits for the step that is in flight, if there is one, and looks at what it has given.</summary>
@@ -86,6 +100,7 @@ internal sealed class StepPipeline(IDecoder decoder, KvMemory memory, Scheduler 
         {
             if (i + Scheduler.FarAhead < chunks.Length) Prefetch.Object(chunks[i + Scheduler.FarAhead].Sequence);
             Sequence sequence = chunks[i].Sequence;
+            if (sequence.HasEnded) continue;
             ref KvExtent kv = ref memory.Extent(sequence.KvSlot);
             int tokens = kv.Tokens + chunks[i].Length;
             bool isPrepared = tokens <= kv.Ready && sequence.HasAskedForSampler;
@@ -187,8 +202,20 @@ internal sealed class StepPipeline(IDecoder decoder, KvMemory memory, Scheduler 
             }
             foreach (FilledPage page in block)
             {
-                if (!page.Sequence.HasEnded) page.Kv.IndexPages(page.Stored);
+                if (!page.Sequence.HasEnded) IndexPage(page);
             }
+        }
+    }
+
+    private static void IndexPage(in FilledPage page)
+    {
+        try
+        {
+            page.Kv.IndexPages(page.Stored);
+        }
+        catch (Exception error)
+        {
+            page.Sequence.Error = error;
         }
     }
 
@@ -252,21 +279,35 @@ internal sealed class StepPipeline(IDecoder decoder, KvMemory memory, Scheduler 
     private void Fail(Sequence sequence, Exception error)
     {
         sequence.Error = error;
+        EndFailed(sequence);
+    }
+
+    private void EndFailed(Sequence sequence)
+    {
         if (sequence.TokensInFlight > 0) scheduler.Retire(sequence);
         else RemoveFailed(sequence);
     }
 
+    /// <summary>Frees a sequence and tells its caller why, and what else went wrong on the way: nobody else has to do with it.</summary>
     private void RemoveFailed(Sequence sequence)
     {
-        Exception error = sequence.Error!;
+        Exception error = sequence.Error!, cause = error;
         try
         {
             scheduler.Remove(sequence, keep: false);
             logger.RequestFailed(error, sequence.PromptLength, sequence.CompletionLength);
         }
-        finally
+        catch (Exception another)
         {
-            sequence.Fail(new InvalidOperationException($"The model could not compute the next token: {error.Message}", error));
+            cause = new AggregateException(error, another);
         }
+        string suspicion = error is NonFiniteLogitsException ? $" The weights of {source} are probably damaged." : "";
+        sequence.Fail(Failure(cause, error.Message + suspicion));
     }
+
+    /// <summary>What a request's caller is told.</summary>
+    /// <param name="cause">What went wrong.</param>
+    /// <param name="message">How to say it; null for the cause's own words.</param>
+    public static InvalidOperationException Failure(Exception cause, string? message = null) =>
+        new($"The model could not compute the next token: {message ?? cause.Message}", cause);
 }

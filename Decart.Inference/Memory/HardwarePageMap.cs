@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using Microsoft.Extensions.Logging;
 
 namespace Decart.Inference.Memory;
@@ -13,6 +14,7 @@ internal sealed class HardwarePageMap : IPageMap
 
     private readonly IVirtualMemory _memory;
     private readonly ILogger _logger;
+    private Exception? _logFailure;
     private readonly nint[] _pages;
     private readonly nint _base;
     private readonly nint _window; // where a page is mapped while it is copied from
@@ -124,15 +126,10 @@ internal sealed class HardwarePageMap : IPageMap
             Monitor.Pulse(_gate);
         }
         _helper.Join();
-        try
-        {
-            LogUnmapError();
-        }
-        finally
-        {
-            _memory.Dispose();
-            Ranges.Dispose();
-        }
+        LogUnmapError();
+        _memory.Dispose();
+        Ranges.Dispose();
+        if (_logFailure is not null) ExceptionDispatchInfo.Throw(_logFailure);
     }
 
     /// <summary>Reserves as many slots as wanted, or half as many, and so on.</summary>
@@ -174,9 +171,18 @@ internal sealed class HardwarePageMap : IPageMap
         while (Volatile.Read(ref _completed) < upTo) CarryOutNext();
     }
 
+    /// <summary>Whoever calls has nothing to do with a log that fails: who disposes of the map is told.</summary>
     private void LogUnmapError()
     {
-        if (Interlocked.Exchange(ref _unmapError, null) is { } error) _logger.UnmapFailed(error);
+        if (Interlocked.Exchange(ref _unmapError, null) is not { } error) return;
+        try
+        {
+            _logger.UnmapFailed(error);
+        }
+        catch (Exception failure)
+        {
+            _logFailure ??= failure;
+        }
     }
 
     private void Help()

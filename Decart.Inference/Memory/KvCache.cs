@@ -98,10 +98,17 @@ internal sealed class KvCache
     public KvCache? Fork()
     {
         if (_memory.Rent(RotaryLength) is not { } fork) return null;
-        fork.TakeOver(_pages.First(Geometry.PagesFor(Tokens)), Tokens);
-        if (fork.Tokens == Tokens) return fork;
-        fork.Release();
-        return null;
+        bool isComplete = false;
+        try
+        {
+            fork.TakeOver(_pages.First(Geometry.PagesFor(Tokens)), Tokens);
+            isComplete = fork.Tokens == Tokens;
+        }
+        finally
+        {
+            if (!isComplete) fork.Release();
+        }
+        return isComplete ? fork : null;
     }
 
     /// <summary>Lays pages under the first <paramref name="tokens"/> tokens.</summary>
@@ -197,11 +204,18 @@ internal sealed class KvCache
         int full = Geometry.FullPages(tokens);
         long rest = Geometry.PartialBytes(tokens);
         foreach (MappedPage page in pages) _memory.Pool.Reference(page.Page); // so that none is evicted to make room for the others
-        while (_held < full && TryShare(pages[_held]))
+        bool isComplete;
+        try
         {
+            while (_held < full && TryShare(pages[_held]))
+            {
+            }
+            isComplete = _held == full && (rest == 0 || TryAddCopy(pages[full].Page, rest));
         }
-        bool isComplete = _held == full && (rest == 0 || TryAddCopy(pages[full].Page, rest));
-        for (int i = pages.Length - 1; i >= 0; i--) ReleasePage(pages[i].Page);
+        finally
+        {
+            for (int i = pages.Length - 1; i >= 0; i--) ReleasePage(pages[i].Page);
+        }
         if (isComplete) Extent.Keep(tokens);
         else KeepFullPages();
         while (_indexed < _held && _pages[_indexed].Id != PrefixCache.Root) _indexed++;
@@ -211,11 +225,9 @@ internal sealed class KvCache
     /// <summary>Adds a page that others use, or that is cached.</summary>
     private bool TryShare(MappedPage page)
     {
-        int index = _held;
-        if (!TryTakeRanges(index, page.Page, out int freed)) return false;
-        if (_pages.PageAt(index) != None) _memory.Pool.Release(TakeParked(index), keep: false);
+        if (!TryTakeRanges(_held, page.Page, out int freed)) return false;
         _memory.Pool.Reference(page.Page);
-        Put(page.Page, _memory.Map.Map(_slot, index, page.Page, freed), page.Id);
+        Map(page.Page, freed, page.Id);
         return true;
     }
 
@@ -223,8 +235,9 @@ internal sealed class KvCache
     private bool TryAddCopy(int source, long bytes)
     {
         if (!TryAddPage()) return false;
+        long ticket = _memory.Map.Copy(_slot, _held - 1, source, bytes);
         ref MappedPage copy = ref _pages[_held - 1];
-        copy = copy with { Ticket = Math.Max(copy.Ticket, _memory.Map.Copy(_slot, _held - 1, source, bytes)) };
+        copy = copy with { Ticket = Math.Max(copy.Ticket, ticket) };
         return true;
     }
 
@@ -242,8 +255,29 @@ internal sealed class KvCache
             _memory.Pool.Release(page, keep: false);
             return false;
         }
-        Put(page, _memory.Map.Map(_slot, _held, page, freed), PrefixCache.Root);
+        Map(page, freed, PrefixCache.Root);
         return true;
+    }
+
+    /// <summary>
+    /// Maps a page at the next index, in place of one that may be parked there. The page and its address ranges have been taken; they are given back where
+    /// there is no memory to note the call.
+    /// </summary>
+    private void Map(int page, int freed, long id)
+    {
+        long ticket;
+        try
+        {
+            ticket = _memory.Map.Map(_slot, _held, page, freed);
+        }
+        catch
+        {
+            _memory.Map.Ranges.Return(Math.Max(0, _pages.RangesGained(_held, page)));
+            ReleasePage(page);
+            throw;
+        }
+        if (_pages.PageAt(_held) != None) _memory.Pool.Release(TakeParked(_held), keep: false);
+        Put(page, ticket, id);
     }
 
     /// <summary>Takes the address ranges that a page makes which will be mapped at an index; where too few are left, parked pages are given up for them.</summary>
@@ -330,8 +364,15 @@ internal sealed class KvCache
         }
         _memory.Pool.Reference(page);
         Drop(index);
-        bool copied = TryAddCopy(page, Geometry.PartialBytes(Tokens));
-        ReleasePage(page);
+        bool copied;
+        try
+        {
+            copied = TryAddCopy(page, Geometry.PartialBytes(Tokens));
+        }
+        finally
+        {
+            ReleasePage(page);
+        }
         if (!copied) KeepFullPages();
     }
 

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Decart.Inference.Sampling;
 
 /// <summary>Why logits give no token. A device that chooses tokens writes a code, which is negative, in the token's place.</summary>
@@ -25,7 +27,9 @@ internal static class NoToken
     /// <summary>The error when the largest logit, before or after changes, is not a finite number.</summary>
     public static InvalidOperationException Error(bool changed, float largest)
     {
-        string problem = changed ? "No token is left to choose after penalties and logit bias" : "The model's largest logit is not a finite number";
-        return new InvalidOperationException($"{problem} (the largest is {largest}).");
+        string found = string.Create(CultureInfo.InvariantCulture, $"(the largest is {largest})");
+        return changed
+            ? new InvalidOperationException($"No token is left to choose after penalties and logit bias {found}.")
+            : new NonFiniteLogitsException($"The model's largest logit is not a finite number {found}.");
     }
 }
