@@ -287,6 +287,7 @@ internal sealed class KvCache
     /// <returns>False when there are not so many; other sessions have been asked for them.</returns>
     private bool TryTakeRanges(int index, int page, out int freed)
     {
+        _pages.MakeRoom(index); // what is mapped can then be noted
         while (true)
         {
             int gained = _pages.RangesGained(index, page); // again each time, since parked pages of this cache may have been given up

@@ -39,14 +39,18 @@ internal struct MappedPages()
         return AddressRanges.Seam(left, page) + AddressRanges.Seam(page, right) - AddressRanges.Seam(left, now) - AddressRanges.Seam(now, right);
     }
 
+    /// <summary>Makes sure that a page can be noted at the index after those that have been.</summary>
+    public void MakeRoom(int index)
+    {
+        int count = _pages.Length;
+        if (index < count) return;
+        Array.Resize(ref _pages, Math.Max(8, 2 * count));
+        _pages.AsSpan(count).Fill(MappedPage.None);
+    }
+
+    /// <summary>Notes a page at an index that there is room for.</summary>
     public void Set(int index, MappedPage page)
     {
-        if (index >= _pages.Length)
-        {
-            int count = _pages.Length;
-            Array.Resize(ref _pages, Math.Max(8, 2 * count));
-            _pages.AsSpan(count).Fill(MappedPage.None);
-        }
         _pages[index] = page;
         _end = Math.Max(_end, index + 1);
     }
