@@ -19,8 +19,8 @@ internal sealed class GpuSampledTokensTests(string device)
     [
         Resolve(new() { Temperature = 0 }),
         Resolve(new() { TopP = 0.9f, TopK = 30 }),
-        Resolve(new() { TopLogprobs = 1 }), // the host's
-        Resolve(new() { RepetitionPenalty = 1.5f, PresencePenalty = 1, LogitBias = new Dictionary<int, float> { [7] = 1 } }),
+        Resolve(new() { TopLogprobs = 1 }),
+        Resolve(new() { TopLogprobs = 2, RepetitionPenalty = 1.5f, PresencePenalty = 1, LogitBias = new Dictionary<int, float> { [7] = 1 } }),
     ];
 
     [Test]
@@ -28,6 +28,20 @@ internal sealed class GpuSampledTokensTests(string device)
     {
         int[][] expected = ChooseOnHost(decoder, ranges), found = ChooseAhead(decoder, ranges);
         for (int i = 0; i < Prompts.Length; i++) Assert.That(found[i], Is.EqualTo(expected[i]), $"sequence {i}");
+    });
+
+    [Test]
+    public void Logits_can_be_read_after_sampling_where_log_probabilities_are_wanted() => Run((decoder, ranges) =>
+    {
+        decoder.Forward(PromptBatch(ranges));
+        float[][] before = [.. Prompts.Select((_, i) => decoder.Logits(i))];
+        SequenceSampler[] samplers = [.. Prompts.Select((prompt, i) => decoder.CreateSampler(Parameters[i], prompt)!)];
+        decoder.Sample([.. samplers.Select((sampler, i) => new SampledRow(i, sampler, 0))]).Wait();
+        for (int i = 0; i < Prompts.Length; i++)
+        {
+            if (Parameters[i].TopLogprobs is not null) Assert.That(decoder.Logits(i), Is.EqualTo(before[i]), $"sequence {i}");
+        }
+        foreach (SequenceSampler sampler in samplers) sampler.Dispose();
     });
 
     [Test]
@@ -123,48 +137,31 @@ internal sealed class GpuSampledTokensTests(string device)
         return [.. completions.Select(completion => completion.ToArray())];
     }
 
-    /// <summary>Reads a step's tokens when the next one has been started; those that the host chooses before.</summary>
+    /// <summary>Reads a step's tokens when the next one has been started.</summary>
     private static int[][] ChooseAhead(Decoder decoder, KvRanges ranges)
     {
-        Sampler sampler = new(decoder.VocabularySize);
         List<int>[] completions = [.. Prompts.Select(_ => new List<int>())];
-        IEnumerable<int> all = Enumerable.Range(0, Prompts.Length);
-        SequenceSampler?[] samplers = [.. Prompts.Select((prompt, i) => decoder.CreateSampler(Parameters[i], prompt))];
-        Assert.That(samplers.Select(own => own is null), Is.EqualTo(Parameters.Select(parameters => parameters.TopLogprobs is not null)));
+        SequenceSampler[] samplers = [.. Prompts.Select((prompt, i) => decoder.CreateSampler(Parameters[i], prompt)!)];
         Batch batch = PromptBatch(ranges);
         SampledTokens? previous = null;
         for (int step = 0; step < Count; step++)
         {
             decoder.Forward(batch);
-            SampledTokens tokens = decoder.Sample([.. from i in all where samplers[i] is not null select new SampledRow(i, samplers[i]!, step)]);
+            SampledTokens tokens = decoder.Sample([.. samplers.Select((sampler, i) => new SampledRow(i, sampler, step))]);
             Take(previous);
             previous = tokens;
             batch = new Batch();
-            for (int i = 0; i < Prompts.Length; i++)
-            {
-                int position = Prompts[i].Length + step;
-                if (samplers[i] is not null)
-                {
-                    batch.AddSampled(ranges[i], i, position);
-                    continue;
-                }
-                int token = sampler.Sample(decoder.Logits(i), Parameters[i], null, step, out _);
-                completions[i].Add(token);
-                batch.Add(ranges[i], [token], position, wantsLogits: true);
-            }
+            for (int i = 0; i < Prompts.Length; i++) batch.AddSampled(ranges[i], i, Prompts[i].Length + step);
         }
         Take(previous);
-        foreach (SequenceSampler? own in samplers) own?.Dispose();
+        foreach (SequenceSampler sampler in samplers) sampler.Dispose();
         return [.. completions.Select(completion => completion.ToArray())];
 
-        void Take(SampledTokens? chosen)
+        void Take(SampledTokens? sampled)
         {
-            if (chosen is null) return;
-            ReadOnlySpan<int> tokens = chosen.Wait();
-            for (int i = 0; i < Prompts.Length; i++)
-            {
-                if (samplers[i] is not null) completions[i].Add(tokens[i]);
-            }
+            if (sampled is null) return;
+            ReadOnlySpan<int> tokens = sampled.Wait();
+            for (int i = 0; i < Prompts.Length; i++) completions[i].Add(tokens[i]);
         }
     }
 }

@@ -41,6 +41,7 @@ internal sealed class EngineStep
     private readonly List<Sequence> _failed = [];
     private StepChunk[] _chunks = []; // those that have been added take the places of the scheduled ones, which are as many or more
     private int _scheduled, _added;
+    private bool _wantsLogits;
 
     public Batch Batch { get; } = new();
 
@@ -62,8 +63,11 @@ internal sealed class EngineStep
     /// <summary>The tokens; null when that is nothing, and before the step is started.</summary>
     public SampledTokens? Sampled { get; set; }
 
-    /// <summary>Whether the next step can be started before this one is looked at: the device chooses all of its tokens, and says when it has.</summary>
-    public bool CanStayInFlight => Sampled is not null && _sampledRows.Count == Batch.LogitRows.Length;
+    /// <summary>
+    /// Whether the next step can be started before this one is looked at: the device chooses all of its tokens, says when it has, and nobody needs the
+    /// logits, which the next step overwrites.
+    /// </summary>
+    public bool CanStayInFlight => Sampled is not null && !_wantsLogits && _sampledRows.Count == Batch.LogitRows.Length;
 
     public void Clear()
     {
@@ -74,6 +78,7 @@ internal sealed class EngineStep
         _filled.Clear();
         _failed.Clear();
         Sampled = null;
+        _wantsLogits = false;
     }
 
     /// <summary>Notes what the step is to compute. Before any is added.</summary>
@@ -111,6 +116,7 @@ internal sealed class EngineStep
         if (wantsLogits && sequence.DeviceSampler is { } sampler)
         {
             chunk.OnDevice = true;
+            _wantsLogits |= sequence.WantsLogits;
             _sampledRows.Add(new SampledRow(chunk.LogitRow, sampler, sequence.CompletionLength + sequence.PendingTokens));
             sequence.ExpectToken(chunk.LogitRow);
         }

@@ -52,6 +52,8 @@ internal sealed class GenerationSequence : Sequence
         _maxLength = Math.Min(parameters.MaxTokens, contextLength - prompt.Length);
     }
 
+    public override bool WantsLogits => _parameters.TopLogprobs is not null;
+
     public override bool HasRoom => Volatile.Read(ref _unread) + PendingTokens < (IsPaused ? UnreadUpdatesToGoOn : MaxUnreadUpdates);
 
     /// <summary>Waits for the next update. For the one reader.</summary>
@@ -77,6 +79,9 @@ internal sealed class GenerationSequence : Sequence
     }
 
     public override bool Accept(int token) => token >= 0 ? Accept(token, logprobs: null) : throw NoToken.Error(token);
+
+    public override bool Accept(int token, ReadOnlySpan<float> logits) =>
+        token >= 0 ? Accept(token, _sampler.Logprobs(token, logits, _parameters.TopLogprobs!.Value)) : throw NoToken.Error(token);
 
     public override void Publish()
     {

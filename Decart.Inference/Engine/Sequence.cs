@@ -66,6 +66,9 @@ internal abstract class Sequence : IComparable<Sequence>
 
     public bool HasAskedForSampler { get; private set; }
 
+    /// <summary>Whether it needs the model's logits even where the device samples its tokens: who samples must not depend on what a caller asks to see.</summary>
+    public virtual bool WantsLogits => false;
+
     /// <summary>The last of <see cref="Tokens"/>: all that a step of decoding needs of them.</summary>
     public int LastToken { get; private set; }
 
@@ -191,6 +194,10 @@ internal abstract class Sequence : IComparable<Sequence>
     /// <summary>Takes the token that the device has chosen, or a code of <see cref="Sampling.NoToken"/>.</summary>
     /// <returns>Whether the request is complete.</returns>
     public virtual bool Accept(int token) => throw new NotSupportedException("The device chooses none of its tokens.");
+
+    /// <summary>Takes such a token along with the model's logits, where <see cref="WantsLogits"/> says so.</summary>
+    /// <returns>Whether the request is complete.</returns>
+    public virtual bool Accept(int token, ReadOnlySpan<float> logits) => Accept(token);
 
     /// <summary>Passes on to the caller what the last logits gave, and ends the request if it is complete.</summary>
     public abstract void Publish();

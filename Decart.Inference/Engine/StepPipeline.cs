@@ -241,15 +241,10 @@ internal sealed class StepPipeline(IDecoder decoder, KvMemory memory, Scheduler 
     {
         Sequence sequence = chunk.Sequence;
         int before = sequence.Length;
-        if (chunk.OnDevice)
-        {
-            sequence.IsComplete = sequence.Accept(tokens[chunk.LogitRow]);
-        }
-        else
-        {
-            decoder.ReadLogits(chunk.LogitRow, _logits);
-            sequence.IsComplete = sequence.Accept(_logits);
-        }
+        if (!chunk.OnDevice || sequence.WantsLogits) decoder.ReadLogits(chunk.LogitRow, _logits);
+        if (!chunk.OnDevice) sequence.IsComplete = sequence.Accept(_logits);
+        else if (sequence.WantsLogits) sequence.IsComplete = sequence.Accept(tokens[chunk.LogitRow], _logits);
+        else sequence.IsComplete = sequence.Accept(tokens[chunk.LogitRow]);
         Volatile.Write(ref _generatedTokens, _generatedTokens + sequence.Length - before); // none where only logits were wanted
         if (!sequence.IsComplete) sequence.Publish();
         else if (sequence.TokensInFlight > 0) scheduler.Retire(sequence);

@@ -5,7 +5,7 @@ namespace Decart.Inference.Kernels;
 /// <summary>Samples tokens where the logits are, so that the next step can start before the host knows them.</summary>
 internal interface IDeviceSampler
 {
-    /// <summary>Prepares sampling the tokens of a request; null where the request needs what only the host's <see cref="Sampling.Sampler"/> computes.</summary>
+    /// <summary>Prepares sampling the tokens of a request; null where only the host's <see cref="Sampling.Sampler"/> can, whatever the request asks for.</summary>
     /// <param name="parameters">How to sample.</param>
     /// <param name="prompt">What penalties refer to besides the completion.</param>
     /// <param name="vocabularySize">Columns of the logits.</param>
@@ -13,8 +13,8 @@ internal interface IDeviceSampler
     SequenceSampler? CreateSampler(SamplingParameters parameters, ReadOnlySpan<int> prompt, int vocabularySize);
 
     /// <summary>
-    /// Starts sampling; may change the rows of the logits that tokens are sampled from. Steps that are started later may use the tokens
-    /// (<see cref="Batch.AddSampled"/>).
+    /// Starts sampling; may change the rows of the logits that tokens are sampled from, but for those of requests that want log-probabilities. Steps that
+    /// are started later may use the tokens (<see cref="Batch.AddSampled"/>).
     /// </summary>
     /// <param name="logits">Float32, in ascending order of tokens.</param>
     /// <param name="rows">At least one, in ascending order.</param>

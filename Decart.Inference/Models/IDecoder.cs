@@ -44,7 +44,8 @@ internal interface IDecoder : IDisposable
     SequenceSampler? CreateSampler(SamplingParameters parameters, ReadOnlySpan<int> prompt) => null;
 
     /// <summary>
-    /// Starts sampling tokens from logits of the last forward pass; the logits of those rows can no longer be read. The next forward pass may already be
+    /// Starts sampling tokens from logits of the last forward pass; the logits of those rows can no longer be read, unless
+    /// their requests want log-probabilities. The next forward pass may already be
     /// started, with <see cref="Batch.AddSampled"/> for these tokens, before they are waited for.
     /// </summary>
     /// <param name="rows">At least one, in ascending order: indices of <see cref="Batch.LogitRows"/>.</param>

@@ -41,8 +41,23 @@ internal sealed class Sampler(int vocabularySize)
         int chosen = parameters.Temperature == 0
             ? logits.IndexOf(max)
             : Draw(logits, max, parameters, Philox.NextDouble(parameters.Seed, (ulong)index));
-        logprobs = parameters.TopLogprobs is { } top ? Logprobs(chosen, top) : null;
+        logprobs = parameters.TopLogprobs is { } top ? Logprobs(chosen, _modelLogits, top) : null;
         return chosen;
+    }
+
+    /// <summary>The log-probabilities of a token that was sampled, and of the most probable ones.</summary>
+    /// <param name="chosen">The token.</param>
+    /// <param name="logits">The model's logits.</param>
+    /// <param name="top">How many of the most probable tokens.</param>
+    public TokenLogprobs Logprobs(int chosen, ReadOnlySpan<float> logits, int top)
+    {
+        float max = TensorPrimitives.Max(logits);
+        double logSum = max + Math.Log(Sum(ComputeWeights(logits, max, temperature: 1)));
+        Span<Candidate> best = _candidates.AsSpan(0, Math.Min(top, logits.Length));
+        var entries = new TokenLogprob[best.Length];
+        if (best.Length > 0) Candidate.SelectLargest(logits, best);
+        for (int i = 0; i < entries.Length; i++) entries[i] = new TokenLogprob(best[i].Id, (float)(best[i].Value - logSum));
+        return new TokenLogprobs(chosen, (float)(logits[chosen] - logSum), entries);
     }
 
     private static float FiniteMax(ReadOnlySpan<float> logits, bool changed)
@@ -227,17 +242,5 @@ internal sealed class Sampler(int vocabularySize)
 
         static Vector<float> From(Vector<float> lanes, Vector<float> thresholds) =>
             Vector.ConditionalSelect(Vector.GreaterThanOrEqual(lanes, thresholds), lanes, Vector<float>.Zero);
-    }
-
-    private TokenLogprobs Logprobs(int chosen, int top)
-    {
-        ReadOnlySpan<float> logits = _modelLogits;
-        float max = TensorPrimitives.Max(logits);
-        double logSum = max + Math.Log(Sum(ComputeWeights(logits, max, temperature: 1)));
-        Span<Candidate> best = _candidates.AsSpan(0, Math.Min(top, logits.Length));
-        var entries = new TokenLogprob[best.Length];
-        if (best.Length > 0) Candidate.SelectLargest(logits, best);
-        for (int i = 0; i < entries.Length; i++) entries[i] = new TokenLogprob(best[i].Id, (float)(best[i].Value - logSum));
-        return new TokenLogprobs(chosen, (float)(logits[chosen] - logSum), entries);
     }
 }

@@ -76,6 +76,12 @@ internal sealed unsafe class EmulatedDevice(bool tensorCores = false, int multip
 
     public void Download(nint source, Span<byte> destination) => new ReadOnlySpan<byte>((void*)source, destination.Length).CopyTo(destination);
 
+    public void Copy(nint destination, nint source, long bytes)
+    {
+        AssertNotRecording();
+        _memory.Copy(destination, source, bytes);
+    }
+
     public void Clear(nint destination, long bytes)
     {
         AssertNotRecording();

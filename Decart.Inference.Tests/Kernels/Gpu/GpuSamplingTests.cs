@@ -338,10 +338,27 @@ internal sealed class GpuSamplingTests(string device)
     }
 
     [Test]
-    public void Requests_for_log_probabilities_are_left_to_the_host()
+    public void Log_probabilities_change_neither_tokens_nor_logits()
     {
+        const int Size = 700, Rows = 6;
         using GpuSamplingBench bench = new(_device);
-        Assert.That(bench.Sampler.CreateSampler(Resolve(new() { TopLogprobs = 0 }, 1), [], 100), Is.Null);
+        GenerationOptions options = new() { Temperature = 1.3f, TopP = 0.95f, FrequencyPenalty = 0.5f, LogitBias = new Dictionary<int, float> { [5] = 2 } };
+        float[][] logits = [.. Enumerable.Range(0, Rows).Select(row => GpuSamplingBench.RandomLogits(Size, row))];
+        GpuActivations without = bench.Logits(logits), with = bench.Logits(logits);
+        GpuSequenceSampler[] plain = [.. logits.Select((_, row) => bench.SequenceSampler(Resolve(options, row), [1, 2, row], Size))];
+        GpuSequenceSampler[] asking =
+            [.. logits.Select((_, row) => bench.SequenceSampler(Resolve(options with { TopLogprobs = row % 2 == 0 ? row : null }, row), [1, 2, row], Size))];
+
+        int[] expected = bench.Sampler.Sample(without, [.. plain.Select((sampler, row) => new SampledRow(row, sampler, 0))]).Wait().ToArray();
+        int[] found = bench.Sampler.Sample(with, [.. asking.Select((sampler, row) => new SampledRow(row, sampler, 0))]).Wait().ToArray();
+
+        Assert.That(found, Is.EqualTo(expected));
+        for (int row = 0; row < Rows; row += 2)
+        {
+            float[] after = new float[Size];
+            bench.Device.Download(with.Address + (nint)(row * with.RowBytes), MemoryMarshal.AsBytes(after.AsSpan()));
+            Assert.That(after, Is.EqualTo(logits[row]), $"row {row}");
+        }
     }
 
     private static SamplingParameters Resolve(GenerationOptions options, int seed) => SamplingParameters.Resolve(options with { Seed = seed }, new());

@@ -122,6 +122,12 @@ internal sealed class CudaDevice : IGpuDevice
         }
     }
 
+    public void Copy(nint destination, nint source, long bytes)
+    {
+        ThrowIfRecording();
+        _stream.Copy(destination, source, bytes);
+    }
+
     public void Clear(nint destination, long bytes)
     {
         ThrowIfRecording();

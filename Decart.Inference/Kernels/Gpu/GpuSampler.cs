@@ -18,7 +18,7 @@ internal sealed class GpuSampler : IDeviceSampler, IDisposable
     private const int BiasGranularity = 4096;
 
     private readonly IGpuDevice _device;
-    private readonly GpuBuffer _tokens, _rows, _prompt;
+    private readonly GpuBuffer _tokens, _rows, _prompt, _kept;
     private readonly Dictionary<long, Stack<GpuBuffer>> _free = [];
     private readonly GpuSampledTokens[] _steps = [new(), new()];
     private GpuSamplingRow[] _descriptors = new GpuSamplingRow[16];
@@ -30,6 +30,7 @@ internal sealed class GpuSampler : IDeviceSampler, IDisposable
         _tokens = new GpuBuffer(device.Memory, TokenBytes);
         _rows = new GpuBuffer(device.Memory);
         _prompt = new GpuBuffer(device.Memory);
+        _kept = new GpuBuffer(device.Memory);
     }
 
     /// <summary>Where the latest step's tokens are or will be: one (int) for each row of the logits.</summary>
@@ -37,13 +38,14 @@ internal sealed class GpuSampler : IDeviceSampler, IDisposable
 
     public SequenceSampler? CreateSampler(SamplingParameters parameters, ReadOnlySpan<int> prompt, int vocabularySize)
     {
-        if (parameters.TopLogprobs is not null || vocabularySize > GpuLogits.MaxVocabulary) return null;
+        if (vocabularySize > GpuLogits.MaxVocabulary) return null;
         GpuBuffer? counts = null, bias = null;
         try
         {
             if (parameters.HasPenalties) counts = CreateCounts(prompt, vocabularySize);
             if (parameters.LogitBias.Length > 0) bias = CreateBias(parameters.LogitBias, vocabularySize);
-            return new GpuSequenceSampler(this, Describe(parameters, counts, bias, vocabularySize), counts, bias);
+            GpuSamplingRow row = Describe(parameters, counts, bias, vocabularySize);
+            return new GpuSequenceSampler(this, row, counts, bias) { KeepsLogits = parameters is { TopLogprobs: not null, ChangesLogits: true } };
         }
         catch
         {
@@ -79,7 +81,9 @@ internal sealed class GpuSampler : IDeviceSampler, IDisposable
             Stride = source.Stride,
             Vocabulary = logits.Columns,
         };
+        CopyKept(source, rows, restore: false);
         _device.Launch(GpuSampling.Kernel, new GpuGrid(rows.Length), arguments);
+        CopyKept(source, rows, restore: true);
 
         GpuSampledTokens step = _steps[_nextStep];
         _nextStep = (_nextStep + 1) % _steps.Length;
@@ -102,6 +106,24 @@ internal sealed class GpuSampler : IDeviceSampler, IDisposable
         _tokens.Dispose();
         _rows.Dispose();
         _prompt.Dispose();
+        _kept.Dispose();
+    }
+
+    /// <summary>Sets aside those rows that are to stay as they are though the kernel changes them, or puts them back.</summary>
+    private void CopyKept(GpuActivations logits, ReadOnlySpan<SampledRow> rows, bool restore)
+    {
+        int kept = 0;
+        foreach (SampledRow row in rows) kept += ((GpuSequenceSampler)row.Sampler).KeepsLogits ? 1 : 0;
+        if (kept == 0) return;
+        if (!restore) _kept.Reserve(kept * logits.RowBytes);
+        nint place = _kept.Address;
+        foreach (SampledRow row in rows)
+        {
+            if (!((GpuSequenceSampler)row.Sampler).KeepsLogits) continue;
+            nint own = logits.Address + (nint)(row.LogitRow * logits.RowBytes);
+            _device.Copy(restore ? own : place, restore ? place : own, logits.RowBytes);
+            place += (nint)logits.RowBytes;
+        }
     }
 
     private static GpuSamplingRow Describe(SamplingParameters parameters, GpuBuffer? counts, GpuBuffer? bias, int vocabularySize) => new()

@@ -10,6 +10,9 @@ internal sealed class GpuSequenceSampler(GpuSampler sampler, GpuSamplingRow row,
     /// <summary>All but the row of the logits and the index.</summary>
     public GpuSamplingRow Row => !_disposed ? row : throw new ObjectDisposedException(nameof(GpuSequenceSampler));
 
+    /// <summary>Whether the logits must stay though the kernel changes them.</summary>
+    public bool KeepsLogits { get; init; }
+
     public override void Dispose()
     {
         if (_disposed) return;

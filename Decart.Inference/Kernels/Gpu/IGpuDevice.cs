@@ -52,6 +52,9 @@ internal interface IGpuDevice : IDisposable
     /// <summary>Copies to the host and returns when that is done.</summary>
     void Download(nint source, Span<byte> destination);
 
+    /// <summary>Starts a copy within the device.</summary>
+    void Copy(nint destination, nint source, long bytes);
+
     /// <summary>Fills with zeros.</summary>
     void Clear(nint destination, long bytes);
 
