@@ -13,30 +13,38 @@ namespace Decart.Inference.Loading;
 internal readonly record struct DeviceChoice(Device Device, IBackend Backend)
 {
     /// <summary>Opens the device that is asked for; for <see cref="Device.Auto"/> the first GPU where one can be used, else the processor.</summary>
+    /// <param name="options">Validated.</param>
+    /// <param name="logger">Told what is used, and why no GPU is.</param>
+    /// <param name="cache">Where compiled kernels are kept; the user's when null.</param>
     /// <exception cref="NotSupportedException">The GPU that is asked for cannot be used; the message says what is needed and what was found.</exception>
-    public static DeviceChoice Open(LlmSessionOptions options, ILogger logger)
+    public static DeviceChoice Open(LlmSessionOptions options, ILogger logger, KernelCache? cache = null)
     {
         switch (options.Device.Kind)
         {
             case DeviceKind.Cuda:
                 try
                 {
-                    return OpenCuda(options.Device);
+                    return OpenCuda(options.Device, cache);
                 }
-                catch (Exception error) when (error is CudaUnavailableException or CudaException)
+                catch (Exception error) when (error is not OutOfMemoryException)
                 {
                     throw new NotSupportedException($"The device {options.Device} cannot be used. {error.Message}", error);
                 }
             case DeviceKind.Auto:
                 try
                 {
-                    return OpenCuda(Device.Cuda(0));
+                    return OpenCuda(Device.Cuda(0), cache);
                 }
-                catch (Exception error) when (error is CudaUnavailableException or CudaException)
+                catch (CudaUnavailableException error)
                 {
                     logger.NoGpu(error.Message);
-                    return OpenCpu(options, logger);
                 }
+                catch (Exception error)
+                {
+                    // Whatever a driver does wrong: there is a processor.
+                    logger.GpuFails(error, error.Message);
+                }
+                return OpenCpu(options, logger);
             default:
                 return OpenCpu(options, logger);
         }
@@ -49,12 +57,13 @@ internal readonly record struct DeviceChoice(Device Device, IBackend Backend)
         return new(Device.Cpu, new CpuBackend(threads));
     }
 
-    private static DeviceChoice OpenCuda(Device device)
+    private static DeviceChoice OpenCuda(Device device, KernelCache? cache)
     {
         if (!GpuSupport.IsSupported) throw new CudaUnavailableException(GpuSupport.Absent);
-        CudaDevice gpu = new(device.Index, KernelCache.Default);
+        CudaDevice gpu = new(device.Index, cache ?? KernelCache.Default);
         try
         {
+            GpuSelfTest.Run(gpu);
             gpu.Prepare(GpuKernels.All);
             return new DeviceChoice(device, new GpuBackend(gpu));
         }

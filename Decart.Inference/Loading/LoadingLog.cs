@@ -14,6 +14,9 @@ internal static partial class LoadingLog
     [LoggerMessage(9, LogLevel.Information, "Computes on the processor: {Threads} threads, vectors of {VectorBits} bits.")]
     public static partial void ProcessorChosen(this ILogger logger, int threads, int vectorBits);
 
+    [LoggerMessage(10, LogLevel.Warning, "The GPU cannot be used, the processor is: {Reason}")]
+    public static partial void GpuFails(this ILogger logger, Exception error, string reason);
+
     [LoggerMessage(31, LogLevel.Information, "{Source} has no tokenizer that is read (files in other formats: {Found}): prompts are token ids only.")]
     public static partial void NoTokenizer(this ILogger logger, string source, string found);
 

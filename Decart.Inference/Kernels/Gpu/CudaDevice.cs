@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Runtime.ExceptionServices;
 using Decart.Inference.Kernels.Gpu.Compilation;
 using Decart.Inference.Memory;
 using Decart.Inference.Native.Cuda;
@@ -12,6 +13,12 @@ internal sealed class CudaDevice : IGpuDevice
 {
     /// <summary>The oldest architecture that the intrinsics exist on, and the oldest driver: PTX ISA 8.0 came with CUDA 12.0, 8.3 with 12.3.</summary>
     private const int MinArchitecture = 80, MinDriverVersion = 12000, MinHopperDriverVersion = 12030;
+
+    /// <summary>Far beyond what there is: whoever answers more answers nonsense.</summary>
+    private const int MostArchitecture = 1000, MostMultiprocessors = 1 << 16, MostSharedBytes = 1 << 26, MostDriverVersion = 1_000_000;
+
+    /// <summary>What kernels have at least, and pages of memory at most.</summary>
+    private const long LeastSharedBytes = 48 << 10, MostPageBytes = 1L << 32, MostMemoryBytes = 1L << 48;
 
     /// <summary>Pinned buffers that uploads go through in turn: two for large ones, and more for those of steps that follow each other closely.</summary>
     private const int StagingBytes = 16 << 20, StagingCount = 2, SmallBytes = 128 << 10, SmallCount = 8;
@@ -41,6 +48,7 @@ internal sealed class CudaDevice : IGpuDevice
             Multiprocessors = _context.GetAttribute(CudaDeviceAttribute.Multiprocessors);
             _maxSharedBytes = _context.GetAttribute(CudaDeviceAttribute.MaxSharedBytesOfGroup);
             Memory = new CudaMemory(_context);
+            CheckAnswers();
             _stream = new CudaStream(_context);
             // The default stream, which other threads may copy on, must have nothing to do with a stream that is being recorded.
             _recorder = new CudaStream(_context, independent: true);
@@ -74,11 +82,19 @@ internal sealed class CudaDevice : IGpuDevice
     public void Prepare(IEnumerable<GpuKernel> kernels)
     {
         GpuKernel[] missing = [.. kernels.Where(kernel => CanRun(kernel) && !_functions.ContainsKey(kernel)).Distinct()];
-        byte[]?[] codes = [.. missing.Select(kernel => _cache?.Find(Key(kernel)))];
+        missing = [.. missing.Where(kernel => LoadCached(kernel) is null)];
         // The driver's compiler takes most of the time and runs on any number of threads, ILGPU on one.
-        PtxModule?[] modules = [.. missing.Select((kernel, i) => codes[i] is null ? CompileToPtx(kernel) : null)];
-        Parallel.For(0, missing.Length, i => codes[i] ??= CompileToCode(missing[i], modules[i]!));
-        for (int i = 0; i < missing.Length; i++) Load(missing[i], codes[i]!);
+        PtxModule[] modules = [.. missing.Select(CompileToPtx)];
+        byte[][] codes = new byte[missing.Length][];
+        try
+        {
+            Parallel.For(0, missing.Length, i => codes[i] = CompileToCode(missing[i], modules[i]));
+        }
+        catch (AggregateException failures)
+        {
+            ExceptionDispatchInfo.Throw(failures.InnerExceptions[0]);
+        }
+        for (int i = 0; i < missing.Length; i++) Load(missing[i], codes[i]);
     }
 
     public void Launch<TArguments>(GpuKernel<TArguments> kernel, GpuGrid grid, in TArguments arguments)
@@ -155,6 +171,7 @@ internal sealed class CudaDevice : IGpuDevice
     private (int Architecture, int Driver) CheckVersions(int index)
     {
         CudaDriver.Check(CudaDriver.GetVersion(out int version), "its version");
+        Check("its version", version, 0, MostDriverVersion);
         if (version < MinDriverVersion)
         {
             throw new CudaUnavailableException(
@@ -162,12 +179,29 @@ internal sealed class CudaDevice : IGpuDevice
         }
         int major = _context.GetAttribute(CudaDeviceAttribute.ComputeCapabilityMajor);
         int minor = _context.GetAttribute(CudaDeviceAttribute.ComputeCapabilityMinor);
+        Check("a compute capability, times ten", (10L * major) + minor, 0, MostArchitecture);
         if ((10 * major) + minor < MinArchitecture)
         {
             throw new CudaUnavailableException(
                 $"A GPU of compute capability {MinArchitecture / 10}.{MinArchitecture % 10} or later is needed, GPU {index} has {major}.{minor}.");
         }
         return ((10 * major) + minor, version);
+    }
+
+    /// <summary>What sizes are computed from must be possible.</summary>
+    private void CheckAnswers()
+    {
+        Check("a number of multiprocessors", Multiprocessors, 1, MostMultiprocessors);
+        Check("shared memory of a group, in bytes", _maxSharedBytes, LeastSharedBytes, MostSharedBytes);
+        Check("a granularity of memory, in bytes", Memory.PageGranularity, 0, MostPageBytes);
+        if ((Memory.PageGranularity & (Memory.PageGranularity - 1)) != 0)
+            throw new CudaUnavailableException($"The CUDA driver answers {Memory.PageGranularity} for a granularity of memory; a power of two was expected.");
+        Check("free memory, in bytes", Memory.MeasureFree(), 0, MostMemoryBytes);
+    }
+
+    private static void Check(string what, long found, long least, long most)
+    {
+        if (found < least || found > most) throw new CudaUnavailableException($"The CUDA driver answers {found} for {what}; {least} to {most} were expected.");
     }
 
     private void ThrowIfRecording()
@@ -177,7 +211,7 @@ internal sealed class CudaDevice : IGpuDevice
 
     private CudaFunction GetFunction(GpuKernel kernel) => _functions.TryGetValue(kernel, out CudaFunction? function)
         ? function
-        : Load(kernel, _cache?.Find(Key(kernel)) ?? CompileToCode(kernel, CompileToPtx(kernel)));
+        : LoadCached(kernel) ?? Load(kernel, CompileToCode(kernel, CompileToPtx(kernel)));
 
     private string Key(GpuKernel kernel) => KernelCache.Key(kernel, _architecture, _driverVersion);
 
@@ -195,6 +229,20 @@ internal sealed class CudaDevice : IGpuDevice
         byte[] code = CudaCompiler.Compile(_context, module.Text, out _);
         _cache?.Store(Key(kernel), code);
         return code;
+    }
+
+    /// <summary>The kernel as the cache has it; null where it does not, or has what this GPU refuses: another driver of the same version may have left that.</summary>
+    private CudaFunction? LoadCached(GpuKernel kernel)
+    {
+        if (_cache?.Find(Key(kernel)) is not { } code) return null;
+        try
+        {
+            return Load(kernel, code);
+        }
+        catch (CudaException)
+        {
+            return null;
+        }
     }
 
     private CudaFunction Load(GpuKernel kernel, byte[] code)

@@ -41,7 +41,11 @@ internal sealed class CudaMemory : IDeviceMemory
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(bytes);
         _context.MakeCurrent();
         CudaResult result = CudaDriver.Allocate(out nint address, (nuint)bytes);
-        if (result == CudaResult.Success) return address;
+        if (result == CudaResult.Success)
+        {
+            CudaDriver.Check(result, address, $"an allocation of {bytes} bytes");
+            return address;
+        }
         var refused = new CudaException(result, $"an allocation of {bytes} bytes");
         if (result == CudaResult.OutOfMemory) throw new InsufficientMemoryException(refused.Message, refused);
         throw refused;

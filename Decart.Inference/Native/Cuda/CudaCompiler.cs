@@ -6,7 +6,7 @@ namespace Decart.Inference.Native.Cuda;
 /// <summary>The driver's compiler from PTX to a GPU's own code.</summary>
 internal static unsafe class CudaCompiler
 {
-    private const int LogBytes = 16 * 1024, InputPtx = 1;
+    private const int LogBytes = 16 * 1024, MaxCodeBytes = 1 << 28, InputPtx = 1;
 
     /// <summary>Compiles for the context's GPU.</summary>
     /// <param name="context">The GPU.</param>
@@ -26,12 +26,13 @@ internal static unsafe class CudaCompiler
                 CudaJitOption.InfoLog, CudaJitOption.InfoLogBytes, CudaJitOption.ErrorLog, CudaJitOption.ErrorLogBytes, CudaJitOption.LogVerbose,
             };
             nint* values = stackalloc nint[] { (nint)infoAddress, LogBytes, (nint)errorsAddress, LogBytes, 1 };
-            CudaDriver.Check(CudaDriver.CreateLink(5, options, values, out nint handle), "compiling a module");
+            CudaDriver.Check(CudaDriver.CreateLink(5, options, values, out nint handle), handle, "compiling a module");
             using Link link = new(handle);
             CudaResult result = CudaDriver.AddToLink(handle, InputPtx, imageAddress, (nuint)image.Length, "kernel.ptx", 0, null, null);
             if (result != CudaResult.Success) throw new CudaException(result, $"a module ({Text(errors)})");
             result = CudaDriver.CompleteLink(handle, out byte* code, out nuint bytes);
             if (result != CudaResult.Success) throw new CudaException(result, $"a module ({Text(errors)})");
+            if (code == null || bytes is 0 or > MaxCodeBytes) throw new CudaException($"The CUDA driver reports success and gives {bytes} bytes of code for a module.");
             log = Text(info);
             return new ReadOnlySpan<byte>(code, checked((int)bytes)).ToArray();
         }

@@ -8,6 +8,9 @@ namespace Decart.Inference.Native.Cuda;
 /// </summary>
 internal sealed class CudaContext : SafeHandle
 {
+    /// <summary>Functions that a message names.</summary>
+    private const int ShownFunctions = 3;
+
     private CudaContext(int device, nint context)
         : base(0, ownsHandle: true)
     {
@@ -30,7 +33,7 @@ internal sealed class CudaContext : SafeHandle
         CudaDriver.Check(CudaDriver.GetDeviceCount(out int count), "counting GPUs");
         if (index >= count) throw new CudaUnavailableException($"GPU {index} was asked for, the CUDA driver finds {count}.");
         CudaDriver.Check(CudaDriver.GetDevice(out int device, index), "a GPU's handle");
-        CudaDriver.Check(CudaDriver.RetainPrimaryContext(out nint context, device), "the primary context");
+        CudaDriver.Check(CudaDriver.RetainPrimaryContext(out nint context, device), context, "the primary context");
         return new CudaContext(device, context);
     }
 
@@ -48,6 +51,7 @@ internal sealed class CudaContext : SafeHandle
     {
         try
         {
+            ThrowIfIncomplete();
             CudaResult result = CudaDriver.Initialize(0);
             if (result != CudaResult.Success)
                 throw new CudaUnavailableException($"The CUDA driver finds no GPU to work with: {CudaDriver.Describe(result)}.");
@@ -55,8 +59,15 @@ internal sealed class CudaContext : SafeHandle
         catch (DllNotFoundException exception)
         {
             throw new CudaUnavailableException(
-                $"There is no CUDA driver on this machine: looked for {string.Join(" and ", CudaDriver.LibraryNames)}. It comes with NVIDIA's driver.",
+                $"There is no CUDA driver on this machine that can be loaded: looked for {string.Join(" and ", CudaDriver.LibraryNames)}. It comes with NVIDIA's driver.",
                 exception);
         }
+    }
+
+    private static void ThrowIfIncomplete()
+    {
+        if (CudaDriver.FindMissing() is not { Count: > 0 } missing) return;
+        string names = string.Join(", ", missing.Take(ShownFunctions)) + (missing.Count > ShownFunctions ? $" and {missing.Count - ShownFunctions} more functions" : "");
+        throw new CudaUnavailableException($"The CUDA driver lacks {names}; every driver for CUDA 12.0 or later has them.");
     }
 }

@@ -14,8 +14,11 @@ internal static partial class CudaDriver
 
     static CudaDriver() => NativeLibrary.SetDllImportResolver(typeof(CudaDriver).Assembly, Resolve);
 
-    /// <summary>The files looked for; the first that loads is taken. The second is where the Windows Subsystem for Linux has it.</summary>
-    public static IReadOnlyList<string> LibraryNames { get; } =
+    /// <summary>
+    /// The files looked for; the first that loads is taken. The second is where the Windows Subsystem for Linux has it. Tests look elsewhere, before the
+    /// first call.
+    /// </summary>
+    public static IReadOnlyList<string> LibraryNames { get; set; } =
         OperatingSystem.IsWindows() ? ["nvcuda.dll"] : ["libcuda.so.1", "/usr/lib/wsl/lib/libcuda.so.1"];
 
     /// <exception cref="CudaException">The driver reported an error.</exception>
@@ -24,9 +27,29 @@ internal static partial class CudaDriver
         if (result != CudaResult.Success) throw new CudaException(result, operation);
     }
 
+    /// <summary>The same for calls that make something, which a driver may say it has done without doing it.</summary>
+    /// <exception cref="CudaException">The driver reported an error, or made nothing.</exception>
+    public static void Check(CudaResult result, nint made, string operation)
+    {
+        Check(result, operation);
+        if (made == 0) throw new CudaException($"The CUDA driver reports success and gives nothing for {operation}.");
+    }
+
+    /// <summary>Those of the functions here that the driver does not have, found without calling any; none where there is no driver.</summary>
+    public static IReadOnlyList<string> FindMissing()
+    {
+        nint library = Load();
+        if (library == 0) return [];
+        IEnumerable<string> functions = typeof(CudaDriver)
+            .GetMethods(BindingFlags.Static | BindingFlags.Public | BindingFlags.NonPublic)
+            .Select(method => method.GetCustomAttribute<DllImportAttribute>()?.EntryPoint)
+            .OfType<string>();
+        return [.. functions.Where(function => !NativeLibrary.TryGetExport(library, function, out _)).Distinct().Order(StringComparer.Ordinal)];
+    }
+
     /// <summary>The driver's name for a result and its sentence about it.</summary>
     public static string Describe(CudaResult result) =>
-        GetErrorName(result, out nint name) == CudaResult.Success && GetErrorString(result, out nint text) == CudaResult.Success
+        GetErrorName(result, out nint name) == CudaResult.Success && GetErrorString(result, out nint text) == CudaResult.Success && name != 0 && text != 0
             ? $"{Marshal.PtrToStringUTF8(name)}, {Marshal.PtrToStringUTF8(text)}"
             : $"an error that this driver does not know ({(int)result})";
 
@@ -40,9 +63,10 @@ internal static partial class CudaDriver
     private static partial CudaResult GetErrorString(CudaResult result, out nint text);
 
     /// <summary>The assembly's only resolver: other native libraries that need one are added here.</summary>
-    private static nint Resolve(string name, Assembly assembly, DllImportSearchPath? searchPath)
+    private static nint Resolve(string name, Assembly assembly, DllImportSearchPath? searchPath) => name == Library ? Load() : 0;
+
+    private static nint Load()
     {
-        if (name != Library) return 0;
         foreach (string file in LibraryNames)
         {
             if (NativeLibrary.TryLoad(file, out nint handle)) return handle;

@@ -12,7 +12,7 @@ internal sealed class CudaEvent : SafeHandle
     {
         _context = context;
         context.MakeCurrent();
-        CudaDriver.Check(CudaDriver.CreateEvent(out nint @event, 0), "creating an event");
+        CudaDriver.Check(CudaDriver.CreateEvent(out nint @event, 0), @event, "creating an event");
         SetHandle(@event);
     }
 

@@ -1,8 +1,16 @@
 namespace Decart.Inference.Native.Cuda;
 
 /// <summary>The CUDA driver reported an error; the message has the operation and the driver's own name and text for it.</summary>
-internal sealed class CudaException(CudaResult result, string operation)
-    : Exception($"The CUDA driver refused {operation}: {CudaDriver.Describe(result)}.")
+internal sealed class CudaException : Exception
 {
-    public CudaResult Result => result;
+    public CudaException(CudaResult result, string operation)
+        : base($"The CUDA driver refused {operation}: {CudaDriver.Describe(result)}.") => Result = result;
+
+    /// <summary>The driver did not report the error.</summary>
+    public CudaException(string message)
+        : base(message)
+    {
+    }
+
+    public CudaResult Result { get; }
 }

@@ -15,7 +15,7 @@ internal sealed class CudaGraph : SafeHandle
         _context = context;
         try
         {
-            CudaDriver.Check(CudaDriver.Instantiate(out nint executable, graph, 0), "instantiating a graph");
+            CudaDriver.Check(CudaDriver.Instantiate(out nint executable, graph, 0), executable, "instantiating a graph");
             SetHandle(executable);
         }
         finally

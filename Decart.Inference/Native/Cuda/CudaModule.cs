@@ -16,7 +16,7 @@ internal sealed unsafe class CudaModule : SafeHandle
         context.MakeCurrent();
         fixed (byte* address = code)
         {
-            CudaDriver.Check(CudaDriver.LoadModule(out nint module, address, 0, null, null), "loading a module");
+            CudaDriver.Check(CudaDriver.LoadModule(out nint module, address, 0, null, null), module, "loading a module");
             SetHandle(module);
         }
     }
@@ -27,7 +27,7 @@ internal sealed unsafe class CudaModule : SafeHandle
     public CudaFunction GetFunction(string name, int dynamicSharedBytes = 0, int clusterSize = 1, bool startsEarly = false)
     {
         _context.MakeCurrent();
-        CudaDriver.Check(CudaDriver.GetFunction(out nint function, this, name), $"finding kernel {name}");
+        CudaDriver.Check(CudaDriver.GetFunction(out nint function, this, name), function, $"finding kernel {name}");
         return new CudaFunction(_context, this, function)
         {
             DynamicSharedBytes = dynamicSharedBytes,

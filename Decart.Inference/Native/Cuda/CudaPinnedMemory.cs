@@ -9,7 +9,7 @@ internal sealed unsafe class CudaPinnedMemory : SafeHandle
         : base(0, ownsHandle: true)
     {
         context.MakeCurrent();
-        CudaDriver.Check(CudaDriver.AllocatePinned(out nint address, (nuint)bytes, 0), $"allocating {bytes} bytes of pinned memory");
+        CudaDriver.Check(CudaDriver.AllocatePinned(out nint address, (nuint)bytes, 0), address, $"allocating {bytes} bytes of pinned memory");
         SetHandle(address);
         Bytes = bytes;
     }

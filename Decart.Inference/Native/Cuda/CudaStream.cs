@@ -22,7 +22,7 @@ internal sealed class CudaStream : SafeHandle
     {
         _context = context;
         context.MakeCurrent();
-        CudaDriver.Check(CudaDriver.CreateStream(out nint stream, independent ? NonBlocking : 0), "creating a stream");
+        CudaDriver.Check(CudaDriver.CreateStream(out nint stream, independent ? NonBlocking : 0), stream, "creating a stream");
         SetHandle(stream);
     }
 
@@ -69,7 +69,7 @@ internal sealed class CudaStream : SafeHandle
             if (CudaDriver.EndCapture(this, out graph) == CudaResult.Success && graph != 0) _ = CudaDriver.DestroyGraph(graph);
             throw;
         }
-        CudaDriver.Check(CudaDriver.EndCapture(this, out graph), "ending the capture of a graph");
+        CudaDriver.Check(CudaDriver.EndCapture(this, out graph), graph, "ending the capture of a graph");
         return new CudaGraph(_context, graph);
     }
 

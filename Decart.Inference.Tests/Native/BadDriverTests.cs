@@ -1,0 +1,78 @@
+namespace Decart.Inference.Tests.Native;
+
+/// <summary>Drivers that fail, lack something or answer nonsense: an automatic choice computes on the processor, a GPU that is asked for is refused.</summary>
+internal sealed class BadDriverTests
+{
+    private const string Fails = "return 999;";
+
+    private static IEnumerable<TestCaseData> Drivers()
+    {
+        yield return Case("no GPU", "the CUDA driver finds 0", ("cuDeviceGetCount", "*(int *)a = 0;"));
+        yield return Case("a negative number of GPUs", "the CUDA driver finds -1", ("cuDeviceGetCount", "*(int *)a = -1;"));
+        yield return Case("an absurd number of GPUs and none that opens", "CUDA_ERROR_FAKE", ("cuDeviceGetCount", "*(int *)a = 2147483647;"), ("cuDeviceGet", Fails));
+        yield return Case("no start", "CUDA_ERROR_FAKE, the fake driver's error", ("cuInit", Fails));
+        yield return Case("errors without names", "an error that this driver does not know (999)", ("cuInit", Fails), ("cuGetErrorName", "*(char **)b = 0;"));
+        yield return Case("errors without texts", "an error that this driver does not know (999)", ("cuInit", Fails), ("cuGetErrorString", "*(char **)b = 0;"));
+        yield return Case("a missing function", "lacks cuLaunchKernelEx;", ("cuLaunchKernelEx", null));
+        yield return Case("missing functions", "lacks cuGraphLaunch, cuInit, cuMemMap and 1 more functions;", ("cuInit", null), ("cuMemMap", null), ("cuGraphLaunch", null), ("cuModuleUnload", null));
+        yield return Case("an old driver", "this one is for 11.4", ("cuDriverGetVersion", "*(int *)a = 11040;"));
+        yield return Case("a version below 0", "answers -5 for its version", ("cuDriverGetVersion", "*(int *)a = -5;"));
+        yield return Case("an absurd version", "answers 2147483647 for its version", ("cuDriverGetVersion", "*(int *)a = 2147483647;"));
+        yield return Case("no properties", "has 0.0", ("cuDeviceGetAttribute", Fails));
+        yield return Case("an absurd compute capability", "answers 23622320117 for a compute capability", ("cuDeviceGetAttribute", "*(int *)a = 2147483647;"));
+        yield return Case("negative properties", "answers -11 for a compute capability", ("cuDeviceGetAttribute", "*(int *)a = -1;"));
+        yield return Case("no multiprocessors", "answers 0 for a number of multiprocessors", ("cuDeviceGetAttribute", Attributes(multiprocessors: 0)));
+        yield return Case("too many multiprocessors", "answers 1000000000 for a number of", ("cuDeviceGetAttribute", Attributes(multiprocessors: 1_000_000_000)));
+        yield return Case("no shared memory", "answers 0 for shared memory", ("cuDeviceGetAttribute", Attributes(sharedBytes: 0)));
+        yield return Case("an odd granularity", "answers 3 for a granularity", ("cuDeviceGetAttribute", Attributes(virtualMemory: 1)), ("cuMemGetAllocationGranularity", "*(size_t *)a = 3;"));
+        yield return Case("more memory than there can be", "for free memory", ("cuMemGetInfo_v2", "*(size_t *)a = -1ul; *(size_t *)b = 5;"));
+        yield return Case("no context", "gives nothing for the primary context", ("cuDevicePrimaryCtxRetain", ""));
+        yield return Case("a context that cannot be used", "CUDA_ERROR_FAKE", ("cuCtxSetCurrent", Fails));
+        yield return Case("no stream", "gives nothing for creating a stream", ("cuStreamCreate", ""));
+        yield return Case("no event", "gives nothing for creating an event", ("cuEventCreate", ""));
+        yield return Case("no pinned memory", "gives nothing for allocating", ("cuMemHostAlloc", ""));
+        yield return Case("no compiler", "The CUDA driver refused compiling a module", ("cuLinkCreate_v2", "return 221;"));
+        yield return Case("a compiler that refuses all", "The CUDA driver refused a module", ("cuLinkAddData_v2", "return 218;"));
+        yield return Case("a compiler that makes nothing", "gives 0 bytes of code", ("cuLinkComplete", ""));
+        yield return Case("no module", "gives nothing for loading a module", ("cuModuleLoadDataEx", ""));
+        yield return Case("launches that fail", "refused launching a kernel", ("cuLaunchKernelEx", Fails));
+        yield return Case("nothing computed", "a launch of it gives other numbers");
+    }
+
+    [TestCaseSource(nameof(Drivers))]
+    public void A_bad_driver_is_no_reason_to_fail(string reason, (string, string?)[] changes)
+    {
+        using FakeCudaDriver driver = FakeCudaDriver.Create(changes);
+        AssertRefused(driver.Open, reason);
+    }
+
+    [Test]
+    public void A_driver_that_is_no_library_is_refused()
+    {
+        string file = typeof(BadDriverTests).Assembly.Location + ".none", text = Path.GetTempFileName();
+        File.WriteAllText(text, "no library");
+        AssertRefused(device => FakeCudaDriver.Open(device, text, Path.GetTempPath()), "There is no CUDA driver on this machine that can be loaded");
+        AssertRefused(device => FakeCudaDriver.Open(device, file, Path.GetTempPath()), "There is no CUDA driver on this machine that can be loaded");
+        File.Delete(text);
+    }
+
+    [Test]
+    public void All_functions_that_are_called_are_looked_for() =>
+        Assert.That(FakeCudaDriver.Functions, Has.Count.GreaterThan(40).And.All.StartsWith("cu").And.Contains("cuLaunchKernelEx").And.Contains("cuMemcpyAsync"));
+
+    private static void AssertRefused(Func<string, FakeDriverOutcome> open, string reason)
+    {
+        FakeDriverOutcome automatic = open("auto"), asked = open("cuda:0");
+        Assert.That(automatic.Error, Is.Null);
+        Assert.That(automatic.Device, Is.EqualTo("cpu"));
+        Assert.That(automatic.Log, Has.Exactly(1).Contains(reason));
+        Assert.That(asked.Error, Is.TypeOf<NotSupportedException>());
+        Assert.That(asked.Error!.Message, Does.StartWith("The device cuda:0 cannot be used. ").And.Contains(reason));
+    }
+
+    private static string Attributes(int multiprocessors = 108, int sharedBytes = 166_912, int virtualMemory = 0) =>
+        $"int v[103] = {{0}}; v[16] = {multiprocessors}; v[75] = 8; v[97] = {sharedBytes}; v[102] = {virtualMemory}; *(int *)a = v[(int)(long)b];";
+
+    private static TestCaseData Case(string name, string reason, params (string Function, string? Body)[] changes) =>
+        new TestCaseData(reason, changes).SetArgDisplayNames(name);
+}
