@@ -43,7 +43,7 @@ public class ModelConfigTests
         JsonObject generation = new() { ["eos_token_id"] = new JsonArray(7, 8), ["temperature"] = 0.6, ["top_k"] = 20, ["do_sample"] = true };
         ModelConfig config = ModelLoader.ReadHuggingFace("folder", Element(TinyModels.Config("llama")), Element(generation));
         Assert.That(config.EosTokenIds, Is.EqualTo(new[] { 7, 8 }));
-        Assert.That(config.Generation, Is.EqualTo(new GenerationDefaults(true, 0.6, 20, null, null, null)));
+        Assert.That(config.Generation, Is.EqualTo(new GenerationOptions { Temperature = 0.6f, TopK = 20 }));
         Assert.That(Read(TinyModels.Config("llama")).EosTokenIds, Is.EqualTo(new[] { 2, 3 }));
     }
 

@@ -21,19 +21,19 @@ internal static class ReferenceSampler
         double[] scores = Scores(logits, parameters, prompt, completion, allowed);
         int[] order = [.. Enumerable.Range(0, scores.Length).OrderByDescending(id => scores[id]).ThenBy(id => id)];
         bool exact = !parameters.ChangesLogits;
-        if (parameters.Temperature == 0) return (order[0], exact || order.Length == 1 ? 1 : scores[order[0]] - scores[order[1]]);
+        if (parameters.Numbers.Temperature == 0) return (order[0], exact || order.Length == 1 ? 1 : scores[order[0]] - scores[order[1]]);
 
         double margin = 1;
         int count = order.Length;
-        double[] weights = [.. order.Select(id => Math.Exp((scores[id] - scores[order[0]]) / parameters.Temperature))];
-        if (parameters.TopK > 0 && parameters.TopK < count)
+        double[] weights = [.. order.Select(id => Math.Exp((scores[id] - scores[order[0]]) / parameters.Numbers.Temperature))];
+        if (parameters.Numbers.TopK > 0 && parameters.Numbers.TopK < count)
         {
-            count = parameters.TopK;
+            count = parameters.Numbers.TopK;
             if (!exact) margin = scores[order[count - 1]] - scores[order[count]];
         }
-        if (parameters.TopP < 1)
+        if (parameters.Numbers.TopP < 1)
         {
-            double wanted = parameters.TopP * weights.Take(count).Sum(), sum = weights[0];
+            double wanted = parameters.Numbers.TopP * weights.Take(count).Sum(), sum = weights[0];
             int kept = 1;
             for (; kept < count && sum < wanted; kept++)
             {
@@ -45,8 +45,8 @@ internal static class ReferenceSampler
         }
         for (int i = 0; i < count; i++)
         {
-            margin = parameters.MinP > 0 && i > 0 ? Math.Min(margin, Math.Abs(weights[i] - parameters.MinP) / parameters.MinP) : margin;
-            if (weights[i] < parameters.MinP) count = i;
+            margin = parameters.Numbers.MinP > 0 && i > 0 ? Math.Min(margin, Math.Abs(weights[i] - parameters.Numbers.MinP) / parameters.Numbers.MinP) : margin;
+            if (weights[i] < parameters.Numbers.MinP) count = i;
         }
 
         (int Id, double Weight)[] drawn = [.. Enumerable.Range(0, count).Select(i => (order[i], weights[i])).OrderBy(token => token.Item1)];
@@ -65,9 +65,9 @@ internal static class ReferenceSampler
         double[] scores = new double[logits.Length];
         for (int id = 0; id < scores.Length; id++) scores[id] = logits[id];
         foreach (int id in prompt.Concat(completion).Distinct())
-            scores[id] = scores[id] > 0 ? scores[id] / parameters.RepetitionPenalty : scores[id] * parameters.RepetitionPenalty;
-        foreach (int id in completion) scores[id] -= parameters.FrequencyPenalty;
-        foreach (int id in completion.Distinct()) scores[id] -= parameters.PresencePenalty;
+            scores[id] = scores[id] > 0 ? scores[id] / parameters.Numbers.RepetitionPenalty : scores[id] * parameters.Numbers.RepetitionPenalty;
+        foreach (int id in completion) scores[id] -= parameters.Numbers.FrequencyPenalty;
+        foreach (int id in completion.Distinct()) scores[id] -= parameters.Numbers.PresencePenalty;
         foreach ((int id, float bias) in parameters.LogitBias) scores[id] += bias;
         for (int id = 0; allowed is not null && id < scores.Length; id++)
         {

@@ -49,7 +49,7 @@ internal static class SessionLoader
             KvMemory kv = KvMemoryPlan
                 .For(backend.Memory, decoder.KvLayout, decoder.ContextLength, options.MaxConcurrentSequences, options.KvCacheBytes, options.Paging)
                 .Create(backend.Memory, options.PrefixCaching, logger);
-            return new LoadedModel(decoder, kv, tokenizer, Describe(path, config, choice.Device), Defaults(config.Generation), EndOfText(config, tokenizer), backend);
+            return new LoadedModel(decoder, kv, tokenizer, Describe(path, config, choice.Device), config.Generation, EndOfText(config, tokenizer), backend);
         }
         catch
         {
@@ -105,15 +105,6 @@ internal static class SessionLoader
         VocabularySize = config.VocabularySize,
         ContextLength = config.ContextLength,
         Device = device,
-    };
-
-    private static GenerationOptions Defaults(GenerationDefaults checkpoint) => new()
-    {
-        Temperature = checkpoint.Sample == false ? 0 : (float?)checkpoint.Temperature,
-        TopK = checkpoint.TopK,
-        TopP = (float?)checkpoint.TopP,
-        MinP = (float?)checkpoint.MinP,
-        RepetitionPenalty = (float?)checkpoint.RepetitionPenalty,
     };
 
     private static FrozenSet<int> EndOfText(ModelConfig config, ITokenizer? tokenizer) => [.. config.EosTokenIds, .. tokenizer?.EosTokenIds ?? []];

@@ -24,12 +24,6 @@ internal enum BlockArrangement
 /// <param name="DenseLayers">The layers that have an ordinary feed-forward block instead.</param>
 internal sealed record ExpertsConfig(int Count, int PerToken, int IntermediateSize, bool Renormalise, ImmutableHashSet<int> DenseLayers);
 
-/// <summary>What the checkpoint's author recommends for sampling; null where nothing is said.</summary>
-internal sealed record GenerationDefaults(bool? Sample, double? Temperature, int? TopK, double? TopP, double? MinP, double? RepetitionPenalty)
-{
-    public static GenerationDefaults None { get; } = new(null, null, null, null, null, null);
-}
-
 /// <summary>
 /// The description that every family's configuration comes down to: all that <see cref="Decoder"/> needs to know, in one
 /// vocabulary. Made by <see cref="ModelLoader.ReadConfig"/>, which has checked every value.
@@ -110,7 +104,8 @@ internal sealed record ModelConfig
 
     public ImmutableArray<int> EosTokenIds { get; init; } = [];
 
-    public GenerationDefaults Generation { get; init; } = GenerationDefaults.None;
+    /// <summary>What the checkpoint's author recommends for sampling.</summary>
+    public GenerationOptions Generation { get; init; } = new();
 
     public required WeightNames Names { get; init; }
 

@@ -91,13 +91,14 @@ internal static class ModelLoader
     private static ModelConfig WithGeneration(ModelConfig config, JsonFields fields) => config with
     {
         EosTokenIds = fields.Integers("eos_token_id", 0, int.MaxValue) is { IsEmpty: false } ids ? ids : config.EosTokenIds,
-        Generation = new GenerationDefaults(
-            fields.Has("do_sample") ? fields.Flag("do_sample", false) : null,
-            fields.OptionalNumber("temperature", 0, 100),
-            fields.OptionalInteger("top_k", 0, int.MaxValue),
-            fields.OptionalNumber("top_p", 0, 1),
-            fields.OptionalNumber("min_p", 0, 1),
-            fields.OptionalNumber("repetition_penalty", 1e-3, 100)),
+        Generation = new GenerationOptions
+        {
+            Temperature = fields.Has("do_sample") && !fields.Flag("do_sample", false) ? 0 : (float?)fields.OptionalNumber("temperature", 0, 100),
+            TopK = fields.OptionalInteger("top_k", 0, int.MaxValue),
+            TopP = (float?)fields.OptionalNumber("top_p", 0, 1),
+            MinP = (float?)fields.OptionalNumber("min_p", 0, 1),
+            RepetitionPenalty = (float?)fields.OptionalNumber("repetition_penalty", 1e-3, 100),
+        },
     };
 
     private static string Supported(IEnumerable<string> names) => "one of " + string.Join(", ", names.Order(StringComparer.Ordinal));

@@ -33,14 +33,13 @@ internal sealed class Sampler(int vocabularySize)
         if (parameters.TopLogprobs is not null) logits.CopyTo(_modelLogits);
         if (parameters.ChangesLogits)
         {
-            if (parameters.HasPenalties) counts!.Penalise(logits, parameters);
+            if (parameters.HasPenalties) counts!.Penalise(logits, parameters.Numbers);
             foreach ((int id, float bias) in parameters.LogitBias) logits[id] += bias;
             max = FiniteMax(logits, changed: true);
         }
 
-        int chosen = parameters.Temperature == 0
-            ? logits.IndexOf(max)
-            : Draw(logits, max, parameters, Philox.NextDouble(parameters.Seed, (ulong)index));
+        SamplingNumbers numbers = parameters.Numbers;
+        int chosen = numbers.Temperature == 0 ? logits.IndexOf(max) : Draw(logits, max, numbers, Philox.NextDouble(numbers.Seed, (ulong)index));
         logprobs = parameters.TopLogprobs is { } top ? Logprobs(chosen, _modelLogits, top) : null;
         return chosen;
     }
@@ -66,12 +65,12 @@ internal sealed class Sampler(int vocabularySize)
         return float.IsFinite(max) ? max : throw NoToken.Error(changed, max);
     }
 
-    private int Draw(ReadOnlySpan<float> logits, float max, SamplingParameters parameters, double random)
+    private int Draw(ReadOnlySpan<float> logits, float max, in SamplingNumbers numbers, double random)
     {
-        if (parameters.TopK > 0 && parameters.TopK < logits.Length) return DrawFromTopK(logits, max, parameters, random);
-        Span<float> weights = ComputeWeights(logits, max, parameters.Temperature);
-        if (parameters.TopP < 1) return DrawFromNucleus(logits, weights, parameters, random);
-        ApplyMinP(weights, parameters.MinP);
+        if (numbers.TopK > 0 && numbers.TopK < logits.Length) return DrawFromTopK(logits, max, numbers, random);
+        Span<float> weights = ComputeWeights(logits, max, numbers.Temperature);
+        if (numbers.TopP < 1) return DrawFromNucleus(logits, weights, numbers, random);
+        ApplyMinP(weights, numbers.MinP);
         return DrawFrom(weights, random);
     }
 
@@ -85,23 +84,23 @@ internal sealed class Sampler(int vocabularySize)
         return weights;
     }
 
-    private int DrawFromTopK(ReadOnlySpan<float> logits, float max, SamplingParameters parameters, double random)
+    private int DrawFromTopK(ReadOnlySpan<float> logits, float max, in SamplingNumbers numbers, double random)
     {
-        Span<Candidate> best = _candidates.AsSpan(0, parameters.TopK);
+        Span<Candidate> best = _candidates.AsSpan(0, numbers.TopK);
         Candidate.SelectLargest(logits, best);
         double total = 0;
         foreach (ref Candidate candidate in best)
         {
-            candidate.Value = MathF.Exp((candidate.Value - max) / parameters.Temperature);
+            candidate.Value = MathF.Exp((candidate.Value - max) / numbers.Temperature);
             total += candidate.Value;
         }
-        return DrawFrom(Truncate(best, parameters.TopP * total, parameters.MinP), random);
+        return DrawFrom(Truncate(best, numbers.TopP * total, numbers.MinP), random);
     }
 
-    private int DrawFromNucleus(ReadOnlySpan<float> logits, Span<float> weights, SamplingParameters parameters, double random)
+    private int DrawFromNucleus(ReadOnlySpan<float> logits, Span<float> weights, in SamplingNumbers numbers, double random)
     {
         double total = Sum(weights);
-        double wanted = parameters.TopP * total;
+        double wanted = numbers.TopP * total;
         Span<Candidate> best = _candidates.AsSpan(0, Math.Min(SmallNucleus, logits.Length));
         Candidate.SelectLargest(logits, best);
         double sum = 0;
@@ -110,9 +109,9 @@ internal sealed class Sampler(int vocabularySize)
             candidate.Value = weights[candidate.Id];
             sum += candidate.Value;
         }
-        if (sum >= wanted) return DrawFrom(Truncate(best, wanted, parameters.MinP), random);
+        if (sum >= wanted) return DrawFrom(Truncate(best, wanted, numbers.MinP), random);
         ZeroOutsideNucleus(weights, total, wanted);
-        ApplyMinP(weights, parameters.MinP);
+        ApplyMinP(weights, numbers.MinP);
         return DrawFrom(weights, random);
     }
 

@@ -14,13 +14,13 @@ internal sealed class TokenCounts
     public void Add(int id) => _completionCounts[id] = _completionCounts.GetValueOrDefault(id) + 1;
 
     /// <summary>Repetition penalty on every token seen, then frequency and presence penalties on those of the completion.</summary>
-    public void Penalise(Span<float> logits, SamplingParameters parameters)
+    public void Penalise(Span<float> logits, in SamplingNumbers numbers)
     {
         foreach ((int id, int count) in _completionCounts)
         {
             float logit = logits[id];
-            logit = logit > 0 ? logit / parameters.RepetitionPenalty : logit * parameters.RepetitionPenalty;
-            if (count > 0) logit -= parameters.FrequencyPenalty * count + parameters.PresencePenalty;
+            logit = logit > 0 ? logit / numbers.RepetitionPenalty : logit * numbers.RepetitionPenalty;
+            if (count > 0) logit -= numbers.FrequencyPenalty * count + numbers.PresencePenalty;
             logits[id] = logit;
         }
     }

@@ -25,21 +25,21 @@ internal static class GpuCandidates
         ArrayView<long> masses = SharedMemory.Allocate1D<long>(Capacity).BaseView, before = SharedMemory.Allocate1D<long>(Capacity).BaseView;
         if (Group.IdxX == 0) count[0] = 0;
         uint last = FindLast(ownRank, ranks);
-        long all = Collect(logits, last, weighs: row.TopK == 0 && row.TopP != 0, ranks, tokens, count);
+        long all = Collect(logits, last, weighs: row.Numbers.TopK == 0 && row.TopPShare != 0, ranks, tokens, count);
         int number = count[0];
-        if (number > Capacity || row.TopK > number) return -1;
+        if (number > Capacity || row.Numbers.TopK > number) return -1;
         for (int i = Group.IdxX; i < number; i += Group.DimX) masses[i] = GpuLogits.Mass(logits, ranks[i], tokens[i]);
         Group.Barrier();
 
-        long sum = Precede(row.TopK, number, ranks, tokens, masses, before);
-        long wanted = row.TopP == 0 ? long.MaxValue : GpuSelection.Share(row.TopK == 0 ? all : sum, row.TopP);
+        long sum = Precede(row.Numbers.TopK, number, ranks, tokens, masses, before);
+        long wanted = row.TopPShare == 0 ? long.MaxValue : GpuSelection.Share(row.Numbers.TopK == 0 ? all : sum, row.TopPShare);
         // Weights follow ranks but for rounding.
-        bool endsHere = row.TopK != 0 || (row.TopP != 0 && sum >= wanted) || GpuLogits.Weight(logits, last) * 1.0001f < row.MinP;
+        bool endsHere = row.Numbers.TopK != 0 || (row.TopPShare != 0 && sum >= wanted) || GpuLogits.Weight(logits, last) * 1.0001f < row.Numbers.MinP;
         if (!endsHere) return -1;
         sum = 0;
         for (int i = Group.IdxX; i < number; i += Group.DimX)
         {
-            if (before[i] >= wanted || GpuLogits.Weight(logits, ranks[i]) < row.MinP) masses[i] = 0;
+            if (before[i] >= wanted || GpuLogits.Weight(logits, ranks[i]) < row.Numbers.MinP) masses[i] = 0;
             sum += masses[i];
         }
         Reduce.GroupScan(sum, out sum);

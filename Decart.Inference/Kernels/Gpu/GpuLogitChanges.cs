@@ -38,7 +38,7 @@ internal static class GpuLogitChanges
     private static float Penalise(float logit, int count, GpuSamplingRow row)
     {
         if (count == 0) return logit;
-        float penalised = logit > 0 ? logit / row.RepetitionPenalty : logit * row.RepetitionPenalty;
-        return count == 1 ? penalised : penalised - ((row.FrequencyPenalty * (count - 1)) + row.PresencePenalty);
+        float penalised = logit > 0 ? logit / row.Numbers.RepetitionPenalty : logit * row.Numbers.RepetitionPenalty;
+        return count == 1 ? penalised : penalised - ((row.Numbers.FrequencyPenalty * (count - 1)) + row.Numbers.PresencePenalty);
     }
 }

@@ -126,21 +126,20 @@ internal sealed class GpuSampler : IDeviceSampler, IDisposable
         }
     }
 
-    private static GpuSamplingRow Describe(SamplingParameters parameters, GpuBuffer? counts, GpuBuffer? bias, int vocabularySize) => new()
+    private static GpuSamplingRow Describe(SamplingParameters parameters, GpuBuffer? counts, GpuBuffer? bias, int vocabularySize)
     {
-        Counts = counts?.Address ?? 0,
-        Bias = bias?.Address ?? 0,
-        BiasCount = parameters.LogitBias.Length,
-        Seed = parameters.Seed,
-        // The product is exact but for shares that are smaller than any token's.
-        TopP = parameters.TopP < 1 ? Math.Max(1, (ulong)(parameters.TopP * 18446744073709551616.0)) : 0,
-        TopK = parameters.TopK < vocabularySize ? parameters.TopK : 0,
-        Temperature = parameters.Temperature,
-        MinP = parameters.MinP,
-        RepetitionPenalty = parameters.RepetitionPenalty,
-        FrequencyPenalty = parameters.FrequencyPenalty,
-        PresencePenalty = parameters.PresencePenalty,
-    };
+        SamplingNumbers numbers = parameters.Numbers;
+        if (numbers.TopK >= vocabularySize) numbers.TopK = 0;
+        return new GpuSamplingRow
+        {
+            Counts = counts?.Address ?? 0,
+            Bias = bias?.Address ?? 0,
+            BiasCount = parameters.LogitBias.Length,
+            // The product is exact but for shares that are smaller than any token's.
+            TopPShare = numbers.TopP < 1 ? Math.Max(1, (ulong)(numbers.TopP * 18446744073709551616.0)) : 0,
+            Numbers = numbers,
+        };
+    }
 
     private GpuBuffer CreateCounts(ReadOnlySpan<int> prompt, int vocabularySize)
     {

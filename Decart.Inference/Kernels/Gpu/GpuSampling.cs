@@ -35,7 +35,7 @@ internal static class GpuSampling
         {
             Address = a.Logits + ((long)row.LogitRow * a.Stride * sizeof(float)),
             Count = a.Vocabulary,
-            Scale = GpuLogits.ScaleOf(row.Temperature),
+            Scale = GpuLogits.ScaleOf(row.Numbers.Temperature),
             LastRank = GpuLogits.NegativeInfinityRank,
             LastToken = int.MaxValue,
         };
@@ -60,11 +60,11 @@ internal static class GpuSampling
             int code = Problem(rank);
             if (code < 0) return round == 0 ? code : code + NoToken.AfterChanges;
         }
-        if (row.Temperature == 0) return token;
+        if (row.Numbers.Temperature == 0) return token;
 
         logits.Max = GpuLogits.Logit(rank);
-        ulong random = Philox.NextBits(row.Seed, (ulong)row.Index);
-        if (row.TopK != 0 || row.TopP != 0 || row.MinP != 0)
+        ulong random = Philox.NextBits(row.Numbers.Seed, (ulong)row.Index);
+        if (row.Numbers.TopK != 0 || row.TopPShare != 0 || row.Numbers.MinP != 0)
         {
             token = GpuCandidates.Choose(logits, row, ownRank, random);
             if (token >= 0) return token;

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Decart.Inference.Kernels.Gpu.Intrinsics;
+using Decart.Inference.Sampling;
 
 namespace Decart.Inference.Kernels.Gpu;
 
@@ -7,7 +8,7 @@ namespace Decart.Inference.Kernels.Gpu;
 [StructLayout(LayoutKind.Sequential)]
 internal struct GpuSamplingRow
 {
-    public const int Bytes = 80;
+    public const int Bytes = 48 + SamplingNumbers.Bytes;
 
     /// <summary>Bytes of an entry of <see cref="Bias"/>.</summary>
     public const int BiasBytes = 8;
@@ -23,10 +24,8 @@ internal struct GpuSamplingRow
     /// <summary><see cref="BiasCount"/> pairs of a token (int) and what its logit is raised by (float32).</summary>
     public long Bias;
 
-    public ulong Seed;
-
-    /// <summary>The share of the probability that is kept, times 2^64; 0 for all.</summary>
-    public ulong TopP;
+    /// <summary>Top-p as the share of the probability that is kept, times 2^64; 0 for all.</summary>
+    public ulong TopPShare;
 
     /// <summary>The row of the logits, and of the tokens.</summary>
     public int LogitRow;
@@ -36,15 +35,10 @@ internal struct GpuSamplingRow
 
     public int BiasCount;
 
-    /// <summary>The number of tokens that are kept; 0 for all, otherwise fewer than the vocabulary has.</summary>
-    public int TopK;
-
-    /// <summary>0 for the most probable token.</summary>
-    public float Temperature;
-
-    public float MinP, RepetitionPenalty, FrequencyPenalty, PresencePenalty;
-
     public int Padding;
+
+    /// <summary>Top-k is less than the vocabulary has.</summary>
+    public SamplingNumbers Numbers;
 
     /// <summary>Reads row <paramref name="index"/> of an array in the device's memory.</summary>
     public static GpuSamplingRow Load(long rows, int index)
@@ -55,17 +49,23 @@ internal struct GpuSamplingRow
             Counts = Global.LoadLong(address),
             Mask = Global.LoadLong(address + 8),
             Bias = Global.LoadLong(address + 16),
-            Seed = (ulong)Global.LoadLong(address + 24),
-            TopP = (ulong)Global.LoadLong(address + 32),
-            LogitRow = Global.LoadInt(address + 40),
-            Index = Global.LoadInt(address + 44),
-            BiasCount = Global.LoadInt(address + 48),
-            TopK = Global.LoadInt(address + 52),
-            Temperature = Global.LoadFloat(address + 56),
-            MinP = Global.LoadFloat(address + 60),
-            RepetitionPenalty = Global.LoadFloat(address + 64),
-            FrequencyPenalty = Global.LoadFloat(address + 68),
-            PresencePenalty = Global.LoadFloat(address + 72),
+            TopPShare = (ulong)Global.LoadLong(address + 24),
+            LogitRow = Global.LoadInt(address + 32),
+            Index = Global.LoadInt(address + 36),
+            BiasCount = Global.LoadInt(address + 40),
+            Numbers = LoadNumbers(address + 48),
         };
     }
+
+    /// <remarks>Top-p is not read: it comes as a share.</remarks>
+    private static SamplingNumbers LoadNumbers(long address) => new()
+    {
+        Seed = (ulong)Global.LoadLong(address),
+        Temperature = Global.LoadFloat(address + 8),
+        TopK = Global.LoadInt(address + 12),
+        MinP = Global.LoadFloat(address + 20),
+        RepetitionPenalty = Global.LoadFloat(address + 24),
+        FrequencyPenalty = Global.LoadFloat(address + 28),
+        PresencePenalty = Global.LoadFloat(address + 32),
+    };
 }

@@ -21,10 +21,10 @@ internal static class GpuSelection
         for (int cut = 0; cut < 2; cut++)
         {
             bool weighs = cut == 1;
-            if (weighs ? row.TopP == 0 : row.TopK == 0) continue;
-            Cut(ref logits, histogram, weighs ? 0 : row.TopK, row.TopP);
+            if (weighs ? row.TopPShare == 0 : row.Numbers.TopK == 0) continue;
+            Cut(ref logits, histogram, weighs ? 0 : row.Numbers.TopK, row.TopPShare);
         }
-        logits.MinWeight = row.MinP;
+        logits.MinWeight = row.Numbers.MinP;
         return Draw(logits, histogram, random);
     }
 
