@@ -107,7 +107,7 @@ internal sealed class FakeCudaDriver : IDisposable
         Type("Native.Cuda.CudaDriver").GetProperty(nameof(CudaDriver.LibraryNames))!.SetValue(null, new[] { library });
         object options = Activator.CreateInstance(Type(nameof(LlmSessionOptions)))!;
         Type(nameof(LlmSessionOptions)).GetProperty(nameof(LlmSessionOptions.Device))!
-            .SetValue(options, Type(nameof(Inference.Device)).GetMethod(nameof(Inference.Device.Parse), [typeof(string)])!.Invoke(null, [device]));
+            .SetValue(options, Type(nameof(Inference.Device)).GetMethod(nameof(Inference.Device.Parse), [typeof(string), typeof(IFormatProvider)])!.Invoke(null, [device, null]));
         Type(nameof(LlmSessionOptions)).GetProperty(nameof(LlmSessionOptions.Threads))!.SetValue(options, 1);
         object cache = Activator.CreateInstance(Type("Kernels.Gpu.Compilation.KernelCache"), cacheFolder)!;
         RecordedLines log = new();

@@ -38,9 +38,12 @@ internal sealed class GpuLogprobsTests(string device)
             Assert.That(found.TokenIds, Is.EqualTo(expected.TokenIds));
             Assert.That((await other).TokenIds, Is.EqualTo(expected.TokenIds));
             Assert.That(found.Logprobs!.Select(entry => entry.TokenId), Is.EqualTo(found.TokenIds));
-            float[] logits = await session.NextTokenLogitsAsync(prompt);
-            double logSum = Math.Log(logits.Sum(logit => Math.Exp(logit)));
-            Assert.That(found.Logprobs![0].Logprob, Is.EqualTo(logits[found.TokenIds[0]] - logSum).Within(1e-4), "of the model's own logits");
+            foreach (int i in (int[])[0, 4, 9])
+            {
+                float[] logits = await session.NextTokenLogitsAsync((int[])[.. prompt, .. found.TokenIds.Take(i)]);
+                double logSum = Math.Log(logits.Sum(logit => Math.Exp(logit)));
+                Assert.That(found.Logprobs![i].Logprob, Is.EqualTo(logits[found.TokenIds[i]] - logSum).Within(1e-4), $"token {i}, by the model's own logits");
+            }
         }
         finally
         {

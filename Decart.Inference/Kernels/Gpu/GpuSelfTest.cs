@@ -18,7 +18,8 @@ internal static class GpuSelfTest
     {
         float[] values = [.. Enumerable.Range(0, Columns).Select(i => (i - 50) / 8f)];
         byte[] expected = new byte[GpuWeight.AlignedStride(Columns) * sizeof(ushort)];
-        values.Select(value => (Half)value).ToArray().CopyTo(MemoryMarshal.Cast<byte, Half>(expected));
+        Half[] halves = [.. values.Select(value => (Half)value)];
+        MemoryMarshal.AsBytes(halves.AsSpan()).CopyTo(expected);
         using GpuActivations x = new(device, rows: 1, Columns, operand: false), y = new(device, rows: 1, Columns, operand: true);
         using GpuBuffer count = new(device.Memory, sizeof(int));
         device.Upload(x.Address, MemoryMarshal.AsBytes(values.AsSpan()));
