@@ -37,6 +37,6 @@ public sealed class ContextLengthExceededException : Exception
     /// <summary>Tokens of the prompt.</summary>
     public int PromptTokens { get; }
 
-    /// <summary>The longest prompt possible: the model's context length, or what the memory for keys and values holds, less one token when a completion is asked for.</summary>
+    /// <summary>The longest possible prompt: the model's context length or what the memory for keys and values holds, less one token when a completion is requested.</summary>
     public int MaxPromptTokens { get; }
 }

@@ -10,7 +10,7 @@ namespace Decart.Inference;
 [JsonConverter(typeof(JsonStringEnumConverter<DeviceKind>))]
 public enum DeviceKind
 {
-    /// <summary>The fastest device that this build can use on this machine.</summary>
+    /// <summary>The fastest device that this program can use on this machine.</summary>
     Auto,
     /// <summary>The processor, with the widest vector instructions it has.</summary>
     Cpu,
@@ -30,7 +30,7 @@ public readonly record struct Device : IParsable<Device>
         Index = index;
     }
 
-    /// <summary>The fastest device that this build can use on this machine.</summary>
+    /// <summary>The fastest device that this program can use on this machine.</summary>
     public static Device Auto => default;
 
     /// <summary>The processor.</summary>

@@ -39,7 +39,7 @@ public sealed record GenerationOptions
     public float? MinP { get; init; }
 
     /// <summary>
-    /// Makes sampling reproducible: the same model, prompt, options and seed give the same tokens on the same machine, whatever else is being computed.
+    /// Makes sampling reproducible: the same model, prompt, options and seed give the same tokens on the same machine, whatever else the session computes.
     /// <see langword="null"/> (the default) for a random seed.
     /// </summary>
     public long? Seed { get; init; }

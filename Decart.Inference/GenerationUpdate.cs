@@ -6,7 +6,7 @@ namespace Decart.Inference;
 public sealed record GenerationUpdate
 {
     /// <summary>
-    /// Text that continues the text of the updates before; never half a character. May be empty: while a character is incomplete,
+    /// Text that continues that of earlier updates; never half a character. May be empty: while a character is incomplete,
     /// while the text could be the beginning of a stop sequence, for special tokens, and for a model without a tokenizer.
     /// </summary>
     public string Text { get; init; } = "";

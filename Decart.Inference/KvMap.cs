@@ -4,7 +4,7 @@ using Decart.Inference.Values;
 
 namespace Decart.Inference;
 
-/// <summary>Who holds which pages of a session's keys and values at one moment: for pictures and debugging. Immutable.</summary>
+/// <summary>A snapshot of which sequences hold which pages of the keys and values, for diagrams and debugging. Immutable.</summary>
 public sealed record KvMap
 {
     /// <summary><see cref="PagingMode.Hardware"/> or <see cref="PagingMode.Table"/>.</summary>
@@ -16,13 +16,13 @@ public sealed record KvMap
     /// <summary>Bytes of a page.</summary>
     public required long PageBytes { get; init; }
 
-    /// <summary>Bytes that the keys and values of one token take, in all layers together.</summary>
+    /// <summary>Bytes of the keys and values of one token, all layers together.</summary>
     public required long TokenBytes { get; init; }
 
-    /// <summary>Pages that nobody holds but that are kept for requests that begin with the same tokens.</summary>
+    /// <summary>Pages that no sequence holds, kept for requests that begin with the same tokens.</summary>
     public required int CachedPages { get; init; }
 
-    /// <summary>All that hold pages: running requests, paused ones, conversations between turns.</summary>
+    /// <summary>Everything that holds pages: running and paused requests, and conversations between turns.</summary>
     public required IReadOnlyList<KvMapSequence> Sequences { get; init => field = ValueList<KvMapSequence>.Copy(value); }
 
     /// <summary>Takes the picture, on the engine's thread.</summary>
@@ -48,11 +48,11 @@ public sealed record KvMap
 }
 
 /// <summary>One holder of pages.</summary>
-/// <param name="Address">Where its range begins; 0 with a page table.</param>
+/// <param name="Address">Start of its address range; 0 with a page table.</param>
 /// <param name="Tokens">Tokens whose keys and values are stored.</param>
 /// <param name="Pages">Its physical pages, numbered from 0, in the order of its tokens; the last may be mapped ahead of need.</param>
-/// <param name="SharedPages">How many of them others hold too.</param>
-/// <param name="IsIdle">Whether nothing is computed for it: a conversation between turns, or a request whose reader lags behind.</param>
+/// <param name="SharedPages">How many of them other holders share.</param>
+/// <param name="IsIdle">Whether nothing is being computed for it: a conversation between turns, or a request whose reader has fallen behind.</param>
 public sealed record KvMapSequence(long Address, int Tokens, IReadOnlyList<int> Pages, int SharedPages, bool IsIdle)
 {
     /// <summary>Its physical pages, numbered from 0, in the order of its tokens; the last may be mapped ahead of need.</summary>

@@ -12,7 +12,7 @@ public sealed record LlmSessionOptions
     public Device Device { get; init; } = Device.Auto;
 
     /// <summary>
-    /// Threads that compute on the CPU, 1 to 1024; <see langword="null"/> (the default) for one on each processor that the process may use, at
+    /// Number of CPU threads, 1 to 1024; <see langword="null"/> (the default) for one per processor available to the process, at
     /// most 64.
     /// </summary>
     public int? Threads { get; init; }
@@ -28,7 +28,7 @@ public sealed record LlmSessionOptions
     public int? MaxBatchTokens { get; init; }
 
     /// <summary>
-    /// Bytes for the keys and values of all requests, at least those of one page; <see langword="null"/> (the default) for what the concurrent
+    /// Bytes reserved for the keys and values of all requests, at least one page; <see langword="null"/> (the default) for what the concurrent
     /// sequences can use at most, or, if that is less, half of the memory that is free once the model
     /// is loaded (on a GPU nine tenths of its own).
     /// </summary>
@@ -38,20 +38,20 @@ public sealed record LlmSessionOptions
     public PagingMode Paging { get; init; }
 
     /// <summary>
-    /// Whether requests that begin with the same tokens as earlier ones use their keys and values instead of computing them again. Answers are
+    /// Whether a request that begins with the same tokens as an earlier one reuses its keys and values. Answers are
     /// the same, bit for bit. Default <see langword="true"/>.
     /// </summary>
     public bool PrefixCaching { get; init; } = true;
 
     /// <summary>
-    /// Makes up the weights instead of reading them: a folder with a <c>config.json</c> is enough to measure the speed of a model of its
-    /// shape, in bfloat16. What it generates means nothing. Default <see langword="false"/>.
+    /// Uses random bfloat16 weights instead of reading any: a folder with a <c>config.json</c> is enough to measure the speed of a model of that
+    /// shape. The output is meaningless. Default <see langword="false"/>.
     /// </summary>
     public bool RandomWeights { get; init; }
 
     /// <summary>
     /// Where log messages go; <see langword="null"/> (the default) for nowhere. Prompts and completions are logged at level Trace only.
-    /// Messages are written on the threads that compute, load and call: a logger must not wait for the session. One that throws fails the request, the
+    /// Messages are written on the threads that compute, load and call, so a logger must not wait for the session. One that throws fails the request, the
     /// loading or the disposal that its message is about.
     /// </summary>
     [JsonIgnore]

@@ -12,7 +12,7 @@ public sealed record ModelInfo
     /// </summary>
     public required string Architecture { get; init; }
 
-    /// <summary>Number of logits: one more than the largest token id that the model knows.</summary>
+    /// <summary>Number of logits: one more than the largest token id.</summary>
     public required int VocabularySize { get; init; }
 
     /// <summary>The most tokens of one request, prompt and completion together.</summary>

@@ -6,12 +6,12 @@ namespace Decart.Inference;
 [JsonConverter(typeof(JsonStringEnumConverter<PagingMode>))]
 public enum PagingMode
 {
-    /// <summary>By the hardware where it can, else by a table.</summary>
+    /// <summary>Hardware paging where available, otherwise a table.</summary>
     Auto,
 
     /// <summary>The memory management unit maps each sequence's pages under one range of addresses.</summary>
     Hardware,
 
-    /// <summary>Kernels look each page up in a table.</summary>
+    /// <summary>Kernels look up each page in a table.</summary>
     Table,
 }

@@ -7,7 +7,7 @@ namespace Decart.Inference;
 /// <param name="Logprob">Natural logarithm of the probability that the model gave the token, before penalties, bias, temperature and truncation.</param>
 public readonly record struct TokenLogprob(int TokenId, float Logprob);
 
-/// <summary>The log-probability of a generated token and of the tokens that the model found most probable in its place.</summary>
+/// <summary>The log-probability of a generated token and of the tokens that were most probable in its place.</summary>
 /// <param name="TokenId">The generated token.</param>
 /// <param name="Logprob">Natural logarithm of the probability that the model gave the token, before penalties, bias, temperature and truncation.</param>
 /// <param name="Top">

@@ -8,7 +8,7 @@ internal static class GpuSupport
 {
     private const string Switch = "Decart.Inference.Gpu";
 
-    public const string Absent = 
+    public const string Absent =
         "This program was built without support for GPUs, which needs just-in-time compilation and, in a trimmed program, DecartInferenceGpu set to true in its project.";
 
     public const string NeedsAllCode = "Kernels are compiled from IL at run time.";
