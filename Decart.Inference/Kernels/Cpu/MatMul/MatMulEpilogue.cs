@@ -45,7 +45,7 @@ internal unsafe struct MatMulEpilogue
         StorePartial(sums, column, y);
     }
 
-    [MethodImpl(MethodImplOptions.NoInlining)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly void StorePartial(Vector256<float> sums, int column, float* y)
     {
         int count = Columns - column;
@@ -77,7 +77,7 @@ internal unsafe struct MatMulEpilogue
         Vector256.Store(Accumulate ? Vector256.Load(y) + v : v, y);
     }
 
-    [MethodImpl(MethodImplOptions.NoInlining)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly Vector256<float> Transform(Vector256<float> v)
     {
         Vector256<float> f = Function switch

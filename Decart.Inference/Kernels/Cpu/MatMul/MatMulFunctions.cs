@@ -24,9 +24,11 @@ internal static class MatMulFunctions
     ];
 
     /// <summary>x / (1 + e^-x).</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static Vector256<float> Silu(Vector256<float> x) => x / (Vector256<float>.One + Vector256.Exp(-x));
 
     /// <summary>x Phi(x) with the normal distribution Phi(x) = erfc(-x / sqrt 2) / 2.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static Vector256<float> Gelu(Vector256<float> x)
     {
         // Beyond 20 standard deviations Phi is 0 or 1 in float32.
@@ -41,6 +43,7 @@ internal static class MatMulFunctions
     }
 
     /// <summary>x / 2 (1 + tanh u) = x / (1 + e^(-2 u)) with u = sqrt(2 / pi) (x + 0.044715 x^3).</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static Vector256<float> GeluTanh(Vector256<float> x)
     {
         // The exponent is computed in float64, since an error in it becomes a relative error of the result.
@@ -57,6 +60,7 @@ internal static class MatMulFunctions
     }
 
     /// <summary>A polynomial near zero, where the other form would cancel, else 1 - 2 / (e^(2 |x|) + 1) with the sign of x.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static Vector256<float> Tanh(Vector256<float> x)
     {
         Vector256<float> magnitude = Vector256.Abs(x);
@@ -67,6 +71,7 @@ internal static class MatMulFunctions
     }
 
     /// <summary>What rounding took from a * a: exact, also where products and sums are not fused.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<float> SquareError(Vector256<float> a, Vector256<float> square)
     {
         if (Fma.IsSupported || AdvSimd.IsSupported) return Vector256.FusedMultiplyAdd(a, a, -square);
@@ -75,6 +80,7 @@ internal static class MatMulFunctions
         return Vector256.Narrow((lower * lower) - lowerSquare, (upper * upper) - upperSquare);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<double> GeluTanhExponent(Vector256<double> x)
     {
         double scale = -2 * Math.Sqrt(2 / Math.PI);
