@@ -37,7 +37,7 @@ internal sealed class CpuAttentionTests
     }
 
     [Test]
-    public void Segments_divided_among_threads_agree_with_the_reference(
+    public void Splits_divided_among_threads_agree_with_the_reference(
         [Values(0, 1500)] int window, [ValueSource(nameof(PageSizes))] int tokensPerPage, [Values] SimdWidth width)
     {
         AttentionShape shape = new(Heads: 4, KvHeads: 1, HeadDim: 64, Scale: 0.3f, Window: window);

@@ -14,29 +14,29 @@ internal readonly unsafe record struct CpuChunk(KvView Kv, int FirstRow, int Len
     public int EndPosition => FirstPosition + Length;
 
     /// <summary>
-    /// Finds where the keys and values of consecutive tokens begin (layer 0), looking each page up once. Places of tokens beyond the sequence's
+    /// Finds where the keys and values of consecutive tokens begin (layer 0), looking each page up once. Addresses of tokens beyond the sequence's
     /// last are those of the last: good to prefetch, not to read.
     /// </summary>
     /// <param name="first">Position of the first, which there is.</param>
-    /// <param name="count">Number of places.</param>
-    /// <param name="places">Where they go.</param>
-    public void Locate(int first, int count, nint* places)
+    /// <param name="count">Number of addresses.</param>
+    /// <param name="addresses">Where they go.</param>
+    public void Locate(int first, int count, nint* addresses)
     {
         nint tokenBytes = (nint)Kv.TokenStride * sizeof(float);
         int end = Math.Min(count, EndPosition - first), i = 0;
         while (i < end)
         {
-            nint place = Kv.Address + ((first + i) * tokenBytes);
+            nint address = Kv.Address + ((first + i) * tokenBytes);
             int endOfRun = end;
             if (Kv.PageTable != 0)
             {
                 int tokenOfPage = (first + i) & (Kv.TokensPerPage - 1);
-                place = ((nint*)Kv.PageTable)[(first + i) >> BitOperations.Log2((uint)Kv.TokensPerPage)] + (tokenOfPage * tokenBytes);
+                address = ((nint*)Kv.PageTable)[(first + i) >> BitOperations.Log2((uint)Kv.TokensPerPage)] + (tokenOfPage * tokenBytes);
                 endOfRun = Math.Min(end, i + Kv.TokensPerPage - tokenOfPage);
             }
-            for (; i < endOfRun; i++, place += tokenBytes) places[i] = place;
+            for (; i < endOfRun; i++, address += tokenBytes) addresses[i] = address;
         }
-        for (; i < count; i++) places[i] = places[end - 1];
+        for (; i < count; i++) addresses[i] = addresses[end - 1];
     }
 }
 

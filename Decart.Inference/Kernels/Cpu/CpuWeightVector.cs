@@ -1,3 +1,4 @@
+using System.Numerics.Tensors;
 using Decart.Inference.Checkpoints;
 
 namespace Decart.Inference.Kernels.Cpu;
@@ -22,7 +23,8 @@ internal sealed unsafe class CpuWeightVector(int length) : WeightVector(length)
                 destination += part.Columns;
             }
         }
-        for (int i = 0; i < vector.Length; i++) vector.Pointer[i] += offset;
+        Span<float> elements = new(vector.Pointer, vector.Length);
+        if (offset != 0) TensorPrimitives.Add(elements, offset, elements);
         return vector;
     }
 

@@ -13,9 +13,9 @@ internal sealed unsafe class CpuAttention(ThreadTeam team, SimdWidth width) : ID
     private const int ItemsPerThread = 4;
 
     private readonly CpuBuffer<float> _scratch = new(0);
-    private readonly CpuBuffer<float> _segments = new(0);
+    private readonly CpuBuffer<float> _splits = new(0);
     private readonly List<AttentionItem> _items = [];
-    private readonly List<AttentionItem> _segmentItems = [];
+    private readonly List<AttentionItem> _splitItems = [];
 
     /// <summary>See <see cref="IKernels.Attend"/>.</summary>
     public void Attend(CpuStep step, CpuActivations qkv, int layer, AttentionShape shape, CpuActivations y)
@@ -40,14 +40,14 @@ internal sealed unsafe class CpuAttention(ThreadTeam team, SimdWidth width) : ID
         };
         long products = Divide(step, arguments);
         int parts = (int)Math.Clamp(products / MinProductsPerPart, 1, team.Threads);
-        bool segmented = _items.Count < parts && DivideIntoSegments();
-        List<AttentionItem> items = segmented ? _segmentItems : _items;
+        bool isSplit = _items.Count < parts && DivideIntoSplits();
+        List<AttentionItem> items = isSplit ? _splitItems : _items;
 
         arguments.ScratchLength = AttentionJob.ScratchLength(arguments.Rows, arguments.HeadDim, arguments.PaddedDim);
         _scratch.Reserve(arguments.ScratchLength * team.Threads);
         arguments.Scratch = _scratch.Pointer;
-        if (segmented) _segments.Reserve(arguments.StateLength * items.Count);
-        arguments.Segments = _segments.Pointer;
+        if (isSplit) _splits.Reserve(arguments.StateLength * items.Count);
+        arguments.Splits = _splits.Pointer;
         fixed (float* slopes = shape.AlibiSlopes)
         fixed (AttentionItem* pointer = System.Runtime.InteropServices.CollectionsMarshal.AsSpan(items))
         {
@@ -55,13 +55,13 @@ internal sealed unsafe class CpuAttention(ThreadTeam team, SimdWidth width) : ID
             int taken = 0;
             team.Run(new AttentionJob(arguments, pointer, items.Count, &taken, width), Math.Min(parts, items.Count));
         }
-        if (segmented) Merge(arguments);
+        if (isSplit) Merge(arguments);
     }
 
     public void Dispose()
     {
         _scratch.Dispose();
-        _segments.Dispose();
+        _splits.Dispose();
     }
 
     /// <summary>Fills <see cref="_items"/>, in each chunk the last queries, which see the most, first; returns the number of multiplications.</summary>
@@ -91,20 +91,20 @@ internal sealed unsafe class CpuAttention(ThreadTeam team, SimdWidth width) : ID
         return products;
     }
 
-    /// <summary>Makes an item of each segment of each item; false when none has more than one.</summary>
-    private bool DivideIntoSegments()
+    /// <summary>Makes an item of each split of each item; false when none has more than one.</summary>
+    private bool DivideIntoSplits()
     {
-        _segmentItems.Clear();
+        _splitItems.Clear();
         foreach (AttentionItem item in _items)
         {
             for (int key = item.FirstKey; key < item.EndKey;)
             {
-                int end = AttentionJob.EndOfSegment(key, item.EndKey);
-                _segmentItems.Add(item with { FirstKey = key, EndKey = end, Segment = _segmentItems.Count });
+                int end = AttentionJob.EndOfSplit(key, item.EndKey);
+                _splitItems.Add(item with { FirstKey = key, EndKey = end, Split = _splitItems.Count });
                 key = end;
             }
         }
-        return _segmentItems.Count > _items.Count;
+        return _splitItems.Count > _items.Count;
     }
 
     private void Merge(in AttentionArguments arguments)
@@ -113,7 +113,7 @@ internal sealed unsafe class CpuAttention(ThreadTeam team, SimdWidth width) : ID
         foreach (AttentionItem item in _items)
         {
             int count = 1;
-            while (_segmentItems[first + count - 1].EndKey < item.EndKey) count++;
+            while (_splitItems[first + count - 1].EndKey < item.EndKey) count++;
             switch (width)
             {
                 case SimdWidth.Vector512: AttentionJob.Merge<Float32x16>(arguments, item, first, count); break;

@@ -26,24 +26,24 @@ internal readonly unsafe ref struct AttentionBlock<TLanes>
         _second = new(_first.Memory + arguments.StateLength, arguments.Rows, arguments.PaddedDim);
     }
 
-    /// <summary>Goes through all segments of an item; the state it returns lives in the scratch memory.</summary>
+    /// <summary>Goes through all splits of an item; the state it returns lives in the scratch memory.</summary>
     public AttentionState AttendAll(AttentionItem item)
     {
         AttentionState total = _first;
         for (int key = item.FirstKey; key < item.EndKey;)
         {
-            int end = AttentionJob.EndOfSegment(key, item.EndKey);
+            int end = AttentionJob.EndOfSplit(key, item.EndKey);
             bool isFirst = key == item.FirstKey;
-            AttendSegment(item, key, end, isFirst ? total : _second);
+            AttendSplit(item, key, end, isFirst ? total : _second);
             if (!isFirst) total.Add<TLanes>(_second, _arguments.StateRows(item.Queries) * item.KvHeads);
             key = end;
         }
         return total;
     }
 
-    /// <summary>Goes through the keys of one segment, from a multiple of the tile on.</summary>
+    /// <summary>Goes through the keys of one split, from a multiple of the tile on.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public void AttendSegment(AttentionItem item, int firstKey, int endKey, AttentionState state)
+    public void AttendSplit(AttentionItem item, int firstKey, int endKey, AttentionState state)
     {
         CpuChunk chunk = _arguments.Chunks[item.Chunk];
         nint valueOffset = (nint)_arguments.KvHeads * _arguments.HeadDim, layerOffset = _arguments.Layer * 2 * valueOffset;

@@ -4,10 +4,10 @@ namespace Decart.Inference.Kernels.Cpu;
 
 /// <summary>
 /// Some consecutive queries of a chunk with some consecutive key/value heads, over the keys from <paramref name="FirstKey"/> to
-/// before <paramref name="EndKey"/>; either all that the queries see, or one segment, whose state goes to <paramref name="Segment"/>.
+/// before <paramref name="EndKey"/>; either all that the queries see, or one split, whose state goes to <paramref name="Split"/>.
 /// </summary>
 internal readonly record struct AttentionItem(
-    int Chunk, int FirstQuery, int Queries, int FirstKvHead, int KvHeads, int FirstKey, int EndKey, int Segment = AttentionItem.Whole)
+    int Chunk, int FirstQuery, int Queries, int FirstKvHead, int KvHeads, int FirstKey, int EndKey, int Split = AttentionItem.Whole)
 {
     public const int Whole = -1;
 }
@@ -16,7 +16,7 @@ internal readonly record struct AttentionItem(
 internal unsafe struct AttentionArguments
 {
     public CpuChunk* Chunks;
-    public float* Queries, Outputs, Scratch, Segments;
+    public float* Queries, Outputs, Scratch, Splits;
     public float* AlibiSlopes;
     public long ScratchLength;
     public nint QueryStride, OutputStride;
@@ -40,26 +40,26 @@ internal unsafe struct AttentionArguments
 /// </summary>
 /// <remarks>
 /// The result for a query depends on its position, the window and the keys alone, bit for bit: keys are taken in tiles, and tiles in
-/// segments, that begin at fixed positions; each segment's softmax starts afresh, and segments are added in ascending order.
-/// A tile or segment of which a query sees nothing leaves its state as it was, whatever other queries made it be visited.
+/// splits, that begin at fixed positions; each split's softmax starts afresh, and splits are added in ascending order.
+/// A tile or split of which a query sees nothing leaves its state as it was, whatever other queries made it be visited.
 /// </remarks>
 internal readonly unsafe struct AttentionJob(AttentionArguments arguments, AttentionItem* items, int itemCount, int* taken, SimdWidth width) : ITeamJob
 {
-    /// <summary>Keys of a segment, a multiple of the tile: what one thread takes when there are fewer heads than threads.</summary>
-    public const int SegmentKeys = 512;
+    /// <summary>Keys of a split, a multiple of the tile: what one thread takes when there are fewer heads than threads.</summary>
+    public const int SplitKeys = 512;
 
     private readonly AttentionArguments _arguments = arguments;
 
     /// <summary>
     /// Elements of one thread's scratch memory: a tile of keys and of values, the scores of the rows taken at once with their
-    /// factors, the places of its tokens, two states.
+    /// factors, the addresses of its tokens, two states.
     /// </summary>
     public static long ScratchLength(int rows, int headDim, int paddedDim) =>
         ((long)CpuAttentionTile.Keys * (headDim + paddedDim + CpuAttentionTile.RowsAtOnce)) + 16
         + (CpuAttentionTile.KeysAndAhead * sizeof(nint) / sizeof(float)) + (2 * AttentionState.Length(rows, paddedDim));
 
-    /// <summary>Where the segment that holds <paramref name="key"/> ends, or the keys.</summary>
-    public static int EndOfSegment(int key, int endKey) => (int)Math.Min(((long)key / SegmentKeys + 1) * SegmentKeys, endKey);
+    /// <summary>Where the split that holds <paramref name="key"/> ends, or the keys.</summary>
+    public static int EndOfSplit(int key, int endKey) => (int)Math.Min(((long)key / SplitKeys + 1) * SplitKeys, endKey);
 
     public void Run(int part)
     {
@@ -72,14 +72,14 @@ internal readonly unsafe struct AttentionJob(AttentionArguments arguments, Atten
         }
     }
 
-    /// <summary>Adds the segments of an item, which begin at <paramref name="first"/>, in ascending order and writes the outputs.</summary>
+    /// <summary>Adds the splits of an item, which begin at <paramref name="first"/>, in ascending order and writes the outputs.</summary>
     public static void Merge<TLanes>(in AttentionArguments arguments, AttentionItem item, int first, int count)
         where TLanes : unmanaged, ILanes<TLanes>
     {
-        AttentionState total = new(arguments.Segments + (first * arguments.StateLength), arguments.Rows, arguments.PaddedDim);
+        AttentionState total = new(arguments.Splits + (first * arguments.StateLength), arguments.Rows, arguments.PaddedDim);
         for (int i = first + 1; i < first + count; i++)
         {
-            AttentionState later = new(arguments.Segments + (i * arguments.StateLength), arguments.Rows, arguments.PaddedDim);
+            AttentionState later = new(arguments.Splits + (i * arguments.StateLength), arguments.Rows, arguments.PaddedDim);
             total.Add<TLanes>(later, arguments.StateRows(item.Queries) * item.KvHeads);
         }
         Finish<TLanes>(arguments, item, total);
@@ -108,14 +108,14 @@ internal readonly unsafe struct AttentionJob(AttentionArguments arguments, Atten
         for (int i = Interlocked.Increment(ref *taken) - 1; i < itemCount; i = Interlocked.Increment(ref *taken) - 1)
         {
             AttentionItem item = items[i];
-            if (item.Segment == AttentionItem.Whole)
+            if (item.Split == AttentionItem.Whole)
             {
                 Finish<TLanes>(_arguments, item, block.AttendAll(item));
             }
             else
             {
-                AttentionState segment = new(_arguments.Segments + (item.Segment * _arguments.StateLength), _arguments.Rows, _arguments.PaddedDim);
-                block.AttendSegment(item, item.FirstKey, item.EndKey, segment);
+                AttentionState split = new(_arguments.Splits + (item.Split * _arguments.StateLength), _arguments.Rows, _arguments.PaddedDim);
+                block.AttendSplit(item, item.FirstKey, item.EndKey, split);
             }
         }
     }

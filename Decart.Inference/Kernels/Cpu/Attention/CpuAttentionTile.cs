@@ -20,14 +20,14 @@ internal static unsafe class CpuAttentionTile
     /// <summary>Distance in keys at which a tile's rows are fetched ahead: each may lie on a memory page of its own.</summary>
     private const int PrefetchKeys = 16;
 
-    /// <summary>Keys whose places packing a tile wants to know.</summary>
+    /// <summary>Keys whose addresses packing a tile wants to know.</summary>
     public const int KeysAndAhead = Keys + PrefetchKeys;
 
     /// <summary>
     /// Copies the first <paramref name="count"/> keys of a head to <paramref name="transposed"/> [headDim][Keys] and its values to
     /// <paramref name="values"/> [Keys][paddedDim], the padding 0. Reads nothing else.
     /// </summary>
-    /// <param name="tokens">Where the tile's tokens and those ahead begin, <see cref="KeysAndAhead"/> places.</param>
+    /// <param name="tokens">Where the tile's tokens and those ahead begin, <see cref="KeysAndAhead"/> addresses.</param>
     /// <param name="keyOffset">Elements from a token to the head's key.</param>
     /// <param name="valueOffset">Elements from its key to its value.</param>
     /// <param name="count">Keys that there are.</param>

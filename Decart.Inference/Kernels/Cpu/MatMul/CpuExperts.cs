@@ -1,4 +1,4 @@
-using System.Runtime.CompilerServices;
+using System.Numerics.Tensors;
 
 namespace Decart.Inference.Kernels.Cpu;
 
@@ -46,22 +46,17 @@ internal sealed unsafe class CpuExperts(CpuMatMul matMul) : IDisposable
     private static float* Row(CpuActivations activations, int row) => activations.Pointer + ((long)row * activations.Stride);
 
     /// <summary>The most probable experts of one token; of equally probable ones the first.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Choose(ReadOnlySpan<float> logits, int row, Experts experts)
     {
         Span<float> probabilities = _probabilities.AsSpan(0, logits.Length);
-        float max = float.NegativeInfinity;
-        foreach (float logit in logits) max = MathF.Max(max, logit);
+        TensorPrimitives.Subtract(logits, TensorPrimitives.Max(logits), probabilities);
+        TensorPrimitives.Exp(probabilities, probabilities);
         double sum = 0, chosenSum = 0;
-        for (int i = 0; i < logits.Length; i++) sum += probabilities[i] = MathF.Exp(logits[i] - max);
+        foreach (float probability in probabilities) sum += probability;
         Span<Choice> choices = _choices.AsSpan(row * experts.ExpertsPerToken, experts.ExpertsPerToken);
         for (int rank = 0; rank < choices.Length; rank++)
         {
-            int best = 0;
-            for (int i = 1; i < probabilities.Length; i++)
-            {
-                if (probabilities[i] > probabilities[best]) best = i;
-            }
+            int best = TensorPrimitives.IndexOfMax<float>(probabilities);
             choices[rank] = new Choice(row, best, probabilities[best]);
             chosenSum += probabilities[best];
             probabilities[best] = float.NegativeInfinity;
