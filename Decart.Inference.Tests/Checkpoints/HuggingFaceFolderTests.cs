@@ -70,12 +70,35 @@ public class HuggingFaceFolderTests
     }
 
     [Test]
-    public void A_tensor_that_its_shard_lacks_is_named()
+    public void A_tensor_that_its_shard_lacks_is_warned_about_and_named_when_it_is_needed()
     {
         _folder.Write("model.safetensors.index.json", Index);
         _folder.Write("one.safetensors", SafetensorsBytes.Vector("a", 2));
         string two = _folder.Write("two.safetensors", SafetensorsBytes.Vector("c", 4));
-        AssertRejected(Open, two, "b", "expected this tensor, which model.safetensors.index.json lists for this file");
+        using HuggingFaceFolder folder = Open();
+        Assert.That(folder.Names, Is.EquivalentTo(new[] { "a", "c" }), "what the shards hold counts, also what the index leaves out");
+        Assert.That(folder.Warnings, Has.One.Contains("lists tensors that the shards do not have: b."));
+        AssertRejected(() => folder.Require("b"), two, "b", "expected this tensor, which model.safetensors.index.json lists for this file");
+    }
+
+    [Test]
+    public void A_tensor_in_another_shard_than_the_index_says_is_found()
+    {
+        _folder.Write("model.safetensors.index.json", Index);
+        _folder.Write("one.safetensors", SafetensorsBytes.Vector("b", 2));
+        _folder.Write("two.safetensors", SafetensorsBytes.Vector("a", 4));
+        using HuggingFaceFolder folder = Open();
+        Assert.That((folder.Require("a", 4).Columns, folder.Warnings.Count), Is.EqualTo((4, 0)));
+    }
+
+    [Test]
+    public void Of_a_tensor_in_two_shards_the_index_chooses()
+    {
+        _folder.Write("model.safetensors.index.json", """{"weight_map":{"x":"one.safetensors","a":"two.safetensors"}}""");
+        _folder.Write("one.safetensors", SafetensorsBytes.Vector("a", 2));
+        _folder.Write("two.safetensors", SafetensorsBytes.Vector("a", 4));
+        using HuggingFaceFolder folder = Open();
+        Assert.That(folder.Require("a").Columns, Is.EqualTo(4));
     }
 
     [TestCase("../two.safetensors")]

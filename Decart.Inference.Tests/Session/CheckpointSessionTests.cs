@@ -125,7 +125,7 @@ public class CheckpointSessionTests
     public async Task What_cannot_be_loaded_says_why_and_leaves_nothing_open()
     {
         await Assert.ThrowsAsync<ModelLoadException>(() => LlmSession.LoadAsync(Path.Combine(Storyteller, "absent")));
-        await Assert.ThrowsAsync<ModelLoadException>(() => LlmSession.LoadAsync(Path.Combine(Storyteller, "config.json")));
+        await Assert.ThrowsAsync<ModelLoadException>(() => LlmSession.LoadAsync(Path.Combine(Storyteller, "tokenizer.json")));
         await Assert.ThatAsync(
             () => LlmSession.LoadAsync(Storyteller, new() { Device = Device.Cuda(1000) }),
             Throws.TypeOf<NotSupportedException>().With.Message.Contains("cuda:1000 cannot be used").And.Message.Contains("CUDA driver"));

@@ -56,7 +56,11 @@ internal sealed class GgufHeader
 
     private void ReadVersion()
     {
-        if (Remaining < 4 || !Take(4).SequenceEqual("GGUF"u8)) throw Error("expected a GGUF file, which begins with the letters GGUF");
+        if (Remaining < 4 || !Take(4).SequenceEqual("GGUF"u8))
+        {
+            string? found = FileSignature.Describe(_file.Slice(0, (int)Math.Min(_file.Length, 64)));
+            throw Error($"expected a GGUF file, which begins with the letters GGUF, found {found ?? "other bytes"}");
+        }
         uint version = ReadUInt32();
         if (BinaryPrimitives.ReverseEndianness(version) is 2 or 3) throw Error("expected a little-endian GGUF file, found a big-endian one");
         if (version is not (2 or 3)) throw Error($"expected GGUF version 2 or 3, found {version}");
@@ -206,7 +210,7 @@ internal sealed class GgufHeader
         {
             if (tensors[i].Offset >= tensors[i - 1].Offset + tensors[i - 1].ByteLength) continue;
             _field = tensors[i].Name;
-            throw Error($"expected tensors that do not overlap, found this one at offset {tensors[i].Offset} within '{tensors[i - 1].Name}'");
+            throw Error($"expected tensors that do not overlap, found this one at offset {tensors[i].Offset} within '{Quoted.Value(tensors[i - 1].Name)}'");
         }
     }
 

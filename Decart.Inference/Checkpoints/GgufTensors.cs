@@ -28,13 +28,19 @@ internal sealed class GgufTensors : TensorSource
     protected override IReadOnlyList<MappedFile> Files => _files;
 
     /// <param name="path">The file; of a split model, its first part. The others lie beside it.</param>
+    /// <param name="cancellationToken">Checked between two files.</param>
     /// <exception cref="ModelLoadException">The file or one of its parts is missing or damaged.</exception>
-    public static GgufTensors Open(string path)
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    public static GgufTensors Open(string path, CancellationToken cancellationToken = default)
     {
         List<GgufFile> parts = [GgufFile.Open(path)];
         try
         {
-            foreach (string other in OtherParts(parts[0])) parts.Add(GgufFile.Open(other));
+            foreach (string other in OtherParts(parts[0]))
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                parts.Add(GgufFile.Open(other));
+            }
             Dictionary<string, TensorTable> tensors = new(StringComparer.Ordinal);
             foreach (GgufFile part in parts)
             {
@@ -63,7 +69,7 @@ internal sealed class GgufTensors : TensorSource
         int count = first.Metadata.TryGetValue(PartCountKey, out GgufValue? value) ? value.AsInt32() : 1;
         if (count <= 1) yield break;
         int number = first.Require(PartNumberKey).AsInt32();
-        if (number != 0) throw first.Table.File.Error(PartNumberKey, $"expected the first of the model's {count} parts, found part {number + 1L}");
+        if (number != 0) throw first.Table.File.Error(PartNumberKey, $"expected the first of the model's {count} parts, found part {number + 1L}: load the file that ends in {PartEnding(1, count)}");
         string ending = PartEnding(1, count);
         if (!first.Path.EndsWith(ending, StringComparison.Ordinal)) throw first.Table.File.Error(PartCountKey, $"expected a file name that ends in {ending}");
         for (int part = 2; part <= count; part++) yield return string.Concat(first.Path.AsSpan(0, first.Path.Length - ending.Length), PartEnding(part, count));

@@ -14,6 +14,7 @@ internal sealed class HuggingFaceFolder : TensorSource
     private const string IndexName = "model.safetensors.index.json";
 
     private readonly Dictionary<string, TensorTable> _tensors;
+    private readonly Dictionary<string, string> _missing;
     private readonly MappedFile[] _files;
 
     private HuggingFaceFolder(string path, JsonElement config, JsonElement? generationConfig, Weights weights)
@@ -22,6 +23,7 @@ internal sealed class HuggingFaceFolder : TensorSource
         Config = config;
         GenerationConfig = generationConfig;
         _tensors = weights.Tensors;
+        _missing = weights.Missing;
         _files = [.. weights.Files.Select(table => table.File)];
     }
 
@@ -38,11 +40,15 @@ internal sealed class HuggingFaceFolder : TensorSource
     protected override IReadOnlyList<MappedFile> Files => _files;
 
     /// <exception cref="ModelLoadException">The folder or one of its files is missing or damaged.</exception>
-    public static HuggingFaceFolder Open(string path)
+    /// <exception cref="OperationCanceledException">The token was cancelled between two files.</exception>
+    public static HuggingFaceFolder Open(string path, CancellationToken cancellationToken = default)
     {
         JsonElement config = ReadConfig(path);
         JsonElement? generationConfig = ReadGenerationConfig(path);
-        return new HuggingFaceFolder(path, config, generationConfig, OpenWeights(path));
+        HuggingFaceFolder folder = new(path, config, generationConfig, OpenWeights(path, cancellationToken));
+        if (folder._missing.Count > 0)
+            folder.Warnings.Add($"{path}: {IndexName} lists tensors that the shards do not have: {Quoted.Names([.. folder._missing.Keys])}. They count as absent.");
+        return folder;
     }
 
     /// <summary>config.json alone, for models without weights.</summary>
@@ -51,7 +57,10 @@ internal sealed class HuggingFaceFolder : TensorSource
     {
         if (!Directory.Exists(path))
             throw new ModelLoadException(path, null, $"expected a folder, found {(File.Exists(path) ? "a file" : "nothing at this path")}");
-        return JsonFile.ReadObject(System.IO.Path.Combine(path, ConfigName));
+        string file = System.IO.Path.Combine(path, ConfigName);
+        return CheckpointFile.Exists(file)
+            ? JsonFile.ReadObject(file)
+            : throw new ModelLoadException(file, null, $"expected a file, found nothing at this path; the folder has {FolderContent.Read(path).Describe()}");
     }
 
     /// <summary>generation_config.json, or <see langword="null"/> if the folder has none.</summary>
@@ -59,7 +68,7 @@ internal sealed class HuggingFaceFolder : TensorSource
     public static JsonElement? ReadGenerationConfig(string path)
     {
         string file = System.IO.Path.Combine(path, GenerationConfigName);
-        return File.Exists(file) ? JsonFile.ReadObject(file) : null;
+        return CheckpointFile.Exists(file) ? JsonFile.ReadObject(file) : null;
     }
 
     public override bool TryGet(string name, out StoredTensor tensor)
@@ -68,50 +77,52 @@ internal sealed class HuggingFaceFolder : TensorSource
         return _tensors.TryGetValue(name, out TensorTable? table) && table.TryGet(name, out tensor);
     }
 
-    private static Weights OpenWeights(string folder)
-    {
-        string single = System.IO.Path.Combine(folder, WeightsName);
-        if (File.Exists(single)) return OpenSingle(single);
-        string index = System.IO.Path.Combine(folder, IndexName);
-        if (File.Exists(index)) return OpenShards(folder, index);
-        string[] others = FindSafetensors(folder);
-        return others.Length == 1
-            ? OpenSingle(others[0])
-            : throw new ModelLoadException(folder, null, $"expected {WeightsName} or {IndexName}, found neither and {others.Length} other safetensors files");
-    }
+    /// <remarks>What only the index knows is named with the shard that should have it.</remarks>
+    public override StoredTensor Require(string name, params ReadOnlySpan<long> shape) =>
+        _missing.TryGetValue(name, out string? shard)
+            ? throw new ModelLoadException(shard, name, $"expected this tensor, which {IndexName} lists for this file, found none")
+            : base.Require(name, shape);
 
-    private static string[] FindSafetensors(string folder)
+    private static Weights OpenWeights(string folder, CancellationToken cancellationToken)
     {
-        try
-        {
-            return Directory.GetFiles(folder, "*.safetensors");
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new ModelLoadException(folder, null, $"expected a readable folder: {e.Message.TrimEnd('.')}", e);
-        }
+        string single = System.IO.Path.Combine(folder, WeightsName), index = System.IO.Path.Combine(folder, IndexName);
+        if (CheckpointFile.Exists(single)) return OpenSingle(single);
+        if (CheckpointFile.Exists(index)) return OpenShards(folder, index, cancellationToken);
+        FolderContent content = FolderContent.Read(folder);
+        return content.Safetensors is [var only] && !content.IsAdapter
+            ? OpenSingle(System.IO.Path.Combine(folder, only))
+            : throw new ModelLoadException(folder, null, $"expected {WeightsName} or {IndexName}, found {content.DescribeWeights()}");
     }
 
     private static Weights OpenSingle(string file)
     {
         TensorTable table = SafetensorsFile.Open(file).Table;
-        return new Weights([table], table.Tensors.Keys.ToDictionary(name => name, _ => table, StringComparer.Ordinal));
+        return new Weights([table], table.Tensors.Keys.ToDictionary(name => name, _ => table, StringComparer.Ordinal), []);
     }
 
-    private static Weights OpenShards(string folder, string indexPath)
+    /// <summary>Opens the shards that the index lists. What they hold counts, as in transformers: what the index says beyond that is not needed, or missed later.</summary>
+    private static Weights OpenShards(string folder, string indexPath, CancellationToken cancellationToken)
     {
-        Dictionary<string, TensorTable> tensors = new(StringComparer.Ordinal);
-        Dictionary<string, TensorTable> shards = new(StringComparer.Ordinal);
+        Dictionary<string, string> listed = new(StringComparer.Ordinal);
+        Dictionary<string, TensorTable> tensors = new(StringComparer.Ordinal), shards = new(StringComparer.Ordinal);
         try
         {
             foreach ((string name, string shard) in ReadIndex(indexPath))
             {
-                if (!shards.TryGetValue(shard, out TensorTable? table)) shards[shard] = table = OpenShard(folder, indexPath, shard);
-                if (!table.Tensors.ContainsKey(name))
-                    throw new ModelLoadException(table.File.Path, name, $"expected this tensor, which {IndexName} lists for this file, found none");
-                if (!tensors.TryAdd(name, table)) throw new ModelLoadException(indexPath, name, "expected one entry of this name, found two");
+                if (!listed.TryAdd(name, shard)) throw new ModelLoadException(indexPath, name, "expected one entry of this name, found two");
+                if (shards.ContainsKey(shard)) continue;
+                cancellationToken.ThrowIfCancellationRequested();
+                shards[shard] = OpenShard(folder, indexPath, shard);
             }
-            return new Weights(shards.Values, tensors);
+            foreach ((string shard, TensorTable table) in shards)
+            {
+                foreach (string name in table.Tensors.Keys)
+                {
+                    if (!tensors.TryAdd(name, table) && listed.TryGetValue(name, out string? chosen) && chosen == shard) tensors[name] = table;
+                }
+            }
+            return new Weights(
+                shards.Values, tensors, listed.Where(entry => !tensors.ContainsKey(entry.Key)).ToDictionary(entry => entry.Key, entry => shards[entry.Value].File.Path));
         }
         catch
         {
@@ -123,11 +134,11 @@ internal sealed class HuggingFaceFolder : TensorSource
     private static TensorTable OpenShard(string folder, string indexPath, string shard)
     {
         if (shard.AsSpan().IndexOfAny("/\\:\0") >= 0 || shard is "" or "." or "..")
-            throw new ModelLoadException(indexPath, "weight_map", $"expected the name of a file in the same folder, found '{shard}'");
+            throw new ModelLoadException(indexPath, "weight_map", $"expected the name of a file in the same folder, found '{Quoted.Value(shard)}'");
         string path = System.IO.Path.Combine(folder, shard);
-        return File.Exists(path)
+        return CheckpointFile.Exists(path)
             ? SafetensorsFile.Open(path).Table
-            : throw new ModelLoadException(indexPath, "weight_map", $"expected the shard '{shard}' in the folder, found no such file");
+            : throw new ModelLoadException(indexPath, "weight_map", $"expected the shard '{Quoted.Value(shard)}' in the folder, found no such file");
     }
 
     private static IEnumerable<(string Name, string Shard)> ReadIndex(string path)
@@ -139,11 +150,11 @@ internal sealed class HuggingFaceFolder : TensorSource
         foreach (JsonProperty entry in map.EnumerateObject())
         {
             if (entry.Value.ValueKind != JsonValueKind.String)
-                throw new ModelLoadException(path, $"weight_map.{entry.Name}", $"expected a file name, found {entry.Value.ValueKind}");
+                throw new ModelLoadException(path, $"weight_map.{Quoted.Name(entry.Name)}", $"expected a file name, found {entry.Value.ValueKind}");
             yield return (entry.Name, entry.Value.GetString()!);
         }
     }
 
-    /// <summary>The opened files, and for each tensor the one that holds it.</summary>
-    private sealed record Weights(IReadOnlyCollection<TensorTable> Files, Dictionary<string, TensorTable> Tensors);
+    /// <summary>The opened files, for each tensor the one that holds it, and for each that none holds the shard that the index names.</summary>
+    private sealed record Weights(IReadOnlyCollection<TensorTable> Files, Dictionary<string, TensorTable> Tensors, Dictionary<string, string> Missing);
 }

@@ -15,7 +15,7 @@ internal static class JsonFile
     /// <exception cref="ModelLoadException">The file is missing, too large, not UTF-8 or not a JSON object.</exception>
     public static JsonElement ReadObject(string path, int maxBytes = DefaultMaxBytes)
     {
-        ReadOnlyMemory<byte> json = ReadBytes(path, maxBytes);
+        ReadOnlyMemory<byte> json = CheckpointFile.ReadAllBytes(path, maxBytes);
         if (json.Span.StartsWith("\uFEFF"u8)) json = json[3..];
         if (!Utf8.IsValid(json.Span)) throw new ModelLoadException(path, null, "expected JSON in UTF-8, found bytes that are not UTF-8");
         try
@@ -29,29 +29,6 @@ internal static class JsonFile
         catch (JsonException e)
         {
             throw new ModelLoadException(path, null, $"expected a JSON object, found malformed JSON: {e.Message.TrimEnd('.')}", e);
-        }
-    }
-
-    private static byte[] ReadBytes(string path, int maxBytes)
-    {
-        if (Directory.Exists(path)) throw new ModelLoadException(path, null, "expected a file, found a folder");
-        try
-        {
-            // Asked for before it is opened: a named pipe, which has no length, would not open before somebody writes to it.
-            if (new FileInfo(path).Length == 0) throw new ModelLoadException(path, null, "expected a JSON object, found an empty file");
-            using FileStream stream = File.OpenRead(path);
-            if (stream.Length > maxBytes) throw new ModelLoadException(path, null, $"expected at most {maxBytes} bytes, found {stream.Length}");
-            byte[] bytes = new byte[stream.Length];
-            stream.ReadExactly(bytes);
-            return bytes;
-        }
-        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
-        {
-            throw new ModelLoadException(path, null, "expected a file, found nothing at this path", e);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or NotSupportedException)
-        {
-            throw new ModelLoadException(path, null, $"expected a readable file: {e.Message.TrimEnd('.')}", e);
         }
     }
 

@@ -1,4 +1,5 @@
 using System.IO.MemoryMappedFiles;
+using Microsoft.Win32.SafeHandles;
 
 namespace Decart.Inference.Checkpoints;
 
@@ -43,26 +44,17 @@ internal sealed unsafe class MappedFile : IDisposable
     /// <exception cref="ModelLoadException">The file is missing, empty, a folder or unreadable.</exception>
     public static MappedFile Open(string path)
     {
-        ArgumentException.ThrowIfNullOrEmpty(path);
-        if (Directory.Exists(path)) throw new ModelLoadException(path, null, "expected a file, found a folder");
+        using SafeFileHandle handle = CheckpointFile.Open(path, out long length);
         MemoryMappedFile? mapping = null;
         try
         {
-            // Asked for before it is opened: a named pipe, which has no length, would not open before somebody writes to it.
-            if (new FileInfo(path).Length == 0) throw new ModelLoadException(path, null, "expected a model file, found an empty file");
-            using Microsoft.Win32.SafeHandles.SafeFileHandle handle = File.OpenHandle(path);
-            long length = RandomAccess.GetLength(handle);
-            if (length == 0) throw new ModelLoadException(path, null, "expected a model file, found an empty file");
             mapping = MemoryMappedFile.CreateFromFile(handle, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
             return new MappedFile(path, length, mapping, mapping.CreateViewAccessor(0, length, MemoryMappedFileAccess.Read));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or NotSupportedException or ArgumentException)
         {
             mapping?.Dispose();
-            string problem = e is FileNotFoundException or DirectoryNotFoundException
-                ? "expected a file, found nothing at this path"
-                : $"expected a readable file: {e.Message.TrimEnd('.')}";
-            throw new ModelLoadException(path, null, problem, e);
+            throw new ModelLoadException(path, null, $"expected a file that can be mapped: {e.Message.TrimEnd('.')}", e);
         }
     }
 
@@ -74,9 +66,8 @@ internal sealed unsafe class MappedFile : IDisposable
         return new ReadOnlySpan<byte>(Start + offset, length);
     }
 
-    /// <summary>An error in this file. Names come from the file itself, so their length is bounded here.</summary>
-    public ModelLoadException Error(string? field, string problem, Exception? inner = null) =>
-        new(Path, field is { Length: > 200 } ? string.Concat(field.AsSpan(0, 200), "...") : field, problem, inner);
+    /// <summary>An error in this file.</summary>
+    public ModelLoadException Error(string? field, string problem, Exception? inner = null) => new(Path, field, problem, inner);
 
     /// <summary>Reads one byte of each page, in order, so that the system brings the file into memory.</summary>
     /// <param name="advanced">Told the number of bytes after each chunk.</param>

@@ -35,7 +35,11 @@ internal sealed class SafetensorsHeader
     {
         if (file.Length < sizeof(ulong)) throw file.Error(Field, $"expected at least 8 bytes with the header's length, found a file of {file.Length}");
         ulong length = BinaryPrimitives.ReadUInt64LittleEndian(file.Slice(0, sizeof(ulong)));
-        if (length > MaxHeaderBytes) throw file.Error(Field, $"expected a length of at most {MaxHeaderBytes} bytes, found {length}");
+        if (length > MaxHeaderBytes)
+        {
+            string found = FileSignature.Describe(file.Slice(0, (int)Math.Min(file.Length, 64))) is { } kind ? $": this is {kind}" : "";
+            throw file.Error(Field, $"expected a length of at most {MaxHeaderBytes} bytes, found {length}{found}");
+        }
         if ((long)length > file.Length - sizeof(ulong))
             throw file.Error(Field, $"expected {length} bytes, found a file with {file.Length - sizeof(ulong)} bytes after the header's length");
         ReadOnlySpan<byte> json = file.Slice(sizeof(ulong), (int)length);

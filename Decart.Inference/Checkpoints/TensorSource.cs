@@ -11,6 +11,9 @@ internal abstract class TensorSource : IDisposable
 
     public abstract IReadOnlyCollection<string> Names { get; }
 
+    /// <summary>What looked wrong while the checkpoint and its configuration were read, but could be passed over: whole sentences, for the log.</summary>
+    public List<string> Warnings { get; } = [];
+
     /// <summary>The size of all files together.</summary>
     public long TotalBytes => Files.Sum(file => file.Length);
 

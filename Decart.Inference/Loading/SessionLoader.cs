@@ -90,7 +90,7 @@ internal static class SessionLoader
         ITokenizer? tokenizer = source switch
         {
             GgufTensors gguf => gguf.File.Metadata.ContainsKey("tokenizer.ggml.model") ? Tokenizer.FromGguf(gguf.File) : null,
-            _ => Tokenizer.FileNames.Any(name => File.Exists(Path.Combine(source.Path, name))) ? Tokenizer.Load(source.Path) : null,
+            _ => Tokenizer.FileNames.Any(name => CheckpointFile.Exists(Path.Combine(source.Path, name))) ? Tokenizer.Load(source.Path) : null,
         };
         if (tokenizer is null) logger.NoTokenizer(source.Path, Tokenizer.UnreadFiles(source.Path) ?? "none");
         foreach (string warning in (tokenizer as TextTokenizer)?.Warnings ?? []) logger.TokenizerWarning(warning);

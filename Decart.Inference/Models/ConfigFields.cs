@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Globalization;
+using Decart.Inference.Checkpoints;
 
 namespace Decart.Inference.Models;
 
@@ -96,7 +97,7 @@ internal abstract class ConfigFields(string file)
     private static string Describe(object? value) => value switch
     {
         null => "nothing",
-        string text => text.Length <= 60 ? $"\"{text}\"" : $"\"{text[..60]}...\"",
+        string text => $"\"{Quoted.Value(text)}\"",
         bool flag => flag ? "true" : "false",
         IFormattable number => number.ToString(null, CultureInfo.InvariantCulture),
         object[] list => $"a list of {list.Length}",

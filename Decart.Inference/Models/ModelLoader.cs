@@ -38,14 +38,13 @@ internal static class ModelLoader
             ["gemma2"] = Gemma2.ReadGguf,
         }.ToFrozenDictionary();
 
-    /// <summary>Opens a Hugging Face folder or a GGUF file.</summary>
+    /// <summary>Opens a Hugging Face folder or a GGUF file; see <see cref="ModelPath"/> for what else may be named.</summary>
     /// <exception cref="ModelLoadException">There is neither, or it is damaged.</exception>
-    public static TensorSource Open(string path)
+    /// <exception cref="OperationCanceledException">The token was cancelled between two files.</exception>
+    public static TensorSource Open(string path, CancellationToken cancellationToken = default)
     {
-        if (Directory.Exists(path)) return HuggingFaceFolder.Open(path);
-        return File.Exists(path)
-            ? GgufTensors.Open(path)
-            : throw new ModelLoadException(path, null, "expected a folder with config.json or a GGUF file, found nothing at this path");
+        string resolved = ModelPath.Resolve(path);
+        return Directory.Exists(resolved) ? HuggingFaceFolder.Open(resolved, cancellationToken) : GgufTensors.Open(resolved, cancellationToken);
     }
 
     /// <summary>Reads and checks the configuration of an opened checkpoint.</summary>

@@ -24,7 +24,7 @@ public static class Tokenizer
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         TokenizerSettings settings = TokenizerSettings.Read(folder);
-        string file = FileNames.Select(name => Path.Combine(folder, name)).FirstOrDefault(File.Exists)
+        string file = FileNames.Select(name => Path.Combine(folder, name)).FirstOrDefault(CheckpointFile.Exists)
             ?? throw new ModelLoadException(folder, null, $"expected {string.Join(" or ", FileNames)}, found {UnreadFiles(folder) ?? "none of them"}");
         return Finish(Path.GetFileName(file) switch
         {

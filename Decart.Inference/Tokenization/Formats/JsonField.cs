@@ -116,7 +116,7 @@ internal readonly struct JsonField
             case JsonValueKind.Null: return "null";
             default:
                 string text = _element.GetRawText();
-                return text.Length <= 60 ? text : string.Concat(text.AsSpan(0, 57), "...");
+                return Quoted.Value(text);
         }
     }
 }

@@ -1,3 +1,5 @@
+using Decart.Inference.Checkpoints;
+
 namespace Decart.Inference.Tokenization;
 
 /// <summary>Reads tokenizer.model: SentencePiece's ModelProto with a BPE or a unigram model.</summary>
@@ -8,7 +10,7 @@ internal static class SentencePieceFile
 
     public static TokenizerParts Read(string file, TokenizerSettings settings)
     {
-        SentencePieceProto proto = SentencePieceProto.Read(file, ReadBytes(file));
+        SentencePieceProto proto = SentencePieceProto.Read(file, CheckpointFile.ReadAllBytes(file, MostBytes));
         Vocabulary vocabulary = ReadVocabulary(file, proto.Pieces);
         List<AddedToken> added = ReadAddedTokens(proto.Pieces, vocabulary, settings);
         Dictionary<string, int> texts = TextPieces(proto.Pieces, [.. added.Where(token => token.Special).Select(token => token.Id)]);
@@ -40,21 +42,6 @@ internal static class SentencePieceFile
             // Models of this format expect BOS unless the settings deny it.
             Prefix = bos is { } first && settings.AddBos != false ? [first] : [],
         };
-    }
-
-    private static byte[] ReadBytes(string file)
-    {
-        try
-        {
-            long length = new FileInfo(file).Length;
-            return length <= MostBytes
-                ? File.ReadAllBytes(file)
-                : throw new ModelLoadException(file, null, $"expected at most {MostBytes} bytes, found {length}");
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            throw new ModelLoadException(file, null, $"expected a readable file: {exception.Message.TrimEnd('.')}", exception);
-        }
     }
 
     private static Vocabulary ReadVocabulary(string file, IReadOnlyList<SentencePiece> pieces)

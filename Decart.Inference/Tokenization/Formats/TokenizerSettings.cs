@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
+using Decart.Inference.Checkpoints;
 
 namespace Decart.Inference.Tokenization;
 
@@ -135,6 +136,6 @@ internal sealed class TokenizerSettings
     private static JsonField? ReadIfThere(string folder, string name)
     {
         string file = Path.Combine(folder, name);
-        return File.Exists(file) ? JsonField.Read(file) : null;
+        return CheckpointFile.Exists(file) ? JsonField.Read(file) : null;
     }
 }

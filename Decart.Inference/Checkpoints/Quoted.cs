@@ -1,0 +1,28 @@
+namespace Decart.Inference.Checkpoints;
+
+/// <summary>Cuts names and values from files and callers to a length that fits into a message.</summary>
+internal static class Quoted
+{
+    private const int LongestValue = 60, LongestName = 200, MostNames = 5;
+
+    /// <summary>A value as a message shows it.</summary>
+    public static string Value(string value) => Cut(value, LongestValue);
+
+    /// <summary>A field's or a tensor's name as a message shows it.</summary>
+    public static string Name(string name) => Cut(name, LongestName);
+
+    /// <summary>Some names, by commas, and how many more there are.</summary>
+    public static string Names(IReadOnlyList<string> names)
+    {
+        string shown = string.Join(", ", names.Take(MostNames).Select(Value));
+        return names.Count > MostNames ? $"{shown} and {names.Count - MostNames} more" : shown;
+    }
+
+    /// <summary>The beginning of a text that is too long.</summary>
+    public static string Cut(string text, int length)
+    {
+        if (text.Length <= length) return text;
+        if (char.IsHighSurrogate(text[length - 1])) length--;
+        return string.Concat(text.AsSpan(0, length), "...");
+    }
+}
