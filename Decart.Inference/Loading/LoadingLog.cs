@@ -26,4 +26,7 @@ internal static partial class LoadingLog
     [LoggerMessage(33, LogLevel.Information,
         "The tokenizer of {Source} has ids up to {LastTokenizerId}, the model up to {LastModelId}: prompts that hold larger ones are refused.")]
     public static partial void TokensBeyondModel(this ILogger logger, string source, int lastTokenizerId, int lastModelId);
+
+    [LoggerMessage(34, LogLevel.Warning, "{Warning}")]
+    public static partial void CheckpointWarning(this ILogger logger, string warning);
 }

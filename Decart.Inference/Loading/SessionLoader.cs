@@ -19,27 +19,20 @@ internal static class SessionLoader
     {
         ILogger logger = options.LoggerFactory?.CreateLogger<LlmSession>() ?? NullLogger<LlmSession>.Instance;
         progress?.Report(new LoadProgress("Opening the checkpoint", 0, 0));
-        TensorSource source = options.RandomWeights ? new RandomTensors(path, seed: 0) : ModelLoader.Open(path);
-        ModelConfig config;
-        ITokenizer? tokenizer;
-        DeviceChoice choice;
-        try
-        {
-            config = ModelLoader.ReadConfig(source);
-            progress?.Report(new LoadProgress("Loading the tokenizer", 0, 0));
-            tokenizer = LoadTokenizer(source, config, logger);
-            progress?.Report(new LoadProgress("Opening the device", 0, 0));
-            choice = DeviceChoice.Open(options, logger);
-        }
-        catch
-        {
-            source.Dispose();
-            throw;
-        }
-        IBackend backend = choice.Backend;
+        TensorSource source = options.RandomWeights ? new RandomTensors(path, seed: 0) : ModelLoader.Open(path, cancellationToken);
+        IBackend? backend = null;
         Decoder? decoder = null;
         try
         {
+            ModelConfig config = ModelLoader.ReadConfig(source);
+            foreach (string warning in source.Warnings) logger.CheckpointWarning(warning);
+            cancellationToken.ThrowIfCancellationRequested();
+            progress?.Report(new LoadProgress("Loading the tokenizer", 0, 0));
+            ITokenizer? tokenizer = LoadTokenizer(source, config, logger);
+            cancellationToken.ThrowIfCancellationRequested();
+            progress?.Report(new LoadProgress("Opening the device", 0, 0));
+            DeviceChoice choice = DeviceChoice.Open(options, logger);
+            backend = choice.Backend;
             progress?.Report(new LoadProgress("Preparing the weights", 0, 0));
             decoder = LoadDecoder(source, config, choice, options, logger, cancellationToken);
             // Last, so that what is wrong with a checkpoint of many gigabytes is said before they are read.
@@ -54,7 +47,8 @@ internal static class SessionLoader
         catch
         {
             decoder?.Dispose();
-            backend.Dispose();
+            source.Dispose();
+            backend?.Dispose();
             throw;
         }
     }
