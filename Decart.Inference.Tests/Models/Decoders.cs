@@ -11,7 +11,7 @@ internal static class Decoders
     public static Decoder Load(
         string path, IBackend backend, int maxBatchTokens, int maxBatchSequences, CancellationToken cancellationToken = default)
     {
-        TensorSource source = ModelLoader.Open(path);
+        TensorSource source = ModelLoader.Open(path, cancellationToken);
         ModelConfig config;
         try
         {
