@@ -13,7 +13,7 @@ internal sealed class SpecialFileTests
     private static readonly string[] Names =
     [
         "config.json", "generation_config.json", "model.safetensors", "model.safetensors.index.json", "tokenizer.json", "tokenizer.model", "tokenizer_config.json",
-        "special_tokens_map.json",
+        "special_tokens_map.json", "added_tokens.json", "chat_template.jinja", "chat_template.json", "tekken.json",
     ];
 
     private static readonly string[] Kinds = ["pipe", "link to a pipe", "folder", "device", "endless device", "dangling link", "link to itself", "empty file"];
@@ -30,7 +30,7 @@ internal sealed class SpecialFileTests
     public void Every_file_of_a_folder([ValueSource(nameof(Names))] string name, [ValueSource(nameof(Kinds))] string kind)
     {
         new TinyCheckpoint("llama").Write(_folder);
-        if (name is "tokenizer_config.json" or "special_tokens_map.json") File.WriteAllText(Path.Combine(_folder.Path, "tokenizer.model"), "x");
+        if (name is not ("tokenizer.json" or "tokenizer.model" or "tekken.json")) File.WriteAllText(Path.Combine(_folder.Path, "tokenizer.model"), "x");
         if (name == "model.safetensors.index.json") File.Delete(Path.Combine(_folder.Path, "model.safetensors"));
         string path = Make(name, kind);
         Task<LlmSession> loading = LlmSession.LoadAsync(_folder.Path, new() { Device = Device.Cpu });

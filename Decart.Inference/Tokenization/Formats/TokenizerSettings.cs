@@ -126,7 +126,7 @@ internal sealed class TokenizerSettings
     private string? ReadChatTemplate(string folder)
     {
         string file = Path.Combine(folder, "chat_template.jinja");
-        if (File.Exists(file)) return Encoding.UTF8.GetString(File.ReadAllBytes(file));
+        if (CheckpointFile.Exists(file)) return Encoding.UTF8.GetString(CheckpointFile.ReadAllBytes(file, JsonFile.DefaultMaxBytes));
         JsonField? template = ReadIfThere(folder, "chat_template.json")?.Optional("chat_template") ?? _tokenizer?.Optional("chat_template");
         return template is not { } field ? null
             : field.Kind == JsonValueKind.Array ? string.Join('\n', field.Items().Select(item => item.Text("template")))
