@@ -13,7 +13,7 @@ namespace Decart.Inference;
 /// short, conversations between turns give theirs up first: their next turn then takes longer and gives the same answer.
 /// </para>
 /// <para>
-/// A turn whose enumeration is abandoned without being disposed ends once the garbage collector has noticed; until then it counts as running.
+/// A turn whose enumerator is abandoned without being disposed ends once the garbage collector finds it; until then it counts as running.
 /// </para>
 /// <para>
 /// It holds what its caller has seen: after a turn that was cancelled or left early, the prompt and the tokens of the updates that were read; after
@@ -34,7 +34,7 @@ public sealed class Conversation : IDisposable
         _tokens = [.. tokens];
     }
 
-    /// <summary>Gives the pages of a forgotten conversation back.</summary>
+    /// <summary>Releases the pages of a conversation that was never disposed.</summary>
     ~Conversation() => Close();
 
     /// <summary>How many tokens it holds: prompts and answers of all turns.</summary>
@@ -47,8 +47,8 @@ public sealed class Conversation : IDisposable
     /// <param name="prompt">
     /// What comes next. Text is encoded with the special tokens that begin a text in the first turn only; an empty prompt continues what is there.
     /// </param>
-    /// <param name="options">How to choose tokens and when to end; <see langword="null"/> for the defaults. A seed counts for each turn anew.</param>
-    /// <param name="cancellationToken">Ends the turn at any moment; so does leaving the enumeration early.</param>
+    /// <param name="options">How to sample and when to stop; <see langword="null"/> for the defaults. A seed applies to each turn separately.</param>
+    /// <param name="cancellationToken">Cancels the turn; so does leaving the enumeration early.</param>
     /// <returns>
     /// The updates. The turn begins with the enumeration, where the prompt is checked; <see cref="Usage.PromptTokens"/> counts all tokens before the answer,
     /// <see cref="Usage.CachedPromptTokens"/> those that were still in memory.
@@ -66,7 +66,7 @@ public sealed class Conversation : IDisposable
     public async Task<GenerationResult> GenerateAsync(Prompt prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default) =>
         await GenerationResult.CollectAsync(StreamAsync(prompt, options, cancellationToken)).ConfigureAwait(false);
 
-    /// <summary>A conversation of its own that holds the same tokens. Both share their keys and values; at most one page is copied.</summary>
+    /// <summary>Creates an independent conversation with the same tokens. The two share their keys and values; at most one page is copied.</summary>
     /// <exception cref="InvalidOperationException">A turn is running.</exception>
     /// <exception cref="ObjectDisposedException">The conversation has been disposed.</exception>
     public Conversation Fork()
@@ -78,8 +78,8 @@ public sealed class Conversation : IDisposable
         return fork;
     }
 
-    /// <summary>Goes back to an earlier state: forgets all but the first tokens.</summary>
-    /// <param name="tokens">How many tokens stay, at most <see cref="TokenCount"/>.</param>
+    /// <summary>Returns to an earlier state: drops all but the first tokens.</summary>
+    /// <param name="tokens">How many tokens to keep, at most <see cref="TokenCount"/>.</param>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="tokens"/> is negative or above <see cref="TokenCount"/>.</exception>
     /// <exception cref="InvalidOperationException">A turn is running.</exception>
     /// <exception cref="ObjectDisposedException">The conversation has been disposed.</exception>
@@ -91,7 +91,7 @@ public sealed class Conversation : IDisposable
         Truncate(tokens);
     }
 
-    /// <summary>Gives its pages back; a turn that is being read goes on to its end.</summary>
+    /// <summary>Releases its pages. A turn in progress goes on to its end.</summary>
     public void Dispose()
     {
         if (_disposed) return;
@@ -159,11 +159,7 @@ public sealed class Conversation : IDisposable
     private void Close()
     {
         KeptKv kept = _kept;
-        _session.PostToEngine(scheduler =>
-        {
-            kept.IsClosed = true;
-            scheduler.TakeKept(kept)?.Release();
-        });
+        _session.PostToEngine(scheduler => scheduler.Close(kept));
     }
 
     /// <summary>The use of a conversation by its one caller.</summary>

@@ -183,11 +183,7 @@ internal sealed class RandomService : IDisposable
     private void Close(StubConversation conversation)
     {
         conversation.IsClosed = true;
-        _loop.Post(() =>
-        {
-            conversation.Kept.IsClosed = true;
-            _scheduler.TakeKept(conversation.Kept)?.Release();
-        });
+        _loop.Post(() => _scheduler.Close(conversation.Kept));
     }
 
     private void Cancel(StubSequence sequence)

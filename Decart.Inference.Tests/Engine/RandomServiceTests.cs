@@ -30,7 +30,7 @@ internal sealed class RandomServiceTests
         new(PagingMode.Hardware, TokenElements: 12, Pages: 40, ShortOfMemory: 0.02),
         new(PagingMode.Hardware, TokenElements: 12, Pages: 40, OnDevice: 1, ShortOfMemory: 0.02),
         new(PagingMode.Table, TokenElements: 4, Pages: 15, ShortOfMemory: 0.02),
-        new(PagingMode.Hardware, TokenElements: 12, Pages: 60, Ranges: 20, OnDevice: 0.9, ShortOfMemory: 0.02),
+        new(PagingMode.Hardware, TokenElements: 12, Pages: 60, Ranges: 20, OnDevice: 0.9, ShortOfMemory: 0.005),
     ];
 
     /// <summary>Tokens of 128 KiB, of which the driver's pages hold 16, and some that lie on two pages.</summary>

@@ -22,7 +22,7 @@ internal sealed class SchedulerTests
         Assert.That(Step(scheduler), Is.EqualTo(new[] { (first, 10) }));
         Assert.That(Step(scheduler), Is.EqualTo(new[] { (first, 5), (decoding, 1), (second, 4) }), "the third waits for a place");
         Assert.That((scheduler.RunningCount, scheduler.WaitingCount), Is.EqualTo((3, 1)));
-        scheduler.Remove(decoding);
+        scheduler.Free(decoding);
         Assert.That(Step(scheduler), Is.EqualTo(new[] { (third, 1) }), "the first and the second wait for their next tokens");
     }
 
@@ -61,7 +61,7 @@ internal sealed class SchedulerTests
         Assert.That((first.Kv.Pages, second.Kv.Pages, scheduler.Preemptions, scheduler.WaitingCount), Is.EqualTo((3, 2, 1, 1)));
         StepUntil(scheduler, () => second.Kv is null);
         Assert.That((second.Tokens.Length, first.Kv.Tokens, scheduler.Preemptions), Is.EqualTo((33, 47, 2)), "the last who runs is the second itself");
-        scheduler.Remove(first);
+        scheduler.Free(first);
         Step(scheduler);
         Assert.That((second.Computed, third.Computed), Is.EqualTo((33, 11)), "both compute again what they had");
     }
@@ -73,7 +73,7 @@ internal sealed class SchedulerTests
         Growing running = new(33, 40), large = new(40, 48), small = new(2, 4);
         foreach (Growing sequence in (Growing[])[running, large, small]) scheduler.Add(sequence);
         for (int i = 0; i < 5; i++) Assert.That(Step(scheduler).Select(chunk => chunk.Item1), Is.EqualTo(new[] { running }));
-        scheduler.Remove(running);
+        scheduler.Free(running);
         Assert.That(Step(scheduler)[0].Item1, Is.EqualTo(large));
     }
 
@@ -90,7 +90,7 @@ internal sealed class SchedulerTests
         Assert.That((lagging.Kv!.Tokens, scheduler.WaitingCount), Is.EqualTo((20, 1)));
         StepUntil(scheduler, () => other.Tokens.Length >= 50);
         Assert.That(lagging.Kv, Is.Null);
-        scheduler.Remove(other);
+        scheduler.Free(other);
         Assert.That(scheduler.HasWork, Is.False);
         lagging.Reads = true;
         Assert.That(scheduler.HasWork);
@@ -106,11 +106,11 @@ internal sealed class SchedulerTests
         Step(scheduler);
         running.Cancel();
         waiting.Cancel();
-        Assert.That(scheduler.FindAll(sequence => sequence.IsCancelled), Is.EqualTo(new[] { running, waiting }));
-        scheduler.Remove(running);
-        scheduler.Remove(waiting);
+        Assert.That(scheduler.Sequences.Where(sequence => sequence.IsCancelled), Is.EqualTo(new[] { running, waiting }));
+        scheduler.Free(running);
+        scheduler.Free(waiting);
         Assert.That((scheduler.RunningCount, scheduler.WaitingCount, running.Kv), Is.EqualTo((0, 1, (KvCache?)null)));
-        scheduler.Remove(last);
+        scheduler.Free(last);
         Assert.That(scheduler.HasWork, Is.False);
     }
 
@@ -128,7 +128,7 @@ internal sealed class SchedulerTests
     private static (Sequence, int)[] Step(Scheduler scheduler)
     {
         EngineStep next = new();
-        Assert.That(scheduler.TrySchedule(settled: true, next));
+        Assert.That(scheduler.Schedule(next, settled: true), Is.EqualTo(Scheduling.Scheduled));
         (Sequence, int)[] step = [.. next.Scheduled.ToArray().Select(chunk => (chunk.Sequence, chunk.Length))];
         foreach ((Sequence sequence, int length) in step)
         {

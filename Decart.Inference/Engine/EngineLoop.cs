@@ -73,6 +73,7 @@ internal sealed class EngineLoop
     public void Cancel(Sequence sequence)
     {
         sequence.Cancel();
+        if (sequence.State == SequenceState.Ended) return;
         _someCancelled = true;
         Wake();
     }
@@ -183,7 +184,7 @@ internal sealed class EngineLoop
             }
             catch (Exception error)
             {
-                sequence.Fail(StepPipeline.Failure(error));
+                sequence.Fail(StepResults.Failure(error));
             }
         }
     }
@@ -194,7 +195,10 @@ internal sealed class EngineLoop
         if (!_someCancelled) return;
         _someCancelled = false;
         _steps.Settle();
-        foreach (Sequence cancelled in _scheduler.FindAll(sequence => sequence.IsCancelled)) _scheduler.Remove(cancelled);
+        foreach (Sequence sequence in _scheduler.Sequences)
+        {
+            if (sequence.IsCancelled) _scheduler.Free(sequence);
+        }
     }
 
     /// <summary>Sessions of one process share its address ranges.</summary>
@@ -212,13 +216,13 @@ internal sealed class EngineLoop
         _steps.Settle();
         List<Exception> errors = [];
         while (_arrivals.TryDequeue(out Action? action)) Try(action, errors); // nobody posts any more
-        IReadOnlyList<Sequence> sequences = _scheduler.FindAll(_ => true);
+        IReadOnlyList<Sequence> sequences = _scheduler.Sequences;
         foreach (Sequence sequence in sequences)
         {
             if (_failure is not null) sequence.Fail(LoopFailed(_failure));
             else if (!sequence.IsCancelled) Abandon(sequence);
         }
-        foreach (Sequence sequence in sequences) Try(() => _scheduler.Remove(sequence, keep: false), errors);
+        foreach (Sequence sequence in sequences) Try(() => _scheduler.Free(sequence, keep: false), errors);
         if (errors.Count > 0) throw new AggregateException("What the session held could not all be given back.", errors);
     }
 
@@ -230,7 +234,7 @@ internal sealed class EngineLoop
         }
         catch (Exception error)
         {
-            sequence.Fail(StepPipeline.Failure(error));
+            sequence.Fail(StepResults.Failure(error));
         }
     }
 

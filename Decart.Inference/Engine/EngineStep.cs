@@ -48,7 +48,7 @@ internal sealed class EngineStep
     /// <summary>What is to be added, unless its sequences fail before.</summary>
     public ReadOnlySpan<StepChunk> Scheduled => _chunks.AsSpan(0, _scheduled);
 
-    /// <summary>The sequences that could not be set up for it.</summary>
+    /// <summary>The sequences that could not be set up for it: they have ended, whether they are scheduled or not.</summary>
     public ReadOnlySpan<Sequence> Failed => CollectionsMarshal.AsSpan(_failed);
 
     /// <summary>What has been added: one chunk for each of the batch.</summary>
@@ -63,14 +63,20 @@ internal sealed class EngineStep
     /// <summary>The tokens; null when that is nothing, and before the step is started.</summary>
     public SampledTokens? Sampled { get; set; }
 
+    /// <summary>How many tokens more may be scheduled.</summary>
+    public int TokensLeft { get; private set; }
+
     /// <summary>
     /// Whether the next step can be started before this one is looked at: the device chooses all of its tokens, says when it has, and nobody needs the
     /// logits, which the next step overwrites.
     /// </summary>
     public bool CanStayInFlight => Sampled is not null && !_wantsLogits && _sampledRows.Count == Batch.LogitRows.Length;
 
-    public void Clear()
+    /// <summary>Begins a new step.</summary>
+    /// <param name="maxTokens">The most tokens that it may compute.</param>
+    public void Clear(int maxTokens)
     {
+        TokensLeft = maxTokens;
         Batch.Clear();
         Array.Clear(_chunks, 0, _scheduled);
         (_scheduled, _added) = (0, 0);
@@ -81,21 +87,20 @@ internal sealed class EngineStep
         _wantsLogits = false;
     }
 
-    /// <summary>Notes what the step is to compute. Before any is added.</summary>
-    public void Schedule(Sequence sequence, int length)
+    /// <summary>Notes that the step is to compute a sequence's next tokens, or as many of them as it may. Before any is added.</summary>
+    public void Schedule(Sequence sequence, int tokens)
     {
+        int length = Math.Min(tokens, TokensLeft);
+        if (length == 0) return;
+        TokensLeft -= length;
         if (_scheduled == _chunks.Length) Array.Resize(ref _chunks, Math.Max(16, 2 * _scheduled));
         ref StepChunk chunk = ref _chunks[_scheduled++];
         chunk.Sequence = sequence;
         chunk.Length = length;
     }
 
-    /// <summary>A sequence cannot be set up for the step: it ends with an error, whether it is scheduled or not.</summary>
-    public void Fail(Sequence sequence, Exception error)
-    {
-        sequence.Error = error;
-        _failed.Add(sequence);
-    }
+    /// <summary>Notes a sequence that has ended because it could not be set up for the step.</summary>
+    public void NoteFailed(Sequence sequence) => _failed.Add(sequence);
 
     /// <summary>Adds the next of the scheduled chunks; its memory is there. The sequence takes its tokens for started.</summary>
     /// <param name="index">Its index in <see cref="Scheduled"/>, greater than the last one's.</param>

@@ -1,41 +1,51 @@
-using System.Diagnostics.CodeAnalysis;
 using Decart.Inference.Memory;
 
 namespace Decart.Inference.Engine;
+
+/// <summary>Whether a step could be scheduled.</summary>
+internal enum Scheduling
+{
+    /// <summary>It could.</summary>
+    Scheduled,
+
+    /// <summary>Somebody has to give up pages that the step in flight may write to, or tokens that it has not given yet: that step comes first.</summary>
+    MustSettle,
+}
 
 /// <summary>
 /// Decides what a step computes: one token of every decoding sequence, then chunks of prompts while the token budget lasts. Sequences get
 /// their turn by priority, then in the order of their arrival. When pages run out, the last in that order gives its pages up and waits: its
 /// tokens are computed again later. Used by the engine loop's thread; the counts may be read by any.
 /// </summary>
-internal sealed class Scheduler(
-    KvMemory memory, int maxBatchTokens, int maxConcurrentSequences, Func<int, int, int>? rotaryLength = null)
+/// <param name="memory">The memory of keys and values.</param>
+/// <param name="maxBatchTokens">The most tokens of a step.</param>
+/// <param name="maxConcurrentSequences">The most sequences that run.</param>
+/// <param name="rotaryLength">See <see cref="Models.IDecoder.RotaryLength"/>.</param>
+internal sealed class Scheduler(KvMemory memory, int maxBatchTokens, int maxConcurrentSequences, Func<int, int, int>? rotaryLength = null)
 {
     /// <summary>Tokens ahead of the last for which pages are mapped, so that no step waits for them.</summary>
     public const int TokensAhead = 4;
 
-    /// <summary>
-    /// How far ahead of its turn a sequence is brought near, and then what it refers to. Thousands do not fit in the caches nearest to a core, and most of
-    /// a step would be waiting for them one by one.
-    /// </summary>
-    public const int FarAhead = 16, NearAhead = 8;
-
-    private readonly SortedSet<Sequence> _waiting = [];
-    private readonly List<Sequence> _running = []; // sorted, all with keys and values
-    private readonly List<Sequence> _ending = []; // ended, but a step in flight still writes to their keys and values
-    private readonly List<Sequence> _paused = []; // with keys and values, but their readers lag behind
-    private readonly LinkedList<KeptKv> _kept = []; // of conversations between turns, the one used longest ago first
+    private readonly SequenceLists _sequences = new();
+    private readonly LinkedList<KeptKv> _kept = []; // of conversations between turns, the least recently used first
     private readonly List<Sequence> _prompts = [];
     private long _arrivals;
     private (Sequence? First, KvNeed Room) _refused; // what could not begin, and what was available
-    private bool _settled, _hasToSettle;
-    private int _waitingCount, _runningCount;
     private long _preemptions, _prefixHitTokens;
 
-    /// <summary>Sequences that wait for their turn or for their reader.</summary>
-    public int WaitingCount => Volatile.Read(ref _waitingCount);
+    /// <summary>What may come of a try.</summary>
+    private enum Answer
+    {
+        Yes,
+        No,
+        MustSettle,
+    }
 
-    public int RunningCount => Volatile.Read(ref _runningCount);
+    /// <inheritdoc cref="SequenceLists.WaitingCount"/>
+    public int WaitingCount => _sequences.WaitingCount;
+
+    /// <inheritdoc cref="SequenceLists.RunningCount"/>
+    public int RunningCount => _sequences.RunningCount;
 
     /// <summary>How often a running sequence gave its pages up.</summary>
     public long Preemptions => Volatile.Read(ref _preemptions);
@@ -44,94 +54,61 @@ internal sealed class Scheduler(
     public long PrefixHitTokens => Volatile.Read(ref _prefixHitTokens);
 
     /// <summary>Whether a step would compute anything; paused sequences count once their readers have caught up.</summary>
-    public bool HasWork => _running.Count > 0 || (_waiting.Count > 0 && !memory.Map.Ranges.IsWaiting) || _paused.Exists(sequence => sequence.HasRoom);
+    public bool HasWork =>
+        !_sequences.Running.IsEmpty || (_sequences.FirstWaiting is not null && !memory.Map.Ranges.IsWaiting) || FirstToResume() is not null;
 
-    public IEnumerable<Sequence> Sequences => [.. _running, .. _ending, .. _paused, .. _waiting];
+    /// <summary>A copy of all sequences that have not ended.</summary>
+    public IReadOnlyList<Sequence> Sequences => _sequences.All;
 
     public IEnumerable<KeptKv> Kept => _kept;
 
     public void Add(Sequence sequence)
     {
         sequence.Arrival = _arrivals++;
-        _waiting.Add(sequence);
+        _sequences.Move(sequence, SequenceState.Waiting);
         memory.Map.Ranges.StopWaiting();
-        PublishCounts();
     }
 
     /// <summary>Gives up what other sessions of the process ask for, as far as nothing here needs it at the moment. Once all is settled.</summary>
     public void ReleaseForOthers()
     {
-        _settled = true;
-        while (memory.Map.Ranges.IsAsked && (memory.TryFreeRanges() || ReleaseIdle()))
+        while (memory.Map.Ranges.IsAsked && (memory.TryFreeRanges() || ReleaseIdle(settled: true) == Answer.Yes))
         {
         }
         memory.Map.Ranges.EndAsked();
-        PublishCounts();
     }
 
-    /// <summary>Chooses the next step's chunks; their pages are reserved. Not empty while there is work, unless all that it waits for is in flight.</summary>
-    /// <param name="settled">
-    /// Whether no step is in flight. As long as one is, nobody gives up pages that it may write to, nor tokens that are not known.
-    /// </param>
+    /// <summary>
+    /// Chooses the next step's chunks; their pages are reserved. Not empty while there is work, unless all that it waits for is in flight.
+    /// </summary>
     /// <param name="step">Where the chunks go; cleared first.</param>
-    /// <returns>False when somebody has to: call again once all is settled.</returns>
-    public bool TrySchedule(bool settled, EngineStep step)
+    /// <param name="settled">Whether no step is in flight. If so, the step is always scheduled.</param>
+    public Scheduling Schedule(EngineStep step, bool settled)
     {
-        (_settled, _hasToSettle) = (settled, false);
-        step.Clear();
-        _prompts.Clear();
-        Resume();
+        step.Clear(maxBatchTokens);
+        while (FirstToResume() is { } sequence) _sequences.Move(sequence, sequence.State == SequenceState.Paused ? SequenceState.Running : SequenceState.Waiting);
         long preemptions = _preemptions;
-        int budget = maxBatchTokens;
-        for (int i = 0; i < _running.Count; i++)
-        {
-            Sequence sequence = _running[i];
-            if (i + FarAhead < _running.Count) Prefetch.Object(_running[i + FarAhead]);
-            if (sequence.ExpectedLength > sequence.MaxTokens) continue; // its last token is on its way
-            ref KvExtent kv = ref memory.Extent(sequence.KvSlot);
-            if (rotaryLength is not null && !HasRightRotation(sequence))
-            {
-                if (HasToSettle()) break;
-                ComputeAgain(i--);
-                continue;
-            }
-            bool stays = sequence.HasRoom ? IsReserved(sequence, kv) || TryReserve(sequence, step) : Pause(sequence);
-            if (_hasToSettle) break;
-            if (sequence.HasEnded) continue;
-            if (!stays) i--;
-            else if (sequence.ExpectedLength - kv.Tokens == 1) Take(sequence, 1, ref budget, step);
-            else _prompts.Add(sequence);
-        }
-        foreach (Sequence sequence in _prompts) Take(sequence, sequence.Remaining, ref budget, step);
-        if (_preemptions == preemptions && !_hasToSettle) Admit(ref budget, step);
-        PublishCounts();
-        return !_hasToSettle;
+        Answer scheduled = ScheduleRunning(step, settled);
+        if (scheduled == Answer.Yes && _preemptions == preemptions) scheduled = Admit(step, settled);
+        return scheduled == Answer.MustSettle ? Scheduling.MustSettle : Scheduling.Scheduled;
     }
 
-    /// <summary>A sequence has ended and is in no step from now on, but in one that is in flight. <see cref="Remove"/> is to follow.</summary>
-    public void Retire(Sequence sequence)
+    /// <summary>A sequence is complete or has failed: it is in no step from now on but those in flight. <see cref="Free"/> is to follow.</summary>
+    public void End(Sequence sequence, Exception? error)
     {
-        Forget(sequence);
-        _ending.Add(sequence);
-        PublishCounts();
+        sequence.Error = error;
+        Leave(sequence, SequenceState.Ending);
     }
 
-    /// <summary>Forgets a sequence that has ended and frees what it has; the pages of a conversation's turn are kept.</summary>
-    public void Remove(Sequence sequence, bool keep = true)
+    /// <summary>Frees what a sequence has that is in no step; the pages of a conversation's turn are kept.</summary>
+    public void Free(Sequence sequence, bool keep = true)
     {
-        Forget(sequence);
+        Leave(sequence, SequenceState.Ended);
         sequence.DisposeSampler();
-        if (sequence.Kv is { } kv)
-        {
-            sequence.Kv = null;
-            if (keep && sequence.Kept is { IsClosed: false } kept) Keep(kept, kv);
-            else kv.Release();
-        }
-        PublishCounts();
+        if (sequence.TakeKv() is not { } kv) return;
+        if (keep && sequence.Kept is { IsClosed: false } kept) Keep(kept, kv);
+        else kv.Release();
     }
-
-    /// <summary>The sequences that meet a condition.</summary>
-    public IReadOnlyList<Sequence> FindAll(Predicate<Sequence> condition) => [.. Sequences.Where(sequence => condition(sequence))];
 
     /// <summary>Keeps a conversation's keys and values for its next turn.</summary>
     public void Keep(KeptKv kept, KvCache? cache)
@@ -166,8 +143,15 @@ internal sealed class Scheduler(
         }
     }
 
+    /// <summary>Gives up what a conversation has kept, and what its turn would keep.</summary>
+    public void Close(KeptKv kept)
+    {
+        kept.IsClosed = true;
+        TakeKept(kept)?.Release();
+    }
+
     /// <summary>Takes back what a conversation has kept, to be used or released.</summary>
-    public KvCache? TakeKept(KeptKv kept)
+    private KvCache? TakeKept(KeptKv kept)
     {
         if (kept.Cache is not { } cache) return null;
         kept.Cache = null;
@@ -175,84 +159,87 @@ internal sealed class Scheduler(
         return cache;
     }
 
-    private static void Take(Sequence sequence, int tokens, ref int budget, EngineStep step)
+    /// <summary>The sequence that paused first of those whose readers have caught up and for which there is room.</summary>
+    private Sequence? FirstToResume()
     {
-        int length = Math.Min(tokens, budget);
-        if (length == 0) return;
-        step.Schedule(sequence, length);
-        budget -= length;
-    }
-
-    /// <summary>Sequences go on whose readers have caught up.</summary>
-    private void Resume()
-    {
-        for (int i = 0; i < _paused.Count; i++)
+        bool isFull = _sequences.Running.Length == maxConcurrentSequences;
+        foreach (Sequence sequence in _sequences.Paused)
         {
-            Sequence sequence = _paused[i];
-            if (!sequence.HasRoom || (sequence.Kv is not null && _running.Count == maxConcurrentSequences)) continue;
-            _paused.RemoveAt(i--);
-            sequence.IsPaused = false;
-            if (sequence.Kv is null) _waiting.Add(sequence);
-            else Run(sequence);
+            if (sequence.HasRoom && !(isFull && sequence.State == SequenceState.Paused)) return sequence;
         }
+        return null;
     }
 
-    private bool Pause(Sequence sequence)
+    private Answer ScheduleRunning(EngineStep step, bool settled)
     {
-        Forget(_running, sequence);
-        sequence.IsPaused = true;
-        _paused.Add(sequence);
-        return false;
+        _prompts.Clear();
+        for (int i = 0; i < _sequences.Running.Length; i++)
+        {
+            Sequence sequence = _sequences.Running[i];
+            StepPrefetch.Ahead(_sequences.Running, i);
+            if (sequence.ExpectedLength > sequence.MaxTokens) continue; // its last token is on its way
+            ref KvExtent kv = ref memory.Extent(sequence.KvSlot);
+            bool stays = rotaryLength is null && sequence.HasRoom && IsReserved(sequence, kv);
+            if (!stays)
+            {
+                Answer answer = Prepare(sequence, step, settled);
+                if (answer == Answer.MustSettle) return answer;
+                stays = answer == Answer.Yes;
+            }
+            if (!stays) i--;
+            else if (sequence.ExpectedLength - kv.Tokens == 1) step.Schedule(sequence, 1);
+            else _prompts.Add(sequence);
+        }
+        foreach (Sequence sequence in _prompts) step.Schedule(sequence, sequence.Remaining);
+        return Answer.Yes;
+    }
+
+    /// <summary>Gives a running sequence what it needs for the step.</summary>
+    /// <returns>No when it no longer runs.</returns>
+    private Answer Prepare(Sequence sequence, EngineStep step, bool settled)
+    {
+        if (sequence.Kv!.RotaryLength != RotaryLength(sequence))
+        {
+            if (!settled) return Answer.MustSettle;
+            GiveUp(sequence, SequenceState.Waiting); // its keys are computed anew, rotated for a sequence as long as it has become
+            return Answer.No;
+        }
+        if (!sequence.HasRoom)
+        {
+            _sequences.Move(sequence, SequenceState.Paused);
+            return Answer.No;
+        }
+        try
+        {
+            return Reserve(sequence, settled);
+        }
+        catch (Exception error)
+        {
+            Fail(sequence, error, step);
+            return Answer.No;
+        }
     }
 
     private int RotaryLength(Sequence sequence) => rotaryLength?.Invoke(sequence.PromptLength, sequence.ExpectedLength) ?? 0;
 
-    /// <summary>Whether a running sequence's keys are rotated for a sequence as long as it has become.</summary>
-    private bool HasRightRotation(Sequence sequence) => sequence.Kv!.RotaryLength == RotaryLength(sequence);
-
-    /// <summary>A running sequence gives up its keys and values and waits for its turn to compute them anew. Only when all is settled.</summary>
-    private void ComputeAgain(int index)
-    {
-        Sequence sequence = _running[index];
-        sequence.Kv!.Release();
-        sequence.Kv = null;
-        _running.RemoveAt(index);
-        _waiting.Add(sequence);
-    }
-
     /// <summary>Whether a running sequence has the pages that <see cref="Reserve"/> would give it: in most steps most have.</summary>
     private static bool IsReserved(Sequence sequence, in KvExtent kv) => WantedTokens(sequence) <= kv.Reserved;
 
-    private bool TryReserve(Sequence sequence, EngineStep step)
-    {
-        try
-        {
-            return Reserve(sequence);
-        }
-        catch (Exception error)
-        {
-            step.Fail(sequence, error);
-            return true;
-        }
-    }
-
     /// <summary>Reserves pages for all of a running sequence's tokens; others give theirs up for it, or it gives up its own.</summary>
-    /// <returns>Whether it still runs.</returns>
-    private bool Reserve(Sequence sequence)
+    /// <returns>No when it no longer runs.</returns>
+    private Answer Reserve(Sequence sequence, bool settled)
     {
-        int tokens = sequence.ExpectedLength;
-        while (!sequence.Kv!.TryReserve(tokens))
+        while (!sequence.Kv!.TryReserve(sequence.ExpectedLength))
         {
-            if (ReleaseIdle()) continue;
-            if (HasToSettle()) return true;
-            Sequence last = _running[^1];
-            GiveUp(last);
-            _running.RemoveAt(_running.Count - 1);
-            _waiting.Add(last);
-            if (last == sequence) return false;
+            if (ReleaseIdle(settled) == Answer.Yes) continue;
+            if (!settled) return Answer.MustSettle;
+            Sequence last = _sequences.Running[^1];
+            GiveUp(last, SequenceState.Waiting);
+            _preemptions++;
+            if (last == sequence) return Answer.No;
         }
         ReserveAhead(sequence);
-        return true;
+        return Answer.Yes;
     }
 
     /// <summary>Has the pages of a running sequence's next tokens mapped while the model computes those before them, if there are pages to be had.</summary>
@@ -265,17 +252,20 @@ internal sealed class Scheduler(
     private static int WantedTokens(Sequence sequence) => Math.Min(sequence.ExpectedLength + TokensAhead, sequence.MaxTokens);
 
     /// <summary>Takes pages from one that does not compute: a conversation between turns, else a sequence whose reader lags behind.</summary>
-    private bool ReleaseIdle(KeptKv? except = null)
+    private Answer ReleaseIdle(bool settled, KeptKv? except = null)
     {
-        if (ReleaseKept(except)) return true;
-        if (_paused.Count == 0 || HasToSettle()) return false;
-        Sequence? last = _paused.Where(sequence => sequence.Kv is not null).Max();
-        if (last is null) return false;
-        GiveUp(last);
-        return true;
+        if (ReleaseKept(except)) return Answer.Yes;
+        Sequence? last = null;
+        foreach (Sequence sequence in _sequences.Paused)
+        {
+            if (sequence.State == SequenceState.Paused && sequence.CompareTo(last) > 0) last = sequence;
+        }
+        if (last is null) return Answer.No;
+        if (!settled) return Answer.MustSettle;
+        GiveUp(last, SequenceState.Evicted);
+        _preemptions++;
+        return Answer.Yes;
     }
-
-    private bool HasToSettle() => _hasToSettle |= !_settled;
 
     private bool ReleaseKept(KeptKv? except)
     {
@@ -286,112 +276,116 @@ internal sealed class Scheduler(
         return true;
     }
 
-    /// <summary>Only when all is settled.</summary>
-    private void GiveUp(Sequence sequence)
+    /// <summary>A sequence gives up its keys and values, which will be computed again. Only when all is settled.</summary>
+    private void GiveUp(Sequence sequence, SequenceState state)
     {
-        sequence.Kv!.Release();
-        sequence.Kv = null;
-        _preemptions++;
+        _sequences.Move(sequence, state);
+        sequence.TakeKv()!.Release();
     }
 
     /// <summary>Lets waiting sequences begin, strictly in order, while there are tokens and pages for them.</summary>
-    private void Admit(ref int budget, EngineStep step)
+    private Answer Admit(EngineStep step, bool settled)
     {
         int admitted = step.Scheduled.Length;
-        while (budget > 0 && _running.Count < maxConcurrentSequences && !memory.Map.Ranges.AreOwed && _waiting.Min is { } first && TryBegin(first, step))
+        while (CanAdmit(step) && _sequences.FirstWaiting is { } first)
         {
-            _waiting.Remove(first);
-            if (first.HasEnded) continue;
-            Run(first);
-            Take(first, first.Remaining, ref budget, step);
+            Answer answer = Begin(first, step, settled);
+            if (answer == Answer.MustSettle) return answer;
+            if (answer == Answer.No) break;
+            if (!first.HasEnded) step.Schedule(first, first.Remaining);
         }
-        foreach (StepChunk chunk in step.Scheduled[admitted..]) TryReserve(chunk.Sequence, step);
+        foreach (StepChunk chunk in step.Scheduled[admitted..])
+        {
+            try
+            {
+                ReserveAhead(chunk.Sequence);
+            }
+            catch (Exception error)
+            {
+                Fail(chunk.Sequence, error, step);
+            }
+        }
+        return Answer.Yes;
     }
 
-    /// <returns>Whether the sequence no longer waits: it has its keys and values, or it has failed.</returns>
-    private bool TryBegin(Sequence sequence, EngineStep step)
+    private bool CanAdmit(EngineStep step) =>
+        step.TokensLeft > 0 && _sequences.Running.Length < maxConcurrentSequences && !memory.Map.Ranges.AreOwed;
+
+    /// <summary>Lets a waiting sequence run if it can be given pages; it ends where there is no memory to do so.</summary>
+    private Answer Begin(Sequence sequence, EngineStep step, bool settled)
     {
         KvCache? kv = null;
         try
         {
-            if (!HasRoomFor(sequence) || !TryRent(sequence, out kv)) return false;
-            while (!kv.TryReserve(sequence.Length))
+            Answer answer = HasRoomFor(sequence, settled);
+            if (answer == Answer.Yes) answer = FindRange(sequence, settled, out kv);
+            while (answer == Answer.Yes && !kv!.TryReserve(sequence.Length)) answer = ReleaseIdle(settled);
+            if (answer != Answer.Yes)
             {
-                if (ReleaseIdle()) continue;
-                kv.Release();
-                return false;
+                kv?.Release();
+                return answer;
             }
         }
         catch (Exception error)
         {
-            step.Fail(sequence, error);
+            Fail(sequence, error, step);
             kv?.Release();
-            return true;
+            return Answer.Yes;
         }
-        sequence.Kv = kv;
-        sequence.CachedPromptTokens ??= Math.Min(kv.Tokens, sequence.PromptLength);
-        return true;
+        sequence.Begin(kv!);
+        _sequences.Move(sequence, SequenceState.Running);
+        return Answer.Yes;
     }
 
     /// <summary>Finds a range for a sequence, with what there is of its tokens: what its conversation has kept, else what others began with.</summary>
-    private bool TryRent(Sequence sequence, [NotNullWhen(true)] out KvCache? kv)
+    private Answer FindRange(Sequence sequence, bool settled, out KvCache? kv)
     {
         kv = sequence.Kept is { } kept ? TakeKept(kept) : null;
         if (kv is not null && kv.RotaryLength == RotaryLength(sequence))
         {
             kv.Truncate(sequence.Length - 1);
-            return true;
+            return Answer.Yes;
         }
         kv?.Release();
         kv = null;
         while ((kv = memory.Rent(RotaryLength(sequence))) is null)
         {
-            if (!ReleaseIdle()) return false;
+            Answer released = ReleaseIdle(settled);
+            if (released != Answer.Yes) return released;
         }
         _prefixHitTokens += kv.TakePrefix(sequence.Tokens);
-        return true;
+        return Answer.Yes;
     }
 
     /// <summary>
     /// Whether a waiting sequence's tokens can be given pages, and address ranges for them, without taking any from running ones. One is left to those, so
     /// that they do not at once take back what it begins with. When none runs and other sessions hold what is needed, this one waits for them.
     /// </summary>
-    private bool HasRoomFor(Sequence sequence)
+    private Answer HasRoomFor(Sequence sequence, bool settled)
     {
-        int spare = _running.Count > 0 ? 1 : 0;
-        if (spare > 0 && _refused == (sequence, memory.Room)) return false;
+        int spare = _sequences.Running.IsEmpty ? 0 : 1;
+        if (spare > 0 && _refused == (sequence, memory.Room)) return Answer.No;
         while (memory.Needs(sequence.Tokens, sequence.Kept?.Cache, RotaryLength(sequence)) is var need && !memory.HasRoomFor(need, spare))
         {
-            if (spare > 0 ? ReleaseKept(sequence.Kept) : ReleaseIdle(sequence.Kept)) continue;
+            Answer released = spare == 0 ? ReleaseIdle(settled, sequence.Kept) : ReleaseKept(sequence.Kept) ? Answer.Yes : Answer.No;
+            if (released == Answer.Yes) continue;
             _refused = (sequence, memory.Room);
-            return spare == 0 && need.Pages <= memory.AvailablePages && !memory.Map.Ranges.Wait(need.Ranges);
+            if (released == Answer.MustSettle) return released;
+            bool begins = spare == 0 && need.Pages <= memory.AvailablePages && !memory.Map.Ranges.Wait(need.Ranges);
+            return begins ? Answer.Yes : Answer.No;
         }
-        return true;
+        return Answer.Yes;
     }
 
-    private void Run(Sequence sequence)
+    private void Leave(Sequence sequence, SequenceState state)
     {
-        int index = _running.BinarySearch(sequence);
-        _running.Insert(~index, sequence);
-    }
-
-    private void Forget(Sequence sequence)
-    {
+        _sequences.Move(sequence, state);
         memory.Map.Ranges.StopWaiting();
-        if (!Forget(_running, sequence) && !_ending.Remove(sequence) && !_paused.Remove(sequence)) _waiting.Remove(sequence);
     }
 
-    private static bool Forget(List<Sequence> sorted, Sequence sequence)
+    private void Fail(Sequence sequence, Exception error, EngineStep step)
     {
-        int index = sorted.BinarySearch(sequence);
-        if (index < 0) return false;
-        sorted.RemoveAt(index);
-        return true;
-    }
-
-    private void PublishCounts()
-    {
-        Volatile.Write(ref _waitingCount, _waiting.Count + _paused.Count);
-        Volatile.Write(ref _runningCount, _running.Count);
+        End(sequence, error);
+        step.NoteFailed(sequence);
     }
 }

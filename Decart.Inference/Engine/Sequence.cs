@@ -14,8 +14,8 @@ internal abstract class Sequence : IComparable<Sequence>
     private const int RoomForCompletion = 1024;
 
     private int[] _tokens; // an array, not a list: at thousands of sequences a step costs what it touches
-    private KvCache? _kv;
     private int _promptTokensDone;
+    private volatile SequenceState _state;
     private volatile bool _cancelled;
 
     /// <param name="prompt">At least one token.</param>
@@ -52,13 +52,16 @@ internal abstract class Sequence : IComparable<Sequence>
     /// <summary>How many of its tokens are in steps that have been started and not been looked at.</summary>
     public int TokensInFlight { get; private set; }
 
+    /// <summary>How far it has come. Any thread may read it.</summary>
+    public SequenceState State => _state;
+
     /// <summary>Whether it is complete or has failed. Steps in flight may still write to its keys and values.</summary>
-    public bool HasEnded => IsComplete || Error is not null;
+    public bool HasEnded => State >= SequenceState.Ending;
 
-    /// <summary>Whether its last token is known.</summary>
-    public bool IsComplete { get; set; }
+    /// <summary>Whether it waits for its caller to take what there is.</summary>
+    public bool IsPaused => State is SequenceState.Paused or SequenceState.Evicted;
 
-    /// <summary>Why it ends; null unless it has failed.</summary>
+    /// <summary>Why it has ended; null unless it has failed.</summary>
     public Exception? Error { get; set; }
 
     /// <summary>Samples its tokens where the logits are; null where the host does, and before <see cref="AskForSampler"/>.</summary>
@@ -88,15 +91,7 @@ internal abstract class Sequence : IComparable<Sequence>
     public long Arrival { get; set; }
 
     /// <summary>Its keys and values; null while it waits.</summary>
-    public KvCache? Kv
-    {
-        get => _kv;
-        set
-        {
-            _kv = value;
-            KvSlot = value?.Slot ?? -1;
-        }
-    }
+    public KvCache? Kv { get; private set; }
 
     /// <summary>The slot of <see cref="Kv"/>, whose extent is found by it without touching more; -1 while there is none.</summary>
     public int KvSlot { get; private set; } = -1;
@@ -108,7 +103,7 @@ internal abstract class Sequence : IComparable<Sequence>
     public int Remaining => ExpectedLength - Computed;
 
     /// <summary>How many of the prompt's tokens were there when it first ran; null before.</summary>
-    public int? CachedPromptTokens { get; set; }
+    public int? CachedPromptTokens { get; private set; }
 
     /// <summary>Whether the caller has gone: the sequence is freed before the next step.</summary>
     public bool IsCancelled => _cancelled;
@@ -116,8 +111,23 @@ internal abstract class Sequence : IComparable<Sequence>
     /// <summary>Whether the caller still has room for what the next step gives.</summary>
     public virtual bool HasRoom => true;
 
-    /// <summary>Whether it waits for its caller to take what there is. Kept by the scheduler.</summary>
-    public bool IsPaused { get; set; }
+    /// <summary>Changes the state; for <see cref="SequenceLists"/>.</summary>
+    public void Enter(SequenceState state) => _state = state;
+
+    /// <summary>It gets what it needs to run: room for its keys and values, and those that are there already.</summary>
+    public void Begin(KvCache kv)
+    {
+        (Kv, KvSlot) = (kv, kv.Slot);
+        CachedPromptTokens ??= Math.Min(kv.Tokens, PromptLength);
+    }
+
+    /// <summary>Takes its keys and values away, if it has any.</summary>
+    public KvCache? TakeKv()
+    {
+        KvCache? kv = Kv;
+        (Kv, KvSlot) = (null, -1);
+        return kv;
+    }
 
     /// <summary>Has the device sample its tokens if it can. Before the first is sampled.</summary>
     /// <exception cref="OutOfMemoryException">The device has no room for what it needs.</exception>
@@ -180,8 +190,8 @@ internal abstract class Sequence : IComparable<Sequence>
         if (chosen) PendingTokens--;
     }
 
-    /// <summary>Brings near what a step needs of it.</summary>
-    public void FetchAhead()
+    /// <summary>Brings near what a step needs of its tokens.</summary>
+    public void PrefetchTokens()
     {
         Prefetch.Start(_tokens);
         Prefetch.Element(_tokens, Length);

@@ -1,13 +1,11 @@
-using System.Diagnostics.CodeAnalysis;
 using Decart.Inference.Memory;
 using Decart.Inference.Models;
-using Decart.Inference.Sampling;
 using Microsoft.Extensions.Logging;
 
 namespace Decart.Inference.Engine;
 
 /// <summary>
-/// Computes steps. Where the device chooses the tokens of a whole step, the next one is started before they are looked at, so that the device need not wait
+/// Computes steps. Where the device chooses the tokens of a whole step, the next one is launched before they are looked at, so that the device need not wait
 /// for the host: one step may be in flight. Used by the engine loop's thread; the counts may be read by any.
 /// </summary>
 /// <param name="decoder">The model.</param>
@@ -17,78 +15,62 @@ namespace Decart.Inference.Engine;
 /// <param name="source">Where the model's weights come from, for messages.</param>
 internal sealed class StepPipeline(IDecoder decoder, KvMemory memory, Scheduler scheduler, ILogger logger, string source)
 {
-    private readonly float[] _logits = new float[decoder.VocabularySize];
+    private readonly StepResults _results = new(decoder, scheduler, logger, source);
     private EngineStep _next = new(), _last = new();
-    private EngineStep? _inFlight; // the last one, unless it has been looked at
-    private long _promptTokens, _generatedTokens;
+    private EngineStep? _inFlight; // the last one, unless it is finished
+    private long _promptTokens;
 
     /// <summary>Whether no step is in flight.</summary>
     public bool IsSettled => _inFlight is null;
 
-    /// <summary>Tokens of prompts that have been computed, or will be by what is started.</summary>
+    /// <summary>Tokens of prompts that have been computed, or will be by what is launched.</summary>
     public long PromptTokens => Volatile.Read(ref _promptTokens);
 
-    /// <summary>Tokens that have been chosen.</summary>
-    public long GeneratedTokens => Volatile.Read(ref _generatedTokens);
+    /// <inheritdoc cref="StepResults.GeneratedTokens"/>
+    public long GeneratedTokens => _results.GeneratedTokens;
 
-    /// <summary>
-    /// Starts the step that the scheduler chooses and looks at the one before it, or at both. If there is nothing to start it only looks.
-    /// </summary>
+    /// <summary>Launches the step that the scheduler chooses and finishes the one before it, or both. If there is nothing to launch it only finishes.</summary>
     public void Step()
     {
-        if (!TrySchedule())
+        Schedule();
+        Exception? error = _next.Chunks.IsEmpty ? null : Launch();
+        Settle(); // while the next step is computed
+        if (error is not null)
+        {
+            LaunchOneByOne(error);
+        }
+        else if (!_next.Chunks.IsEmpty)
+        {
+            (_next, _last) = (_last, _next);
+            if (_last.CanStayInFlight) _inFlight = _last;
+            else _results.Give(_last);
+        }
+    }
+
+    /// <summary>Finishes the step in flight, if there is one: waits for it and gives its sequences what it has computed.</summary>
+    public void Settle()
+    {
+        if (_inFlight is not { } step) return;
+        _inFlight = null;
+        _results.Give(step);
+    }
+
+    private void Schedule()
+    {
+        if (TrySchedule() == Scheduling.MustSettle)
         {
             Settle();
             TrySchedule();
         }
         Fill();
-        if (_next.Chunks.IsEmpty)
-        {
-            Settle();
-            return;
-        }
-        if (TryStart(out Exception? error))
-        {
-            Settle(); // what the step before has given, while this one is computed
-            (_next, _last) = (_last, _next);
-            if (_last.CanStayInFlight) _inFlight = _last;
-            else Finish(_last);
-            return;
-        }
-        Settle();
-        if (_next.Chunks.Length > 1) StartOneByOne([.. _next.Chunks]);
-        else if (!_next.Chunks[0].Sequence.HasEnded) Fail(_next.Chunks[0].Sequence, error);
     }
 
-    /// <summary>Has the scheduler choose the next step; sequences that could not be set up for it fail.</summary>
-    private bool TrySchedule()
+    /// <summary>Sequences that cannot be set up for the step are freed whether it is scheduled or not.</summary>
+    private Scheduling TrySchedule()
     {
-        bool scheduled = scheduler.TrySchedule(settled: IsSettled, _next);
-        foreach (Sequence sequence in _next.Failed) EndFailed(sequence);
-        return scheduled;
-    }
-
-    /// <summary>Waits for the step that is in flight, if there is one, and looks at what it has given.</summary>
-    public void Settle()
-    {
-        if (_inFlight is not { } step) return;
-        _inFlight = null;
-        Finish(step);
-    }
-
-    /// <summary>Each chunk of a step that failed by itself, so that the error concerns only those that cause it: what has been written is written again.</summary>
-    private void StartOneByOne(StepChunk[] chunks)
-    {
-        foreach (StepChunk chunk in chunks)
-        {
-            if (chunk.Sequence.HasEnded) continue;
-            _next.Clear();
-            _next.Schedule(chunk.Sequence, chunk.Length);
-            Fill();
-            if (_next.Chunks.IsEmpty) continue;
-            if (TryStart(out Exception? error)) Finish(_next);
-            else Fail(chunk.Sequence, error);
-        }
+        Scheduling scheduling = scheduler.Schedule(_next, IsSettled);
+        foreach (Sequence sequence in _next.Failed) _results.FreeUnlessInFlight(sequence);
+        return scheduling;
     }
 
     /// <summary>Makes the next step of those scheduled chunks whose memory is there; the others' sequences fail.</summary>
@@ -98,7 +80,7 @@ internal sealed class StepPipeline(IDecoder decoder, KvMemory memory, Scheduler 
         int promptTokens = 0;
         for (int i = 0; i < chunks.Length; i++)
         {
-            if (i + Scheduler.FarAhead < chunks.Length) Prefetch.Object(chunks[i + Scheduler.FarAhead].Sequence);
+            StepPrefetch.Ahead(chunks, i);
             Sequence sequence = chunks[i].Sequence;
             if (sequence.HasEnded) continue;
             ref KvExtent kv = ref memory.Extent(sequence.KvSlot);
@@ -121,32 +103,31 @@ internal sealed class StepPipeline(IDecoder decoder, KvMemory memory, Scheduler 
         }
         catch (Exception error)
         {
-            Fail(sequence, error);
+            _results.Fail(sequence, error);
             return false;
         }
     }
 
-    /// <summary>Starts the next step.</summary>
-    private bool TryStart([NotNullWhen(false)] out Exception? error)
+    /// <summary>Launches the next step. If it cannot be, its sequences are as before.</summary>
+    /// <returns>Why it could not be launched; null if it was.</returns>
+    private Exception? Launch()
     {
-        error = null;
         try
         {
             decoder.Forward(_next.Batch);
             if (!_next.SampledRows.IsEmpty) _next.Sampled = decoder.Sample(_next.SampledRows);
+            return null;
         }
-        catch (Exception failure)
+        catch (Exception error)
         {
-            error = failure;
-            WaitForWhatWasStarted();
+            WaitForWhatWasLaunched();
             foreach (StepChunk chunk in _next.Chunks) CountPromptTokens(-TakeBack(chunk));
-            return false;
+            return error;
         }
-        return true;
     }
 
     /// <summary>Part of a step that failed may still be under way, and must not write to pages that are given up.</summary>
-    private void WaitForWhatWasStarted()
+    private void WaitForWhatWasLaunched()
     {
         try
         {
@@ -161,148 +142,29 @@ internal sealed class StepPipeline(IDecoder decoder, KvMemory memory, Scheduler 
     private int TakeBack(in StepChunk chunk) =>
         chunk.Sequence.TakeBack(ref memory.Extent(chunk.Sequence.KvSlot), chunk.Length, chunk.OnDevice);
 
+    /// <summary>Each chunk of a step that failed by itself, so that the error concerns only those that cause it: what has been written is written again.</summary>
+    private void LaunchOneByOne(Exception error)
+    {
+        StepChunk[] chunks = [.. _next.Chunks];
+        foreach (StepChunk chunk in chunks)
+        {
+            if (chunk.Sequence.HasEnded) continue;
+            if (chunks.Length > 1)
+            {
+                _next.Clear(chunk.Length);
+                _next.Schedule(chunk.Sequence, chunk.Length);
+                Fill();
+                if (_next.Chunks.IsEmpty) continue;
+                if (Launch() is not { } its)
+                {
+                    _results.Give(_next);
+                    continue;
+                }
+                error = its;
+            }
+            _results.Fail(chunk.Sequence, error);
+        }
+    }
+
     private void CountPromptTokens(int count) => Volatile.Write(ref _promptTokens, _promptTokens + count);
-
-    /// <summary>Waits for a step and gives its sequences what it has computed.</summary>
-    private void Finish(EngineStep step)
-    {
-        ReadOnlySpan<int> tokens = default;
-        Exception? failure = null;
-        try
-        {
-            if (step.Sampled is { } sampled) tokens = sampled.Wait();
-            else decoder.Wait();
-        }
-        catch (Exception error)
-        {
-            failure = error;
-        }
-        if (failure is null) IndexPages(step.Filled);
-        ReadOnlySpan<StepChunk> chunks = step.Chunks;
-        for (int i = 0; i < chunks.Length; i++)
-        {
-            if (i + Scheduler.FarAhead < chunks.Length) Prefetch.Object(chunks[i + Scheduler.FarAhead].Sequence);
-            if (i + Scheduler.NearAhead < chunks.Length) chunks[i + Scheduler.NearAhead].Sequence.FetchAhead();
-            Finish(chunks[i], tokens, failure);
-        }
-    }
-
-    /// <summary>From now on others may share the pages that a step has filled.</summary>
-    private static void IndexPages(ReadOnlySpan<FilledPage> pages)
-    {
-        const int Block = 16;
-        for (; !pages.IsEmpty; pages = pages[Math.Min(Block, pages.Length)..])
-        {
-            ReadOnlySpan<FilledPage> block = pages[..Math.Min(Block, pages.Length)];
-            foreach (FilledPage page in block) Prefetch.Object(page.Kv);
-            foreach (FilledPage page in block) page.Kv.FetchNextPage();
-            foreach (FilledPage page in block)
-            {
-                if (!page.Sequence.HasEnded) page.Kv.FetchIndex(page.Stored);
-            }
-            foreach (FilledPage page in block)
-            {
-                if (!page.Sequence.HasEnded) IndexPage(page);
-            }
-        }
-    }
-
-    private static void IndexPage(in FilledPage page)
-    {
-        try
-        {
-            page.Kv.IndexPages(page.Stored);
-        }
-        catch (Exception error)
-        {
-            page.Sequence.Error = error;
-        }
-    }
-
-    private void Finish(in StepChunk chunk, ReadOnlySpan<int> tokens, Exception? failure)
-    {
-        chunk.Sequence.Finish(chunk.Length, chunk.OnDevice);
-        try
-        {
-            if (chunk.Sequence.HasEnded) End(chunk);
-            else if (failure is not null) Fail(chunk.Sequence, failure);
-            else if (chunk.LogitRow >= 0) Continue(chunk, tokens);
-        }
-        catch (Exception error)
-        {
-            Fail(chunk.Sequence, error);
-        }
-    }
-
-    /// <summary>
-    /// Gives a sequence the token or the logits that it waits for. The caller is told last: what it then finds in the statistics and in memory is true.
-    /// </summary>
-    private void Continue(in StepChunk chunk, ReadOnlySpan<int> tokens)
-    {
-        Sequence sequence = chunk.Sequence;
-        int before = sequence.Length;
-        if (!chunk.OnDevice || sequence.WantsLogits) decoder.ReadLogits(chunk.LogitRow, _logits);
-        if (!chunk.OnDevice) sequence.IsComplete = sequence.Accept(_logits);
-        else if (sequence.WantsLogits) sequence.IsComplete = sequence.Accept(tokens[chunk.LogitRow], _logits);
-        else sequence.IsComplete = sequence.Accept(tokens[chunk.LogitRow]);
-        Volatile.Write(ref _generatedTokens, _generatedTokens + sequence.Length - before); // none where only logits were wanted
-        if (!sequence.IsComplete) sequence.Publish();
-        else if (sequence.TokensInFlight > 0) scheduler.Retire(sequence);
-        else Complete(sequence);
-    }
-
-    /// <summary>The step that was in flight when a sequence ended is done: of what it has given nothing is used.</summary>
-    private void End(in StepChunk chunk)
-    {
-        Sequence sequence = chunk.Sequence;
-        if (sequence.TokensInFlight > 0) return;
-        if (sequence.Error is not null)
-        {
-            RemoveFailed(sequence);
-            return;
-        }
-        sequence.Kv!.Truncate(sequence.Kv.Tokens - chunk.Length);
-        Complete(sequence);
-    }
-
-    private void Complete(Sequence sequence)
-    {
-        scheduler.Remove(sequence);
-        sequence.Publish();
-    }
-
-    private void Fail(Sequence sequence, Exception error)
-    {
-        sequence.Error = error;
-        EndFailed(sequence);
-    }
-
-    private void EndFailed(Sequence sequence)
-    {
-        if (sequence.TokensInFlight > 0) scheduler.Retire(sequence);
-        else RemoveFailed(sequence);
-    }
-
-    /// <summary>Frees a sequence and tells its caller why, and what else went wrong on the way: nobody else has to do with it.</summary>
-    private void RemoveFailed(Sequence sequence)
-    {
-        Exception error = sequence.Error!, cause = error;
-        try
-        {
-            scheduler.Remove(sequence, keep: false);
-            logger.RequestFailed(error, sequence.PromptLength, sequence.CompletionLength);
-        }
-        catch (Exception another)
-        {
-            cause = new AggregateException(error, another);
-        }
-        string suspicion = error is NonFiniteLogitsException ? $" The weights of {source} are probably damaged." : "";
-        sequence.Fail(Failure(cause, error.Message + suspicion));
-    }
-
-    /// <summary>What a request's caller is told.</summary>
-    /// <param name="cause">What went wrong.</param>
-    /// <param name="message">How to say it; null for the cause's own words.</param>
-    public static InvalidOperationException Failure(Exception cause, string? message = null) =>
-        new($"The model could not compute the next token: {message ?? cause.Message}", cause);
 }
