@@ -13,7 +13,7 @@ namespace Decart.Inference;
 /// </summary>
 /// <remarks>
 /// Dispose the session to free the model; requests still running then end with <see cref="FinishReason.Cancelled"/>. A session that is
-/// forgotten keeps its thread and its memory until the process ends.
+/// never disposed keeps its thread and its memory until the process ends.
 /// </remarks>
 public sealed class LlmSession : IAsyncDisposable, IDisposable
 {
@@ -45,8 +45,8 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
     /// The folder or file; of a split GGUF model, its first part. The files are mapped into memory and must not change while the session lives.
     /// </param>
     /// <param name="options">How to compute; <see langword="null"/> for the defaults.</param>
-    /// <param name="progress">Told how far loading has come, on the loading thread.</param>
-    /// <param name="cancellationToken">Stops loading; what has been loaded is freed.</param>
+    /// <param name="progress">Receives progress reports, on the loading thread.</param>
+    /// <param name="cancellationToken">Cancels loading and frees what has been loaded.</param>
     /// <returns>The session, which the caller disposes. Loading runs on a thread of the pool.</returns>
     /// <exception cref="ArgumentException"><paramref name="model"/> is empty, or an option is out of range.</exception>
     /// <exception cref="ModelLoadException">The model is missing, damaged or not supported; the message names file and field.</exception>
@@ -72,11 +72,11 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
     /// <exception cref="NotSupportedException">The checkpoint has no tokenizer: only prompts of token ids can be used.</exception>
     public ITokenizer Tokenizer => _model.Tokenizer ?? throw NoTokenizer("There is no tokenizer to give");
 
-    /// <summary>Generates a completion of a prompt. The calling thread encodes the prompt; the rest happens elsewhere.</summary>
+    /// <summary>Generates a completion. The calling thread encodes the prompt; the session computes on its own threads.</summary>
     /// <param name="prompt">What to continue.</param>
-    /// <param name="options">How to choose tokens and when to end; <see langword="null"/> for the defaults.</param>
-    /// <param name="cancellationToken">Ends the request at any moment and frees what it uses.</param>
-    /// <returns>The completion. With a session that is disposed meanwhile, what was generated until then, with <see cref="FinishReason.Cancelled"/>.</returns>
+    /// <param name="options">How to sample and when to stop; <see langword="null"/> for the defaults.</param>
+    /// <param name="cancellationToken">Cancels the request and frees its resources.</param>
+    /// <returns>The completion. If the session is disposed meanwhile, what was generated so far, with <see cref="FinishReason.Cancelled"/>.</returns>
     /// <exception cref="ArgumentException">The prompt is empty or names token ids that the model does not have.</exception>
     /// <exception cref="ArgumentOutOfRangeException">An option is out of range.</exception>
     /// <exception cref="ContextLengthExceededException">
@@ -89,13 +89,13 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
     public async Task<GenerationResult> GenerateAsync(Prompt prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default) =>
         await GenerationResult.CollectAsync(StreamAsync(prompt, options, cancellationToken)).ConfigureAwait(false);
 
-    /// <summary>Generates a completion of a prompt and passes it on token by token. The calling thread encodes and checks the prompt at once.</summary>
+    /// <summary>Streams a completion token by token. The calling thread encodes and checks the prompt before this returns.</summary>
     /// <param name="prompt">What to continue.</param>
-    /// <param name="options">How to choose tokens and when to end; <see langword="null"/> for the defaults.</param>
-    /// <param name="cancellationToken">Ends the request at any moment and frees what it uses; so does leaving the enumeration early.</param>
+    /// <param name="options">How to sample and when to stop; <see langword="null"/> for the defaults.</param>
+    /// <param name="cancellationToken">Cancels the request and frees its resources; so does leaving the enumeration early.</param>
     /// <returns>
     /// The updates; each enumeration is a request of its own. Their texts, one after another, are precisely the text that
-    /// <see cref="GenerateAsync"/> returns. A reader that lags 64 updates behind pauses its own request only.
+    /// <see cref="GenerateAsync"/> returns. A reader that falls 64 updates behind pauses only its own request.
     /// </returns>
     /// <inheritdoc cref="GenerateAsync" path="/exception"/>
     public IAsyncEnumerable<GenerationUpdate> StreamAsync(Prompt prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default) =>
@@ -103,7 +103,7 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
 
     /// <summary>Computes the logits of the token that would follow a prompt, as the model gives them: before penalties, bias and temperature.</summary>
     /// <param name="prompt">What would be continued.</param>
-    /// <param name="cancellationToken">Ends the request at any moment.</param>
+    /// <param name="cancellationToken">Cancels the request.</param>
     /// <returns>A new array of one logit for each token of the vocabulary.</returns>
     /// <exception cref="ArgumentException">The prompt is empty or names token ids that the model does not have.</exception>
     /// <exception cref="ContextLengthExceededException">The prompt is longer than the model's context or than the memory for keys and values holds.</exception>
@@ -130,7 +130,7 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
         }
     }
 
-    /// <summary>Begins an empty conversation: its turns build on one another without computing what was said before again.</summary>
+    /// <summary>Starts an empty conversation, whose turns reuse the keys and values of the turns before.</summary>
     /// <exception cref="ObjectDisposedException">The session has been disposed.</exception>
     public Conversation StartConversation()
     {
@@ -138,8 +138,8 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
         return new Conversation(this, []);
     }
 
-    /// <summary>Takes a picture of who holds which pages, between two steps.</summary>
-    /// <param name="cancellationToken">Ends the waiting for the step that is being computed.</param>
+    /// <summary>Takes a snapshot of which sequences hold which pages, between two steps.</summary>
+    /// <param name="cancellationToken">Stops waiting for the current step.</param>
     /// <exception cref="ObjectDisposedException">The session has been disposed.</exception>
     /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled.</exception>
     public Task<KvMap> GetKvMapAsync(CancellationToken cancellationToken = default)
@@ -159,13 +159,13 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
         return map.Task.WaitAsync(cancellationToken);
     }
 
-    /// <summary>The session's counters at this moment.</summary>
+    /// <summary>A snapshot of the session's counters.</summary>
     public SessionStatistics GetStatistics() => _engine.GetStatistics();
 
-    /// <summary>Ends all requests and frees the model; waits for the step that is being computed.</summary>
+    /// <summary>Ends all requests and frees the model, after waiting for the current step.</summary>
     public void Dispose() => _disposal.Value.GetAwaiter().GetResult();
 
-    /// <summary>Ends all requests and frees the model; completes when the step that is being computed has ended.</summary>
+    /// <summary>Ends all requests and frees the model; completes once the current step has ended.</summary>
     public ValueTask DisposeAsync() => new(_disposal.Value);
 
     private static LlmSession Load(string path, LlmSessionOptions options, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)

@@ -1,6 +1,6 @@
 namespace Decart.Inference;
 
-/// <summary>A session's counters at one moment. Immutable.</summary>
+/// <summary>A snapshot of a session's counters. Immutable.</summary>
 public sealed record SessionStatistics
 {
     /// <summary>Requests being computed.</summary>
