@@ -11,8 +11,8 @@ internal static class GpuSelection
 {
     private const int DigitBits = 11, RankLevels = 3, Levels = RankLevels + (GpuLogits.TokenBits / DigitBits);
 
-    /// <summary>The fewest tokens of the segments in which the drawn one is sought first.</summary>
-    private const int MinSegment = 256;
+    /// <summary>The fewest tokens of the splits in which the drawn one is sought first.</summary>
+    private const int MinSplit = 256;
 
     /// <summary>The whole group calls and receives the token.</summary>
     public static int Choose(GpuLogits logits, GpuSamplingRow row, ulong random)
@@ -121,17 +121,17 @@ internal static class GpuSelection
 
     private static uint Element(UInt4 vector, int index) => index == 0 ? vector.A : index == 1 ? vector.B : index == 2 ? vector.C : vector.D;
 
-    /// <summary>The token at which the mass, added up in the order of ids, reaches what is drawn: its segment first.</summary>
+    /// <summary>The token at which the mass, added up in the order of ids, reaches what is drawn: its split first.</summary>
     private static int Draw(GpuLogits logits, GpuHistogram histogram, ulong random)
     {
-        int segment = ((logits.Count + (GpuHistogram.Bins * MinSegment) - 1) / (GpuHistogram.Bins * MinSegment)) * MinSegment;
+        int split = ((logits.Count + (GpuHistogram.Bins * MinSplit) - 1) / (GpuHistogram.Bins * MinSplit)) * MinSplit;
         GpuHistogram.Clear(histogram);
         Group.Barrier();
-        for (int s = Group.IdxX / Warp.WarpSize; s * segment < logits.Count; s += Group.DimX / Warp.WarpSize)
+        for (int s = Group.IdxX / Warp.WarpSize; s * split < logits.Count; s += Group.DimX / Warp.WarpSize)
         {
-            int end = IntrinsicMath.Min((s + 1) * segment, logits.Count);
+            int end = IntrinsicMath.Min((s + 1) * split, logits.Count);
             long sum = 0;
-            for (int i = (s * segment) + (Warp.LaneIdx * GpuLogits.Vector); i < end; i += Warp.WarpSize * GpuLogits.Vector)
+            for (int i = (s * split) + (Warp.LaneIdx * GpuLogits.Vector); i < end; i += Warp.WarpSize * GpuLogits.Vector)
             {
                 UInt4 ranks = GpuLogits.Ranks(logits, i);
                 sum += GpuLogits.Mass(logits, ranks.A, i) + GpuLogits.Mass(logits, ranks.B, i + 1);
@@ -144,10 +144,10 @@ internal static class GpuSelection
         GpuShare bins = GpuHistogram.Scan(histogram);
         GpuCrossing crossing = GpuHistogram.Find(histogram, bins, Drawn(bins.Total, random));
 
-        int first = crossing.Bin * segment;
+        int first = crossing.Bin * split;
         GpuHistogram.Clear(histogram);
         Group.Barrier();
-        for (int i = Group.IdxX; i < IntrinsicMath.Min(segment, logits.Count - first); i += Group.DimX)
+        for (int i = Group.IdxX; i < IntrinsicMath.Min(split, logits.Count - first); i += Group.DimX)
             GpuHistogram.Set(histogram, i, GpuLogits.Mass(logits, GpuLogits.Rank(GpuLogits.Load(logits, first + i)), first + i));
         Group.Barrier();
         return first + GpuHistogram.Find(histogram, GpuHistogram.Scan(histogram), crossing.Needed).Bin;
