@@ -17,7 +17,9 @@ namespace Decart.Inference;
 /// </remarks>
 public sealed record GenerationOptions
 {
-    private const float MaxTemperature = 100, MinRepetitionPenalty = 0.01f, MaxRepetitionPenalty = 100, MaxLogitBias = 1_000_000_000;
+    internal const float MaxTemperature = 100, MinRepetitionPenalty = 0.01f, MaxRepetitionPenalty = 100;
+
+    private const float MaxLogitBias = 1_000_000_000;
 
     private const int MaxStopCharacters = 65_536;
 

@@ -50,7 +50,6 @@ public class ModelConfigTests
     [TestCase("vocab_size", "0")]
     [TestCase("vocab_size", "\"96\"")]
     [TestCase("vocab_size", "1e12")]
-    [TestCase("vocab_size", null)]
     [TestCase("hidden_size", "33")]
     [TestCase("hidden_size", "32.5")]
     [TestCase("hidden_size", "99999999999999999999")]
@@ -70,7 +69,7 @@ public class ModelConfigTests
     [TestCase("hidden_act", "\"relu\"")]
     [TestCase("attention_bias", "1")]
     [TestCase("tie_word_embeddings", "\"no\"")]
-    [TestCase("bos_token_id", "-1")]
+    [TestCase("bos_token_id", "\"1\"")]
     [TestCase("eos_token_id", "[2, \"3\"]")]
     [TestCase("rope_scaling", "4")]
     public void A_wrong_field_is_named(string field, string? json)

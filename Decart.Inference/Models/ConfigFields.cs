@@ -8,7 +8,7 @@ namespace Decart.Inference.Models;
 /// Typed and range-checked access to the fields of a model's configuration, whatever format holds it. Every refusal is a
 /// <see cref="ModelLoadException"/> that names the file, the field, what was expected and what was found.
 /// </summary>
-internal abstract class ConfigFields(string file)
+internal abstract class ConfigFields(string file, ICollection<string>? warnings = null)
 {
     public string File { get; } = file;
 
@@ -85,11 +85,49 @@ internal abstract class ConfigFields(string file)
         var other => throw Wrong(field, "a list of strings", other),
     };
 
+    /// <summary>The id of a token; null when the field is absent or no token has the id, as in files whose converter wrote -1: that is warned about.</summary>
+    public int? TokenId(string field, int vocabularySize) => Find(field) switch
+    {
+        null => null,
+        long id when id >= 0 && id < vocabularySize => (int)id,
+        long id => Ignore<int?>(field, $"an id below {vocabularySize}", id),
+        var other => throw Wrong(field, "the id of a token", other),
+    };
+
+    /// <summary>The ids of a list, or the one that stands for a list of one; those that no token has are left out and warned about.</summary>
+    public ImmutableArray<int> TokenIds(string field, int vocabularySize)
+    {
+        object? found = Find(field);
+        if (found is null) return [];
+        List<int> ids = [];
+        foreach (object value in found as object[] ?? [found])
+        {
+            if (value is not long id) throw Wrong(field, "ids of tokens", value);
+            if (id >= 0 && id < vocabularySize) ids.Add((int)id);
+            else Ignore<int?>(field, $"ids below {vocabularySize}", id);
+        }
+        return [.. ids];
+    }
+
+    /// <summary>A number that is only recommended: one that cannot be used is warned about and taken for absent.</summary>
+    public double? Recommended(string field, double minimum, double maximum)
+    {
+        object? found = Find(field);
+        double? value = found switch { null => null, long integer => integer, double real => real, _ => double.NaN };
+        return value is null || (value >= minimum && value <= maximum) ? value : Ignore<double?>(field, NumberRange(minimum, maximum), found);
+    }
+
     public ModelLoadException Missing(string field, string expected) =>
         new(File, NameOf(field), $"expected {expected}, but the field is missing");
 
     public ModelLoadException Wrong(string field, string expected, object? found) =>
         new(File, NameOf(field), $"expected {expected}, found {Describe(found)}");
+
+    private T? Ignore<T>(string field, string expected, object? found)
+    {
+        warnings?.Add($"{File}: {NameOf(field)}: expected {expected}, found {Describe(found)}. It is ignored.");
+        return default;
+    }
 
     private static string NumberRange(double minimum, double maximum) =>
         string.Create(CultureInfo.InvariantCulture, $"a number from {minimum} to {maximum}");

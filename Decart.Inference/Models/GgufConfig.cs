@@ -16,11 +16,11 @@ internal static class GgufConfig
         int heads = fields.Integer("attention.head_count", 1, ModelLimits.Heads);
         int headDim = ReadHeadDim(fields, hidden, heads);
         int layers = fields.Integer("block_count", 1, ModelLimits.Layers);
-        int context = fields.Integer("context_length", 1, ModelLimits.Context);
+        int context = fields.Integer("context_length", 1, ModelLimits.Context), vocabulary = ReadVocabularySize(fields);
         return new ModelConfig
         {
             Architecture = fields.Prefix,
-            VocabularySize = ReadVocabularySize(fields),
+            VocabularySize = vocabulary,
             HiddenSize = hidden,
             IntermediateSize = fields.Integer("feed_forward_length", 1, ModelLimits.Intermediate),
             Layers = layers,
@@ -37,8 +37,8 @@ internal static class GgufConfig
             AttentionOutputBias = fields.HasTensor("blk.0.attn_output.bias"),
             FeedForwardBias = fields.HasTensor("blk.0.ffn_up.bias"),
             TiedEmbeddings = !fields.HasTensor("output.weight"),
-            BosTokenId = Tokenizer(fields).OptionalInteger("bos_token_id", 0, int.MaxValue),
-            EosTokenIds = ReadEosTokenIds(Tokenizer(fields)),
+            BosTokenId = Tokenizer(fields).TokenId("bos_token_id", vocabulary),
+            EosTokenIds = ReadEosTokenIds(Tokenizer(fields), vocabulary),
             Names = WeightNames.Gguf,
         };
     }
@@ -73,6 +73,6 @@ internal static class GgufConfig
         return tokens is > 0 and <= ModelLimits.Vocabulary ? tokens.Value : fields.Integer("vocab_size", 1, ModelLimits.Vocabulary);
     }
 
-    private static ImmutableArray<int> ReadEosTokenIds(ConfigFields tokenizer) =>
-        [.. EosFields.Select(field => tokenizer.OptionalInteger(field, 0, int.MaxValue)).OfType<int>().Distinct()];
+    private static ImmutableArray<int> ReadEosTokenIds(ConfigFields tokenizer, int vocabularySize) =>
+        [.. EosFields.Select(field => tokenizer.TokenId(field, vocabularySize)).OfType<int>().Distinct()];
 }

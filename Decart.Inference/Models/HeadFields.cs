@@ -7,10 +7,11 @@ internal static class HeadFields
     public static int DefaultHeadDim(ConfigFields fields, string hiddenField, int hidden, int heads) =>
         hidden % heads == 0 ? hidden / heads : throw fields.Wrong(hiddenField, $"a multiple of the {heads} attention heads", hidden);
 
-    /// <summary>The number of key/value heads, by default one for each query head.</summary>
-    public static int ReadKvHeads(ConfigFields fields, string field, int heads)
+    /// <summary>The number of key/value heads, by default the family's where that fits, else one for each query head.</summary>
+    public static int ReadKvHeads(ConfigFields fields, string field, int heads, int? familyDefault = null)
     {
-        int kvHeads = fields.OptionalInteger(field, 1, heads) ?? heads;
+        int fallback = familyDefault is { } documented && heads % documented == 0 ? documented : heads;
+        int kvHeads = fields.OptionalInteger(field, 1, heads) ?? fallback;
         return heads % kvHeads == 0 ? kvHeads : throw fields.Wrong(field, $"a divisor of the {heads} attention heads", kvHeads);
     }
 }

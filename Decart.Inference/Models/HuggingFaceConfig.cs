@@ -7,35 +7,40 @@ namespace Decart.Inference.Models;
 internal static class HuggingFaceConfig
 {
     /// <summary>A Llama-like decoder: sequential blocks with RMSNorm, rotary embedding and a gated feed-forward block, no biases.</summary>
-    public static ModelConfig Read(JsonFields fields, bool tiedByDefault = false, double defaultTheta = 10000, double defaultEpsilon = 1e-6)
+    public static ModelConfig Read(JsonFields fields, FamilyDefaults defaults)
     {
-        int hidden = fields.Integer("hidden_size", 1, ModelLimits.Hidden);
-        int heads = fields.Integer("num_attention_heads", 1, ModelLimits.Heads);
-        int headDim = fields.OptionalInteger("head_dim", 1, ModelLimits.HeadDim) ?? HeadFields.DefaultHeadDim(fields, "hidden_size", hidden, heads);
-        int layers = fields.Integer("num_hidden_layers", 1, ModelLimits.Layers);
-        int context = fields.Integer("max_position_embeddings", 1, ModelLimits.Context);
-        RotaryConfig rotary = HuggingFaceRotary.Read(fields, headDim, context, defaultTheta);
+        int hidden = fields.OptionalInteger("hidden_size", 1, ModelLimits.Hidden) ?? defaults.HiddenSize;
+        int heads = fields.OptionalInteger("num_attention_heads", 1, ModelLimits.Heads) ?? defaults.Heads;
+        int headDim = fields.OptionalInteger("head_dim", 1, ModelLimits.HeadDim) ?? DefaultHeadDim();
+        int layers = fields.OptionalInteger("num_hidden_layers", 1, ModelLimits.Layers) ?? defaults.Layers;
+        int context = fields.OptionalInteger("max_position_embeddings", 1, ModelLimits.Context) ?? defaults.Context;
+        int vocabulary = fields.OptionalInteger("vocab_size", 1, ModelLimits.Vocabulary) ?? defaults.VocabularySize;
+        RotaryConfig rotary = HuggingFaceRotary.Read(fields, headDim, context, defaults.Theta);
         return new ModelConfig
         {
             Architecture = fields.OptionalText("model_type") ?? throw fields.Missing("model_type", "a string"),
-            VocabularySize = fields.Integer("vocab_size", 1, ModelLimits.Vocabulary),
+            VocabularySize = vocabulary,
             HiddenSize = hidden,
-            IntermediateSize = fields.Integer("intermediate_size", 1, ModelLimits.Intermediate),
+            IntermediateSize = fields.OptionalInteger("intermediate_size", 1, ModelLimits.Intermediate) ?? defaults.IntermediateSize,
             Layers = layers,
             Heads = heads,
-            KvHeads = HeadFields.ReadKvHeads(fields, "num_key_value_heads", heads),
+            KvHeads = HeadFields.ReadKvHeads(fields, "num_key_value_heads", heads, fields.IsNull("num_key_value_heads") ? null : defaults.KvHeads),
             HeadDim = headDim,
             ContextLength = HuggingFaceRotary.ExtendedContext(context, rotary),
-            NormEpsilon = (float)fields.OptionalNumber("rms_norm_eps", 0, 1).GetValueOrDefault(defaultEpsilon),
+            NormEpsilon = (float)fields.OptionalNumber("rms_norm_eps", 0, 1).GetValueOrDefault(defaults.NormEpsilon),
             Activation = ReadActivation(fields, "hidden_act"),
             Rotary = rotary,
             Windows = ModelConfig.SameWindows(layers, 0),
             AttentionScale = 1 / MathF.Sqrt(headDim),
-            TiedEmbeddings = fields.Flag("tie_word_embeddings", tiedByDefault),
-            BosTokenId = fields.OptionalInteger("bos_token_id", 0, int.MaxValue),
-            EosTokenIds = fields.Integers("eos_token_id", 0, int.MaxValue),
+            TiedEmbeddings = fields.Flag("tie_word_embeddings", defaults.Tied),
+            BosTokenId = fields.TokenId("bos_token_id", vocabulary),
+            EosTokenIds = fields.TokenIds("eos_token_id", vocabulary),
             Names = WeightNames.HuggingFace,
         };
+
+        int DefaultHeadDim() => fields.IsNull("head_dim") || defaults.HeadDim is null
+            ? HeadFields.DefaultHeadDim(fields, "hidden_size", hidden, heads)
+            : defaults.HeadDim.Value;
     }
 
     public static ActivationFunction ReadActivation(ConfigFields fields, string field, string fallback = "silu") =>

@@ -8,7 +8,13 @@ internal sealed class JsonFields : ConfigFields
     private readonly JsonElement _element;
     private readonly string _prefix;
 
-    public JsonFields(string file, JsonElement element, string prefix = "") : base(file)
+    private readonly ICollection<string>? _warnings;
+
+    /// <param name="file">The file.</param>
+    /// <param name="element">The object.</param>
+    /// <param name="prefix">What stands before the names of its fields in messages.</param>
+    /// <param name="warnings">Takes what is passed over; null when nobody wants to know.</param>
+    public JsonFields(string file, JsonElement element, string prefix = "", ICollection<string>? warnings = null) : base(file, warnings)
     {
         if (element.ValueKind != JsonValueKind.Object)
         {
@@ -16,6 +22,7 @@ internal sealed class JsonFields : ConfigFields
         }
         _element = element;
         _prefix = prefix;
+        _warnings = warnings;
     }
 
     public override string NameOf(string field) => _prefix + field;
@@ -23,7 +30,7 @@ internal sealed class JsonFields : ConfigFields
     /// <summary>The fields of a nested object, or null when it is absent.</summary>
     public JsonFields? OptionalSection(string field) =>
         _element.TryGetProperty(field, out JsonElement section) && section.ValueKind != JsonValueKind.Null
-            ? new JsonFields(File, section, NameOf(field) + ".")
+            ? new JsonFields(File, section, NameOf(field) + ".", _warnings)
             : null;
 
     /// <summary>Whether the field is there with the value null, which turns off what is on by default.</summary>

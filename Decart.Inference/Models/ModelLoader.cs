@@ -49,19 +49,26 @@ internal static class ModelLoader
 
     /// <summary>Reads and checks the configuration of an opened checkpoint.</summary>
     /// <exception cref="ModelLoadException">The architecture is not supported, or a field is missing or wrong.</exception>
-    public static ModelConfig ReadConfig(TensorSource source) => source switch
+    /// <remarks>What is passed over is added to the source's <see cref="TensorSource.Warnings"/>.</remarks>
+    public static ModelConfig ReadConfig(TensorSource source)
     {
-        HuggingFaceFolder folder => WithStoredNames(ReadHuggingFace(folder.Path, folder.Config, folder.GenerationConfig), folder),
-        GgufTensors tensors => ReadGguf(tensors),
-        RandomTensors random => ReadHuggingFace(random.Path, HuggingFaceFolder.ReadConfig(random.Path), HuggingFaceFolder.ReadGenerationConfig(random.Path)),
-        _ => throw new ArgumentException($"{source.GetType().Name} has no configuration.", nameof(source)),
-    };
+        ModelConfig config = source switch
+        {
+            HuggingFaceFolder folder => WithStoredNames(ReadHuggingFace(folder.Path, folder.Config, folder.GenerationConfig, source.Warnings), folder),
+            GgufTensors tensors => ReadGguf(tensors),
+            RandomTensors random => ReadHuggingFace(
+                random.Path, HuggingFaceFolder.ReadConfig(random.Path), HuggingFaceFolder.ReadGenerationConfig(random.Path), source.Warnings),
+            _ => throw new ArgumentException($"{source.GetType().Name} has no configuration.", nameof(source)),
+        };
+        CheckpointChecks.Warn(source, config);
+        return config;
+    }
 
     /// <summary>Reads the configuration of a Hugging Face folder from its parsed files.</summary>
     /// <exception cref="ModelLoadException">The architecture is not supported, or a field is missing or wrong.</exception>
-    public static ModelConfig ReadHuggingFace(string folder, JsonElement config, JsonElement? generationConfig)
+    public static ModelConfig ReadHuggingFace(string folder, JsonElement config, JsonElement? generationConfig, ICollection<string>? warnings = null)
     {
-        JsonFields fields = new(Path.Combine(folder, "config.json"), config);
+        JsonFields fields = new(Path.Combine(folder, "config.json"), config, warnings: warnings);
         string type = fields.OptionalText("model_type") ?? throw fields.Missing("model_type", Supported(HuggingFaceFamilies.Keys));
         if (!HuggingFaceFamilies.TryGetValue(type, out Func<JsonFields, ModelConfig>? read))
         {
@@ -72,7 +79,7 @@ internal static class ModelLoader
             throw quantisation.Wrong("quant_method", "a checkpoint without quantisation", quantisation.OptionalText("quant_method"));
         }
         ModelConfig model = read(fields);
-        return generationConfig is { } element ? WithGeneration(model, new JsonFields(Path.Combine(folder, "generation_config.json"), element)) : model;
+        return generationConfig is { } element ? WithGeneration(model, new JsonFields(Path.Combine(folder, "generation_config.json"), element, warnings: warnings)) : model;
     }
 
     private static ModelConfig WithStoredNames(ModelConfig config, HuggingFaceFolder folder) =>
@@ -89,14 +96,14 @@ internal static class ModelLoader
 
     private static ModelConfig WithGeneration(ModelConfig config, JsonFields fields) => config with
     {
-        EosTokenIds = fields.Integers("eos_token_id", 0, int.MaxValue) is { IsEmpty: false } ids ? ids : config.EosTokenIds,
+        EosTokenIds = fields.TokenIds("eos_token_id", config.VocabularySize) is { IsEmpty: false } ids ? ids : config.EosTokenIds,
         Generation = new GenerationOptions
         {
-            Temperature = fields.Has("do_sample") && !fields.Flag("do_sample", false) ? 0 : (float?)fields.OptionalNumber("temperature", 0, 100),
-            TopK = fields.OptionalInteger("top_k", 0, int.MaxValue),
-            TopP = (float?)fields.OptionalNumber("top_p", 0, 1),
-            MinP = (float?)fields.OptionalNumber("min_p", 0, 1),
-            RepetitionPenalty = (float?)fields.OptionalNumber("repetition_penalty", 1e-3, 100),
+            Temperature = fields.Has("do_sample") && !fields.Flag("do_sample", false) ? 0 : (float?)fields.Recommended("temperature", 0, GenerationOptions.MaxTemperature),
+            TopK = (int?)fields.Recommended("top_k", 0, int.MaxValue),
+            TopP = (float?)fields.Recommended("top_p", float.Epsilon, 1),
+            MinP = (float?)fields.Recommended("min_p", 0, 1),
+            RepetitionPenalty = (float?)fields.Recommended("repetition_penalty", GenerationOptions.MinRepetitionPenalty, GenerationOptions.MaxRepetitionPenalty),
         },
     };
 

@@ -12,19 +12,20 @@ internal static class Falcon
 {
     public static ModelConfig ReadHuggingFace(JsonFields fields)
     {
-        int hidden = fields.Integer("hidden_size", 1, ModelLimits.Hidden);
+        int hidden = fields.OptionalInteger("hidden_size", 1, ModelLimits.Hidden) ?? 4544;
         string headsField = fields.Has("n_head") ? "n_head" : "num_attention_heads";
-        int heads = fields.Integer(headsField, 1, ModelLimits.Heads);
+        int heads = fields.OptionalInteger(headsField, 1, ModelLimits.Heads) ?? 71;
         int headDim = HeadFields.DefaultHeadDim(fields, "hidden_size", hidden, heads);
-        int layers = fields.Integer(fields.Has("n_layer") ? "n_layer" : "num_hidden_layers", 1, ModelLimits.Layers);
+        int layers = fields.OptionalInteger(fields.Has("n_layer") ? "n_layer" : "num_hidden_layers", 1, ModelLimits.Layers) ?? 32;
         int context = fields.OptionalInteger("max_position_embeddings", 1, ModelLimits.Context) ?? 2048;
+        int vocabulary = fields.OptionalInteger("vocab_size", 1, ModelLimits.Vocabulary) ?? 65024;
         bool alibi = fields.Flag("alibi", false), bias = fields.Flag("bias", false);
         float attentionScale = 1 / MathF.Sqrt(headDim);
         RotaryConfig? rotary = alibi ? null : HuggingFaceRotary.Read(fields, headDim, context, 10000);
         return new ModelConfig
         {
             Architecture = "falcon",
-            VocabularySize = fields.Integer("vocab_size", 1, ModelLimits.Vocabulary),
+            VocabularySize = vocabulary,
             HiddenSize = hidden,
             IntermediateSize = fields.OptionalInteger("ffn_hidden_size", 1, ModelLimits.Intermediate) ?? 4 * hidden,
             Layers = layers,
@@ -45,8 +46,8 @@ internal static class Falcon
             AttentionOutputBias = bias,
             FeedForwardBias = bias,
             TiedEmbeddings = fields.Flag("tie_word_embeddings", true),
-            BosTokenId = fields.OptionalInteger("bos_token_id", 0, int.MaxValue),
-            EosTokenIds = fields.Integers("eos_token_id", 0, int.MaxValue),
+            BosTokenId = fields.TokenId("bos_token_id", vocabulary),
+            EosTokenIds = fields.TokenIds("eos_token_id", vocabulary),
             Names = Names(fields),
         };
     }

@@ -14,7 +14,7 @@ internal static class Gemma2
     public static ModelConfig ReadHuggingFace(JsonFields fields)
     {
         if (fields.Flag("use_bidirectional_attention", false)) throw fields.Wrong("use_bidirectional_attention", "causal attention", true);
-        ModelConfig config = HuggingFaceConfig.Read(fields, tiedByDefault: true);
+        ModelConfig config = HuggingFaceConfig.Read(fields, FamilyDefaults.Gemma2);
         bool attentionBias = fields.Flag("attention_bias", false);
         return WithArrangement(config) with
         {

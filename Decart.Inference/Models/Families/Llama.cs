@@ -6,7 +6,7 @@ internal static class Llama
     public static ModelConfig ReadHuggingFace(JsonFields fields)
     {
         bool attentionBias = fields.Flag("attention_bias", false);
-        return HuggingFaceConfig.Read(fields) with
+        return HuggingFaceConfig.Read(fields, FamilyDefaults.Llama) with
         {
             QueryKeyValueBias = attentionBias,
             AttentionOutputBias = attentionBias,

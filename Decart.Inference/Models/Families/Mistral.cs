@@ -5,7 +5,7 @@ internal static class Mistral
 {
     public static ModelConfig ReadHuggingFace(JsonFields fields)
     {
-        ModelConfig config = HuggingFaceConfig.Read(fields);
+        ModelConfig config = HuggingFaceConfig.Read(fields, FamilyDefaults.Mistral);
         return config with { Windows = ModelConfig.SameWindows(config.Layers, HuggingFaceConfig.ReadWindow(fields, 4096)) };
     }
 }

@@ -7,13 +7,13 @@ internal static class Mixtral
 {
     public static ModelConfig ReadHuggingFace(JsonFields fields)
     {
-        ModelConfig config = HuggingFaceConfig.Read(fields, defaultTheta: 1e6, defaultEpsilon: 1e-5);
-        int experts = fields.Integer("num_local_experts", 1, ModelLimits.Experts);
+        ModelConfig config = HuggingFaceConfig.Read(fields, FamilyDefaults.Mixtral);
+        int experts = fields.OptionalInteger("num_local_experts", 1, ModelLimits.Experts) ?? 8;
         return config with
         {
             Windows = ModelConfig.SameWindows(config.Layers, HuggingFaceConfig.ReadWindow(fields, 0)),
             Experts = new ExpertsConfig(
-                experts, fields.Integer("num_experts_per_tok", 1, experts), config.IntermediateSize, Renormalise: true, ImmutableHashSet<int>.Empty),
+                experts, fields.OptionalInteger("num_experts_per_tok", 1, experts) ?? Math.Min(2, experts), config.IntermediateSize, Renormalise: true, ImmutableHashSet<int>.Empty),
             Names = config.Names with
             {
                 Router = "block_sparse_moe.gate",

@@ -5,7 +5,7 @@ internal static class Phi3
 {
     public static ModelConfig ReadHuggingFace(JsonFields fields)
     {
-        ModelConfig config = HuggingFaceConfig.Read(fields, defaultEpsilon: 1e-5);
+        ModelConfig config = HuggingFaceConfig.Read(fields, FamilyDefaults.Phi3);
         return config with
         {
             Windows = ModelConfig.SameWindows(config.Layers, HuggingFaceConfig.ReadWindow(fields, 0)),

@@ -3,7 +3,7 @@ namespace Decart.Inference.Models.Families;
 /// <summary>Qwen 2 and 2.5: Llama with biases on query, key and value, and an optional sliding window in the upper layers.</summary>
 internal static class Qwen2
 {
-    public static ModelConfig ReadHuggingFace(JsonFields fields) => WithWindows(fields, HuggingFaceConfig.Read(fields)) with { QueryKeyValueBias = true };
+    public static ModelConfig ReadHuggingFace(JsonFields fields) => WithWindows(fields, HuggingFaceConfig.Read(fields, FamilyDefaults.Qwen2)) with { QueryKeyValueBias = true };
 
     public static ModelConfig WithWindows(JsonFields fields, ModelConfig config)
     {

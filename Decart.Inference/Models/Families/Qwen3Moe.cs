@@ -7,15 +7,15 @@ internal static class Qwen3Moe
 {
     public static ModelConfig ReadHuggingFace(JsonFields fields)
     {
-        ModelConfig config = Qwen3.ReadWithoutWindows(fields);
-        int experts = fields.Integer(fields.Has("num_local_experts") ? "num_local_experts" : "num_experts", 1, ModelLimits.Experts);
+        ModelConfig config = Qwen3.ReadWithoutWindows(fields, FamilyDefaults.Qwen3Moe);
+        int experts = fields.OptionalInteger(fields.Has("num_local_experts") ? "num_local_experts" : "num_experts", 1, ModelLimits.Experts) ?? 128;
         return config with
         {
             Windows = ModelConfig.SameWindows(config.Layers, Qwen2.ReadWindow(fields)),
             Experts = new ExpertsConfig(
                 experts,
-                fields.Integer("num_experts_per_tok", 1, experts),
-                fields.Integer("moe_intermediate_size", 1, ModelLimits.Intermediate),
+                fields.OptionalInteger("num_experts_per_tok", 1, experts) ?? Math.Min(8, experts),
+                fields.OptionalInteger("moe_intermediate_size", 1, ModelLimits.Intermediate) ?? 768,
                 fields.Flag("norm_topk_prob", false),
                 ReadDenseLayers(fields, config.Layers)),
         };
