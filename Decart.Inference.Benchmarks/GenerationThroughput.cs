@@ -21,6 +21,7 @@ internal static class GenerationThroughput
         {
             Threads = threads,
             MaxConcurrentSequences = callers,
+            PrefixCaching = false, // every round computes the same prompts
         });
         await MeasureAsync(session, prompt, generated, callers);
         for (int round = 0; round < Rounds; round++)
@@ -43,7 +44,11 @@ internal static class GenerationThroughput
         {
             int[] prompt = [.. Enumerable.Range(0, promptTokens).Select(i => (300 + caller + (i * 7919)) % vocabulary)];
             List<TimeSpan> times = [];
-            await foreach (GenerationUpdate _ in session.StreamAsync(prompt, options)) times.Add(Stopwatch.GetElapsedTime(start));
+            await foreach (GenerationUpdate update in session.StreamAsync(prompt, options))
+            {
+                times.Add(Stopwatch.GetElapsedTime(start));
+                if (update.Usage is { CachedPromptTokens: > 0 } usage) throw new InvalidOperationException($"{usage.CachedPromptTokens} prompt tokens were not computed.");
+            }
             return times;
         }));
         TimeSpan prefilled = arrivals.Max(times => times[0]), end = arrivals.Max(times => times[^1]);
