@@ -106,6 +106,9 @@ internal sealed unsafe class GpuBench : IDisposable
         }
     }
 
+    /// <summary>The length that the keys of the next steps' sequences are rotated for.</summary>
+    public int RotaryLength { get; set; }
+
     /// <summary>Begins a step in both with chunks (first position, length), each of a sequence of its own.</summary>
     public void Begin(params ReadOnlySpan<(GpuKvPair Kv, int First, int Length)> chunks)
     {
@@ -113,8 +116,8 @@ internal sealed unsafe class GpuBench : IDisposable
         foreach ((GpuKvPair kv, int first, int length) in chunks)
         {
             int[] tokens = [.. Enumerable.Range(0, length).Select(_ => Random.Next(10))];
-            gpu.Add(kv.Gpu.View, tokens, first, wantsLogits: true);
-            reference.Add(kv.Reference.View, tokens, first, wantsLogits: true);
+            gpu.Add(kv.Gpu.View with { RotaryLength = RotaryLength }, tokens, first, wantsLogits: true);
+            reference.Add(kv.Reference.View with { RotaryLength = RotaryLength }, tokens, first, wantsLogits: true);
         }
         Gpu.BeginStep(gpu);
         Reference.BeginStep(reference);

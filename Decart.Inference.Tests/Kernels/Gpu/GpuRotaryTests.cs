@@ -9,18 +9,24 @@ internal sealed class GpuRotaryTests(string device)
 
     [Test]
     public void Heads_are_normalised_rotated_and_stored(
-        [Values] bool interleaved, [Values] bool norms, [Values(4, 10)] int pairs, [Values(0, 4)] int tokensPerPage)
+        [Values] bool interleaved, [Values] bool norms, [Values(4, 10)] int pairs, [Values(0, 4)] int tokensPerPage,
+        [Values(1, 3)] int sets, [Values(0, 7)] int rotaryLength)
     {
         AttentionShape shape = new(Heads: 4, KvHeads: 2, HeadDim: 20, Scale: 1);
         using GpuBench bench = new(GpuDevices.Create(device));
         GpuKvPair first = bench.Kv(Layers, shape, 9, tokensPerPage), second = bench.Kv(Layers, shape, 301, tokensPerPage);
         bench.FillKv(first, 3);
         bench.FillKv(second, 299);
+        bench.RotaryLength = rotaryLength;
         bench.Begin((first, 3, 5), (second, 299, 1));
         GpuActivationsPair qkv = bench.Activations(6, 8 * shape.HeadDim), y = bench.Activations(6, 4 * shape.HeadDim, operand: true, poisoned: true);
         var queryNorm = bench.Norm(shape.HeadDim, removeMean: false, bias: false);
         var keyNorm = bench.Norm(shape.HeadDim, removeMean: false, bias: false);
-        RotaryParameters rotary = new([.. Enumerable.Range(0, pairs).Select(i => MathF.Pow(10_000, -(float)i / pairs))], 1.25f, interleaved);
+        RotaryParameters rotary = new([.. Enumerable.Range(0, sets * pairs).Select(i => MathF.Pow(10_000, -(float)i / pairs))], 1.25f, interleaved)
+        {
+            Sets = sets,
+            FirstSetLength = 5,
+        };
 
         RotaryTable table = bench.Keep(bench.Gpu.Tensors.CreateRotary(rotary)), expected = bench.Reference.Tensors.CreateRotary(rotary);
         bench.Gpu.Kernels.Attend(qkv.Gpu, Layer, shape, table, norms ? queryNorm.Gpu : null, norms ? keyNorm.Gpu : null, y.Gpu);
