@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using System.Text.RegularExpressions;
 using Decart.Inference.Kernels.Gpu;
 using Decart.Inference.Kernels.Gpu.Compilation;
 using Decart.Inference.Memory;
@@ -96,6 +97,19 @@ internal sealed class CudaTests
         {
             _memory.Free(source);
             _memory.Free(destination);
+        }
+    }
+
+    [Test]
+    public void The_driver_keeps_kernels_in_registers()
+    {
+        using PtxCompiler compiler = new(90);
+        foreach (GpuKernel kernel in GpuKernels.All.Where(kernel => kernel.RunsOn(90)))
+        {
+            CudaCompiler.Compile(_context, compiler.Compile(kernel).Text, out string log);
+            string report = string.Join(", ", Regex.Matches(log, @"Used \d+ registers|[1-9]\d* bytes spill \w+|C75\d\d").Select(match => match.Value));
+            TestContext.Out.WriteLine($"{kernel.Name}: {report}");
+            if (kernel.Name.Contains("MatMul", StringComparison.Ordinal)) Assert.That(report, Does.Not.Contain("spill").And.Not.Contain("C75"), kernel.Name);
         }
     }
 

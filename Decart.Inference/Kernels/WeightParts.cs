@@ -32,6 +32,9 @@ internal sealed class WeightParts
 
     public ImmutableArray<StoredTensor> Tensors { get; }
 
+    /// <summary>Whether the rows are gates followed by as many ups, for <see cref="Epilogue.Gated"/>.</summary>
+    public bool Gated { get; init; }
+
     public int Rows { get; }
 
     public int Columns { get; }

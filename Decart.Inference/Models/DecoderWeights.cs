@@ -166,7 +166,7 @@ internal sealed class DecoderWeights : IDisposable
         StoredTensor[] gateUp = [.. names.Select(name => Require(name + ".weight", rows, config.HiddenSize))];
         StoredTensor[] gateUpBias = config.FeedForwardBias ? [.. names.Select(name => Require(name + ".bias", rows))] : [];
         return new FeedForwardWeights(
-            CreateWeight(gateUp),
+            CreateWeight(config.Gated, gateUp),
             config.FeedForwardBias ? CreateVector(gateUpBias) : null,
             LoadWeight(down, config.HiddenSize, config.IntermediateSize),
             config.FeedForwardBias ? LoadVector(down + ".bias", config.HiddenSize) : null);
@@ -178,7 +178,7 @@ internal sealed class DecoderWeights : IDisposable
         Weight[] gateUp = new Weight[config.Count], down = new Weight[config.Count];
         for (int expert = 0; expert < config.Count; expert++)
         {
-            gateUp[expert] = CreateWeight(ExpertGateUp(layer, expert, config.IntermediateSize));
+            gateUp[expert] = CreateWeight(gated: true, ExpertGateUp(layer, expert, config.IntermediateSize));
             down[expert] = CreateWeight(ExpertTensor(layer, expert, ^1, _config.HiddenSize, config.IntermediateSize));
         }
         return (router, new Experts(gateUp, down, config.PerToken, config.Renormalise, _config.Activation));
@@ -211,7 +211,10 @@ internal sealed class DecoderWeights : IDisposable
 
     private StoredTensor Require(string name, params ReadOnlySpan<long> shape) => _source.Require(name, shape);
 
-    private Weight CreateWeight(params ReadOnlySpan<StoredTensor> parts) => Own(_tensors.CreateWeight(new WeightParts(_source.Path, parts)));
+    private Weight CreateWeight(params ReadOnlySpan<StoredTensor> parts) => CreateWeight(gated: false, parts);
+
+    private Weight CreateWeight(bool gated, params ReadOnlySpan<StoredTensor> parts) =>
+        Own(_tensors.CreateWeight(new WeightParts(_source.Path, parts) { Gated = gated }));
 
     private WeightVector CreateVector(params ReadOnlySpan<StoredTensor> parts) => Own(_tensors.CreateVector(new VectorParts(_source.Path, parts)));
 

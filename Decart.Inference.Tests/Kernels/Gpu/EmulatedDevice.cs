@@ -18,6 +18,11 @@ internal sealed unsafe class EmulatedDevice(bool tensorCores = false, int multip
 {
     private static readonly Lazy<Runner> Small = new(() => new Runner(lanes: 4, warps: 2)), Wide = new(() => new Runner(lanes: 32, warps: 4));
 
+    /// <summary>For kernels whose warps have different parts to play, which want as many threads as they say.</summary>
+    private static readonly Lazy<Runner> Large = new(() => new Runner(lanes: 32, warps: LargeWarps));
+
+    private const int LargeWarps = 16;
+
     private static readonly Lock SharedLock = new();
 
     private readonly EmulatedMemory _memory = new();
@@ -38,7 +43,12 @@ internal sealed unsafe class EmulatedDevice(bool tensorCores = false, int multip
     /// <summary>How often recorded launches were repeated.</summary>
     public int Replays { get; private set; }
 
-    public bool CanRun(GpuKernel kernel) => kernel.ClusterSize == 1;
+    /// <summary>Whether kernels are used that only Hopper GPUs have, besides those that any GPU has.</summary>
+    public bool IsHopper { get; init; }
+
+    public bool CanRun(GpuKernel kernel) => kernel.ClusterSize == 1 && (IsHopper || !IsLarge(kernel));
+
+    private static bool IsLarge(GpuKernel kernel) => kernel.GroupSize > Wide.Value.GroupSize && kernel.ForOneArchitecture;
 
     public void EncodeTensorMap(CudaTensorMap map, Span<byte> destination) => EmulatedTensorMap.Encode(map, destination);
 
@@ -53,7 +63,7 @@ internal sealed unsafe class EmulatedDevice(bool tensorCores = false, int multip
         void Start()
         {
             Launched.Add(kernel.Name);
-            _runner.Run(kernel, grid, copy);
+            (IsLarge(kernel) ? Large.Value : _runner).Run(kernel, grid, copy);
         }
     }
 
@@ -150,8 +160,8 @@ internal sealed unsafe class EmulatedDevice(bool tensorCores = false, int multip
         private void RunWithShared(GpuKernel kernel, Action launch)
         {
             // Smaller groups would run several at a time.
-            if (kernel.GroupSize < GroupSize)
-                throw new NotSupportedException($"Groups with dynamic shared memory have at least {GroupSize} threads here.");
+            if (2 * kernel.GroupSize <= GroupSize)
+                throw new NotSupportedException($"Groups with dynamic shared memory have more than {GroupSize / 2} threads here.");
             lock (SharedLock)
             {
                 Shared.Emulated = (byte*)NativeMemory.AlignedAlloc((nuint)kernel.SharedBytes, Shared.Alignment);

@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using Decart.Inference.Checkpoints;
 using Decart.Inference.Kernels;
 using Decart.Inference.Kernels.Gpu;
+using Decart.Inference.Kernels.Gpu.Tiles;
 using Decart.Inference.Memory;
 
 namespace Decart.Inference.Tests.Kernels.Gpu;
@@ -17,6 +18,8 @@ internal sealed unsafe class GpuBench : IDisposable
 {
     private readonly List<nint> _memory = [];
     private readonly Stack<IDisposable> _disposables = [];
+    private readonly Dictionary<GpuActivations, int> _blockRows = [];
+    private int _tokens;
 
     public GpuBench(IGpuDevice device) => (Device, Gpu) = (device, new GpuBackend(device));
 
@@ -62,20 +65,43 @@ internal sealed unsafe class GpuBench : IDisposable
     public void Write(GpuActivationsPair pair, int row, ReadOnlySpan<float> values)
     {
         for (int i = 0; i < values.Length; i++) pair.Reference.Row(row)[i] = values[i];
-        nint address = pair.Gpu.Address + (nint)(row * pair.Gpu.RowBytes);
-        Half[] halves = [.. values.ToArray().Select(value => (Half)value)];
-        Device.Upload(address, pair.Gpu.IsOperand ? MemoryMarshal.AsBytes(halves.AsSpan()) : MemoryMarshal.AsBytes(values));
+        if (!pair.Gpu.IsOperand)
+        {
+            Device.Upload(pair.Gpu.Address + (nint)(row * pair.Gpu.RowBytes), MemoryMarshal.AsBytes(values));
+            return;
+        }
+        int blockRows = _blockRows[pair.Gpu] = CoreTiles.OperandBlockRows(_tokens == 0 ? pair.Gpu.Rows : _tokens);
+        for (int i = 0; i < values.Length; i++)
+        {
+            Half half = (Half)values[i];
+            Device.Upload(pair.Gpu.Address + (nint)CoreTiles.OperandOffset(row, i, pair.Gpu.Stride, blockRows), MemoryMarshal.AsBytes(new Span<Half>(ref half)));
+        }
     }
 
     public float[] Row(GpuActivations activations, int row)
     {
         float[] values = new float[activations.Columns];
-        Gpu.Read(activations, row, values);
+        if (!activations.IsOperand)
+        {
+            Gpu.Read(activations, row, values);
+            return values;
+        }
+        byte[] bytes = new byte[GpuActivations.OperandBytes(activations.Rows, activations.Columns)];
+        Device.Download(activations.Address, bytes);
+        for (int i = 0; i < values.Length; i++)
+            values[i] = (float)MemoryMarshal.Read<Half>(bytes.AsSpan((int)CoreTiles.OperandOffset(row, i, activations.Stride, _blockRows[activations])));
         return values;
     }
 
     /// <summary>A weight for both.</summary>
-    public (Weight Gpu, Weight Reference) Weight(params StoredTensor[] parts) => (Keep(Gpu.Tensors.CreateWeight(parts)), Reference.Tensors.CreateWeight(parts));
+    public (Weight Gpu, Weight Reference) Weight(params StoredTensor[] parts) => Weight(gated: false, parts);
+
+    /// <summary>A weight for both, of gates and ups when <paramref name="gated"/>.</summary>
+    public (Weight Gpu, Weight Reference) Weight(bool gated, params StoredTensor[] parts)
+    {
+        WeightParts both = new("test", parts) { Gated = gated };
+        return (Keep(Gpu.Tensors.CreateWeight(both)), Reference.Tensors.CreateWeight(both));
+    }
 
     public (WeightVector Gpu, WeightVector Reference) Vector(params StoredTensor[] parts) => (Keep(Gpu.Tensors.CreateVector(parts)), Reference.Tensors.CreateVector(parts));
 
@@ -113,9 +139,11 @@ internal sealed unsafe class GpuBench : IDisposable
     public void Begin(params ReadOnlySpan<(GpuKvPair Kv, int First, int Length)> chunks)
     {
         Batch gpu = new(), reference = new();
+        _tokens = 0;
         foreach ((GpuKvPair kv, int first, int length) in chunks)
         {
             int[] tokens = [.. Enumerable.Range(0, length).Select(_ => Random.Next(10))];
+            _tokens += length;
             gpu.Add(kv.Gpu.View with { RotaryLength = RotaryLength }, tokens, first, wantsLogits: true);
             reference.Add(kv.Reference.View with { RotaryLength = RotaryLength }, tokens, first, wantsLogits: true);
         }

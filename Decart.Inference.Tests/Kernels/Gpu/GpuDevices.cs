@@ -23,8 +23,9 @@ internal static class GpuDevices
     /// <param name="name">Which.</param>
     /// <param name="multiprocessors">How many the device pretends to have; null for as many as it likes.</param>
     /// <param name="tensorCores">Whether kernels for tensor cores are used, which is slow where those are emulated.</param>
-    public static IGpuDevice Create(string name, int? multiprocessors = null, bool tensorCores = false) =>
-        name == Emulated ? new EmulatedDevice(tensorCores, multiprocessors ?? 1) : CreateCuda(multiprocessors, tensorCores);
+    /// <param name="hopper">Whether an emulated device has the kernels of Hopper GPUs.</param>
+    public static IGpuDevice Create(string name, int? multiprocessors = null, bool tensorCores = false, bool hopper = false) =>
+        name == Emulated ? new EmulatedDevice(tensorCores, multiprocessors ?? 1) { IsHopper = hopper } : CreateCuda(multiprocessors, tensorCores);
 
     /// <summary>Opens the first GPU; ignores the test, with the reason, where there is none.</summary>
     public static CudaDevice CreateCuda(int? multiprocessors = null, bool tensorCores = true)

@@ -115,12 +115,13 @@ internal sealed class GpuExpertsTests(string device)
 
     public static (Experts Gpu, Experts Reference) Create(GpuBench bench, int perToken, bool renormalise)
     {
-        (Weight Gpu, Weight Reference)[] gateUp = Weights(TensorType.BF16, 2 * Intermediate, Hidden), down = Weights(TensorType.F16, Hidden, Intermediate);
+        (Weight Gpu, Weight Reference)[] gateUp = Weights(TensorType.BF16, 2 * Intermediate, Hidden, gated: true);
+        (Weight Gpu, Weight Reference)[] down = Weights(TensorType.F16, Hidden, Intermediate, gated: false);
         return (
             new([.. gateUp.Select(pair => pair.Gpu)], [.. down.Select(pair => pair.Gpu)], perToken, renormalise, ActivationFunction.Silu),
             new([.. gateUp.Select(pair => pair.Reference)], [.. down.Select(pair => pair.Reference)], perToken, renormalise, ActivationFunction.Silu));
 
-        (Weight Gpu, Weight Reference)[] Weights(TensorType type, int rows, int columns) =>
-            [.. Enumerable.Range(0, Count).Select(_ => bench.Weight(bench.Tensor(type, rows, columns)))];
+        (Weight Gpu, Weight Reference)[] Weights(TensorType type, int rows, int columns, bool gated) =>
+            [.. Enumerable.Range(0, Count).Select(_ => bench.Weight(gated, bench.Tensor(type, rows, columns)))];
     }
 }

@@ -67,7 +67,7 @@ internal sealed class GpuMatMulTests(string device)
     {
         using GpuBench bench = new(GpuDevices.Create(device));
         bench.Begin(5);
-        var weight = bench.Weight(bench.Tensor(TensorType.F16, 22, 40));
+        var weight = bench.Weight(gated, bench.Tensor(TensorType.F16, 22, 40));
         var bias = bench.Vector(bench.Tensor(TensorType.F32, 22));
         GpuActivationsPair x = bench.Activations(5, 40, operand: true), y = bench.Activations(5, gated ? 11 : 22, poisoned: !accumulate);
 

@@ -1,8 +1,15 @@
+using Decart.Inference.Kernels.Gpu.Tiles;
+
 namespace Decart.Inference.Kernels.Gpu;
 
-/// <summary>Float32, or halves where they are operands of matmuls. What lies between the columns and the stride is 0 for ever.</summary>
+/// <summary>
+/// Rows of float32; or halves that are operands of matmuls, laid out as <see cref="CoreTiles"/> in blocks whose size a step decides on.
+/// </summary>
 internal sealed class GpuActivations : Activations
 {
+    /// <summary>Rows of the largest block of an operand.</summary>
+    private const int MaxBlockRows = 256;
+
     private readonly GpuBuffer _buffer;
 
     public GpuActivations(IGpuDevice device, int rows, int columns, bool operand)
@@ -10,18 +17,19 @@ internal sealed class GpuActivations : Activations
     {
         ArgumentOutOfRangeException.ThrowIfNegative(rows);
         IsOperand = operand;
-        Stride = GpuWeight.AlignedStride(columns);
-        _buffer = new GpuBuffer(device.Memory, rows * RowBytes);
+        Stride = CoreTiles.PaddedColumns(columns);
+        _buffer = new GpuBuffer(device.Memory, operand ? OperandBytes(rows, columns) : (long)rows * Stride * sizeof(float));
         device.Clear(Address, _buffer.Bytes);
     }
 
     /// <summary>Whether the elements are halves.</summary>
     public bool IsOperand { get; }
 
-    /// <summary>Elements from one row to the next.</summary>
+    /// <summary>Elements from one row to the next; of an operand its padded columns.</summary>
     public int Stride { get; }
 
-    public long RowBytes => (long)Stride * (IsOperand ? sizeof(ushort) : sizeof(float));
+    /// <summary>Bytes from one row of float32 to the next.</summary>
+    public long RowBytes => (long)Stride * sizeof(float);
 
     public nint Address => _buffer.Address;
 
@@ -32,6 +40,10 @@ internal sealed class GpuActivations : Activations
     /// <summary>This, when it is an operand.</summary>
     /// <exception cref="ArgumentException">It is float32.</exception>
     public GpuActivations AsOperand() => IsOperand ? this : throw new ArgumentException("Operands of matmuls were expected, not activations of float32.");
+
+    /// <summary>Bytes of an operand of that many rows, in blocks of any size.</summary>
+    public static long OperandBytes(int rows, int columns) =>
+        ((long)rows + MaxBlockRows - 1) / MaxBlockRows * MaxBlockRows * CoreTiles.PaddedColumns(columns) * sizeof(ushort);
 
     public override void Dispose() => _buffer.Dispose();
 }

@@ -1,4 +1,5 @@
 using Decart.Inference.Kernels.Gpu.Intrinsics;
+using Decart.Inference.Kernels.Gpu.Tiles;
 using ILGPU;
 
 namespace Decart.Inference.Kernels.Gpu;
@@ -16,7 +17,7 @@ internal struct AttentionArguments
 
     public long Qkv;
 
-    /// <summary>Halves; one row for each query.</summary>
+    /// <summary>An operand, one row for each query.</summary>
     public long Y;
 
     /// <summary>One for each head, or 0 without ALiBi.</summary>
@@ -36,6 +37,9 @@ internal struct AttentionArguments
 
     /// <summary>Scales of the heads' RMSNorms; 0 for none.</summary>
     public long QueryNorm, KeyNorm;
+
+    /// <summary>Rows of a block of y; see <see cref="CoreTiles"/>.</summary>
+    public int YBlockRows;
 
     public int QkvStride, YStride, Layer, Heads, KvHeads, HeadDim, Window;
 
@@ -289,5 +293,5 @@ internal static class GpuAttention
     }
 
     private static void StoreElement(AttentionArguments a, int row, int head, int i, float value) =>
-        Global.Store2(a.Y + ((((long)row * a.YStride) + (head * a.HeadDim) + i) * sizeof(ushort)), Halves.Saturate(value));
+        Global.Store2(a.Y + CoreTiles.OperandOffset(row, (head * a.HeadDim) + i, a.YStride, a.YBlockRows), Halves.Saturate(value));
 }

@@ -70,16 +70,8 @@ internal sealed class GpuBackend : IBackend
     public void Read(Activations x, int row, Span<float> destination)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)row, (uint)x.Rows, nameof(row));
-        GpuActivations source = (GpuActivations)x;
-        nint address = source.Address + (nint)(row * source.RowBytes);
-        if (!source.IsOperand)
-        {
-            _device.Download(address, MemoryMarshal.AsBytes(destination[..x.Columns]));
-            return;
-        }
-        Half[] halves = new Half[x.Columns];
-        _device.Download(address, MemoryMarshal.AsBytes(halves.AsSpan()));
-        for (int i = 0; i < halves.Length; i++) destination[i] = (float)halves[i];
+        GpuActivations source = ((GpuActivations)x).AsFloats();
+        _device.Download(source.Address + (nint)((long)row * source.Stride * sizeof(float)), MemoryMarshal.AsBytes(destination[..x.Columns]));
     }
 
     public void Wait() => _device.Synchronize();

@@ -1,4 +1,5 @@
 using Decart.Inference.Kernels.Gpu.Intrinsics;
+using Decart.Inference.Kernels.Gpu.Tiles;
 using ILGPU;
 
 namespace Decart.Inference.Kernels.Gpu;
@@ -13,7 +14,7 @@ internal struct EmbedArguments
     /// <summary>The tokens that were sampled on the device (int), for rows of a negative token: see <see cref="Batch.AddSampled"/>.</summary>
     public long Sampled;
 
-    public int TableStride, XStride, Columns;
+    public int TableRows, TableStride, XStride, Columns;
     public float Scale;
 }
 
@@ -33,10 +34,11 @@ internal static class GpuEmbed
             int sampled = Global.LoadInt(a.Sampled + ((long)Batch.PreviousLogitRow(token) * sizeof(int)));
             token = sampled < 0 ? 0 : sampled;
         }
-        long source = a.Table + ((long)token * a.TableStride * sizeof(ushort)), destination = a.X + ((long)row * a.XStride * sizeof(float));
+        long destination = a.X + ((long)row * a.XStride * sizeof(float));
         for (int i = Group.IdxX; i < a.Columns; i += Group.DimX)
         {
-            Global.StoreFloat(destination + (i * sizeof(float)), Halves.Low(Global.Load2(source + (i * sizeof(ushort)))) * a.Scale);
+            uint half = Global.Load2(a.Table + CoreTiles.WeightOffset(token, i, a.TableRows, a.TableStride));
+            Global.StoreFloat(destination + (i * sizeof(float)), Halves.Low(half) * a.Scale);
         }
     }
 }

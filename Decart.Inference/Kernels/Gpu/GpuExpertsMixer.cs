@@ -1,10 +1,14 @@
 using System.Runtime.InteropServices;
+using Decart.Inference.Kernels.Gpu.Tiles;
 
 namespace Decart.Inference.Kernels.Gpu;
 
 /// <summary>Runs a mixture of experts: routing, two grouped matmuls, and the weighted sum. Nothing comes back to the host in between.</summary>
 internal sealed class GpuExpertsMixer(IGpuDevice device, GpuMatMulLauncher matMul) : IDisposable
 {
+    /// <summary>Rows of a block of the hidden activations, the same for every batch, so that their padding stays where it is.</summary>
+    private const int HiddenBlockRows = 8;
+
     private readonly GpuBuffer _choices = new(device.Memory), _weights = new(device.Memory), _order = new(device.Memory), _starts = new(device.Memory);
     private readonly GpuBuffer _hidden = new(device.Memory), _outputs = new(device.Memory);
     private readonly Dictionary<Experts, GpuBuffer> _tables = new(ReferenceEqualityComparer.Instance);
@@ -22,9 +26,9 @@ internal sealed class GpuExpertsMixer(IGpuDevice device, GpuMatMulLauncher matMu
     public void Mix(nint count, int tokens, nint x, GpuActivations routerLogits, Experts experts, GpuActivations y)
     {
         int pairs = tokens * experts.ExpertsPerToken, number = experts.Down.Length, inner = experts.Down[0].Columns;
-        int hiddenStride = GpuWeight.AlignedStride(inner), outputsStride = GpuWeight.AlignedStride(y.Columns);
+        int hiddenStride = CoreTiles.PaddedColumns(inner), outputsStride = CoreTiles.PaddedColumns(y.Columns);
         // Halves behind the columns stay 0: no model has experts of different widths.
-        if (_hidden.Reserve((long)pairs * hiddenStride * sizeof(ushort))) device.Clear(_hidden.Address, _hidden.Bytes);
+        if (_hidden.Reserve((long)CoreTiles.PaddedRows(pairs) * hiddenStride * sizeof(ushort))) device.Clear(_hidden.Address, _hidden.Bytes);
         _outputs.Reserve((long)pairs * outputsStride * sizeof(float));
         _choices.Reserve((long)pairs * sizeof(int));
         _weights.Reserve((long)pairs * sizeof(float));
@@ -60,14 +64,17 @@ internal sealed class GpuExpertsMixer(IGpuDevice device, GpuMatMulLauncher matMu
             Starts = _starts.Address,
             Y = _hidden.Address,
             Columns = inner,
-            Stride = GpuWeight.AlignedStride(experts.GateUp[0].Columns),
+            WeightRows = ((GpuWeight)experts.GateUp[0]).PaddedRows,
+            Stride = CoreTiles.PaddedColumns(experts.GateUp[0].Columns),
             YStride = hiddenStride,
+            XBlockRows = CoreTiles.OperandBlockRows(tokens),
+            YBlockRows = HiddenBlockRows,
             RowsPerSource = experts.ExpertsPerToken,
             Gated = 1,
             Function = (int)experts.Function,
             HalfY = 1,
         };
-        matMul.Launch(gateUp, tokens, number, typicalRows);
+        matMul.LaunchExperts(gateUp, tokens, number, typicalRows);
         MatMulArguments down = new()
         {
             X = _hidden.Address,
@@ -76,11 +83,13 @@ internal sealed class GpuExpertsMixer(IGpuDevice device, GpuMatMulLauncher matMu
             Starts = _starts.Address,
             Y = _outputs.Address,
             Columns = y.Columns,
+            WeightRows = ((GpuWeight)experts.Down[0]).PaddedRows,
             Stride = hiddenStride,
             YStride = outputsStride,
+            XBlockRows = HiddenBlockRows,
             RowsPerSource = 1,
         };
-        matMul.Launch(down, tokens, number, typicalRows);
+        matMul.LaunchExperts(down, tokens, number, typicalRows);
         device.Launch(GpuExperts.MixKernel, new GpuGrid(tokens), arguments);
     }
 

@@ -31,9 +31,17 @@ internal abstract class GpuKernel(MethodInfo method, int groupSize)
     public bool ForOneArchitecture { get; init; }
 
     /// <summary>Its name in PTX.</summary>
-    public string EntryPoint => $"{Method.DeclaringType!.Name}_{Method.Name}";
+    public string EntryPoint => $"{TypeName('_', "")}_{Method.Name}";
 
-    public string Name => $"{Method.DeclaringType!.Name}.{Method.Name}";
+    public string Name => $"{TypeName('<', ">")}.{Method.Name}";
+
+    /// <summary>The type's name, with its type arguments where it is generic.</summary>
+    private string TypeName(char open, string close)
+    {
+        Type type = Method.DeclaringType!;
+        string name = type.Name.Split('`')[0];
+        return type.IsGenericType ? $"{name}{open}{string.Join(open, type.GetGenericArguments().Select(argument => argument.Name))}{close}" : name;
+    }
 
     /// <summary>Whether a GPU of that architecture has what it uses.</summary>
     public bool RunsOn(int architecture) => ForOneArchitecture ? architecture == MinArchitecture : architecture >= MinArchitecture;

@@ -1,3 +1,5 @@
+using Decart.Inference.Kernels.Gpu.Tiles;
+
 namespace Decart.Inference.Kernels.Gpu;
 
 /// <summary>The operations of a decoder on a GPU; see docs/gpu.md. They return when they are started.</summary>
@@ -26,8 +28,7 @@ internal sealed class GpuKernels : IKernels, IDisposable
     /// <summary>Every kernel, for whoever compiles them ahead of need.</summary>
     public static IReadOnlyList<GpuKernel> All { get; } =
     [
-        GpuStoreWeights.Kernel, GpuEmbed.Kernel, GpuNorm.Kernel, GpuRound.Kernel, GpuRotary.Kernel,
-        GpuMatMul.Kernel, GpuTensorMatMul.Narrow8, GpuTensorMatMul.Narrow16, GpuTensorMatMul.Narrow32, GpuTensorMatMul.Wide, GpuTensorMatMul.Normed8, GpuTiledMatMul.Kernel,
+        GpuStoreWeights.Kernel, GpuEmbed.Kernel, GpuRotary.Kernel, .. GpuMatMulLauncher.All,
         GpuAttention.Kernel, GpuTensorAttention.Heads64, GpuTensorAttention.Heads128, GpuTensorAttention.Heads256,
         GpuTensorAttention.Decode64, GpuTensorAttention.Decode128, GpuTensorAttention.Decode256,
         GpuExperts.RouteKernel, GpuExperts.GroupKernel, GpuExperts.MixKernel,
@@ -48,7 +49,8 @@ internal sealed class GpuKernels : IKernels, IDisposable
             Table = weight.Address,
             X = destination.Address,
             Sampled = _sampler.Tokens,
-            TableStride = weight.Stride,
+            TableRows = weight.PaddedRows,
+            TableStride = weight.PaddedColumns,
             XStride = destination.Stride,
             Columns = weight.Columns,
             Scale = scale,
@@ -60,15 +62,8 @@ internal sealed class GpuKernels : IKernels, IDisposable
     {
         int rows = _step.Capacity;
         MatMulArguments arguments = Arguments(weight, epilogue, (GpuActivations)y, _step.Count);
-        if (norm is null)
-        {
-            arguments.X = Operand((GpuActivations)x, rows);
-            _matMul.Launch(arguments, rows);
-        }
-        else
-        {
-            _matMul.LaunchNormed(arguments, Arguments(norm, x, _step.Count), rows);
-        }
+        arguments.X = norm is null ? Operand((GpuActivations)x, rows) : _matMul.Normalise(Arguments(norm, x, _step.Count), rows);
+        _matMul.Launch(arguments, rows);
     }
 
     public void NormaliseAdd(Norm norm, Activations delta, Activations residual)
@@ -77,7 +72,7 @@ internal sealed class GpuKernels : IKernels, IDisposable
         GpuActivations destination = Floats(residual);
         arguments.Y = destination.Address;
         arguments.YStride = destination.Stride;
-        _device.Launch(GpuNorm.Kernel, new GpuGrid(_step.Capacity), arguments);
+        _matMul.NormaliseAdd(arguments, _step.Capacity);
     }
 
     public void Attend(Activations qkv, int layer, AttentionShape shape, RotaryTable? rotary, Norm? queryNorm, Norm? keyNorm, Activations y)
@@ -91,6 +86,7 @@ internal sealed class GpuKernels : IKernels, IDisposable
             QkvStride = activations.Stride,
             Y = outputs.Address,
             YStride = outputs.Stride,
+            YBlockRows = CoreTiles.OperandBlockRows(_step.Capacity),
             Layer = layer,
             InverseFrequencies = table?.InverseFrequencies ?? 0,
             QueryNorm = HeadNorm(queryNorm),
@@ -104,6 +100,7 @@ internal sealed class GpuKernels : IKernels, IDisposable
             KeyEpsilon = keyNorm?.Epsilon ?? 0,
         };
         _attention.Launch(arguments, shape);
+        _matMul.ClearPadding(_step.Count, outputs.Address, outputs.Columns, _step.Capacity);
     }
 
     public void MixExperts(Activations x, Norm? norm, Activations routerLogits, Experts experts, Activations y)
@@ -118,7 +115,9 @@ internal sealed class GpuKernels : IKernels, IDisposable
         if (_step.LogitCapacity == 0) return;
         NormArguments rows = Arguments(norm, x, _step.LogitCount);
         rows.Order = _step.LogitRows;
-        _matMul.LaunchNormed(Arguments(weight, epilogue, Floats(y), _step.LogitCount), rows, _step.LogitCapacity);
+        MatMulArguments arguments = Arguments(weight, epilogue, Floats(y), _step.LogitCount);
+        arguments.X = _matMul.Normalise(rows, _step.LogitCapacity);
+        _matMul.Launch(arguments, _step.LogitCapacity);
     }
 
     public void Dispose()
@@ -143,17 +142,19 @@ internal sealed class GpuKernels : IKernels, IDisposable
     /// <summary>A product without what is multiplied.</summary>
     private static MatMulArguments Arguments(Weight weight, in Epilogue epilogue, GpuActivations y, nint count)
     {
+        GpuWeight laid = (GpuWeight)weight;
+        if (laid.IsGated != epilogue.Gated) throw new ArgumentException("A weight of gates and ups is multiplied with a gate, no other is.", nameof(weight));
         if (y.IsOperand && epilogue.Accumulate) throw new ArgumentException("Sums are kept in float32.", nameof(y));
         return new MatMulArguments
         {
             Count = count,
-            Weight = ((GpuWeight)weight).Address,
+            Weight = laid.Address,
             Bias = epilogue.Bias is GpuWeightVector bias ? bias.Address : 0,
             Y = y.Address,
             Columns = epilogue.Gated ? weight.Rows / 2 : weight.Rows,
-            Stride = ((GpuWeight)weight).Stride,
+            WeightRows = laid.PaddedRows,
+            Stride = laid.PaddedColumns,
             YStride = y.Stride,
-            RowsPerSource = 1,
             Gated = epilogue.Gated ? 1 : 0,
             Accumulate = epilogue.Accumulate ? 1 : 0,
             Function = (int)epilogue.Function,

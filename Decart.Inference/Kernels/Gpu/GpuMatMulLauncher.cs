@@ -1,58 +1,58 @@
+using Decart.Inference.Kernels.Gpu.Tiles;
+
 namespace Decart.Inference.Kernels.Gpu;
 
 /// <summary>
-/// Picks the matmul's variant. A device has tensor cores or not; within those families the number of rows decides, and the bits are the same.
+/// Picks the matmul's kernel: by <c>wgmma</c> on Hopper GPUs, by <c>mma.sync</c> where there are other tensor cores and for experts, else the portable one.
+/// The first two have the same bits for any number of rows.
 /// </summary>
 internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
 {
-    /// <summary>
-    /// Rows up to which a matmul normalises its input itself. Every group reads all of x, 16 KiB a row of 4,096 float32: from more than four rows on that
-    /// takes longer than the two or three microseconds of a kernel for the norm (computed, see docs/gpu.md).
-    /// </summary>
-    public const int MaxNormedRows = 4;
-
     private readonly GpuBuffer _operand = new(device.Memory);
+    private readonly bool _hasRing = device.HasTensorCores && device.CanRun(GpuRingMatMul<Sums256>.Kernel);
+    private readonly GpuKernel<NormArguments> _norm = device.CanRun(GpuNorm.EarlyKernel) ? GpuNorm.EarlyKernel : GpuNorm.Kernel;
+
+    /// <summary>Every kernel, for whoever compiles them ahead of need.</summary>
+    public static IReadOnlyList<GpuKernel> All { get; } =
+    [
+        GpuNorm.Kernel, GpuNorm.EarlyKernel, GpuRound.Kernel, GpuPadding.Kernel, GpuMatMul.Kernel,
+        GpuTensorMatMul<Sums8>.Kernel, GpuTensorMatMul<Sums16>.Kernel, GpuTensorMatMul<Sums32>.Kernel, GpuTensorMatMul<Sums64>.Kernel,
+        GpuRingMatMul<Sums8>.Kernel, GpuRingMatMul<Sums16>.Kernel, GpuRingMatMul<Sums32>.Kernel, GpuRingMatMul<Sums64>.Kernel,
+        GpuRingMatMul<Sums128>.Kernel, GpuRingMatMul<Sums256>.Kernel,
+    ];
 
     /// <summary>How often memory that launches use has moved.</summary>
     public int Moves => _operand.Moves;
 
     /// <summary>Starts a product.</summary>
-    /// <param name="arguments">The operation.</param>
+    /// <param name="arguments">The operation, without how x and y lie.</param>
     /// <param name="rows">Rows that the launch is sized for.</param>
-    public void Launch(in MatMulArguments arguments, int rows) => Launch(arguments, rows, experts: 1, rows);
-
-    /// <summary>Starts a product of normalised rows.</summary>
-    /// <param name="arguments">The operation without x.</param>
-    /// <param name="norm">The norm, without where to store.</param>
-    /// <param name="rows">Rows that the launch is sized for.</param>
-    public void LaunchNormed(MatMulArguments arguments, in NormArguments norm, int rows)
+    public void Launch(MatMulArguments arguments, int rows)
     {
-        if (!device.HasTensorCores || rows > MaxNormedRows)
-        {
-            arguments.X = Normalise(norm, rows);
-            Launch(arguments, rows);
-            return;
-        }
-        arguments.X = norm.X;
-        arguments.Sources = norm.Order;
-        arguments.NormScale = norm.Scale;
-        arguments.NormBias = norm.Bias;
-        arguments.NormColumns = norm.Columns;
-        arguments.NormEpsilon = norm.Epsilon;
-        arguments.RemoveMean = norm.RemoveMean;
-        GpuGrid grid = new(1, CeilingDivide(arguments.Columns, GpuTensorMatMul.PairColumns(arguments.Gated != 0)));
-        device.Launch(GpuTensorMatMul.Normed8, grid, arguments);
+        arguments.XBlockRows = arguments.YBlockRows = CoreTiles.OperandBlockRows(rows);
+        arguments.RowsPerSource = 1;
+        if (_hasRing) LaunchRing(arguments, rows);
+        else LaunchPlain(arguments, rows, experts: 1, rows);
+        if (arguments.HalfY != 0) ClearPadding(arguments.Count, arguments.Y, arguments.Columns, rows);
     }
+
+    /// <summary>Starts a product for each expert.</summary>
+    /// <param name="arguments">The operation.</param>
+    /// <param name="rows">The most rows that one expert may have.</param>
+    /// <param name="experts">Number of experts.</param>
+    /// <param name="typicalRows">Rows that an expert may be expected to have.</param>
+    public void LaunchExperts(in MatMulArguments arguments, int rows, int experts, int typicalRows) => LaunchPlain(arguments, rows, experts, typicalRows);
 
     /// <summary>Normalises rows to an operand, which is valid until the next one is made.</summary>
     /// <param name="norm">The norm, without where to store.</param>
     /// <param name="rows">Rows that the launch is sized for.</param>
     public nint Normalise(NormArguments norm, int rows)
     {
-        norm.YStride = GpuWeight.AlignedStride(norm.Columns);
-        norm.HalfY = 1;
-        norm.Y = Reserve(rows, norm.YStride);
-        device.Launch(GpuNorm.Kernel, new GpuGrid(rows), norm);
+        norm.YStride = CoreTiles.PaddedColumns(norm.Columns);
+        norm.YBlockRows = CoreTiles.OperandBlockRows(rows);
+        _operand.Reserve(GpuActivations.OperandBytes(rows, norm.Columns));
+        norm.Y = _operand.Address;
+        device.Launch(_norm, new GpuGrid(rows), norm);
         return _operand.Address;
     }
 
@@ -62,60 +62,89 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
     /// <param name="rows">Rows that the launch is sized for.</param>
     public nint Round(GpuActivations x, nint count, int rows)
     {
-        RoundArguments arguments = new() { Count = count, X = x.Address, XStride = x.Stride, YStride = GpuWeight.AlignedStride(x.Columns), Columns = x.Columns };
-        arguments.Y = Reserve(rows, arguments.YStride);
+        _operand.Reserve(GpuActivations.OperandBytes(rows, x.Columns));
+        RoundArguments arguments = new()
+        {
+            Count = count,
+            X = x.Address,
+            Y = _operand.Address,
+            XStride = x.Stride,
+            YStride = CoreTiles.PaddedColumns(x.Columns),
+            YBlockRows = CoreTiles.OperandBlockRows(rows),
+            Columns = x.Columns,
+        };
         device.Launch(GpuRound.Kernel, new GpuGrid(rows), arguments);
         return _operand.Address;
     }
 
-    /// <summary>Starts a product for each expert.</summary>
-    /// <param name="arguments">The operation.</param>
-    /// <param name="rows">The most rows that one expert may have.</param>
-    /// <param name="experts">Number of experts.</param>
-    /// <param name="typicalRows">Rows that an expert may be expected to have.</param>
-    public void Launch(in MatMulArguments arguments, int rows, int experts, int typicalRows)
+    /// <summary>Adds normalised rows to float32.</summary>
+    /// <param name="norm">The norm.</param>
+    /// <param name="rows">Rows that the launch is sized for.</param>
+    public void NormaliseAdd(in NormArguments norm, int rows) => device.Launch(_norm, new GpuGrid(rows), norm);
+
+    /// <summary>Makes the padding of an operand's columns zeros.</summary>
+    /// <param name="count">Address of the number of rows.</param>
+    /// <param name="y">The operand.</param>
+    /// <param name="columns">Its columns.</param>
+    /// <param name="rows">Rows that the launch is sized for.</param>
+    public void ClearPadding(long count, long y, int columns, int rows)
     {
-        if (!device.HasTensorCores)
+        int stride = CoreTiles.PaddedColumns(columns);
+        if (columns == stride) return;
+        PaddingArguments arguments = new()
         {
-            int groupSize = Math.Min(GpuMatMul.Kernel.GroupSize, device.MaxGroupSize);
-            GpuGrid grid = new(CeilingDivide(arguments.Columns, groupSize), CeilingDivide(rows, GpuMatMul.TileRows), experts);
-            device.Launch(GpuMatMul.Kernel, grid, arguments);
-            return;
-        }
-        if (TryLaunchTiled(arguments, rows, experts, typicalRows)) return;
-        bool gated = arguments.Gated != 0;
-        GpuGrid wide = new(CeilingDivide(rows, GpuTensorMatMul.WideRows), CeilingDivide(arguments.Columns, GpuTensorMatMul.WideColumns(gated)), experts);
-        if (typicalRows > 32 && (long)CeilingDivide(typicalRows, GpuTensorMatMul.WideRows) * wide.Y * experts >= 2 * device.Multiprocessors)
-        {
-            device.Launch(GpuTensorMatMul.Wide, wide, arguments);
-            return;
-        }
-        (GpuKernel<MatMulArguments> kernel, int groupRows) = typicalRows switch
-        {
-            <= 8 => (GpuTensorMatMul.Narrow8, 8),
-            <= 16 => (GpuTensorMatMul.Narrow16, 16),
-            _ => (GpuTensorMatMul.Narrow32, 32),
+            Count = count,
+            Y = y,
+            Columns = columns,
+            Stride = stride,
+            BlockRows = CoreTiles.OperandBlockRows(rows),
         };
-        GpuGrid narrow = new(CeilingDivide(rows, groupRows), CeilingDivide(arguments.Columns, GpuTensorMatMul.PairColumns(gated)), experts);
-        device.Launch(kernel, narrow, arguments);
+        device.Launch(GpuPadding.Kernel, new GpuGrid(rows), arguments);
     }
 
     public void Dispose() => _operand.Dispose();
 
-    /// <summary>Starts the kernel for many rows where its large groups are enough for the device, and it has the shared memory for them.</summary>
-    private bool TryLaunchTiled(in MatMulArguments arguments, int rows, int experts, int typicalRows)
+    private void LaunchRing(MatMulArguments arguments, int rows)
     {
-        if (typicalRows < GpuTiledMatMul.Rows || !device.CanRun(GpuTiledMatMul.Kernel)) return false;
-        int columnGroups = CeilingDivide(arguments.Columns, GpuTiledMatMul.GroupColumns(arguments.Gated != 0));
-        if ((long)CeilingDivide(typicalRows, GpuTiledMatMul.Rows) * columnGroups * experts < device.Multiprocessors) return false;
-        device.Launch(GpuTiledMatMul.Kernel, new GpuGrid(CeilingDivide(rows, GpuTiledMatMul.Rows), columnGroups, experts), arguments);
-        return true;
+        GpuKernel<MatMulArguments> kernel = arguments.XBlockRows switch
+        {
+            8 => GpuRingMatMul<Sums8>.Kernel,
+            16 => GpuRingMatMul<Sums16>.Kernel,
+            32 => GpuRingMatMul<Sums32>.Kernel,
+            64 => GpuRingMatMul<Sums64>.Kernel,
+            128 => GpuRingMatMul<Sums128>.Kernel,
+            _ => GpuRingMatMul<Sums256>.Kernel,
+        };
+        int tiles = arguments.WeightRows / CoreTiles.TileRows, groups = device.Multiprocessors;
+        arguments.XBlocks = CeilingDivide(rows, arguments.XBlockRows);
+        int passes = arguments.XBlocks * CeilingDivide(tiles, GpuRingMatMulPass.MaxTiles);
+        // Where groups have few passes each, even shares of the weight keep all of them busy to the end.
+        if (arguments.XBlocks <= groups && passes < 4 * groups)
+        {
+            arguments.GroupsPerBlock = Math.Min(groups / arguments.XBlocks, tiles);
+            groups = arguments.GroupsPerBlock * arguments.XBlocks;
+        }
+        device.Launch(kernel, new GpuGrid(Math.Min(groups, passes * GpuRingMatMulPass.MaxTiles)), arguments);
     }
 
-    private nint Reserve(int rows, int stride)
+    private void LaunchPlain(in MatMulArguments arguments, int rows, int experts, int typicalRows)
     {
-        _operand.Reserve((long)rows * stride * sizeof(ushort));
-        return _operand.Address;
+        if (!device.HasTensorCores)
+        {
+            int groupSize = Math.Min(GpuMatMul.Kernel.GroupSize, device.MaxGroupSize);
+            device.Launch(
+                GpuMatMul.Kernel, new GpuGrid(CeilingDivide(arguments.Columns, groupSize), CeilingDivide(rows, GpuMatMul.TileRows), experts), arguments);
+            return;
+        }
+        (GpuKernel<MatMulArguments> kernel, int groupRows) = typicalRows switch
+        {
+            <= 8 => (GpuTensorMatMul<Sums8>.Kernel, 8),
+            <= 16 => (GpuTensorMatMul<Sums16>.Kernel, 16),
+            <= 32 => (GpuTensorMatMul<Sums32>.Kernel, 32),
+            _ => (GpuTensorMatMul<Sums64>.Kernel, 64),
+        };
+        GpuGrid grid = new(CeilingDivide(rows, groupRows), CeilingDivide(arguments.WeightRows, GpuTensorMatMul<Sums8>.WeightRows), experts);
+        device.Launch(kernel, grid, arguments);
     }
 
     private static int CeilingDivide(int a, int b) => (a + b - 1) / b;

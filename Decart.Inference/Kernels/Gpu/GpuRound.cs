@@ -1,4 +1,5 @@
 using Decart.Inference.Kernels.Gpu.Intrinsics;
+using Decart.Inference.Kernels.Gpu.Tiles;
 using ILGPU;
 
 namespace Decart.Inference.Kernels.Gpu;
@@ -10,7 +11,7 @@ internal struct RoundArguments
     public long Count;
 
     public long X, Y;
-    public int XStride, YStride, Columns;
+    public int XStride, YStride, YBlockRows, Columns;
 }
 
 /// <summary>y = x, float32 as halves, padded with zeros up to the stride: what a matmul reads of activations that no norm has made an operand of. One group a row.</summary>
@@ -22,11 +23,11 @@ internal static class GpuRound
     {
         int row = Grid.IdxX;
         if (row >= Global.LoadInt(a.Count)) return;
-        long x = a.X + ((long)row * a.XStride * sizeof(float)), y = a.Y + ((long)row * a.YStride * sizeof(ushort));
+        long x = a.X + ((long)row * a.XStride * sizeof(float));
         for (int i = Group.IdxX; i < a.YStride; i += Group.DimX)
         {
             uint half = i < a.Columns ? Halves.Saturate(Global.LoadFloat(x + (i * sizeof(float)))) : 0;
-            Global.Store2(y + (i * sizeof(ushort)), half);
+            Global.Store2(a.Y + CoreTiles.OperandOffset(row, i, a.YStride, a.YBlockRows), half);
         }
     }
 }

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Decart.Inference.Sampling;
+using Decart.Inference.Kernels.Gpu.Tiles;
 
 namespace Decart.Inference.Kernels.Gpu;
 
@@ -144,7 +145,7 @@ internal sealed class GpuSampler : IDeviceSampler, IDisposable
     private GpuBuffer CreateCounts(ReadOnlySpan<int> prompt, int vocabularySize)
     {
         foreach (int id in prompt) ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)id, (uint)vocabularySize, nameof(prompt));
-        GpuBuffer counts = Rent((long)GpuWeight.AlignedStride(vocabularySize) * sizeof(int));
+        GpuBuffer counts = Rent((long)CoreTiles.PaddedColumns(vocabularySize) * sizeof(int));
         _device.Clear(counts.Address, counts.Bytes);
         if (prompt.IsEmpty) return counts;
         _prompt.Reserve((long)prompt.Length * sizeof(int));

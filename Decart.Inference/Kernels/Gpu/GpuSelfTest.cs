@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Decart.Inference.Kernels.Gpu.Tiles;
 using Decart.Inference.Memory;
 using Decart.Inference.Native.Cuda;
 
@@ -17,9 +18,9 @@ internal static class GpuSelfTest
     public static void Run(IGpuDevice device)
     {
         float[] values = [.. Enumerable.Range(0, Columns).Select(i => (i - 50) / 8f)];
-        byte[] expected = new byte[GpuWeight.AlignedStride(Columns) * sizeof(ushort)];
-        Half[] halves = [.. values.Select(value => (Half)value)];
-        MemoryMarshal.AsBytes(halves.AsSpan()).CopyTo(expected);
+        int stride = CoreTiles.PaddedColumns(Columns), blockRows = CoreTiles.OperandBlockRows(1);
+        byte[] expected = new byte[blockRows * stride * sizeof(ushort)];
+        for (int i = 0; i < Columns; i++) MemoryMarshal.Write(expected.AsSpan((int)CoreTiles.OperandOffset(0, i, stride, blockRows)), (Half)values[i]);
         using GpuActivations x = new(device, rows: 1, Columns, operand: false), y = new(device, rows: 1, Columns, operand: true);
         using GpuBuffer count = new(device.Memory, sizeof(int));
         device.Upload(x.Address, MemoryMarshal.AsBytes(values.AsSpan()));
@@ -30,7 +31,8 @@ internal static class GpuSelfTest
             X = x.Address,
             Y = y.Address,
             XStride = x.Stride,
-            YStride = y.Stride,
+            YStride = stride,
+            YBlockRows = blockRows,
             Columns = Columns,
         };
 

@@ -1,5 +1,6 @@
 using Decart.Inference.Checkpoints;
 using Decart.Inference.Kernels.Gpu.Intrinsics;
+using Decart.Inference.Kernels.Gpu.Tiles;
 using ILGPU;
 
 namespace Decart.Inference.Kernels.Gpu;
@@ -10,21 +11,33 @@ internal struct StoreWeightsArguments
     public long Source;
 
     public long Destination;
-    public int Type, Columns, Stride;
+
+    public int Type, Columns;
+
+    /// <summary>Padded columns and rows of the destination.</summary>
+    public int Stride, Rows;
+
+    /// <summary>The weight's row that the source begins with.</summary>
+    public int FirstRow;
+
+    /// <summary>Number of gates, whose rows alternate with the ups'; 0 for rows in order.</summary>
+    public int Gates;
 }
 
-/// <summary>Rows of stored weights (F32, F16 or BF16) become rows of halves, padded with zeros up to the stride: one group a row.</summary>
+/// <summary>Rows of stored weights (F32, F16 or BF16) become halves in <see cref="CoreTiles"/>, the padding of columns zeros: one group a row.</summary>
 internal static class GpuStoreWeights
 {
     public static readonly GpuKernel<StoreWeightsArguments> Kernel = new(Run);
 
     private static void Run(StoreWeightsArguments a)
     {
-        long row = Grid.IdxX;
-        for (int i = Group.IdxX; i < a.Stride; i += Group.DimX)
+        long source = (long)Grid.IdxX * a.Columns;
+        int row = a.FirstRow + Grid.IdxX;
+        if (a.Gates != 0) row = CoreTiles.GatedRow(row, a.Gates);
+        for (int column = Group.IdxX; column < a.Stride; column += Group.DimX)
         {
-            uint half = i < a.Columns ? Load(a, (row * a.Columns) + i) : 0;
-            Global.Store2(a.Destination + (((row * a.Stride) + i) * sizeof(ushort)), half);
+            uint half = column < a.Columns ? Load(a, source + column) : 0;
+            Global.Store2(a.Destination + CoreTiles.WeightOffset(row, column, a.Rows, a.Stride), half);
         }
     }
 

@@ -1,4 +1,5 @@
 using Decart.Inference.Kernels.Gpu.Intrinsics;
+using Decart.Inference.Kernels.Gpu.Tiles;
 using ILGPU;
 using static Decart.Inference.Kernels.Gpu.GpuAttentionTile;
 
@@ -233,7 +234,7 @@ internal static class GpuTensorAttention
                     C = Halves.SaturatePair(totals[from + (4 * Lanes)] / weightSum, totals[from + (5 * Lanes)] / weightSum),
                     D = Halves.SaturatePair(totals[from + (6 * Lanes)] / weightSum, totals[from + (7 * Lanes)] / weightSum),
                 };
-                Global.Store16(a.Y + ((((long)query.Row * a.YStride) + ((long)query.Head * a.HeadDim) + dim) * sizeof(ushort)), halves);
+                Global.Store16(a.Y + CoreTiles.OperandOffset(query.Row, (query.Head * a.HeadDim) + dim, a.YStride, a.YBlockRows), halves);
             }
         }
     }

@@ -19,14 +19,16 @@ internal sealed unsafe class GpuTensorFactory(IGpuDevice device) : ITensorFactor
 
     public Weight CreateWeight(WeightParts parts)
     {
-        GpuWeight weight = new(device.Memory, parts.Rows, parts.Columns);
+        GpuWeight weight = new(device.Memory, parts.Rows, parts.Columns, parts.Gated);
         try
         {
-            long row = 0;
+            // Padding is multiplied too: it must be numbers.
+            if (weight.PaddedRows != weight.Rows) device.Clear(weight.Address, weight.Bytes);
+            int row = 0;
             foreach (StoredTensor part in parts.Tensors)
             {
-                Send(part, weight.Address + (nint)(row * weight.Stride * sizeof(ushort)), weight.Stride);
-                row += part.Rows;
+                Send(part, weight, row);
+                row += (int)part.Rows;
             }
             return weight;
         }
@@ -59,7 +61,7 @@ internal sealed unsafe class GpuTensorFactory(IGpuDevice device) : ITensorFactor
 
     public void Dispose() => _staging.Dispose();
 
-    private void Send(StoredTensor part, nint destination, int stride)
+    private void Send(StoredTensor part, GpuWeight weight, int firstRow)
     {
         bool plain = part.Type.BlockLength() == 1;
         int columns = (int)part.Columns;
@@ -74,10 +76,13 @@ internal sealed unsafe class GpuTensorFactory(IGpuDevice device) : ITensorFactor
             StoreWeightsArguments arguments = new()
             {
                 Source = _staging.Address,
-                Destination = destination + (nint)(row * stride * sizeof(ushort)),
+                Destination = weight.Address,
                 Type = (int)(plain ? part.Type : TensorType.F32),
                 Columns = columns,
-                Stride = stride,
+                Stride = weight.PaddedColumns,
+                Rows = weight.PaddedRows,
+                FirstRow = firstRow + (int)row,
+                Gates = weight.IsGated ? weight.Rows / 2 : 0,
             };
             device.Launch(GpuStoreWeights.Kernel, new GpuGrid(rows), arguments);
         }

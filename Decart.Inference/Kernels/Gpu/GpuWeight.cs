@@ -1,33 +1,37 @@
+using Decart.Inference.Kernels.Gpu.Tiles;
 using Decart.Inference.Memory;
 
 namespace Decart.Inference.Kernels.Gpu;
 
-/// <summary>Rows of halves in the device's memory, each padded with zeros up to the stride.</summary>
-internal sealed class GpuWeight(IDeviceMemory memory, int rows, int columns) : Weight(rows, columns)
+/// <summary>Halves in the device's memory, laid out as <see cref="CoreTiles"/>, with padding.</summary>
+/// <param name="memory">The device's memory.</param>
+/// <param name="rows">Rows as they were stored.</param>
+/// <param name="columns">Columns.</param>
+/// <param name="gated">Whether the rows are gates followed by as many ups, which are kept in turn.</param>
+internal sealed class GpuWeight(IDeviceMemory memory, int rows, int columns, bool gated = false) : Weight(rows, columns)
 {
-    /// <summary>Rows of weights and of operands are multiples of this many elements.</summary>
-    private const int Alignment = 64;
+    private readonly GpuBuffer _buffer = new(memory, (long)CountPaddedRows(rows, gated) * CoreTiles.PaddedColumns(columns) * sizeof(ushort));
 
-    private readonly GpuBuffer _buffer = new(memory, (long)rows * AlignedStride(columns) * sizeof(ushort));
+    public bool IsGated { get; } = gated;
 
-    /// <summary>Elements from one row to the next.</summary>
-    public int Stride { get; } = AlignedStride(columns);
+    public int PaddedRows { get; } = CountPaddedRows(rows, gated);
+
+    public int PaddedColumns { get; } = CoreTiles.PaddedColumns(columns);
 
     public nint Address => _buffer.Address;
 
-    public static int AlignedStride(int columns)
-    {
-        ArgumentOutOfRangeException.ThrowIfNegative(columns);
-        return checked((columns + Alignment - 1) / Alignment * Alignment);
-    }
+    public long Bytes => _buffer.Bytes;
 
     public override void Dispose() => _buffer.Dispose();
+
+    private static int CountPaddedRows(int rows, bool gated) =>
+        gated ? checked((rows / 2 + 7) / 8 * CoreTiles.TileRows) : CoreTiles.PaddedRows(rows);
 }
 
 /// <summary>Float32 in the device's memory, padded with zeros to the stride of a row of that length.</summary>
 internal sealed class GpuWeightVector(IDeviceMemory memory, int length) : WeightVector(length)
 {
-    private readonly GpuBuffer _buffer = new(memory, (long)GpuWeight.AlignedStride(length) * sizeof(float));
+    private readonly GpuBuffer _buffer = new(memory, (long)CoreTiles.PaddedColumns(length) * sizeof(float));
 
     public long Bytes => _buffer.Bytes;
 

@@ -51,6 +51,10 @@ internal static unsafe class Global
     [IntrinsicImplementation, Ptx("st.global.v4.b32 [$0], {$1};")]
     public static void StoreFloat4(long address, Float4 value) => *(Float4*)address = value;
 
+    /// <summary>Adds, rounded to nearest, and waits for nothing (PTX ISA, "red"). Subnormal numbers count as 0.</summary>
+    [IntrinsicImplementation, Ptx("red.global.add.f32 [$0], $1;")]
+    public static void AddFloat(long address, float value) => *(float*)address += value;
+
     /// <summary>
     /// Adds to an integer and returns what it was before. What the thread knows to be stored before is stored for whoever adds later, and what others had
     /// stored before they added the calling thread sees from here on (PTX ISA, "atom", acquire and release at the scope of the GPU).

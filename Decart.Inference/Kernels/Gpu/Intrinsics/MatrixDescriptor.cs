@@ -31,6 +31,22 @@ internal static class MatrixDescriptor
             | ((long)((8 * rowBytes) >> UnitShift) << StrideShift) | ((long)kind << SwizzleShift);
     }
 
+    /// <summary>
+    /// The lower half of the descriptor of a matrix of core matrices without swizzle. Its steps, by <see cref="Advance"/>, are additions of 32 bits, which the
+    /// scalar unit does much faster than those of 64.
+    /// </summary>
+    /// <param name="address">Of the first column of the first row.</param>
+    /// <param name="leadingBytes">From one core matrix to the next along k.</param>
+    public static int CreatePlain(int address, int leadingBytes) => ((address & AddressMask) >> UnitShift) | ((leadingBytes >> UnitShift) << LeadingShift);
+
+    /// <summary>What the descriptor of a matrix has more that lies further along in the same memory.</summary>
+    public static int Advance(int bytes) => bytes >> UnitShift;
+
+    /// <summary>The whole descriptor.</summary>
+    /// <param name="lower">The lower half.</param>
+    /// <param name="strideBytes">From 8 rows to the next 8, a constant.</param>
+    public static long Plain(int lower, int strideBytes) => (uint)lower | ((long)(strideBytes >> UnitShift) << StrideShift);
+
     /// <summary>For emulations: where the element of a row and column lies.</summary>
     internal static int AddressOf(long descriptor, int row, int column)
     {

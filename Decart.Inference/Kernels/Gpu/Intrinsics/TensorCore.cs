@@ -40,7 +40,28 @@ internal static unsafe class TensorCore
     [IntrinsicImplementation, Ptx("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {$r}, [@0];")]
     public static UInt4 LoadMatrices(ref uint row)
     {
-        ulong* rows = (ulong*)Publish((uint)(nuint)Unsafe.AsPointer(ref row), (uint)((nuint)Unsafe.AsPointer(ref row) >> 32), 0, 0, 0, 0);
+        return LoadMatrices((nuint)Unsafe.AsPointer(ref row));
+    }
+
+    /// <summary>The same from dynamic shared memory.</summary>
+    /// <param name="row">An address of <see cref="Shared"/>.</param>
+    [IntrinsicImplementation, Ptx("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {$r}, [$0];")]
+    public static UInt4 LoadMatrices(int row) => LoadMatrices((nuint)Shared.Pointer(row));
+
+    /// <summary>Transposes an 8 x 8 matrix of 16-bit elements, of which lane l holds the pair (l / 4, 2 (l % 4)). PTX ISA, "movmatrix".</summary>
+    [IntrinsicImplementation, Ptx("movmatrix.sync.aligned.m8n8.trans.b16 $r, $0;")]
+    public static uint Transpose(uint pair)
+    {
+        uint* words = Publish(pair, 0, 0, 0, 0, 0);
+        int row = Warp.LaneIdx / 4, column = Warp.LaneIdx % 4 * 2;
+        return Element(column) | (Element(column + 1) << 16);
+
+        uint Element(int source) => (words[((4 * source) + (row / 2)) * Words] >> (row % 2 * 16)) & 0xFFFF;
+    }
+
+    private static UInt4 LoadMatrices(nuint row)
+    {
+        ulong* rows = (ulong*)Publish((uint)row, (uint)(row >> 32), 0, 0, 0, 0);
         UInt4 result = default;
         uint* registers = (uint*)&result;
         for (int matrix = 0; matrix < 4; matrix++)
@@ -65,7 +86,8 @@ internal static unsafe class TensorCore
             {
                 uint left = words[(((4 * g) + (pair % 4)) * Words) + (2 * (pair / 4)) + half];
                 uint right = words[(((4 * column) + (pair % 4)) * Words) + 4 + (pair / 4)];
-                sum += (low(left) * low(right)) + (high(left) * high(right));
+                sum += low(left) * low(right);
+                sum += high(left) * high(right);
             }
             return sum;
         }

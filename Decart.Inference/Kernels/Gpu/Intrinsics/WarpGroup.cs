@@ -6,7 +6,7 @@ namespace Decart.Inference.Kernels.Gpu.Intrinsics;
 
 /// <summary>
 /// Matrix operations of four warps, threads 128 i to 128 i + 127 of a group, all of which take part (PTX ISA, "Asynchronous Warpgroup Level Matrix
-/// Instructions"; sm_90a alone): c += a b', float32, with a of 64 rows and b of 64, 128 or 256, both 16 columns of shared memory that
+/// Instructions"; sm_90a alone): c += a b', float32, with a of 64 rows and b of 8 to 256, both 16 columns of shared memory that
 /// <see cref="MatrixDescriptor"/> describes. Kernels have <see cref="GpuKernel.ForOneArchitecture"/>.
 /// </summary>
 /// <remarks>
@@ -32,35 +32,60 @@ internal static unsafe class WarpGroup
     [IntrinsicImplementation, Ptx("wgmma.wait_group.sync.aligned #0;", MinArchitecture = 90)]
     public static void Wait(int groups) => _ = groups;
 
-    /// <summary>c + a b' for halves and 64 rows of b.</summary>
+    /// <summary>Gives registers back, down to that many for each thread of the warp group ("setmaxnreg").</summary>
+    /// <param name="count">A constant, a multiple of 8.</param>
+    [IntrinsicImplementation, Ptx("setmaxnreg.dec.sync.aligned.u32 #0;", MinArchitecture = 90)]
+    public static void LowerRegisters(int count) => _ = count;
+
+    /// <summary>Takes registers that others have given back, up to that many for each thread of the warp group; waits for them.</summary>
+    /// <param name="count">A constant, a multiple of 8.</param>
+    [IntrinsicImplementation, Ptx("setmaxnreg.inc.sync.aligned.u32 #0;", MinArchitecture = 90)]
+    public static void RaiseRegisters(int count) => _ = count;
+
+    /// <summary>c + a b' for halves and 8 rows of b.</summary>
     /// <param name="c">The accumulators.</param>
     /// <param name="a">Descriptor of 64 rows.</param>
-    /// <param name="b">Descriptor of 64 rows.</param>
+    /// <param name="b">Descriptor of as many rows as c has columns.</param>
     /// <param name="accumulate">0 to take c as zero.</param>
+    [IntrinsicImplementation, Ptx(Scale + "m64n8k16.f32.f16.f16" + End, MinArchitecture = 90, InPlace = true)]
+    public static Tile8 MultiplyHalves8(Tile8 c, long a, long b, int accumulate) => Multiply(c, a, b, accumulate, &Halves.Low);
+
+    /// <inheritdoc cref="MultiplyHalves8"/>
+    /// <summary>c + a b' for halves and 16 rows of b.</summary>
+    [IntrinsicImplementation, Ptx(Scale + "m64n16k16.f32.f16.f16" + End, MinArchitecture = 90, InPlace = true)]
+    public static Tile16 MultiplyHalves16(Tile16 c, long a, long b, int accumulate) => Multiply(c, a, b, accumulate, &Halves.Low);
+
+    /// <inheritdoc cref="MultiplyHalves8"/>
+    /// <summary>c + a b' for halves and 32 rows of b.</summary>
+    [IntrinsicImplementation, Ptx(Scale + "m64n32k16.f32.f16.f16" + End, MinArchitecture = 90, InPlace = true)]
+    public static Tile32 MultiplyHalves32(Tile32 c, long a, long b, int accumulate) => Multiply(c, a, b, accumulate, &Halves.Low);
+
+    /// <inheritdoc cref="MultiplyHalves8"/>
+    /// <summary>c + a b' for halves and 64 rows of b.</summary>
     [IntrinsicImplementation, Ptx(Scale + "m64n64k16.f32.f16.f16" + End, MinArchitecture = 90, InPlace = true)]
     public static Tile64 MultiplyHalves64(Tile64 c, long a, long b, int accumulate) => Multiply(c, a, b, accumulate, &Halves.Low);
 
-    /// <inheritdoc cref="MultiplyHalves64"/>
+    /// <inheritdoc cref="MultiplyHalves8"/>
     /// <summary>c + a b' for halves and 128 rows of b.</summary>
     [IntrinsicImplementation, Ptx(Scale + "m64n128k16.f32.f16.f16" + End, MinArchitecture = 90, InPlace = true)]
     public static Tile128 MultiplyHalves128(Tile128 c, long a, long b, int accumulate) => Multiply(c, a, b, accumulate, &Halves.Low);
 
-    /// <inheritdoc cref="MultiplyHalves64"/>
+    /// <inheritdoc cref="MultiplyHalves8"/>
     /// <summary>c + a b' for halves and 256 rows of b.</summary>
     [IntrinsicImplementation, Ptx(Scale + "m64n256k16.f32.f16.f16" + End, MinArchitecture = 90, InPlace = true)]
     public static Tile256 MultiplyHalves256(Tile256 c, long a, long b, int accumulate) => Multiply(c, a, b, accumulate, &Halves.Low);
 
-    /// <inheritdoc cref="MultiplyHalves64"/>
+    /// <inheritdoc cref="MultiplyHalves8"/>
     /// <summary>c + a b' for bfloat16 and 64 rows of b.</summary>
     [IntrinsicImplementation, Ptx(Scale + "m64n64k16.f32.bf16.bf16" + End, MinArchitecture = 90, InPlace = true)]
     public static Tile64 MultiplyBFloats64(Tile64 c, long a, long b, int accumulate) => Multiply(c, a, b, accumulate, &BFloats.Low);
 
-    /// <inheritdoc cref="MultiplyHalves64"/>
+    /// <inheritdoc cref="MultiplyHalves8"/>
     /// <summary>c + a b' for bfloat16 and 128 rows of b.</summary>
     [IntrinsicImplementation, Ptx(Scale + "m64n128k16.f32.bf16.bf16" + End, MinArchitecture = 90, InPlace = true)]
     public static Tile128 MultiplyBFloats128(Tile128 c, long a, long b, int accumulate) => Multiply(c, a, b, accumulate, &BFloats.Low);
 
-    /// <inheritdoc cref="MultiplyHalves64"/>
+    /// <inheritdoc cref="MultiplyHalves8"/>
     /// <summary>c + a b' for bfloat16 and 256 rows of b.</summary>
     [IntrinsicImplementation, Ptx(Scale + "m64n256k16.f32.bf16.bf16" + End, MinArchitecture = 90, InPlace = true)]
     public static Tile256 MultiplyBFloats256(Tile256 c, long a, long b, int accumulate) => Multiply(c, a, b, accumulate, &BFloats.Low);

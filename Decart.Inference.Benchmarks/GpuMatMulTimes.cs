@@ -1,0 +1,132 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using Decart.Inference.Kernels.Gpu;
+using Decart.Inference.Kernels.Gpu.Compilation;
+
+namespace Decart.Inference.Benchmarks;
+
+/// <summary>
+/// Time of the GPU's matmuls on random data, as a chain of recorded launches over more weights than the second-level cache has: bytes of weights a second and
+/// their share of the copy bandwidth, and operations a second.
+/// </summary>
+internal sealed class GpuMatMulTimes : IDisposable
+{
+    private const long CopyBytes = 2L << 30, WeightBytes = 1L << 30;
+    private const int Repetitions = 5;
+
+    private static readonly (string Name, int Outputs, int Inputs)[] Shapes =
+    [
+        ("7B q/k/v", 12288, 4096), ("7B o", 4096, 4096), ("7B gate/up", 22016, 4096), ("7B down", 4096, 11008), ("8B q/k/v", 6144, 4096),
+        ("8B gate/up", 28672, 4096), ("70B q/k/v", 10240, 8192), ("70B o", 8192, 8192), ("70B gate/up", 57344, 8192), ("70B down", 8192, 28672),
+    ];
+
+    private readonly CudaDevice _device = new(index: 0, KernelCache.Default);
+    private readonly GpuMatMulLauncher _launcher;
+    private readonly GpuBuffer _weights, _x, _y, _count;
+
+    private GpuMatMulTimes()
+    {
+        _launcher = new GpuMatMulLauncher(_device);
+        _weights = new GpuBuffer(_device.Memory, 2 * WeightBytes);
+        _x = new GpuBuffer(_device.Memory, 256L << 20);
+        _y = new GpuBuffer(_device.Memory, 1L << 30);
+        _count = new GpuBuffer(_device.Memory, 256);
+        FillRandom(_weights);
+        FillRandom(_x);
+    }
+
+    /// <summary>Prints a table.</summary>
+    /// <param name="arguments">Numbers of rows with commas between, unless the defaults are right.</param>
+    public static void Run(string[] arguments)
+    {
+        int[] rows = [.. (arguments.Length > 0 ? arguments[0] : "1,16,32,64,128,256,2048").Split(',').Select(int.Parse)];
+        using GpuMatMulTimes times = new();
+        double bandwidth = times.MeasureCopy();
+        Console.WriteLine(FormattableString.Invariant($"copy {bandwidth / 1e12:F2} TB/s (read + write)"));
+        Console.WriteLine($"| weight | {string.Join(" | ", rows.Select(count => $"{count} rows: TB/s (share), TFLOP/s"))} |");
+        Console.WriteLine($"|---|{string.Concat(rows.Select(_ => "---|"))}");
+        foreach ((string name, int outputs, int inputs) in Shapes)
+        {
+            Console.Write($"| {name}, {outputs} x {inputs} ");
+            foreach (int count in rows)
+            {
+                double seconds = times.Measure(outputs, inputs, count), bytes = 2.0 * outputs * inputs;
+                Console.Write(FormattableString.Invariant(
+                    $"| {bytes / seconds / 1e12:F2} ({bytes / seconds / bandwidth:F2}), {bytes * count / seconds / 1e12:F0} "));
+            }
+            Console.WriteLine("|");
+        }
+    }
+
+    public void Dispose()
+    {
+        _launcher.Dispose();
+        _weights.Dispose();
+        _x.Dispose();
+        _y.Dispose();
+        _count.Dispose();
+        _device.Dispose();
+    }
+
+    private double Measure(int outputs, int inputs, int rows)
+    {
+        _device.Upload(_count.Address, BitConverter.GetBytes(rows));
+        long bytes = 2L * outputs * inputs;
+        int copies = (int)Math.Max(1, WeightBytes / bytes), launches = Math.Max(copies, 8);
+        MatMulArguments arguments = new()
+        {
+            Count = _count.Address,
+            X = _x.Address,
+            Y = _y.Address,
+            Columns = outputs,
+            WeightRows = outputs,
+            Stride = inputs,
+            YStride = outputs,
+        };
+        void Launch()
+        {
+            for (int i = 0; i < launches; i++)
+            {
+                arguments.Weight = _weights.Address + (nint)(i % copies * bytes);
+                _launcher.Launch(arguments, rows);
+            }
+        }
+        Launch();
+        using IGpuRecording recording = _device.Record(Launch);
+        double[] seconds = new double[Repetitions];
+        for (int i = 0; i < Repetitions; i++)
+        {
+            _device.Synchronize();
+            long start = Stopwatch.GetTimestamp();
+            for (int r = 0; r < 3; r++) recording.Replay();
+            _device.Synchronize();
+            seconds[i] = Stopwatch.GetElapsedTime(start).TotalSeconds / 3 / launches;
+        }
+        Array.Sort(seconds);
+        return seconds[Repetitions / 2];
+    }
+
+    private double MeasureCopy()
+    {
+        nint source = _device.Memory.Allocate(CopyBytes), destination = _device.Memory.Allocate(CopyBytes);
+        double best = 0;
+        for (int i = 0; i < 8; i++)
+        {
+            long start = Stopwatch.GetTimestamp();
+            _device.Memory.Copy(destination, source, CopyBytes);
+            best = Math.Max(best, 2 * CopyBytes / Stopwatch.GetElapsedTime(start).TotalSeconds);
+        }
+        _device.Memory.Free(source);
+        _device.Memory.Free(destination);
+        return best;
+    }
+
+    private void FillRandom(GpuBuffer buffer)
+    {
+        Random random = new(1);
+        Half[] values = new Half[8 << 20];
+        foreach (ref Half value in values.AsSpan()) value = (Half)((random.NextSingle() - 0.5f) / 8);
+        for (long offset = 0; offset < buffer.Bytes; offset += values.Length * sizeof(ushort))
+            _device.Upload(buffer.Address + (nint)offset, MemoryMarshal.AsBytes(values.AsSpan(0, (int)Math.Min(values.Length, (buffer.Bytes - offset) / sizeof(ushort)))));
+    }
+}

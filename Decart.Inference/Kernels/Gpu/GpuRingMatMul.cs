@@ -1,0 +1,316 @@
+using Decart.Inference.Kernels.Gpu.Intrinsics;
+using Decart.Inference.Kernels.Gpu.Tiles;
+using ILGPU;
+
+namespace Decart.Inference.Kernels.Gpu;
+
+/// <summary>
+/// The matmul of Hopper GPUs (sm_90a), for a token as for prompts: y^T = W x^T by <c>wgmma</c>, tiles of the weight on the 64-row side, a block of
+/// <typeparamref name="TSums"/> rows of x on the other. One warp copies pieces of both into a ring, the weight's before it waits for the kernel in front: weights
+/// depend on no kernel. Two warp groups multiply up to four tiles each and keep all of k in their accumulators. One group stays on each multiprocessor
+/// and takes one pass after the other, up to eight tiles of the weight times a block of x.
+/// </summary>
+internal static class GpuRingMatMul<TSums>
+    where TSums : unmanaged, ISums<TSums>
+{
+    public static readonly GpuKernel<MatMulArguments> Kernel = new(Run, Threads)
+    {
+        MinArchitecture = 90,
+        ForOneArchitecture = true,
+        StartsEarly = true,
+        SharedBytes = Ring<Shape>.Bytes,
+    };
+
+    /// <summary>Two warp groups that multiply, and one whose first warp copies.</summary>
+    private const int Lanes = 32, Readers = 8, Threads = (Readers * Lanes) + WarpGroup.Threads;
+
+    private const int WarpGroupTiles = WarpGroup.Rows / CoreTiles.TileRows;
+
+    /// <summary>Pieces whose operations are started together: with few columns the instructions between would take longer.</summary>
+    private static int PiecesAtOnce => TSums.Columns <= 64 ? 2 : 1;
+
+    /// <summary>The most pieces of a stage: of few tiles it takes several, so that enough bytes are on their way.</summary>
+    private static int MaxPieces => TSums.Columns <= 8 ? 8 : TSums.Columns <= 16 ? 4 : PiecesAtOnce;
+
+    private static int WeightBytes => PiecesAtOnce * GpuRingMatMulPass.MaxTiles * CoreTiles.TileBytes;
+
+    private static void Run(MatMulArguments a)
+    {
+        GridDependency.LaunchDependents();
+        Ring<Shape> ring = Ring<Shape>.Create(Shared.Base());
+        // By a shuffle, so that the driver's compiler knows it to be the same for all lanes, and what depends on it.
+        int warp = Warp.Shuffle(Group.IdxX / Lanes, 0);
+        if (warp >= Readers)
+        {
+            if (TSums.Columns > 128) WarpGroup.LowerRegisters(40);
+            if (warp == Readers) Copy(a, ring);
+        }
+        else
+        {
+            if (TSums.Columns > 128) WarpGroup.RaiseRegisters(232);
+            Multiply(a, ring, warp);
+        }
+    }
+
+    private static void Copy(MatMulArguments a, Ring<Shape> ring)
+    {
+        GpuRingMatMulPass pass = GpuRingMatMulPass.First(a);
+        Ring<Shape> behind = ring;
+        Source source = Source.Of(a, pass), x = source;
+        int steps = Steps(a, pass), early = steps < Shape.Stages ? steps : Shape.Stages;
+        for (int step = 0; step < early; step++)
+        {
+            Ring<Shape>.BeginFill(ring, StepBytes(a, pass, step));
+            if (!Source.IsX) Source.Copy(source, ring, Pieces(a, pass, step));
+            source = Source.Next(source);
+            ring = Ring<Shape>.Next(ring);
+        }
+        GridDependency.Wait();
+        for (int step = 0; step < early; step++)
+        {
+            if (Source.IsX) Source.Copy(x, behind, Pieces(a, pass, step));
+            x = Source.Next(x);
+            behind = Ring<Shape>.Next(behind);
+        }
+        while (GpuRingMatMulPass.Exists(pass))
+        {
+            for (int step = early; step < steps; step++)
+            {
+                Ring<Shape>.BeginFill(ring, StepBytes(a, pass, step));
+                Source.Copy(source, ring, Pieces(a, pass, step));
+                source = Source.Next(source);
+                ring = Ring<Shape>.Next(ring);
+            }
+            early = 0;
+            pass = GpuRingMatMulPass.Next(a, pass);
+            source = Source.Of(a, pass);
+            steps = Steps(a, pass);
+        }
+    }
+
+    private static void Multiply(MatMulArguments a, Ring<Shape> ring, int warp)
+    {
+        int first = warp / 4 * WarpGroupTiles;
+        GridDependency.Wait();
+        int count = Global.LoadInt(a.Count);
+        for (GpuRingMatMulPass pass = GpuRingMatMulPass.First(a); GpuRingMatMulPass.Exists(pass); pass = GpuRingMatMulPass.Next(a, pass))
+        {
+            int steps = Steps(a, pass);
+            if (first >= pass.Tiles)
+            {
+                for (int step = 0; step < steps; step++)
+                {
+                    Ring<Shape>.Await(ring);
+                    Ring<Shape>.Release(ring);
+                    ring = Ring<Shape>.Next(ring);
+                }
+            }
+            else
+            {
+                TSums sums = default;
+                Ring<Shape> before = ring;
+                int pieces = a.Stride / CoreTiles.PieceColumns, perStage = PiecesPerStage(pass), place = 0;
+                int weight = 0, x = 0;
+                // One loop, in which nothing else touches the sums: a piece's operations are under way while the next are started.
+                for (int piece = 0; piece < pieces; piece += PiecesAtOnce)
+                {
+                    if (place == 0)
+                    {
+                        weight = Describe(Ring<Shape>.Stage(ring) + (first * CoreTiles.TileBytes));
+                        x = Describe(Ring<Shape>.Stage(ring) + WeightBytes);
+                        Ring<Shape>.Await(ring);
+                    }
+                    int nextWeight = MatrixDescriptor.Advance(pass.Tiles * CoreTiles.TileBytes), nextX = MatrixDescriptor.Advance(TSums.Columns * CoreTiles.RowBytes);
+                    sums = MultiplyPieces(sums, weight, x, weight + nextWeight, x + nextX);
+                    // What was started before has read the stage before.
+                    if (place == 0 && piece > 0) Ring<Shape>.Release(before);
+                    weight += PiecesAtOnce * nextWeight;
+                    x += PiecesAtOnce * nextX;
+                    place += PiecesAtOnce;
+                    if (place == perStage || piece + PiecesAtOnce >= pieces)
+                    {
+                        before = ring;
+                        ring = Ring<Shape>.Next(ring);
+                        place = 0;
+                    }
+                }
+                WarpGroup.Wait(0);
+                Ring<Shape>.Release(before);
+                if (warp < pass.Tiles) StoreTile.Store(a, sums, pass.Tile + warp, pass.XBlock * TSums.Columns, count, reduces: true);
+            }
+        }
+    }
+
+    /// <summary>Starts the products of one or two pieces, and waits for those that were started before.</summary>
+    private static TSums MultiplyPieces(TSums sums, int weight, int x, int secondWeight, int secondX)
+    {
+        WarpGroup.Fence();
+        sums = MultiplyPiece(sums, weight, x);
+        if (PiecesAtOnce > 1) sums = MultiplyPiece(sums, secondWeight, secondX);
+        WarpGroup.Commit();
+        WarpGroup.Wait(1);
+        return sums;
+    }
+
+    private static TSums MultiplyPiece(TSums sums, int weight, int x)
+    {
+        const int Step = 2 * CoreTiles.CoreBytes / 16;
+        sums = TSums.Multiply(sums, weight, x);
+        sums = TSums.Multiply(sums, weight + Step, x + Step);
+        sums = TSums.Multiply(sums, weight + (2 * Step), x + (2 * Step));
+        return TSums.Multiply(sums, weight + (3 * Step), x + (3 * Step));
+    }
+
+    private static int Describe(int address) => MatrixDescriptor.CreatePlain(address, CoreTiles.CoreBytes);
+
+    /// <summary>Stages that a pass takes.</summary>
+    private static int Steps(MatMulArguments a, GpuRingMatMulPass pass)
+    {
+        int perStage = PiecesPerStage(pass);
+        return ((a.Stride / CoreTiles.PieceColumns) + perStage - 1) / perStage;
+    }
+
+    /// <summary>Pieces of a full stage.</summary>
+    private static int PiecesPerStage(GpuRingMatMulPass pass)
+    {
+        int room = PiecesAtOnce * (pass.Tiles > 4 ? 1 : pass.Tiles > 2 ? 2 : 4);
+        return room < MaxPieces ? room : MaxPieces;
+    }
+
+    /// <summary>Pieces of a step; the last may have fewer.</summary>
+    private static int Pieces(MatMulArguments a, GpuRingMatMulPass pass, int step)
+    {
+        int perStage = PiecesPerStage(pass), left = (a.Stride / CoreTiles.PieceColumns) - (step * perStage);
+        return left < perStage ? left : perStage;
+    }
+
+    private static int StepBytes(MatMulArguments a, GpuRingMatMulPass pass, int step) =>
+        Pieces(a, pass, step) * ((pass.Tiles * CoreTiles.TileBytes) + (TSums.Columns * CoreTiles.RowBytes));
+
+    /// <summary>
+    /// What a lane copies in each step. Lanes 2p and 2p + 1: the pass's tiles of piece p, as far as they lie in one block of the weight, and the rest; the last lane:
+    /// the pieces of a block of x, which are neighbours.
+    /// </summary>
+    private struct Source
+    {
+        private long _address, _advance;
+        private int _offset, _piece, _bytes, _bytesPerPiece;
+
+        public static bool IsX => Warp.LaneIdx == Lanes - 1;
+
+        public static Source Of(MatMulArguments a, GpuRingMatMulPass pass)
+        {
+            int perStage = PiecesPerStage(pass);
+            if (IsX)
+            {
+                return new Source
+                {
+                    _address = a.X + CoreTiles.OperandOffset(pass.XBlock * TSums.Columns, 0, a.Stride, TSums.Columns),
+                    _advance = perStage * TSums.Columns * CoreTiles.RowBytes,
+                    _offset = WeightBytes,
+                    _bytesPerPiece = TSums.Columns * CoreTiles.RowBytes,
+                };
+            }
+            const int BlockTiles = CoreTiles.WeightBlockRows / CoreTiles.TileRows;
+            int piece = Warp.LaneIdx / 2, part = Warp.LaneIdx % 2, block = (pass.Tile / BlockTiles) + part;
+            int begin = part == 0 ? pass.Tile : block * BlockTiles, end = (block + 1) * BlockTiles;
+            if (end > pass.Tile + pass.Tiles) end = pass.Tile + pass.Tiles;
+            int row = begin * CoreTiles.TileRows;
+            long first = CoreTiles.WeightOffset(row, 0, a.WeightRows, a.Stride);
+            long pieceAdvance = CoreTiles.WeightOffset(row, CoreTiles.PieceColumns, a.WeightRows, a.Stride) - first;
+            return new Source
+            {
+                _address = a.Weight + first + (piece * pieceAdvance),
+                _advance = perStage * pieceAdvance,
+                _offset = ((piece * pass.Tiles) + begin - pass.Tile) * CoreTiles.TileBytes,
+                _piece = piece < perStage && begin < end ? piece : int.MaxValue,
+                _bytes = (end - begin) * CoreTiles.TileBytes,
+            };
+        }
+
+        public static Source Next(Source source)
+        {
+            source._address += source._advance;
+            return source;
+        }
+
+        /// <summary>Starts the lane's copy, if one of that many pieces is its.</summary>
+        public static void Copy(Source source, Ring<Shape> ring, int pieces)
+        {
+            if (source._piece >= pieces) return;
+            int bytes = source._bytes + (pieces * source._bytesPerPiece);
+            BulkCopy.Load(Ring<Shape>.Stage(ring) + source._offset, source._address, bytes, Ring<Shape>.Full(ring));
+        }
+    }
+
+    private struct Shape : IRingShape
+    {
+        public static int Stages => TSums.Columns == 128 ? 6 : 4;
+
+        public static int StageBytes => WeightBytes + (MaxPieces * TSums.Columns * CoreTiles.RowBytes);
+
+        public static int Readers => GpuRingMatMul<TSums>.Readers;
+    }
+}
+
+/// <summary>Neighbouring tiles of a weight times a block of x, and where a group is among its passes.</summary>
+internal struct GpuRingMatMulPass
+{
+    public const int MaxTiles = CoreTiles.WeightBlockRows / CoreTiles.TileRows;
+
+    public int XBlock, Tile, Tiles;
+
+    private int _index, _end, _step;
+
+    /// <summary>
+    /// A group's first pass. With <see cref="MatMulArguments.GroupsPerBlock"/> it takes neighbouring tiles, its share of all, as evenly cut as can be; else passes of
+    /// eight tiles in turn with the other groups, all blocks of x for the same tiles one after another.
+    /// </summary>
+    public static GpuRingMatMulPass First(MatMulArguments a)
+    {
+        int tiles = a.WeightRows / CoreTiles.TileRows;
+        GpuRingMatMulPass pass = default;
+        if (a.GroupsPerBlock != 0)
+        {
+            int share = Grid.IdxX % a.GroupsPerBlock;
+            pass.XBlock = Grid.IdxX / a.GroupsPerBlock;
+            pass._index = share * tiles / a.GroupsPerBlock;
+            pass._end = (share + 1) * tiles / a.GroupsPerBlock;
+            int count = pass._end - pass._index, passes = (count + MaxTiles - 1) / MaxTiles;
+            pass._step = passes == 0 ? 1 : (count + passes - 1) / passes;
+        }
+        else
+        {
+            pass._index = Grid.IdxX;
+            pass._end = a.XBlocks * ((tiles + MaxTiles - 1) / MaxTiles);
+            pass._step = Grid.DimX;
+        }
+        return Place(a, pass);
+    }
+
+    public static bool Exists(GpuRingMatMulPass pass) => pass._index < pass._end;
+
+    public static GpuRingMatMulPass Next(MatMulArguments a, GpuRingMatMulPass pass)
+    {
+        pass._index += pass._step;
+        return Place(a, pass);
+    }
+
+    private static GpuRingMatMulPass Place(MatMulArguments a, GpuRingMatMulPass pass)
+    {
+        int end = a.WeightRows / CoreTiles.TileRows, most = MaxTiles;
+        if (a.GroupsPerBlock != 0)
+        {
+            pass.Tile = pass._index;
+            end = pass._end;
+            most = pass._step;
+        }
+        else
+        {
+            pass.XBlock = pass._index % a.XBlocks;
+            pass.Tile = pass._index / a.XBlocks * MaxTiles;
+        }
+        pass.Tiles = end - pass.Tile < most ? end - pass.Tile : most;
+        return pass;
+    }
+}

@@ -1,0 +1,87 @@
+using Decart.Inference.Kernels.Gpu.Intrinsics;
+
+namespace Decart.Inference.Kernels.Gpu.Tiles;
+
+/// <summary>
+/// The one layout of what matmuls multiply: weights and operands. The unit is a core matrix, 8 rows of 8 halves, 128 dense bytes, which <c>ldmatrix</c> and
+/// <c>wgmma</c> read without bank conflicts. Rows lie in blocks; a block is
+/// <code>
+/// [piece of 64 columns][8 rows][8 columns][core matrix]
+/// </code>
+/// so that any neighbouring rows of a piece are one range of bytes for a bulk copy: 2 KiB for 16 rows, 16 KiB for 128. Columns are padded to pairs of pieces.
+/// </summary>
+internal static class CoreTiles
+{
+    /// <summary>Rows of a tile, what a warp multiplies with: weights are padded to tiles.</summary>
+    public const int TileRows = 16;
+
+    public const int PieceColumns = 64;
+
+    /// <summary>Rows of a block of a weight; the last one has what is left.</summary>
+    public const int WeightBlockRows = 128;
+
+    /// <summary>Bytes of a row of a piece.</summary>
+    public const int RowBytes = PieceColumns * sizeof(ushort);
+
+    /// <summary>Bytes of 16 rows of a piece.</summary>
+    public const int TileBytes = TileRows * RowBytes;
+
+    /// <summary>Bytes from a core matrix to its right neighbour, and to the one below.</summary>
+    public const int CoreBytes = 128, CoreRowBytes = 8 * RowBytes;
+
+    public static int PaddedColumns(int columns) => checked((columns + (2 * PieceColumns) - 1) / (2 * PieceColumns) * (2 * PieceColumns));
+
+    public static int PaddedRows(int rows) => checked((rows + TileRows - 1) / TileRows * TileRows);
+
+    /// <summary>The row of the weight where a gate's or an up's stands: 8 gates, their 8 ups, and so on, so that a thread holds both sums of a column.</summary>
+    /// <param name="row">Row of the gates followed by the ups.</param>
+    /// <param name="columns">Number of gates.</param>
+    public static int GatedRow(int row, int columns)
+    {
+        int up = row >= columns ? 1 : 0, column = row - (up * columns);
+        return (column / 8 * TileRows) + (up * 8) + (column % 8);
+    }
+
+    /// <summary>Rows of a block of an operand, so that a batch's rows fill it as far as can be.</summary>
+    public static int OperandBlockRows(int rows) => rows switch
+    {
+        <= 8 => 8,
+        <= 16 => 16,
+        <= 32 => 32,
+        <= 64 => 64,
+        <= 384 => 128,
+        _ => 256,
+    };
+
+    /// <summary>The descriptor of core matrices whose lower half is given.</summary>
+    public static long Descriptor(int lower) => MatrixDescriptor.Plain(lower, CoreRowBytes);
+
+    /// <summary>Bytes from a weight's first element to an element.</summary>
+    /// <param name="row">Row.</param>
+    /// <param name="column">Column.</param>
+    /// <param name="rows">Padded rows of the weight.</param>
+    /// <param name="stride">Padded columns.</param>
+    public static long WeightOffset(int row, int column, int rows, int stride)
+    {
+        int first = row / WeightBlockRows * WeightBlockRows;
+        return ((long)first * stride * sizeof(ushort)) + Offset(row - first, column, Least(WeightBlockRows, rows - first));
+    }
+
+    /// <summary>Bytes from an operand's first element to an element.</summary>
+    /// <param name="row">Row.</param>
+    /// <param name="column">Column.</param>
+    /// <param name="stride">Padded columns.</param>
+    /// <param name="blockRows">See <see cref="OperandBlockRows"/>; a power of two.</param>
+    public static long OperandOffset(int row, int column, int stride, int blockRows)
+    {
+        int first = row & -blockRows;
+        return ((long)first * stride * sizeof(ushort)) + Offset(row - first, column, blockRows);
+    }
+
+    /// <summary>Bytes from a block's first element to an element.</summary>
+    private static long Offset(int row, int column, int blockRows) =>
+        ((long)(column / PieceColumns) * blockRows * RowBytes) + (row / 8 * CoreRowBytes) + (column % PieceColumns / 8 * CoreBytes)
+        + (row % 8 * 8 * sizeof(ushort)) + (column % 8 * sizeof(ushort));
+
+    private static int Least(int a, int b) => a < b ? a : b;
+}

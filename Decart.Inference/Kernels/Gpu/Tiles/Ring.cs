@@ -1,0 +1,85 @@
+using Decart.Inference.Kernels.Gpu.Intrinsics;
+using ILGPU;
+
+namespace Decart.Inference.Kernels.Gpu.Tiles;
+
+/// <summary>What a ring is made of.</summary>
+internal interface IRingShape
+{
+    static abstract int Stages { get; }
+
+    static abstract int StageBytes { get; }
+
+    /// <summary>Warps that read, each of which releases every stage.</summary>
+    static abstract int Readers { get; }
+}
+
+/// <summary>
+/// Stages of shared memory that one warp fills by bulk copies while others read those that are full. Both sides go through the same stages; a value is one
+/// side's place in the ring.
+/// </summary>
+internal struct Ring<TShape>
+    where TShape : IRingShape
+{
+    private int _memory, _stage, _parity;
+
+    /// <summary>Shared memory that a ring takes, its barriers included.</summary>
+    public static int Bytes => TShape.Stages * (TShape.StageBytes + (2 * MBarrier.Bytes));
+
+    /// <summary>Makes a ring; all threads of the group take part.</summary>
+    /// <param name="memory">Address in shared memory.</param>
+    public static Ring<TShape> Create(int memory)
+    {
+        Ring<TShape> ring = new() { _memory = memory };
+        if (Group.IdxX == 0)
+        {
+            for (int stage = 0; stage < TShape.Stages; stage++)
+            {
+                ring._stage = stage;
+                MBarrier.Init(Full(ring), 1);
+                MBarrier.Init(Empty(ring), TShape.Readers);
+            }
+            MBarrier.PublishInit();
+        }
+        ring._stage = 0;
+        Group.Barrier();
+        return ring;
+    }
+
+    /// <summary>Address of the stage.</summary>
+    public static int Stage(Ring<TShape> ring) => ring._memory + (ring._stage * TShape.StageBytes);
+
+    /// <summary>The barrier that copies into the stage report to.</summary>
+    public static int Full(Ring<TShape> ring) => ring._memory + (TShape.Stages * TShape.StageBytes) + (ring._stage * MBarrier.Bytes);
+
+    /// <summary>The filling warp waits until the stage may be filled, and announces how many bytes will come.</summary>
+    public static void BeginFill(Ring<TShape> ring, int bytes)
+    {
+        MBarrier.Wait(Empty(ring), ring._parity ^ 1);
+        if (Warp.LaneIdx == 0) MBarrier.ArriveExpecting(Full(ring), bytes);
+        Warp.Barrier();
+    }
+
+    /// <summary>A reader waits until the stage is full.</summary>
+    public static void Await(Ring<TShape> ring) => MBarrier.Wait(Full(ring), ring._parity);
+
+    /// <summary>A reading warp is done with the stage, all its lanes.</summary>
+    public static void Release(Ring<TShape> ring)
+    {
+        Warp.Barrier();
+        if (Warp.LaneIdx == 0) MBarrier.Arrive(Empty(ring));
+    }
+
+    public static Ring<TShape> Next(Ring<TShape> ring)
+    {
+        ring._stage++;
+        if (ring._stage == TShape.Stages)
+        {
+            ring._stage = 0;
+            ring._parity ^= 1;
+        }
+        return ring;
+    }
+
+    private static int Empty(Ring<TShape> ring) => Full(ring) + (TShape.Stages * MBarrier.Bytes);
+}

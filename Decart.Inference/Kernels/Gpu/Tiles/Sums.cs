@@ -1,0 +1,177 @@
+using Decart.Inference.Kernels.Gpu.Intrinsics;
+
+namespace Decart.Inference.Kernels.Gpu.Tiles;
+
+/// <summary>
+/// A thread's accumulators of a product of a tile of 16 rows a warp with <see cref="Columns"/> rows. A sum is one chain over all of k, each instruction taking
+/// 16 columns in ascending order, from which it has the same bits by <see cref="WarpGroup"/> and by <see cref="TensorCore"/>.
+/// </summary>
+internal interface ISums<TSelf>
+    where TSelf : unmanaged, ISums<TSelf>
+{
+    static abstract int Columns { get; }
+
+    /// <summary>Adds the products of 16 columns of k for four warps together; the sums that were passed are gone.</summary>
+    /// <param name="sums">The sums.</param>
+    /// <param name="a">64 rows: the lower half of the descriptor of core matrices as <see cref="CoreTiles"/> has them.</param>
+    /// <param name="b"><see cref="Columns"/> rows, likewise.</param>
+    static abstract TSelf Multiply(TSelf sums, int a, int b);
+
+    /// <summary>The sums of the first 64 columns, or of all that there are.</summary>
+    static abstract Tile64 First(TSelf sums);
+
+    /// <summary>Moves the sums behind the first 64 columns to the front.</summary>
+    static abstract TSelf Shift(TSelf sums);
+}
+
+/// <summary>Sums that a warp can also make by itself.</summary>
+internal interface IWarpSums<TSelf> : ISums<TSelf>
+    where TSelf : unmanaged, IWarpSums<TSelf>
+{
+    /// <summary>Adds the products of 32 columns of k; the sums that were passed are gone.</summary>
+    /// <param name="sums">The sums.</param>
+    /// <param name="first">The tile's first 16 columns, as <see cref="TensorCore"/> takes them.</param>
+    /// <param name="second">The others.</param>
+    /// <param name="x">Where the calling lane loads its row of a core matrix of the first 8 rows; 8 rows further is <see cref="CoreTiles.CoreRowBytes"/>.</param>
+    static abstract TSelf Multiply(TSelf sums, UInt4 first, UInt4 second, int x);
+}
+
+internal struct Sums8 : IWarpSums<Sums8>
+{
+    private Tile8 _tile;
+
+    public static int Columns => 8;
+
+    public static Sums8 Shift(Sums8 sums) => sums;
+
+    public static Sums8 Multiply(Sums8 sums, int a, int b) =>
+        new() { _tile = WarpGroup.MultiplyHalves8(sums._tile, CoreTiles.Descriptor(a), CoreTiles.Descriptor(b), 1) };
+
+    public static Sums8 Multiply(Sums8 sums, UInt4 first, UInt4 second, int x)
+    {
+        sums._tile.T0 = WarpFragment.Multiply(sums._tile.T0, first, second, x);
+        return sums;
+    }
+
+    public static Tile64 First(Sums8 sums) => new() { T0 = sums._tile.T0 };
+}
+
+internal struct Sums16 : IWarpSums<Sums16>
+{
+    private Tile16 _tile;
+
+    public static int Columns => 16;
+
+    public static Sums16 Shift(Sums16 sums) => sums;
+
+    public static Sums16 Multiply(Sums16 sums, int a, int b) =>
+        new() { _tile = WarpGroup.MultiplyHalves16(sums._tile, CoreTiles.Descriptor(a), CoreTiles.Descriptor(b), 1) };
+
+    public static Sums16 Multiply(Sums16 sums, UInt4 first, UInt4 second, int x)
+    {
+        sums._tile.T0 = WarpFragment.Multiply(sums._tile.T0, first, second, x);
+        sums._tile.T1 = WarpFragment.Multiply(sums._tile.T1, first, second, x + CoreTiles.CoreRowBytes);
+        return sums;
+    }
+
+    public static Tile64 First(Sums16 sums) => new() { T0 = sums._tile.T0, T1 = sums._tile.T1 };
+}
+
+internal struct Sums32 : IWarpSums<Sums32>
+{
+    private Tile32 _tile;
+
+    public static int Columns => 32;
+
+    public static Sums32 Shift(Sums32 sums) => sums;
+
+    public static Sums32 Multiply(Sums32 sums, int a, int b) =>
+        new() { _tile = WarpGroup.MultiplyHalves32(sums._tile, CoreTiles.Descriptor(a), CoreTiles.Descriptor(b), 1) };
+
+    public static Sums32 Multiply(Sums32 sums, UInt4 first, UInt4 second, int x)
+    {
+        sums._tile.T0 = WarpFragment.Multiply(sums._tile.T0, first, second, x);
+        sums._tile.T1 = WarpFragment.Multiply(sums._tile.T1, first, second, x + CoreTiles.CoreRowBytes);
+        sums._tile.T2 = WarpFragment.Multiply(sums._tile.T2, first, second, x + (2 * CoreTiles.CoreRowBytes));
+        sums._tile.T3 = WarpFragment.Multiply(sums._tile.T3, first, second, x + (3 * CoreTiles.CoreRowBytes));
+        return sums;
+    }
+
+    public static Tile64 First(Sums32 sums) => new() { T0 = sums._tile.T0, T1 = sums._tile.T1, T2 = sums._tile.T2, T3 = sums._tile.T3 };
+}
+
+internal struct Sums64 : IWarpSums<Sums64>
+{
+    private Tile64 _tile;
+
+    public static int Columns => 64;
+
+    public static Sums64 Shift(Sums64 sums) => sums;
+
+    public static Sums64 Multiply(Sums64 sums, int a, int b) =>
+        new() { _tile = WarpGroup.MultiplyHalves64(sums._tile, CoreTiles.Descriptor(a), CoreTiles.Descriptor(b), 1) };
+
+    public static Sums64 Multiply(Sums64 sums, UInt4 first, UInt4 second, int x)
+    {
+        sums._tile.T0 = WarpFragment.Multiply(sums._tile.T0, first, second, x);
+        sums._tile.T1 = WarpFragment.Multiply(sums._tile.T1, first, second, x + CoreTiles.CoreRowBytes);
+        sums._tile.T2 = WarpFragment.Multiply(sums._tile.T2, first, second, x + (2 * CoreTiles.CoreRowBytes));
+        sums._tile.T3 = WarpFragment.Multiply(sums._tile.T3, first, second, x + (3 * CoreTiles.CoreRowBytes));
+        sums._tile.T4 = WarpFragment.Multiply(sums._tile.T4, first, second, x + (4 * CoreTiles.CoreRowBytes));
+        sums._tile.T5 = WarpFragment.Multiply(sums._tile.T5, first, second, x + (5 * CoreTiles.CoreRowBytes));
+        sums._tile.T6 = WarpFragment.Multiply(sums._tile.T6, first, second, x + (6 * CoreTiles.CoreRowBytes));
+        sums._tile.T7 = WarpFragment.Multiply(sums._tile.T7, first, second, x + (7 * CoreTiles.CoreRowBytes));
+        return sums;
+    }
+
+    public static Tile64 First(Sums64 sums) => sums._tile;
+}
+
+internal struct Sums128 : ISums<Sums128>
+{
+    private Tile128 _tile;
+
+    public static int Columns => 128;
+
+    public static Sums128 Shift(Sums128 sums)
+    {
+        sums._tile.Left = sums._tile.Right;
+        return sums;
+    }
+
+    public static Sums128 Multiply(Sums128 sums, int a, int b) =>
+        new() { _tile = WarpGroup.MultiplyHalves128(sums._tile, CoreTiles.Descriptor(a), CoreTiles.Descriptor(b), 1) };
+
+    public static Tile64 First(Sums128 sums) => sums._tile.Left;
+}
+
+internal struct Sums256 : ISums<Sums256>
+{
+    private Tile256 _tile;
+
+    public static int Columns => 256;
+
+    public static Sums256 Shift(Sums256 sums)
+    {
+        sums._tile.Left.Left = sums._tile.Left.Right;
+        sums._tile.Left.Right = sums._tile.Right.Left;
+        sums._tile.Right.Left = sums._tile.Right.Right;
+        return sums;
+    }
+
+    public static Sums256 Multiply(Sums256 sums, int a, int b) =>
+        new() { _tile = WarpGroup.MultiplyHalves256(sums._tile, CoreTiles.Descriptor(a), CoreTiles.Descriptor(b), 1) };
+
+    public static Tile64 First(Sums256 sums) => sums._tile.Left.Left;
+}
+
+internal static class WarpFragment
+{
+    /// <summary>Adds the products with 8 rows; see <see cref="IWarpSums{TSelf}"/>.</summary>
+    public static Float4 Multiply(Float4 sums, UInt4 first, UInt4 second, int x)
+    {
+        UInt4 rows = TensorCore.LoadMatrices(x);
+        sums = TensorCore.MultiplyHalves(sums, first, rows.A, rows.B);
+        return TensorCore.MultiplyHalves(sums, second, rows.C, rows.D);
+    }
+}
