@@ -31,10 +31,9 @@ internal sealed class BadDriverTests
         yield return Case("no stream", "gives nothing for creating a stream", ("cuStreamCreate", ""));
         yield return Case("no event", "gives nothing for creating an event", ("cuEventCreate", ""));
         yield return Case("no pinned memory", "gives nothing for allocating", ("cuMemHostAlloc", ""));
-        yield return Case("no compiler", "The CUDA driver refused compiling a module", ("cuLinkCreate_v2", "return 221;"));
-        yield return Case("a compiler that refuses all", "The CUDA driver refused a module", ("cuLinkAddData_v2", "return 218;"));
-        yield return Case("a compiler that makes nothing", "gives 0 bytes of code", ("cuLinkComplete", ""));
-        yield return Case("no module", "gives nothing for loading a module", ("cuModuleLoadDataEx", ""));
+        yield return Case("no compiler", "The CUDA driver refused compiling a module", ("cuModuleLoadDataEx", "return 221;"));
+        yield return Case("a compiler that refuses all", "The CUDA driver refused compiling a module", ("cuModuleLoadDataEx", "return 218;"));
+        yield return Case("no module", "gives nothing for compiling a module", ("cuModuleLoadDataEx", ""));
         yield return Case("launches that fail", "refused launching a kernel", ("cuLaunchKernelEx", Fails));
         yield return Case("nothing computed", "a launch of it gives other numbers");
     }

@@ -42,8 +42,6 @@ internal sealed class FakeCudaDriver : IDisposable
         ["cuEventCreate"] = "*(void **)a = (void *)1;",
         ["cuStreamEndCapture"] = "*(void **)b = (void *)1;",
         ["cuGraphInstantiateWithFlags"] = "*(void **)a = (void *)1;",
-        ["cuLinkCreate_v2"] = "*(void **)d = (void *)1;",
-        ["cuLinkComplete"] = "static char code[16] = \"code\"; *(char **)b = code; *(size_t *)c = sizeof code;",
         ["cuModuleLoadDataEx"] = "*(void **)a = (void *)1;",
         ["cuModuleGetFunction"] = "*(void **)a = (void *)1;",
         ["cuGetErrorName"] = "*(char **)b = \"CUDA_ERROR_FAKE\";",

@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.ExceptionServices;
+using System.Text;
 using Decart.Inference.Kernels.Gpu.Compilation;
 using Decart.Inference.Memory;
 using Decart.Inference.Native.Cuda;
@@ -84,17 +85,18 @@ internal sealed class CudaDevice : IGpuDevice
         GpuKernel[] missing = [.. kernels.Where(kernel => CanRun(kernel) && !_functions.ContainsKey(kernel)).Distinct()];
         missing = [.. missing.Where(kernel => LoadCached(kernel) is null)];
         // The driver's compiler takes most of the time and runs on any number of threads, ILGPU on one.
-        PtxModule[] modules = [.. missing.Select(CompileToPtx)];
-        byte[][] codes = new byte[missing.Length][];
+        PtxModule[] ptx = [.. missing.Select(CompileToPtx)];
+        CudaModule[] modules = new CudaModule[missing.Length];
         try
         {
-            Parallel.For(0, missing.Length, i => codes[i] = CompileToCode(missing[i], modules[i]));
+            Parallel.For(0, missing.Length, i => modules[i] = new CudaModule(_context, ptx[i].Text));
         }
         catch (AggregateException failures)
         {
+            foreach (CudaModule? module in modules) module?.Dispose();
             ExceptionDispatchInfo.Throw(failures.InnerExceptions[0]);
         }
-        for (int i = 0; i < missing.Length; i++) Load(missing[i], codes[i]);
+        for (int i = 0; i < missing.Length; i++) Keep(missing[i], ptx[i], modules[i]);
     }
 
     public void Launch<TArguments>(GpuKernel<TArguments> kernel, GpuGrid grid, in TArguments arguments)
@@ -209,9 +211,13 @@ internal sealed class CudaDevice : IGpuDevice
         if (_recording) throw new InvalidOperationException("Only launches can be recorded.");
     }
 
-    private CudaFunction GetFunction(GpuKernel kernel) => _functions.TryGetValue(kernel, out CudaFunction? function)
-        ? function
-        : LoadCached(kernel) ?? Load(kernel, CompileToCode(kernel, CompileToPtx(kernel)));
+    private CudaFunction GetFunction(GpuKernel kernel)
+    {
+        if (_functions.TryGetValue(kernel, out CudaFunction? function)) return function;
+        if (LoadCached(kernel) is { } cached) return cached;
+        PtxModule ptx = CompileToPtx(kernel);
+        return Keep(kernel, ptx, new CudaModule(_context, ptx.Text));
+    }
 
     private string Key(GpuKernel kernel) => KernelCache.Key(kernel, _architecture, _driverVersion);
 
@@ -223,21 +229,13 @@ internal sealed class CudaDevice : IGpuDevice
             $"Kernel {kernel.Name} needs {kernel.SharedBytes} bytes of shared memory, of which the GPU has {_maxSharedBytes}, or a driver for CUDA 12.3 or later.");
     }
 
-    /// <remarks>Any thread may call.</remarks>
-    private byte[] CompileToCode(GpuKernel kernel, PtxModule module)
-    {
-        byte[] code = CudaCompiler.Compile(_context, module.Text, out _);
-        _cache?.Store(Key(kernel), code);
-        return code;
-    }
-
     /// <summary>The kernel as the cache has it; null where it does not, or has what this GPU refuses: another driver of the same version may have left that.</summary>
     private CudaFunction? LoadCached(GpuKernel kernel)
     {
-        if (_cache?.Find(Key(kernel)) is not { } code) return null;
+        if (_cache?.Find(Key(kernel)) is not { } text) return null;
         try
         {
-            return Load(kernel, code);
+            return Add(kernel, new CudaModule(_context, Encoding.ASCII.GetString(text)));
         }
         catch (CudaException)
         {
@@ -245,9 +243,14 @@ internal sealed class CudaDevice : IGpuDevice
         }
     }
 
-    private CudaFunction Load(GpuKernel kernel, byte[] code)
+    private CudaFunction Keep(GpuKernel kernel, PtxModule ptx, CudaModule module)
     {
-        CudaModule module = new(_context, code);
+        _cache?.Store(Key(kernel), Encoding.ASCII.GetBytes(ptx.Text));
+        return Add(kernel, module);
+    }
+
+    private CudaFunction Add(GpuKernel kernel, CudaModule module)
+    {
         _modules.Add(module);
         return _functions[kernel] = module.GetFunction(kernel.EntryPoint, kernel.SharedBytes, kernel.ClusterSize, kernel.StartsEarly);
     }

@@ -12,15 +12,15 @@ internal static class GpuMath
     public static float Tanh(float x)
     {
         // e^2x is infinite or 0 far out, which gives 1 and -1.
-        return 1 - (2 / (1 + Exp(2 * x)));
+        return 1 - Float32.Divide(2, 1 + Exp(2 * x));
     }
 
-    public static float SoftCap(float x, float cap) => cap * Tanh(x / cap);
+    public static float SoftCap(float x, float cap) => cap * Tanh(Float32.Divide(x, cap));
 
     /// <summary>See <see cref="ActivationFunction"/>.</summary>
     public static float Activate(int function, float x)
     {
-        if (function == (int)ActivationFunction.Silu) return x / (1 + Exp(-x));
+        if (function == (int)ActivationFunction.Silu) return Float32.Divide(x, 1 + Exp(-x));
         if (function == (int)ActivationFunction.Gelu) return 0.5f * x * (1 + Erf(x * 0.70710678f));
         if (function == (int)ActivationFunction.GeluTanh) return 0.5f * x * (1 + Tanh(0.79788456f * (x + (0.044715f * x * x * x))));
         return x;
@@ -46,7 +46,7 @@ internal static class GpuMath
     private static float Erf(float x)
     {
         float size = x < 0 ? -x : x;
-        float t = 1 / (1 + (0.3275911f * size));
+        float t = Float32.Divide(1, 1 + (0.3275911f * size));
         float tail = t * (0.254829592f + (t * (-0.284496736f + (t * (1.421413741f + (t * (-1.453152027f + (t * 1.061405429f))))))));
         float result = 1 - (tail * Exp(-size * size));
         return x < 0 ? -result : result;

@@ -8,19 +8,6 @@ internal static unsafe partial class CudaDriver
     [LibraryImport(Library, EntryPoint = "cuDriverGetVersion")]
     public static partial CudaResult GetVersion(out int version);
 
-    [LibraryImport(Library, EntryPoint = "cuLinkCreate_v2")]
-    public static partial CudaResult CreateLink(uint optionCount, CudaJitOption* options, nint* values, out nint link);
-
-    [LibraryImport(Library, EntryPoint = "cuLinkAddData_v2", StringMarshalling = StringMarshalling.Utf8)]
-    public static partial CudaResult AddToLink(
-        nint link, int type, byte* data, nuint size, string name, uint optionCount, CudaJitOption* options, nint* values);
-
-    [LibraryImport(Library, EntryPoint = "cuLinkComplete")]
-    public static partial CudaResult CompleteLink(nint link, out byte* code, out nuint size);
-
-    [LibraryImport(Library, EntryPoint = "cuLinkDestroy")]
-    public static partial CudaResult DestroyLink(nint link);
-
     [LibraryImport(Library, EntryPoint = "cuModuleLoadDataEx")]
     public static partial CudaResult LoadModule(out nint module, byte* image, uint optionCount, CudaJitOption* options, nint* values);
 

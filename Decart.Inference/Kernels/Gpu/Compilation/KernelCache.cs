@@ -7,7 +7,7 @@ using ILGPU;
 namespace Decart.Inference.Kernels.Gpu.Compilation;
 
 /// <summary>
-/// Compiled kernels in a folder, one file each: a SHA-256 hash of the code, then the code. Any number of processes may use one folder. A cache that
+/// Kernels in PTX in a folder, one file each: a SHA-256 hash of the text, then the text. Any number of processes may use one folder. A cache that
 /// cannot be read or written, or whose files are damaged, is as good as an empty one.
 /// </summary>
 internal sealed class KernelCache(string folder)
@@ -63,5 +63,5 @@ internal sealed class KernelCache(string folder)
 
     private static Guid Version(Module module) => module.ModuleVersionId;
 
-    private string FileOf(string key) => Path.Combine(folder, key + ".cubin");
+    private string FileOf(string key) => Path.Combine(folder, key + ".ptx");
 }

@@ -10,6 +10,13 @@ internal static class Float32
     [IntrinsicImplementation, Ptx("fma.rn.f32 $r, $0, $1, $2;")]
     public static float Fma(float a, float b, float c) => MathF.FusedMultiplyAdd(a, b, c);
 
+    /// <summary>
+    /// a / b to 2 units in the last place, for all numbers (PTX ISA, "div.full"). The operator's division calls a function for unusual numbers, and the driver's
+    /// compiler makes each <see cref="WarpGroup"/> operation wait for the one before where it sees a call in the kernel (its message C7509).
+    /// </summary>
+    [IntrinsicImplementation, Ptx("div.full.f32 $r, $0, $1;")]
+    public static float Divide(float a, float b) => a / b;
+
     /// <summary>2^x to 2 units in the last place; results below the normal numbers are 0 (PTX ISA, "ex2").</summary>
     [IntrinsicImplementation, Ptx("ex2.approx.ftz.f32 $r, $0;")]
     public static float Exp2(float x) => float.Exp2(x);
