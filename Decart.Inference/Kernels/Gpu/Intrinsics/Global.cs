@@ -30,12 +30,6 @@ internal static unsafe class Global
     [IntrinsicImplementation, Ptx("ld.global.nc.v4.b32 {$r}, [$0];")]
     public static UInt4 LoadConstant16(long address) => *(UInt4*)address;
 
-    /// <summary>
-    /// For memory that no running kernel writes and that each multiprocessor reads once: fetched in lines of 256 bytes past the first-level cache.
-    /// </summary>
-    [IntrinsicImplementation, Ptx("ld.global.nc.L1::no_allocate.L2::256B.v4.b32 {$r}, [$0];")]
-    public static UInt4 LoadStream16(long address) => *(UInt4*)address;
-
     [IntrinsicImplementation, Ptx("st.global.b32 [$0], $1;")]
     public static void StoreFloat(long address, float value) => *(float*)address = value;
 
