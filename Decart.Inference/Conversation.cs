@@ -74,7 +74,7 @@ public sealed class Conversation : IDisposable
         using Use use = new(this);
         Conversation fork = new(_session, _tokens);
         KeptKv mine = _kept, its = fork._kept;
-        _session.PostToEngine(scheduler => scheduler.Fork(mine, its));
+        _session.PostToEngine(conversations => conversations.Fork(mine, its));
         return fork;
     }
 
@@ -153,13 +153,13 @@ public sealed class Conversation : IDisposable
     {
         _tokens.RemoveRange(tokens, _tokens.Count - tokens);
         KeptKv kept = _kept;
-        _session.PostToEngine(scheduler => scheduler.Truncate(kept, tokens));
+        _session.PostToEngine(conversations => conversations.Truncate(kept, tokens));
     }
 
     private void Close()
     {
         KeptKv kept = _kept;
-        _session.PostToEngine(scheduler => scheduler.Close(kept));
+        _session.PostToEngine(conversations => conversations.Close(kept));
     }
 
     /// <summary>The use of a conversation by its one caller.</summary>

@@ -2,6 +2,7 @@ using System.ComponentModel;
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Text.Json.Serialization;
+using Decart.Inference.Checkpoints;
 using Decart.Inference.Values;
 
 namespace Decart.Inference;
@@ -60,7 +61,7 @@ public readonly record struct Device : IParsable<Device>
         ArgumentNullException.ThrowIfNull(s);
         return TryParse(s, provider, out Device device)
             ? device
-            : throw new FormatException($"\"{s}\" names no device: expected \"auto\", \"cpu\" or \"cuda:0\".");
+            : throw new FormatException($"\"{Quoted.Value(s)}\" names no device: expected \"auto\", \"cpu\" or \"cuda:0\".");
     }
 
     /// <summary>Parses "auto", "cpu", "cuda" (the first GPU) or "cuda:N", in any case.</summary>

@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Text.Json.Serialization;
+using Decart.Inference.Checkpoints;
 using Decart.Inference.Values;
 
 namespace Decart.Inference;
@@ -124,7 +125,7 @@ public sealed record GenerationOptions
             characters += stop.Length;
             Require(characters <= MaxStopCharacters, nameof(StopSequences), characters, $"at most {MaxStopCharacters} characters in all");
             bool cutsCharacter = char.IsLowSurrogate(stop[0]) || char.IsHighSurrogate(stop[^1]);
-            Require(!cutsCharacter, nameof(StopSequences), stop.Length <= 60 ? stop : stop[..57] + "...", "texts that begin and end with whole characters");
+            Require(!cutsCharacter, nameof(StopSequences), Quoted.Value(stop), "texts that begin and end with whole characters");
         }
         Require(StopTokenIds is not null, nameof(StopTokenIds), null, "a list, which may be empty");
         foreach (int id in StopTokenIds)

@@ -36,7 +36,7 @@ public sealed record KvMap
         Sequences =
         [
             .. scheduler.Sequences.Where(sequence => sequence.Kv is not null).Select(sequence => Describe(memory, sequence.Kv!, isIdle: sequence.IsPaused)),
-            .. scheduler.Kept.Select(kept => Describe(memory, kept.Cache!, isIdle: true)),
+            .. scheduler.Kept.All.Select(kept => Describe(memory, kept.Cache!, isIdle: true)),
         ],
     };
 

@@ -294,11 +294,11 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
     }
 
     /// <summary>Has the engine's thread do something with what a conversation keeps; after the session's end there is nothing to do.</summary>
-    internal void PostToEngine(Action<Scheduler> action)
+    internal void PostToEngine(Action<KeptCaches> action)
     {
         try
         {
-            _engine.Post(() => action(_scheduler));
+            _engine.Post(() => action(_scheduler.Kept));
         }
         catch (Exception error) when (error is ObjectDisposedException or InvalidOperationException)
         {

@@ -170,20 +170,20 @@ internal sealed class RandomService : IDisposable
         StubConversation fork = new();
         fork.Tokens.AddRange(conversation.Tokens);
         _conversations.Add(fork);
-        _loop.Post(() => _scheduler.Fork(conversation.Kept, fork.Kept));
+        _loop.Post(() => _scheduler.Kept.Fork(conversation.Kept, fork.Kept));
     }
 
     private void Rewind(StubConversation conversation)
     {
         int tokens = _random.Next(conversation.Tokens.Count + 1);
         conversation.Tokens.RemoveRange(tokens, conversation.Tokens.Count - tokens);
-        _loop.Post(() => _scheduler.Truncate(conversation.Kept, tokens));
+        _loop.Post(() => _scheduler.Kept.Truncate(conversation.Kept, tokens));
     }
 
     private void Close(StubConversation conversation)
     {
         conversation.IsClosed = true;
-        _loop.Post(() => _scheduler.Close(conversation.Kept));
+        _loop.Post(() => _scheduler.Kept.Close(conversation.Kept));
     }
 
     private void Cancel(StubSequence sequence)
@@ -202,7 +202,7 @@ internal sealed class RandomService : IDisposable
         spoken.Tokens.Clear();
         spoken.Tokens.AddRange(sequence.Tokens);
         int tokens = spoken.Tokens.Count;
-        _loop.Post(() => _scheduler.Truncate(spoken.Kept, tokens)); // a cancelled turn has gone on until the loop noticed
+        _loop.Post(() => _scheduler.Kept.Truncate(spoken.Kept, tokens)); // a cancelled turn has gone on until the loop noticed
     }
 
     private void Turn()
@@ -231,7 +231,7 @@ internal sealed class RandomService : IDisposable
 
     private void Check()
     {
-        KvCache[] caches = [.. _scheduler.Sequences.Select(sequence => sequence.Kv).OfType<KvCache>(), .. _scheduler.Kept.Select(kept => kept.Cache!)];
+        KvCache[] caches = [.. _scheduler.Sequences.Select(sequence => sequence.Kv).OfType<KvCache>(), .. _scheduler.Kept.All.Select(kept => kept.Cache!)];
         int[] references = new int[_case.Pages];
         foreach (KvCache cache in caches)
         {

@@ -27,7 +27,6 @@ internal sealed class Scheduler(KvMemory memory, int maxBatchTokens, int maxConc
     public const int TokensAhead = 4;
 
     private readonly SequenceLists _sequences = new();
-    private readonly LinkedList<KeptKv> _kept = []; // of conversations between turns, the least recently used first
     private readonly List<Sequence> _prompts = [];
     private long _arrivals;
     private (Sequence? First, KvNeed Room) _refused; // what could not begin, and what was available
@@ -60,7 +59,8 @@ internal sealed class Scheduler(KvMemory memory, int maxBatchTokens, int maxConc
     /// <summary>A copy of all sequences that have not ended.</summary>
     public IReadOnlyList<Sequence> Sequences => _sequences.All;
 
-    public IEnumerable<KeptKv> Kept => _kept;
+    /// <summary>What conversations between turns have kept.</summary>
+    public KeptCaches Kept { get; } = new();
 
     public void Add(Sequence sequence)
     {
@@ -106,57 +106,8 @@ internal sealed class Scheduler(KvMemory memory, int maxBatchTokens, int maxConc
         Leave(sequence, SequenceState.Ended);
         sequence.DisposeSampler();
         if (sequence.TakeKv() is not { } kv) return;
-        if (keep && sequence.Kept is { IsClosed: false } kept) Keep(kept, kv);
+        if (keep && sequence.Kept is { IsClosed: false } kept) Kept.Keep(kept, kv);
         else kv.Release();
-    }
-
-    /// <summary>Keeps a conversation's keys and values for its next turn.</summary>
-    public void Keep(KeptKv kept, KvCache? cache)
-    {
-        kept.Cache = cache;
-        if (cache is not null) _kept.AddLast(kept.Node);
-    }
-
-    /// <summary>Keeps for one conversation what another has kept.</summary>
-    public void Fork(KeptKv kept, KeptKv fork)
-    {
-        try
-        {
-            Keep(fork, kept.Cache?.Fork());
-        }
-        catch (OutOfMemoryException)
-        {
-            // The fork's next turn computes it again.
-        }
-    }
-
-    /// <summary>Shortens what a conversation has kept.</summary>
-    public void Truncate(KeptKv kept, int tokens)
-    {
-        try
-        {
-            kept.Cache?.Truncate(tokens);
-        }
-        catch (OutOfMemoryException)
-        {
-            TakeKept(kept)!.Release(); // the next turn computes it again
-        }
-    }
-
-    /// <summary>Gives up what a conversation has kept, and what its turn would keep.</summary>
-    public void Close(KeptKv kept)
-    {
-        kept.IsClosed = true;
-        TakeKept(kept)?.Release();
-    }
-
-    /// <summary>Takes back what a conversation has kept, to be used or released.</summary>
-    private KvCache? TakeKept(KeptKv kept)
-    {
-        if (kept.Cache is not { } cache) return null;
-        kept.Cache = null;
-        _kept.Remove(kept.Node);
-        return cache;
     }
 
     /// <summary>The sequence that paused first of those whose readers have caught up and for which there is room.</summary>
@@ -254,7 +205,7 @@ internal sealed class Scheduler(KvMemory memory, int maxBatchTokens, int maxConc
     /// <summary>Takes pages from one that does not compute: a conversation between turns, else a sequence whose reader lags behind.</summary>
     private Answer ReleaseIdle(bool settled, KeptKv? except = null)
     {
-        if (ReleaseKept(except)) return Answer.Yes;
+        if (Kept.TryReleaseOldest(except)) return Answer.Yes;
         Sequence? last = null;
         foreach (Sequence sequence in _sequences.Paused)
         {
@@ -265,15 +216,6 @@ internal sealed class Scheduler(KvMemory memory, int maxBatchTokens, int maxConc
         GiveUp(last, SequenceState.Evicted);
         _preemptions++;
         return Answer.Yes;
-    }
-
-    private bool ReleaseKept(KeptKv? except)
-    {
-        LinkedListNode<KeptKv>? oldest = _kept.First;
-        if (oldest is not null && oldest.Value == except) oldest = oldest.Next;
-        if (oldest is null) return false;
-        TakeKept(oldest.Value)!.Release();
-        return true;
     }
 
     /// <summary>A sequence gives up its keys and values, which will be computed again. Only when all is settled.</summary>
@@ -340,7 +282,7 @@ internal sealed class Scheduler(KvMemory memory, int maxBatchTokens, int maxConc
     /// <summary>Finds a range for a sequence, with what there is of its tokens: what its conversation has kept, else what others began with.</summary>
     private Answer FindRange(Sequence sequence, bool settled, out KvCache? kv)
     {
-        kv = sequence.Kept is { } kept ? TakeKept(kept) : null;
+        kv = sequence.Kept is { } kept ? Kept.Take(kept) : null;
         if (kv is not null && kv.RotaryLength == RotaryLength(sequence))
         {
             kv.Truncate(sequence.Length - 1);
@@ -367,7 +309,7 @@ internal sealed class Scheduler(KvMemory memory, int maxBatchTokens, int maxConc
         if (spare > 0 && _refused == (sequence, memory.Room)) return Answer.No;
         while (memory.Needs(sequence.Tokens, sequence.Kept?.Cache, RotaryLength(sequence)) is var need && !memory.HasRoomFor(need, spare))
         {
-            Answer released = spare == 0 ? ReleaseIdle(settled, sequence.Kept) : ReleaseKept(sequence.Kept) ? Answer.Yes : Answer.No;
+            Answer released = spare == 0 ? ReleaseIdle(settled, sequence.Kept) : Kept.TryReleaseOldest(sequence.Kept) ? Answer.Yes : Answer.No;
             if (released == Answer.Yes) continue;
             _refused = (sequence, memory.Room);
             if (released == Answer.MustSettle) return released;
