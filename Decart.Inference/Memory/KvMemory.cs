@@ -8,7 +8,7 @@ internal sealed class KvMemory : IDisposable
 {
     private readonly List<KvCache> _caches = [];
     private readonly Stack<KvCache> _free = [];
-    private readonly Queue<KvCache> _parked = [];
+    private readonly Queue<KvRange> _parked = [];
     private readonly KvExtent[] _extents; // of each slot, as the next
     private readonly KvView[] _views;
 
@@ -96,9 +96,9 @@ internal sealed class KvMemory : IDisposable
     {
         int before = Map.Ranges.Taken;
         Map.Finish();
-        while (Map.Ranges.Taken == before && NextParked() is { } cache)
+        while (Map.Ranges.Taken == before && NextParked() is { } range)
         {
-            while (cache.Parked > 0) Pool.Release(cache.GiveUpParked(), keep: false);
+            while (range.Parked > 0) Pool.Release(range.GiveUpParked(), keep: false);
             Map.Finish();
         }
         return Map.Ranges.Taken < before;
@@ -123,12 +123,12 @@ internal sealed class KvMemory : IDisposable
     /// <summary>Takes a cache back; see <see cref="KvCache.Release"/>.</summary>
     public void Return(KvCache cache) => _free.Push(cache);
 
-    /// <summary>Notes that a cache has parked pages.</summary>
-    public void Queue(KvCache cache)
+    /// <summary>Notes that a range has parked pages.</summary>
+    public void Queue(KvRange range)
     {
-        if (cache.IsQueued) return;
-        cache.IsQueued = true;
-        _parked.Enqueue(cache);
+        if (range.IsQueued) return;
+        range.IsQueued = true;
+        _parked.Enqueue(range);
     }
 
     /// <summary>Takes a page that holds nothing worth keeping, else the one whose content was used longest ago.</summary>
@@ -138,9 +138,9 @@ internal sealed class KvMemory : IDisposable
     public bool TryTakePage(int before, out int page)
     {
         if (Pool.TryTake(before, out page)) return true;
-        if (NextParked() is { } cache)
+        if (NextParked() is { } range)
         {
-            page = cache.GiveUpParked();
+            page = range.GiveUpParked();
             return true;
         }
         Evict();
@@ -149,13 +149,13 @@ internal sealed class KvMemory : IDisposable
 
     public void Dispose() => Map.Dispose();
 
-    /// <summary>The cache whose parked pages go next.</summary>
-    private KvCache? NextParked()
+    /// <summary>The range whose parked pages go next.</summary>
+    private KvRange? NextParked()
     {
-        while (_parked.TryPeek(out KvCache? cache))
+        while (_parked.TryPeek(out KvRange? range))
         {
-            if (cache.Parked > 0) return cache;
-            cache.IsQueued = false;
+            if (range.Parked > 0) return range;
+            range.IsQueued = false;
             _parked.Dequeue();
         }
         return null;
