@@ -4,8 +4,8 @@ using Decart.Inference.Engine;
 namespace Decart.Inference;
 
 /// <summary>
-/// A text that grows turn by turn: each turn adds a prompt and what the model answers. Keys and values of what was said stay in memory
-/// between turns, so a turn computes only what is new.
+/// A text that grows turn by turn: each turn adds a prompt and the model's answer. Keys and values stay in memory between turns, so that a turn
+/// computes only what is new.
 /// </summary>
 /// <remarks>
 /// <para>
@@ -17,7 +17,7 @@ namespace Decart.Inference;
 /// </para>
 /// <para>
 /// It holds what its caller has seen: after a turn that was cancelled or left early, the prompt and the tokens of the updates that were read; after
-/// a turn that failed, what it held before.
+/// a turn that failed, what it held before that turn.
 /// </para>
 /// </remarks>
 public sealed class Conversation : IDisposable
@@ -37,10 +37,10 @@ public sealed class Conversation : IDisposable
     /// <summary>Releases the pages of a conversation that was never disposed.</summary>
     ~Conversation() => Close();
 
-    /// <summary>How many tokens it holds: prompts and answers of all turns.</summary>
+    /// <summary>Number of tokens: the prompts and answers of all turns.</summary>
     public int TokenCount => _tokens.Count;
 
-    /// <summary>The tokens it holds, copied.</summary>
+    /// <summary>A copy of its tokens.</summary>
     public IReadOnlyList<int> TokenIds => [.. _tokens];
 
     /// <summary>Adds a prompt and streams the model's answer, which is added token by token as it is read.</summary>
@@ -66,7 +66,7 @@ public sealed class Conversation : IDisposable
     public async Task<GenerationResult> GenerateAsync(Prompt prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default) =>
         await GenerationResult.CollectAsync(StreamAsync(prompt, options, cancellationToken)).ConfigureAwait(false);
 
-    /// <summary>Creates an independent conversation with the same tokens. The two share their keys and values; at most one page is copied.</summary>
+    /// <summary>Creates an independent conversation with the same tokens. The two share their keys and values, of which at most one page is copied.</summary>
     /// <exception cref="InvalidOperationException">A turn is running.</exception>
     /// <exception cref="ObjectDisposedException">The conversation has been disposed.</exception>
     public Conversation Fork()

@@ -3,7 +3,7 @@ using System.Text.Json.Serialization;
 
 namespace Decart.Inference;
 
-/// <summary>Writes a <see cref="Device"/> to JSON as its text and reads it from there: <c>"auto"</c>, <c>"cpu"</c>, <c>"cuda:0"</c>.</summary>
+/// <summary>Reads and writes a <see cref="Device"/> as a JSON string: <c>"auto"</c>, <c>"cpu"</c>, <c>"cuda:0"</c>.</summary>
 public sealed class DeviceJsonConverter : JsonConverter<Device>
 {
     /// <inheritdoc/>

@@ -10,10 +10,10 @@ namespace Decart.Inference;
 /// <para>
 /// From logits to a token, in this order: repetition penalty, frequency and presence penalties, logit bias, temperature, top-k, top-p
 /// (over the probabilities that top-k left, renormalised), min-p; then one token is drawn in proportion to the remaining probabilities.
-/// At temperature 0 the largest logit after penalties and bias is taken, among equals the lowest id.
+/// At temperature 0 the token with the largest logit after penalties and bias is chosen; ties go to the lower id.
 /// </para>
 /// <para>
-/// A property left <see langword="null"/> takes the value of the checkpoint's <c>generation_config.json</c>, else the default named at the property.
+/// A property left <see langword="null"/> takes its value from the checkpoint's <c>generation_config.json</c>, or else the default that the property documents.
 /// </para>
 /// </remarks>
 public sealed record GenerationOptions
@@ -26,10 +26,10 @@ public sealed record GenerationOptions
 
     internal static GenerationOptions Default { get; } = new();
 
-    /// <summary>The most tokens to generate, at least 1; the completion ends at the model's context length in any case. Default 256.</summary>
+    /// <summary>The most tokens to generate, at least 1; a completion also ends when the model's context is full. Default 256.</summary>
     public int MaxTokens { get; init; } = 256;
 
-    /// <summary>Divides the logits: values below 1 favour probable tokens, values above 1 even them out; 0 always takes the best. 0 to 100. Default 1.</summary>
+    /// <summary>Divides the logits: values below 1 favour probable tokens, values above 1 even them out; 0 always takes the most probable token. 0 to 100. Default 1.</summary>
     public float? Temperature { get; init; }
 
     /// <summary>Samples from the k most probable tokens; ties go to the lower id. At least 0; 0 means all. Default 0.</summary>
@@ -48,8 +48,8 @@ public sealed record GenerationOptions
     public long? Seed { get; init; }
 
     /// <summary>
-    /// Texts that end the completion; neither they nor what follows is part of its text. The sequence whose occurrence ends first counts; of
-    /// several that end together, the longest. Compared ordinally. A sequence may name special tokens (<c>&lt;|im_end|&gt;</c>): it then matches the
+    /// Texts that end the completion; neither the sequence nor anything after it is part of the completion's text. The sequence that is complete first
+    /// counts; of several that end together, the longest. Compared ordinally. A sequence may name special tokens (<c>&lt;|im_end|&gt;</c>): it then matches the
     /// tokens, which have no text, as well as their names written out. At most 65,536 characters in all. Default none.
     /// </summary>
     public IReadOnlyList<string> StopSequences { get; init => field = ValueList<string>.Copy(value); } = ValueList<string>.Copy([]);
@@ -83,12 +83,12 @@ public sealed record GenerationOptions
     public int? TopLogprobs { get; init; }
 
     /// <summary>
-    /// Goes on generating when the model ends the text, until <see cref="MaxTokens"/>, a stop sequence or a stop token. Default <see langword="false"/>.
+    /// Whether to go on generating after the model has ended the text, until <see cref="MaxTokens"/>, a stop sequence or a stop token. Default <see langword="false"/>.
     /// </summary>
     public bool IgnoreEndOfText { get; init; }
 
     /// <summary>
-    /// Requests of higher priority run first and are the last to lose their memory; among equals the earlier one does. Any number; default 0.
+    /// Requests of higher priority run first and are the last to give up their memory; among equals, earlier requests come first. Default 0.
     /// </summary>
     public int Priority { get; init; }
 

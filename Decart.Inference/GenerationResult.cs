@@ -19,13 +19,13 @@ public sealed record GenerationResult
     public required FinishReason FinishReason { get; init; }
 
     /// <summary>
-    /// The stop sequence that ended the completion, as <see cref="GenerationOptions.StopSequences"/> has it; <see langword="null"/> when none did.
+    /// The stop sequence that ended the completion, as given in <see cref="GenerationOptions.StopSequences"/>; <see langword="null"/> if none did.
     /// </summary>
     public string? StopSequence { get; init; }
 
     /// <summary>
     /// The token that ended the completion: an end-of-text token, one of <see cref="GenerationOptions.StopTokenIds"/>, or the special token at the end
-    /// of a stop sequence; <see langword="null"/> when none did.
+    /// of a stop sequence; <see langword="null"/> if none did.
     /// </summary>
     public int? StopTokenId { get; init; }
 

@@ -20,7 +20,7 @@ public sealed record GenerationUpdate
     /// <summary>Why the completion ended: set on the last update only.</summary>
     public FinishReason? FinishReason { get; init; }
 
-    /// <summary>The stop sequence that ended the completion, as <see cref="GenerationOptions.StopSequences"/> has it: set on the last update only.</summary>
+    /// <summary>The stop sequence that ended the completion, as given in <see cref="GenerationOptions.StopSequences"/>: set on the last update only.</summary>
     public string? StopSequence { get; init; }
 
     /// <summary>

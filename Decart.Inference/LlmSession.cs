@@ -49,7 +49,7 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
     /// <param name="cancellationToken">Cancels loading and frees what has been loaded.</param>
     /// <returns>The session, which the caller disposes. Loading runs on a thread of the pool.</returns>
     /// <exception cref="ArgumentException"><paramref name="model"/> is empty, or an option is out of range.</exception>
-    /// <exception cref="ModelLoadException">The model is missing, damaged or not supported; the message names file and field.</exception>
+    /// <exception cref="ModelLoadException">The model is missing, damaged or not supported; the message names the file and the field.</exception>
     /// <exception cref="NotSupportedException"><see cref="LlmSessionOptions.Device"/> or <see cref="LlmSessionOptions.Paging"/> cannot be used.</exception>
     /// <exception cref="OutOfMemoryException">
     /// There is not enough memory for the weights on a GPU, for steps of <see cref="LlmSessionOptions.MaxBatchTokens"/> or for <see cref="LlmSessionOptions.KvCacheBytes"/>
@@ -76,8 +76,8 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
     /// <param name="prompt">What to continue.</param>
     /// <param name="options">How to sample and when to stop; <see langword="null"/> for the defaults.</param>
     /// <param name="cancellationToken">Cancels the request and frees its resources.</param>
-    /// <returns>The completion. If the session is disposed meanwhile, what was generated so far, with <see cref="FinishReason.Cancelled"/>.</returns>
-    /// <exception cref="ArgumentException">The prompt is empty or names token ids that the model does not have.</exception>
+    /// <returns>The completion; if the session is disposed meanwhile, what has been generated so far, with <see cref="FinishReason.Cancelled"/>.</returns>
+    /// <exception cref="ArgumentException">The prompt is empty, or has token ids that the model does not.</exception>
     /// <exception cref="ArgumentOutOfRangeException">An option is out of range.</exception>
     /// <exception cref="ContextLengthExceededException">
     /// The prompt leaves no room for a completion in the model's context, or in the memory for keys and values.
@@ -94,7 +94,7 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
     /// <param name="options">How to sample and when to stop; <see langword="null"/> for the defaults.</param>
     /// <param name="cancellationToken">Cancels the request and frees its resources; so does leaving the enumeration early.</param>
     /// <returns>
-    /// The updates; each enumeration is a request of its own. Their texts, one after another, are precisely the text that
+    /// The updates; each enumeration is a request of its own. Their texts, concatenated, are exactly the text that
     /// <see cref="GenerateAsync"/> returns. A reader that falls 64 updates behind pauses only its own request.
     /// </returns>
     /// <inheritdoc cref="GenerateAsync" path="/exception"/>
@@ -104,8 +104,8 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
     /// <summary>Computes the logits of the token that would follow a prompt, as the model gives them: before penalties, bias and temperature.</summary>
     /// <param name="prompt">What would be continued.</param>
     /// <param name="cancellationToken">Cancels the request.</param>
-    /// <returns>A new array of one logit for each token of the vocabulary.</returns>
-    /// <exception cref="ArgumentException">The prompt is empty or names token ids that the model does not have.</exception>
+    /// <returns>A new array, with one logit for each token of the vocabulary.</returns>
+    /// <exception cref="ArgumentException">The prompt is empty, or has token ids that the model does not.</exception>
     /// <exception cref="ContextLengthExceededException">The prompt is longer than the model's context or than the memory for keys and values holds.</exception>
     /// <exception cref="NotSupportedException">The prompt is text and the checkpoint has no tokenizer.</exception>
     /// <exception cref="InvalidOperationException">

@@ -28,9 +28,8 @@ public sealed record LlmSessionOptions
     public int? MaxBatchTokens { get; init; }
 
     /// <summary>
-    /// Bytes reserved for the keys and values of all requests, at least one page; <see langword="null"/> (the default) for what the concurrent
-    /// sequences can use at most, or, if that is less, half of the memory that is free once the model
-    /// is loaded (on a GPU nine tenths of its own).
+    /// Bytes reserved for the keys and values of all requests, at least one page; <see langword="null"/> (the default) for the most that the concurrent
+    /// sequences can use, limited to half of the memory that is free once the model is loaded (on a GPU, to nine tenths of its free memory).
     /// </summary>
     public long? KvCacheBytes { get; init; }
 

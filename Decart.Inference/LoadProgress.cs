@@ -1,7 +1,7 @@
 namespace Decart.Inference;
 
 /// <summary>Progress of loading a model.</summary>
-/// <param name="Step">What is being done, in words fit to show a user.</param>
+/// <param name="Step">What is being done, worded for users.</param>
 /// <param name="BytesLoaded">Bytes of this step done so far.</param>
 /// <param name="BytesTotal">Total bytes of this step; 0 when the step has no size.</param>
 public readonly record struct LoadProgress(string Step, long BytesLoaded, long BytesTotal)

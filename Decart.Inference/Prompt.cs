@@ -7,7 +7,7 @@ namespace Decart.Inference;
 /// <summary>What a completion continues: a text, or token ids that are taken as they are.</summary>
 /// <remarks>
 /// A text is encoded by the session's tokenizer, with the special tokens that the model expects around a text (usually BOS in front); special
-/// tokens written out in it become their ids. <see cref="FromString(string, bool, bool)"/> gives a text without the one or the other.
+/// tokens written out in it become their ids. <see cref="FromString(string, bool, bool)"/> turns off either.
 /// Token ids are copied when a request is made of the prompt; until then they are the caller's array.
 /// </remarks>
 [TypeConverter(typeof(PromptTypeConverter))]
@@ -58,15 +58,14 @@ public readonly struct Prompt
         return new Prompt(text, default);
     }
 
-    /// <summary>A prompt given as text, to be encoded in a certain way.</summary>
+    /// <summary>A prompt given as text, with a choice of how special tokens are handled.</summary>
     /// <param name="text">The text.</param>
     /// <param name="addSpecialTokens">
     /// Whether the special tokens that the model expects around a text are added: <see langword="false"/> for a text that has them already, such as one
     /// rendered from a chat template.
     /// </param>
     /// <param name="parseSpecialTokens">
-    /// Whether special tokens written out in the text become their ids: <see langword="false"/> for a text by somebody else, which then cannot end its own
-    /// turn.
+    /// Whether special tokens written out in the text become their ids: <see langword="false"/> for a text from a user, which then cannot end its own turn.
     /// </param>
     /// <exception cref="ArgumentNullException"><paramref name="text"/> is <see langword="null"/>.</exception>
     public static Prompt FromString(string text, bool addSpecialTokens, bool parseSpecialTokens)

@@ -4,7 +4,7 @@ using System.Text.Json.Serialization;
 namespace Decart.Inference;
 
 /// <summary>
-/// Writes a <see cref="Prompt"/> to JSON and reads it from there: a string, an array of token ids, or an object with the text and how it is encoded
+/// Reads and writes a <see cref="Prompt"/> as JSON: a string, an array of token ids, or an object with the text and how it is encoded
 /// (<c>{"text": "...", "addSpecialTokens": true, "parseSpecialTokens": false}</c>).
 /// </summary>
 public sealed class PromptJsonConverter : JsonConverter<Prompt>

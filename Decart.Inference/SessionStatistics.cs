@@ -15,7 +15,7 @@ public sealed record SessionStatistics
     /// <summary>Pages held by requests and conversations; a shared page counts once.</summary>
     public required int KvPagesInUse { get; init; }
 
-    /// <summary>Pages that nobody holds, kept in case a later request begins with the same tokens; reclaimed when memory is short.</summary>
+    /// <summary>Pages that nobody holds, kept in case a later request begins with the same tokens; reclaimed when memory runs short.</summary>
     public required int KvPagesCached { get; init; }
 
     /// <summary>How often a running request had to give up its pages; it recomputes its tokens later and gives the same answer.</summary>

@@ -135,7 +135,7 @@ public class GgufFileTests
         yield return Case("string array length", new GgufBytes().AddArray("k", GgufValueKind.String, 1UL << 61, w => { }), "k", "expected no more array elements than fit");
         yield return Case("array beyond the limit", new GgufBytes().AddArray("k", GgufValueKind.UInt8, (1 << 24) + 1, w => w.Write(new byte[(1 << 24) + 1])), "k", "expected at most 16777216 array elements");
         yield return Case("nested arrays", Nested(5), "k", "expected arrays nested at most 4 deep");
-        yield return Case("boolean", new GgufBytes().Add("k", GgufValueKind.Boolean, w => w.Write((byte)2)), "k", "expected a truth value of 0 or 1, found 2");
+        yield return Case("boolean", new GgufBytes().Add("k", GgufValueKind.Boolean, w => w.Write((byte)2)), "k", "expected a Boolean (0 or 1), found 2");
         yield return Case("booleans", new GgufBytes().AddArray("k", GgufValueKind.Boolean, 2, w => { w.Write((byte)1); w.Write((byte)9); }), "k", "found 9");
         yield return Case("key twice", new GgufBytes().Add("k", GgufValueKind.UInt8, w => w.Write((byte)1)).Add("k", GgufValueKind.UInt8, w => w.Write((byte)1)), "k", "expected one entry of this key");
         yield return Case("alignment", Aligned(24), "general.alignment", "expected a power of two below 2^31, found 24");

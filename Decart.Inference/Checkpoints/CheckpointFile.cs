@@ -40,7 +40,7 @@ internal static class CheckpointFile
         }
     }
 
-    /// <summary>A whole file, which has at most so many bytes.</summary>
+    /// <summary>The content of a file of at most <paramref name="maxBytes"/> bytes.</summary>
     /// <exception cref="ModelLoadException">There is no such file, it is too large, or it cannot be read.</exception>
     public static byte[] ReadAllBytes(string path, long maxBytes)
     {

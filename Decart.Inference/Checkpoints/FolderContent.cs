@@ -38,7 +38,7 @@ internal sealed partial class FolderContent
         }
     }
 
-    /// <summary>What there is where weights were expected.</summary>
+    /// <summary>What the folder has instead of the weights that were expected.</summary>
     public string DescribeWeights()
     {
         if (IsAdapter) return DescribeAdapter();
@@ -50,7 +50,7 @@ internal sealed partial class FolderContent
             : found;
     }
 
-    /// <summary>What there is where a model was expected.</summary>
+    /// <summary>What the folder has instead of the model that was expected.</summary>
     public string Describe()
     {
         if (IsAdapter) return DescribeAdapter();

@@ -152,7 +152,7 @@ internal sealed class GgufHeader
         foreach (TensorInfo tensor in table)
         {
             _field = tensor.Name;
-            if (!Tensors.TryAdd(tensor.Name, Place(tensor, dataStart, alignment))) throw Error("expected one tensor of this name, found two");
+            if (!Tensors.TryAdd(tensor.Name, InFile(tensor, dataStart, alignment))) throw Error("expected one tensor of this name, found two");
         }
         CheckLayout();
     }
@@ -192,8 +192,8 @@ internal sealed class GgufHeader
             : throw Error($"expected a power of two below 2^31, found {alignment}");
     }
 
-    /// <summary>Turns the offset within the data into one within the file.</summary>
-    private TensorInfo Place(TensorInfo tensor, long dataStart, long alignment)
+    /// <summary>The tensor with its offset within the file instead of within the data.</summary>
+    private TensorInfo InFile(TensorInfo tensor, long dataStart, long alignment)
     {
         if (tensor.Offset % alignment != 0) throw Error($"expected an offset that is a multiple of the alignment {alignment}, found {tensor.Offset}");
         long offset = dataStart + tensor.Offset;
@@ -255,7 +255,7 @@ internal sealed class GgufHeader
     private void CheckBooleans(ReadOnlySpan<byte> bytes)
     {
         int wrong = bytes.IndexOfAnyExcept((byte)0, (byte)1);
-        if (wrong >= 0) throw Error($"expected a truth value of 0 or 1, found {bytes[wrong]}");
+        if (wrong >= 0) throw Error($"expected a Boolean (0 or 1), found {bytes[wrong]}");
     }
 
     private ModelLoadException Error(string problem) => _file.Error(_field, problem);

@@ -6,7 +6,7 @@ namespace Decart.Inference.Checkpoints;
 
 /// <summary>
 /// A metadata value of a GGUF file. Immutable and safe for use by any number of threads; independent of the file once read.
-/// Asking for another type than the file has, or for one that cannot hold the value, gives a
+/// Asking for a type that the value does not have, or that cannot hold it, throws a
 /// <see cref="ModelLoadException"/> that names the file and the key.
 /// </summary>
 public sealed class GgufValue
@@ -34,10 +34,10 @@ public sealed class GgufValue
     /// <summary>The type that the file gives the value.</summary>
     public GgufValueKind Kind { get; }
 
-    /// <summary>The type of an array's elements; <see langword="null"/> when this is no array.</summary>
+    /// <summary>The type of an array's elements; <see langword="null"/> when this is not an array.</summary>
     public GgufValueKind? ElementKind { get; }
 
-    /// <summary>Number of an array's elements; 1 when this is no array.</summary>
+    /// <summary>Number of an array's elements; 1 when this is not an array.</summary>
     public int Count => ElementKind is not { } kind ? 1 : _data switch
     {
         GgufStrings strings => strings.Count,
@@ -46,60 +46,60 @@ public sealed class GgufValue
     };
 
     /// <summary>An integer of any kind as an unsigned number.</summary>
-    /// <exception cref="ModelLoadException">The value is no integer, or is negative.</exception>
+    /// <exception cref="ModelLoadException">The value is not an integer, or is negative.</exception>
     public ulong AsUInt64() => ToUInt64(Kind, Scalar, "a non-negative integer");
 
     /// <summary>An integer of any kind as a signed number.</summary>
-    /// <exception cref="ModelLoadException">The value is no integer, or is beyond the range.</exception>
+    /// <exception cref="ModelLoadException">The value is not an integer, or is out of range.</exception>
     public long AsInt64() => ToInt64(Kind, Scalar, "a 64-bit integer");
 
     /// <summary>An integer of any kind as a 32-bit number.</summary>
-    /// <exception cref="ModelLoadException">The value is no integer, or is beyond the range.</exception>
+    /// <exception cref="ModelLoadException">The value is not an integer, or is out of range.</exception>
     public int AsInt32() => ToInt32(Kind, Scalar);
 
     /// <summary>A number of any kind, integers included, as a double.</summary>
-    /// <exception cref="ModelLoadException">The value is no number.</exception>
+    /// <exception cref="ModelLoadException">The value is not a number.</exception>
     public double AsDouble() => ToDouble(Kind, Scalar);
 
-    /// <summary>A truth value.</summary>
-    /// <exception cref="ModelLoadException">The value is none.</exception>
-    public bool AsBoolean() => Kind == GgufValueKind.Boolean ? Scalar[0] != 0 : throw Mismatch("a truth value");
+    /// <summary>A Boolean.</summary>
+    /// <exception cref="ModelLoadException">The value is not a Boolean.</exception>
+    public bool AsBoolean() => Kind == GgufValueKind.Boolean ? Scalar[0] != 0 : throw Mismatch("a Boolean");
 
     /// <summary>A string, invalid UTF-8 replaced by U+FFFD. Decoded at each call.</summary>
-    /// <exception cref="ModelLoadException">The value is none.</exception>
+    /// <exception cref="ModelLoadException">The value is not a string.</exception>
     public string AsString() => Encoding.UTF8.GetString(AsStringBytes());
 
     /// <summary>The bytes of a string as the file has them.</summary>
-    /// <exception cref="ModelLoadException">The value is no string.</exception>
+    /// <exception cref="ModelLoadException">The value is not a string.</exception>
     public ReadOnlySpan<byte> AsStringBytes() => Kind == GgufValueKind.String ? Scalar : throw Mismatch("a string");
 
     /// <summary>An array of strings.</summary>
-    /// <exception cref="ModelLoadException">The value is none.</exception>
+    /// <exception cref="ModelLoadException">The value is not an array of strings.</exception>
     public GgufStrings AsStrings() => _data as GgufStrings ?? throw Mismatch("an array of strings");
 
     /// <summary>An array of integers of any kind as 32-bit numbers, in a new array.</summary>
-    /// <exception cref="ModelLoadException">The value is no array of integers, or one is beyond the range.</exception>
+    /// <exception cref="ModelLoadException">The value is not an array of integers, or an element is out of range.</exception>
     public int[] AsInt32Array() => Convert("an array of 32-bit integers", (kind, bytes) => ToInt32(kind, bytes));
 
     /// <summary>An array of integers of any kind as 64-bit numbers, in a new array.</summary>
-    /// <exception cref="ModelLoadException">The value is no array of integers, or one is beyond the range.</exception>
+    /// <exception cref="ModelLoadException">The value is not an array of integers, or an element is out of range.</exception>
     public long[] AsInt64Array() => Convert("an array of 64-bit integers", (kind, bytes) => ToInt64(kind, bytes, "64-bit integers"));
 
     /// <summary>An array of numbers of any kind, integers included, rounded to float32, in a new array.</summary>
-    /// <exception cref="ModelLoadException">The value is no array of numbers.</exception>
+    /// <exception cref="ModelLoadException">The value is not an array of numbers.</exception>
     public float[] AsSingleArray() => Convert("an array of numbers", (kind, bytes) => (float)ToDouble(kind, bytes));
 
-    /// <summary>An array of truth values, in a new array.</summary>
-    /// <exception cref="ModelLoadException">The value is none.</exception>
+    /// <summary>An array of Booleans, in a new array.</summary>
+    /// <exception cref="ModelLoadException">The value is not an array of Booleans.</exception>
     public bool[] AsBooleanArray() => ElementKind == GgufValueKind.Boolean
         ? Array.ConvertAll((byte[])_data, element => element != 0)
-        : throw Mismatch("an array of truth values");
+        : throw Mismatch("an array of Booleans");
 
     /// <summary>The elements of an array of arrays.</summary>
-    /// <exception cref="ModelLoadException">The value is none.</exception>
+    /// <exception cref="ModelLoadException">The value is not an array of arrays.</exception>
     public IReadOnlyList<GgufValue> AsArrays() => Array.AsReadOnly(_data as GgufValue[] ?? throw Mismatch("an array of arrays"));
 
-    /// <summary>The value in words, long ones shortened.</summary>
+    /// <summary>A readable form of the value; long values are shortened.</summary>
     public override string ToString() => Kind switch
     {
         GgufValueKind.Array => $"{ElementKind}[{Count}]",

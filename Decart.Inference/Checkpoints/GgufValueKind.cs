@@ -22,7 +22,7 @@ public enum GgufValueKind
     Int32 = 5,
     /// <summary>IEEE 754 binary32.</summary>
     Single = 6,
-    /// <summary>A truth value.</summary>
+    /// <summary>A Boolean.</summary>
     Boolean = 7,
     /// <summary>A string, meant to be UTF-8.</summary>
     String = 8,
@@ -36,7 +36,7 @@ public enum GgufValueKind
     Double = 12,
 }
 
-/// <summary>Sizes of the kinds.</summary>
+/// <summary>The sizes of values.</summary>
 internal static class GgufValueKinds
 {
     /// <summary>Bytes of one value, or 0 if values of the kind differ in length.</summary>

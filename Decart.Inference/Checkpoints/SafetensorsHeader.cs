@@ -212,7 +212,7 @@ internal sealed class SafetensorsHeader
         JsonTokenType.StartArray => "an array",
         JsonTokenType.String => "a string",
         JsonTokenType.Number => "a number",
-        JsonTokenType.True or JsonTokenType.False => "a truth value",
+        JsonTokenType.True or JsonTokenType.False => "a Boolean",
         _ => "null",
     };
 }

@@ -38,7 +38,7 @@ public enum TensorType
     U32,
     /// <summary>Unsigned 64-bit integer.</summary>
     U64,
-    /// <summary>One byte a truth value.</summary>
+    /// <summary>Boolean, one byte each.</summary>
     Bool,
 
     /// <summary>32 weights: f16 scale, 16 bytes of 4-bit values.</summary>
@@ -89,7 +89,7 @@ public enum TensorType
     MXFP4,
 }
 
-/// <summary>Sizes of the encodings.</summary>
+/// <summary>The sizes of the encodings' blocks.</summary>
 public static class TensorTypes
 {
     /// <summary>Number of elements that are encoded together: 1 for plain types, 32 or 256 for block formats.</summary>

@@ -37,7 +37,7 @@ internal sealed class AddressRangeShare : IDisposable
     public bool AreOwed => _ranges.AreOwed(this);
 
     /// <summary>Takes ranges for what will be mapped.</summary>
-    /// <returns>False when there are not so many left.</returns>
+    /// <returns>False when too few are left.</returns>
     public bool TryTake(int count)
     {
         if (!_ranges.TryTake(count)) return false;
@@ -45,7 +45,7 @@ internal sealed class AddressRangeShare : IDisposable
         return true;
     }
 
-    /// <summary>The system does not describe so many ranges any longer.</summary>
+    /// <summary>Gives ranges back that the system no longer describes.</summary>
     public void Return(int count)
     {
         Interlocked.Add(ref _taken, -count);
@@ -57,7 +57,7 @@ internal sealed class AddressRangeShare : IDisposable
 
     /// <summary>Waits until ranges come back: <see cref="Wake"/> is called then. Returns at once.</summary>
     /// <param name="count">How many are wanted.</param>
-    /// <returns>False when there is nothing to wait for: so many are there by now, or others hold none that they will give back.</returns>
+    /// <returns>False when there is nothing to wait for: enough are there by now, or others hold none that they will give back.</returns>
     public bool Wait(int count)
     {
         _waiting = true; // first, so that none comes back unnoticed

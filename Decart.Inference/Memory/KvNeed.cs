@@ -1,6 +1,6 @@
 namespace Decart.Inference.Memory;
 
-/// <summary>What sequences need to begin, or what there is of it.</summary>
+/// <summary>Pages and address ranges: what sequences need to begin, or what is available.</summary>
 /// <param name="Pages">Pages that nobody uses.</param>
 /// <param name="Ranges">Address ranges; what is needed is the most that it can be.</param>
 internal readonly record struct KvNeed(int Pages, int Ranges)

@@ -67,7 +67,7 @@ internal abstract class ConfigFields(string file, ICollection<string>? warnings 
             : throw Wrong(field, $"integers from {minimum} to {maximum}", value))];
     }
 
-    /// <summary>A list of so many numbers.</summary>
+    /// <summary>A list of <paramref name="count"/> numbers.</summary>
     public ImmutableArray<double> Numbers(string field, int count, double minimum, double maximum)
     {
         string expected = $"{count} numbers from {minimum.ToString(CultureInfo.InvariantCulture)} to {maximum.ToString(CultureInfo.InvariantCulture)}";

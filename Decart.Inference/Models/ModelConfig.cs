@@ -3,7 +3,7 @@ using Decart.Inference.Kernels;
 
 namespace Decart.Inference.Models;
 
-/// <summary>How the attention and the feed-forward block of a layer hang together.</summary>
+/// <summary>How the attention and the feed-forward block of a layer are arranged.</summary>
 internal enum BlockArrangement
 {
     /// <summary>x += attention(norm(x)); x += feedForward(norm(x)).</summary>

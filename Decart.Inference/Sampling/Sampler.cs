@@ -10,7 +10,7 @@ namespace Decart.Inference.Sampling;
 /// </summary>
 internal sealed class Sampler(int vocabularySize)
 {
-    /// <summary>The nucleus of top-p is sought among so many tokens first: most distributions are peaked.</summary>
+    /// <summary>The nucleus of top-p is looked for among this many tokens first: most distributions are peaked.</summary>
     private const int SmallNucleus = 64;
 
     /// <summary>Weights are added up by blocks, in vectors, and only the block that holds the drawn number is walked.</summary>

@@ -25,9 +25,9 @@ public interface ITokenizer
     /// Whether special tokens written out in the text become their ids. With <see langword="false"/> they are plain text like any other: what a user
     /// has typed can then neither end its own turn nor begin somebody else's.
     /// </param>
-    /// <param name="cancellationToken">Ends the encoding of a long text at any moment.</param>
+    /// <param name="cancellationToken">Cancels the encoding; checked throughout, so that a long text can be given up.</param>
     /// <exception cref="ArgumentNullException"><paramref name="text"/> is <see langword="null"/>.</exception>
-    /// <exception cref="InvalidOperationException">The tokenizer's file has an expression that backtracks without end on this text.</exception>
+    /// <exception cref="InvalidOperationException">A regular expression of the tokenizer takes too long on this text.</exception>
     /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled.</exception>
     IReadOnlyList<int> Encode(string text, bool addSpecialTokens = true, bool parseSpecialTokens = true, CancellationToken cancellationToken = default);
 
@@ -38,7 +38,7 @@ public interface ITokenizer
     string Decode(IEnumerable<int> ids);
 
     /// <summary>
-    /// The bytes that a token adds to a text in which it is not the first: a word's leading space is kept, a byte token is its one byte.
+    /// The bytes that a token adds to a text when it is not the first: a word's leading space is kept, and a byte token is its one byte.
     /// Empty for special tokens and for ids without a token.
     /// </summary>
     /// <param name="id">The token id.</param>

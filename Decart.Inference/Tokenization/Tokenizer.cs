@@ -19,7 +19,7 @@ public static class Tokenizer
     /// <param name="folder">The folder.</param>
     /// <returns>The tokenizer; it holds no file open.</returns>
     /// <exception cref="ArgumentException"><paramref name="folder"/> is empty.</exception>
-    /// <exception cref="ModelLoadException">There is no tokenizer in the folder, or one of its files is malformed or uses what is not supported.</exception>
+    /// <exception cref="ModelLoadException">There is no tokenizer in the folder, or one of its files is malformed or uses an unsupported feature.</exception>
     public static ITokenizer Load(string folder)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);

@@ -20,7 +20,7 @@ internal readonly struct JsonField
     public string? Path { get; }
 
     /// <summary>The file and where in it the value stands, for a message.</summary>
-    public string Place => Path is null ? _file : $"{_file}: {Path}";
+    public string Location => Path is null ? _file : $"{_file}: {Path}";
 
     public JsonValueKind Kind => _element.ValueKind;
 

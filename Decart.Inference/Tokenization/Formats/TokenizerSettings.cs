@@ -90,7 +90,7 @@ internal sealed class TokenizerSettings
         JsonField? field = _tokenizer?.Optional(name) ?? _specialTokens?.Optional(name);
         if (field is not { } token) return null;
         int? id = idOf(Content(token));
-        if (id is null) Warnings.Add($"{token.Place} is \"{Content(token)}\", which no file gives an id. It is ignored.");
+        if (id is null) Warnings.Add($"{token.Location} is \"{Content(token)}\", which no file gives an id. It is ignored.");
         return id;
     }
 
@@ -117,7 +117,7 @@ internal sealed class TokenizerSettings
         {
             double number = id.Number();
             if (number >= 0 && number < vocabularySize && number == Math.Floor(number)) ids.Add((int)number);
-            else Warnings.Add($"{id.Place} is {number.ToString(CultureInfo.InvariantCulture)}, which is the id of no token of the tokenizer. It is ignored.");
+            else Warnings.Add($"{id.Location} is {number.ToString(CultureInfo.InvariantCulture)}, which is the id of no token of the tokenizer. It is ignored.");
         }
         return ids;
     }
