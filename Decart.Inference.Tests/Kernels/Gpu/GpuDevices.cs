@@ -24,17 +24,18 @@ internal static class GpuDevices
     /// <param name="multiprocessors">How many the device pretends to have; null for as many as it likes.</param>
     /// <param name="tensorCores">Whether kernels for tensor cores are used, which is slow where those are emulated.</param>
     /// <param name="hopper">Whether an emulated device has the kernels of Hopper GPUs.</param>
-    public static IGpuDevice Create(string name, int? multiprocessors = null, bool tensorCores = false, bool hopper = false) =>
-        name == Emulated ? new EmulatedDevice(tensorCores, multiprocessors ?? 1) { IsHopper = hopper } : CreateCuda(multiprocessors, tensorCores);
+    /// <param name="architecture">Kernels for later architectures are not used on a GPU.</param>
+    public static IGpuDevice Create(string name, int? multiprocessors = null, bool tensorCores = false, bool hopper = false, int architecture = 90) =>
+        name == Emulated ? new EmulatedDevice(tensorCores, multiprocessors ?? 1) { IsHopper = hopper } : CreateCuda(multiprocessors, tensorCores, architecture);
 
     /// <summary>Opens the first GPU; ignores the test, with the reason, where there is none.</summary>
-    public static CudaDevice CreateCuda(int? multiprocessors = null, bool tensorCores = true)
+    public static CudaDevice CreateCuda(int? multiprocessors = null, bool tensorCores = true, int architecture = 90)
     {
         try
         {
             return multiprocessors is { } number
-                ? new CudaDevice(index: 0, KernelCache.Default) { HasTensorCores = tensorCores, Multiprocessors = number }
-                : new CudaDevice(index: 0, KernelCache.Default) { HasTensorCores = tensorCores };
+                ? new CudaDevice(index: 0, KernelCache.Default) { HasTensorCores = tensorCores, LatestArchitecture = architecture, Multiprocessors = number }
+                : new CudaDevice(index: 0, KernelCache.Default) { HasTensorCores = tensorCores, LatestArchitecture = architecture };
         }
         catch (CudaUnavailableException exception)
         {

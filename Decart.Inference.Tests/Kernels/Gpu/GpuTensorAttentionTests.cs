@@ -23,7 +23,7 @@ internal sealed class GpuTensorAttentionTests(string device)
     public void A_ragged_batch_agrees_with_the_reference(
         [ValueSource(nameof(Shapes))] AttentionShape shape, [Values(0, 4)] int tokensPerPage, [Values(Few, Many)] int multiprocessors)
     {
-        using GpuBench bench = new(GpuDevices.Create(device, multiprocessors, tensorCores: true));
+        using GpuBench bench = new(GpuDevices.Create(device, multiprocessors, tensorCores: true, architecture: 80));
         GpuKvPair prompt = GpuAttentionTests.Filled(bench, shape, 19, tokensPerPage), single = GpuAttentionTests.Filled(bench, shape, 1, tokensPerPage);
         GpuKvPair longer = GpuAttentionTests.Filled(bench, shape, 300, tokensPerPage), chunk = GpuAttentionTests.Filled(bench, shape, 132, tokensPerPage);
         bench.Begin((prompt, 0, 19), (single, 0, 1), (longer, 299, 1), (chunk, 126, 6));
@@ -41,7 +41,7 @@ internal sealed class GpuTensorAttentionTests(string device)
     public void However_a_prompt_is_chunked_batched_paged_and_divided_its_rows_have_the_same_bits([ValueSource(nameof(Shapes))] AttentionShape shape)
     {
         const int Tokens = 262, First = 250;
-        using GpuBench few = new(GpuDevices.Create(device, Few, tensorCores: true)), many = new(GpuDevices.Create(device, Many, tensorCores: true));
+        using GpuBench few = new(GpuDevices.Create(device, Few, tensorCores: true, architecture: 80)), many = new(GpuDevices.Create(device, Many, tensorCores: true, architecture: 80));
         GpuActivationsPair qkv = few.Activations(Tokens - First, GpuAttentionTests.Columns(shape));
         GpuActivationsPair y = few.Activations(Tokens - First, shape.Heads * shape.HeadDim, operand: true, poisoned: true);
         few.Begin((GpuAttentionTests.Filled(few, shape, Tokens, seed: 3), First, Tokens - First));

@@ -73,8 +73,11 @@ internal sealed class CudaDevice : IGpuDevice
     /// <summary>As many as there are, unless work is to be divided for another number.</summary>
     public int Multiprocessors { get; init; }
 
+    /// <summary>Kernels that need a later architecture are not used.</summary>
+    public int LatestArchitecture { get; init; } = int.MaxValue;
+
     public bool CanRun(GpuKernel kernel) =>
-        kernel.RunsOn(_architecture) && kernel.SharedBytes <= _maxSharedBytes
+        kernel.RunsOn(_architecture) && kernel.MinArchitecture <= LatestArchitecture && kernel.SharedBytes <= _maxSharedBytes
         && (kernel.MinArchitecture < PtxCompiler.HopperArchitecture || _driverVersion >= MinHopperDriverVersion);
 
     public void EncodeTensorMap(CudaTensorMap map, Span<byte> destination) => map.Encode(destination);

@@ -17,6 +17,9 @@ internal struct AttentionArguments
 
     public long Qkv;
 
+    /// <summary>Where <see cref="GpuHeads"/> leaves queries: halves, row by row.</summary>
+    public long Queries;
+
     /// <summary>An operand, one row for each query.</summary>
     public long Y;
 
@@ -53,6 +56,12 @@ internal struct AttentionArguments
 
     /// <summary>For the portable kernel, 1: rows are single tokens, which it rotates and stores.</summary>
     public int Rotates;
+
+    /// <summary>1: scores are products times <see cref="Scale"/>; see <see cref="Tiles.AttentionScores"/>.</summary>
+    public int Plain;
+
+    /// <summary>What scores are multiplied with to be in units of log 2.</summary>
+    public float Factor;
 
     public float Scale, SoftCap, RotaryScale, QueryEpsilon, KeyEpsilon;
 }

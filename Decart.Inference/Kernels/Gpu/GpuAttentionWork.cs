@@ -3,24 +3,57 @@ using Decart.Inference.Kernels.Gpu.Intrinsics;
 
 namespace Decart.Inference.Kernels.Gpu;
 
+/// <summary>Which rows of a batch a kernel takes.</summary>
+internal enum GpuAttentionRows
+{
+    All,
+
+    /// <summary>Those of chunks of one token.</summary>
+    Singles,
+
+    /// <summary>The others.</summary>
+    Chunks,
+}
+
 /// <summary>How attention of one shape is divided; shapes that are divided alike share their work list.</summary>
 /// <param name="RowsPerTile">The most rows of a tile.</param>
-/// <param name="SplitTokens">Keys of a split.</param>
+/// <param name="SplitTokens">Keys of a split; 0: as <see cref="GpuSplits"/> has them.</param>
 /// <param name="Window">See <see cref="AttentionShape"/>.</param>
 /// <param name="HeadGroups">Units of work that each item makes, one for each group of heads that is computed together.</param>
 /// <param name="WarpsPerUnit">Warps that work on a unit.</param>
 /// <param name="SlotBytes">What all heads of one row leave for a split.</param>
-internal readonly record struct GpuAttentionPlan(int RowsPerTile, int SplitTokens, int Window, int HeadGroups, int WarpsPerUnit, long SlotBytes)
+/// <param name="Rows">Which rows are in the list.</param>
+internal readonly record struct GpuAttentionPlan(
+    int RowsPerTile, int SplitTokens, int Window, int HeadGroups, int WarpsPerUnit, long SlotBytes, GpuAttentionRows Rows = GpuAttentionRows.All)
 {
     /// <summary>Splits that queries see, the first of them at a position.</summary>
     public int Splits(int position, int rows)
     {
-        int first = Window != 0 && position >= Window ? position - Window + 1 : 0;
-        return ((position + rows - 1) / SplitTokens) - (first / SplitTokens) + 1;
+        int first = FirstKey(position), last = position + rows - 1;
+        return SplitTokens == 0 ? GpuSplits.Of(last) - GpuSplits.Of(first) + 1 : (last / SplitTokens) - (first / SplitTokens) + 1;
     }
+
+    /// <summary>Keys that the query at a position sees.</summary>
+    public int Keys(int position) => position + 1 - FirstKey(position);
+
+    /// <summary>Runs of as many keys, at absolute positions, that the query at a position sees.</summary>
+    public int Runs(int position, int keys) => (position / keys) - (FirstKey(position) / keys) + 1;
+
+    /// <summary>Whether a chunk's rows are in the list.</summary>
+    public bool Takes(BatchChunk chunk) => Rows switch
+    {
+        GpuAttentionRows.Singles => chunk.Length == 1,
+        GpuAttentionRows.Chunks => chunk.Length > 1,
+        _ => true,
+    };
+
+    private int FirstKey(int position) => Window != 0 && position >= Window ? position - Window + 1 : 0;
 }
 
-/// <summary>Consecutive rows of one chunk that attention computes together. Its items are its splits, or one for all of them.</summary>
+/// <summary>
+/// Consecutive rows of one chunk that attention computes together. Its items are its splits, or one for all of them. A single token's items are runs of
+/// keys; then <see cref="Rows"/> is how many keys a run has.
+/// </summary>
 [StructLayout(LayoutKind.Sequential)]
 internal struct GpuTile
 {
@@ -30,15 +63,29 @@ internal struct GpuTile
     public int FirstItem, Items;
 }
 
+/// <summary>What a work list begins with.</summary>
+internal struct GpuAttentionHeader
+{
+    public int Tiles, Items;
+
+    /// <summary>How many warps of a group take units of single tokens.</summary>
+    public int ActiveWarps;
+}
+
 /// <summary>
-/// The work list of a plan in the device's memory: the number of tiles and of items (int), eight bytes unused, then the tiles. Kernels of any grid take
-/// items in turn until there are no more.
+/// The work list of a plan in the device's memory: its <see cref="GpuAttentionHeader"/>, four bytes unused, then the tiles. Kernels of any grid take items in turn until there are no more.
 /// </summary>
 internal static class GpuAttentionWork
 {
     public const int HeaderBytes = 16, TileBytes = 16;
 
     public static int Items(long work) => Global.LoadInt(work + sizeof(int));
+
+    public static GpuAttentionHeader LoadHeader(long work)
+    {
+        UInt4 words = Global.Load16(work);
+        return new GpuAttentionHeader { Tiles = (int)words.A, Items = (int)words.B, ActiveWarps = (int)words.C };
+    }
 
     /// <summary>The tile that an item belongs to: the last that begins at or before it.</summary>
     public static int TileOf(long work, int item)
@@ -55,13 +102,7 @@ internal static class GpuAttentionWork
 
     public static GpuTile Load(long work, int tile)
     {
-        long address = work + HeaderBytes + ((long)tile * TileBytes);
-        return new GpuTile
-        {
-            FirstRow = Global.LoadInt(address),
-            Rows = Global.LoadInt(address + 4),
-            FirstItem = Global.LoadInt(address + 8),
-            Items = Global.LoadInt(address + 12),
-        };
+        UInt4 words = Global.Load16(work + HeaderBytes + ((long)tile * TileBytes));
+        return new GpuTile { FirstRow = (int)words.A, Rows = (int)words.B, FirstItem = (int)words.C, Items = (int)words.D };
     }
 }

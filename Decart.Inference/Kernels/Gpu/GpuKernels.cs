@@ -31,12 +31,13 @@ internal sealed class GpuKernels : IKernels, IDisposable
         GpuStoreWeights.Kernel, GpuEmbed.Kernel, GpuRotary.Kernel, .. GpuMatMulLauncher.All,
         GpuAttention.Kernel, GpuTensorAttention.Heads64, GpuTensorAttention.Heads128, GpuTensorAttention.Heads256,
         GpuTensorAttention.Decode64, GpuTensorAttention.Decode128, GpuTensorAttention.Decode256,
+        GpuHeads.Kernel, GpuDecodeAttention.Heads64, GpuDecodeAttention.Heads128, GpuPromptAttention.Heads64, GpuPromptAttention.Heads128, GpuPromptAttention.Paged64, GpuPromptAttention.Paged128,
         GpuExperts.RouteKernel, GpuExperts.GroupKernel, GpuExperts.MixKernel,
         GpuSampling.Kernel, GpuTokenCounts.MarkKernel,
     ];
 
     /// <summary>How often memory that launches use has moved.</summary>
-    public int Moves => _matMul.Moves + _experts.Moves;
+    public int Moves => _attention.Moves + _matMul.Moves + _experts.Moves;
 
     public void Embed(Weight table, float scale, Activations x)
     {

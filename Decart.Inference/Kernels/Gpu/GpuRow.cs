@@ -7,7 +7,7 @@ namespace Decart.Inference.Kernels.Gpu;
 [StructLayout(LayoutKind.Sequential)]
 internal struct GpuRow
 {
-    public const int Bytes = 48;
+    public const int Bytes = 56;
 
     /// <summary>Address of token 0, or 0 with a page table.</summary>
     public long Kv;
@@ -31,7 +31,10 @@ internal struct GpuRow
     /// <summary>See <see cref="Memory.KvView.RotaryLength"/>.</summary>
     public int RotaryLength;
 
-    /// <summary>Reads row <paramref name="index"/> of an array in the device's memory, without its token.</summary>
+    /// <summary>Address of a tensor map of the keys and values of the chunk (rows are tokens, columns their elements), or 0.</summary>
+    public long Map;
+
+    /// <summary>Reads row <paramref name="index"/> of an array in the device's memory, without its token and map.</summary>
     public static GpuRow Load(long rows, int index)
     {
         long address = rows + ((long)index * Bytes);
@@ -46,6 +49,8 @@ internal struct GpuRow
             RotaryLength = Global.LoadInt(address + 40),
         };
     }
+
+    public static long LoadMap(long rows, int index) => Global.LoadLong(rows + ((long)index * Bytes) + 48);
 
     public static int LoadTokenId(long rows, int index) => Global.LoadInt(rows + ((long)index * Bytes) + 32);
 

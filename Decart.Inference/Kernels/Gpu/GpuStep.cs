@@ -1,5 +1,7 @@
 using System.Numerics;
 using System.Runtime.InteropServices;
+using Decart.Inference.Kernels.Gpu.Tiles;
+using Decart.Inference.Native.Cuda;
 
 namespace Decart.Inference.Kernels.Gpu;
 
@@ -22,11 +24,11 @@ internal sealed class GpuStep(IGpuDevice device) : IDisposable
 
     private const int HeaderBytes = 16, Alignment = 16, MinCounterBytes = 1024;
 
-    private readonly GpuBuffer _descriptor = new(device.Memory), _partials = new(device.Memory), _counters = new(device.Memory);
+    private readonly GpuBuffer _descriptor = new(device.Memory), _partials = new(device.Memory), _counters = new(device.Memory), _maps = new(device.Memory);
     private readonly List<GpuAttentionPlan> _plans = [];
     private byte[] _bytes = [];
     private Batch? _batch;
-    private long _slots;
+    private long _slots, _singleSlots;
     private int _maxTokens, _contextLength;
 
     /// <summary>Whether every chunk is one token, so that the step can be recorded and repeated.</summary>
@@ -50,6 +52,9 @@ internal sealed class GpuStep(IGpuDevice device) : IDisposable
 
     /// <summary>Address of the array of the rows whose logits are wanted (int).</summary>
     public nint LogitRows => Rows + (nint)((long)Capacity * GpuRow.Bytes);
+
+    /// <summary>Whether keys and values of chunks of several tokens can be copied by <see cref="GpuRow.Map"/>.</summary>
+    public bool ChunksHaveMaps { get; private set; }
 
     /// <summary>Address of the partial results of attention; see <see cref="AttentionArguments.Partials"/>.</summary>
     public nint Partials => _partials.Address;
@@ -98,17 +103,31 @@ internal sealed class GpuStep(IGpuDevice device) : IDisposable
     /// <summary>Units of work that a launch is sized for: those that there are, or, for any batch of the capacity, enough for all multiprocessors.</summary>
     public long UnitsOf(GpuAttentionPlan plan)
     {
-        nint work = WorkOf(plan);
-        if (!IsDecode || _contextLength == 0) return (long)MemoryMarshal.Read<int>(_bytes.AsSpan((int)(work - _descriptor.Address) + sizeof(int))) * plan.HeadGroups;
+        if (!IsDecode || _contextLength == 0) return (long)ItemsOf(plan) * plan.HeadGroups;
         long whole = (long)Capacity * plan.HeadGroups, most = whole * plan.Splits(0, _contextLength);
         return Math.Max(whole, Math.Min(most, (long)WarpsPerMultiprocessor * device.Multiprocessors / plan.WarpsPerUnit));
     }
+
+    /// <summary>Whether the batch has rows of the plan; true where launches must not depend on it.</summary>
+    public bool HasRows(GpuAttentionPlan plan) => IsDecode ? plan.Rows != GpuAttentionRows.Chunks : ItemsOf(plan) > 0;
+
+    /// <summary>Groups of a kernel that has one for each multiprocessor, or, where there are never so many units, fewer.</summary>
+    public int GroupsOf(GpuAttentionPlan plan)
+    {
+        long units = IsDecode && _contextLength != 0 ? (long)Capacity * plan.HeadGroups * plan.Splits(0, _contextLength) : (long)ItemsOf(plan) * plan.HeadGroups;
+        return (int)Math.Max(1, Math.Min(units, device.Multiprocessors));
+    }
+
+    /// <summary>Items of the plan's work list for the batch.</summary>
+    public int ItemsOf(GpuAttentionPlan plan) =>
+        MemoryMarshal.Read<int>(_bytes.AsSpan((int)(WorkOf(plan) - _descriptor.Address) + sizeof(int)));
 
     public void Dispose()
     {
         _descriptor.Dispose();
         _partials.Dispose();
         _counters.Dispose();
+        _maps.Dispose();
     }
 
     private void Begin(Batch batch, bool decode, int capacity)
@@ -117,9 +136,11 @@ internal sealed class GpuStep(IGpuDevice device) : IDisposable
         IsDecode = decode;
         Capacity = Math.Max(capacity, 1);
         _slots = 0;
+        _singleSlots = 0;
         foreach (BatchChunk chunk in batch.Chunks)
         {
             for (int i = 0; i < chunk.Length; i++) _slots += Slots(chunk.FirstPosition + i);
+            if (chunk.Length == 1) _singleSlots += Slots(chunk.FirstPosition);
         }
         foreach (GpuAttentionPlan plan in _plans) ReserveCounters(Capacity, plan);
         Send();
@@ -134,6 +155,7 @@ internal sealed class GpuStep(IGpuDevice device) : IDisposable
 
     private void Send()
     {
+        SendMaps();
         int bytes = WorkOffset(_plans.Count);
         if (_bytes.Length < bytes) _bytes = new byte[(int)BitOperations.RoundUpToPowerOf2((uint)bytes)];
         MemoryMarshal.Write(_bytes, _batch!.TokenCount);
@@ -145,11 +167,47 @@ internal sealed class GpuStep(IGpuDevice device) : IDisposable
         device.Upload(_descriptor.Address, _bytes.AsSpan(0, bytes));
     }
 
+    /// <summary>
+    /// Sends a tensor map for each chunk of several tokens, where kernels want them. Boxes are 64 tokens by 64 elements; what is behind the chunk's last
+    /// token is zero.
+    /// </summary>
+    private void SendMaps()
+    {
+        ChunksHaveMaps = false;
+        if (IsDecode || !_plans.Exists(plan => plan.Rows == GpuAttentionRows.Chunks)) return;
+        byte[] maps = new byte[_batch!.Chunks.Length * CudaTensorMap.Bytes];
+        for (int i = 0; i < _batch.Chunks.Length; i++)
+        {
+            BatchChunk chunk = _batch.Chunks[i];
+            if (chunk.Length == 1) continue;
+            if (chunk.Kv.PageTable != 0) return;
+            CudaTensorMap map = new()
+            {
+                Address = chunk.Kv.Address,
+                Element = CudaTensorElement.Float16,
+                Sizes = [chunk.Kv.TokenStride, chunk.FirstPosition + chunk.Length],
+                Strides = [chunk.Kv.TokenStride * GpuKernels.KvBytes],
+                Box = [64, AttentionScores.TileKeys],
+                Swizzle = CudaTensorSwizzle.Bytes128,
+            };
+            device.EncodeTensorMap(map, maps.AsSpan(i * CudaTensorMap.Bytes));
+        }
+        if (maps.Length == 0) return;
+        ChunksHaveMaps = true;
+        _maps.Reserve(maps.Length);
+        device.Upload(_maps.Address, maps);
+    }
+
     private void WriteRows(Span<GpuRow> rows)
     {
-        int slot = 0;
+        // Single tokens first: where they alone leave partial results there is room for fewer.
+        long single = 0, other = _singleSlots;
+        int number = 0;
         foreach (BatchChunk chunk in _batch!.Chunks)
         {
+            long map = ChunksHaveMaps ? _maps.Address + ((long)number * CudaTensorMap.Bytes) : 0;
+            number++;
+            ref long slot = ref chunk.Length == 1 ? ref single : ref other;
             for (int i = 0; i < chunk.Length; i++)
             {
                 int row = chunk.FirstRow + i;
@@ -161,8 +219,9 @@ internal sealed class GpuStep(IGpuDevice device) : IDisposable
                     PageShift = chunk.Kv.PageTable == 0 ? 0 : BitOperations.Log2((uint)chunk.Kv.TokensPerPage),
                     Position = chunk.FirstPosition + i,
                     TokenId = _batch.TokenIds[row],
-                    PartialStart = slot,
+                    PartialStart = (int)slot,
                     RotaryLength = chunk.Kv.RotaryLength,
+                    Map = map,
                 };
                 slot += Slots(chunk.FirstPosition + i);
             }
@@ -172,21 +231,67 @@ internal sealed class GpuStep(IGpuDevice device) : IDisposable
     private void WriteWork(GpuAttentionPlan plan, Span<byte> list)
     {
         int tileCount = 0, items = 0;
-        foreach (BatchChunk chunk in _batch!.Chunks) tileCount += (chunk.Length + plan.RowsPerTile - 1) / plan.RowsPerTile;
-        bool divided = IsDivided(plan, tileCount);
+        foreach (BatchChunk chunk in _batch!.Chunks)
+        {
+            if (plan.Takes(chunk)) tileCount += (chunk.Length + plan.RowsPerTile - 1) / plan.RowsPerTile;
+        }
+        bool divided = plan.Rows == GpuAttentionRows.All && IsDivided(plan, tileCount);
+        int keys = plan.Rows == GpuAttentionRows.Singles ? KeysPerRun(plan) : 0;
         Span<GpuTile> tiles = MemoryMarshal.Cast<byte, GpuTile>(list[GpuAttentionWork.HeaderBytes..])[..tileCount];
         int tile = 0;
         foreach (BatchChunk chunk in _batch.Chunks)
         {
-            for (int i = 0; i < chunk.Length; i += plan.RowsPerTile)
+            for (int i = 0; i < chunk.Length && plan.Takes(chunk); i += plan.RowsPerTile)
             {
                 int rows = Math.Min(plan.RowsPerTile, chunk.Length - i), own = divided ? plan.Splits(chunk.FirstPosition + i, rows) : 1;
+                if (keys != 0)
+                {
+                    rows = GpuSplits.RoundUp(keys, chunk.FirstPosition);
+                    own = plan.Runs(chunk.FirstPosition, rows);
+                }
                 tiles[tile++] = new GpuTile { FirstRow = chunk.FirstRow + i, Rows = rows, FirstItem = items, Items = own };
                 items += own;
             }
         }
         MemoryMarshal.Write(list, tileCount);
         MemoryMarshal.Write(list[sizeof(int)..], items);
+        MemoryMarshal.Write(list[(2 * sizeof(int))..], ActiveWarps((long)items * plan.HeadGroups));
+    }
+
+    /// <summary>Warps of a group that take units: fewer where there is little work, so that it is spread over all multiprocessors.</summary>
+    private int ActiveWarps(long units)
+    {
+        int warps = 1;
+        while (warps < WarpsPerMultiprocessor && units > (long)warps * device.Multiprocessors) warps *= 2;
+        return warps;
+    }
+
+    /// <summary>
+    /// Keys of a run, so that the runs of single tokens are about as many as warps and none is much longer than their share; more than there are where
+    /// there is no room for partial results.
+    /// </summary>
+    private int KeysPerRun(GpuAttentionPlan plan)
+    {
+        long bytes = _singleSlots * plan.SlotBytes, keys = 0, warps = (long)WarpsPerMultiprocessor * Math.Max(device.Multiprocessors, 1);
+        if (bytes > (_contextLength == 0 ? MaxPartialBytes : _partials.Bytes)) return int.MaxValue / 2;
+        foreach (BatchChunk chunk in _batch!.Chunks)
+        {
+            if (chunk.Length == 1) keys += plan.Keys(chunk.FirstPosition);
+        }
+        int share = (int)(keys * plan.HeadGroups / warps) + 1, run = share;
+        while (run < 2 * share && Runs(plan, run) * plan.HeadGroups > warps) run += Math.Max(run / 16, 1);
+        _partials.Reserve(bytes);
+        return run;
+    }
+
+    private long Runs(GpuAttentionPlan plan, int keys)
+    {
+        long runs = 0;
+        foreach (BatchChunk chunk in _batch!.Chunks)
+        {
+            if (chunk.Length == 1) runs += plan.Runs(chunk.FirstPosition, GpuSplits.RoundUp(keys, chunk.FirstPosition));
+        }
+        return runs;
     }
 
     /// <summary>Whether contexts are divided; if so there is room for the partial results.</summary>
@@ -201,7 +306,8 @@ internal sealed class GpuStep(IGpuDevice device) : IDisposable
     /// <summary>Partial results of as many single tokens as are divided, each as late as can be.</summary>
     private long WorstPartialBytes(GpuAttentionPlan plan)
     {
-        if (_contextLength == 0) return 0;
+        if (_contextLength == 0 || plan.Rows == GpuAttentionRows.Chunks) return 0;
+        if (plan.Rows == GpuAttentionRows.Singles) return Math.Min(MaxPartialBytes, (long)_maxTokens * Slots(_contextLength - 1) * plan.SlotBytes);
         long tiles = ((long)WarpsPerMultiprocessor * device.Multiprocessors / (plan.HeadGroups * plan.WarpsPerUnit)) + 1;
         return Math.Min(MaxPartialBytes, Math.Min(tiles, _maxTokens) * Slots(_contextLength - 1) * plan.SlotBytes);
     }
@@ -212,6 +318,9 @@ internal sealed class GpuStep(IGpuDevice device) : IDisposable
         tables = (tables + Alignment - 1) / Alignment * Alignment;
         return checked(tables + (plan * (GpuAttentionWork.HeaderBytes + (Capacity * GpuAttentionWork.TileBytes))));
     }
+
+    /// <summary>Rows that there is room for.</summary>
+    public int MaxRows => Math.Max(_maxTokens, Capacity);
 
     private static int Slots(int position) => (position / SlotTokens) + 1;
 }

@@ -47,6 +47,26 @@ internal static class MatrixDescriptor
     /// <param name="strideBytes">From 8 rows to the next 8, a constant.</param>
     public static long Plain(int lower, int strideBytes) => (uint)lower | ((long)(strideBytes >> UnitShift) << StrideShift);
 
+    /// <summary>
+    /// A matrix of rows of k whose 64 columns (n) are dense and swizzled by 128 bytes, 8 such rows dense; the next 64 columns lie
+    /// <paramref name="leadingBytes"/> further, the next 8 rows behind.
+    /// </summary>
+    /// <param name="address">A multiple of 1,024.</param>
+    /// <param name="leadingBytes">A multiple of 1,024.</param>
+    public static long CreateTransposed(int address, int leadingBytes) => (long)((address & AddressMask) >> UnitShift)
+        | ((long)(leadingBytes >> UnitShift) << LeadingShift) | ((long)(1024 >> UnitShift) << StrideShift) | (1L << SwizzleShift);
+
+    /// <summary>What the descriptor of a matrix has more that begins as many bytes further.</summary>
+    public static long Offset(int bytes) => bytes >> UnitShift;
+
+    /// <summary>For emulations: where the element of a row of k and a column lies in a transposed matrix.</summary>
+    internal static int AddressOfTransposed(long descriptor, int k, int column)
+    {
+        int start = (int)(descriptor & FieldMask) << UnitShift, leading = (int)((descriptor >> LeadingShift) & FieldMask) << UnitShift;
+        int stride = (int)((descriptor >> StrideShift) & FieldMask) << UnitShift, group = start + (column / 64 * leading) + (k / 8 * stride);
+        return CudaTensorSwizzle.Bytes128.Apply(group + (k % 8 * 128) + (column % 64 * sizeof(ushort)));
+    }
+
     /// <summary>For emulations: where the element of a row and column lies.</summary>
     internal static int AddressOf(long descriptor, int row, int column)
     {

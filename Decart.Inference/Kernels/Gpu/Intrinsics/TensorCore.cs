@@ -73,6 +73,14 @@ internal static unsafe class TensorCore
         return result;
     }
 
+    /// <summary>Loads four matrices as <see cref="LoadMatrices(int)"/> does, each transposed: lane l receives the pair (2 (l % 4), l / 4) of a column.</summary>
+    [IntrinsicImplementation, Ptx("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {$r}, [$0];")]
+    public static UInt4 LoadTransposed(int row)
+    {
+        UInt4 matrices = LoadMatrices(row);
+        return new UInt4 { A = Transpose(matrices.A), B = Transpose(matrices.B), C = Transpose(matrices.C), D = Transpose(matrices.D) };
+    }
+
     private static Float4 Multiply(Float4 c, UInt4 a, uint b0, uint b1, delegate*<uint, float> low, delegate*<uint, float> high)
     {
         uint* words = Publish(a.A, a.B, a.C, a.D, b0, b1);

@@ -7,7 +7,7 @@ namespace Decart.Inference.Kernels.Gpu.Intrinsics;
 /// <summary>
 /// Matrix operations of four warps, threads 128 i to 128 i + 127 of a group, all of which take part (PTX ISA, "Asynchronous Warpgroup Level Matrix
 /// Instructions"; sm_90a alone): c += a b', float32, with a of 64 rows and b of 8 to 256, both 16 columns of shared memory that
-/// <see cref="MatrixDescriptor"/> describes. Kernels have <see cref="GpuKernel.ForOneArchitecture"/>.
+/// <see cref="MatrixDescriptor"/> describes; or c += a b with a in registers. Kernels have <see cref="GpuKernel.ForOneArchitecture"/>.
 /// </summary>
 /// <remarks>
 /// In order: the matrices are written (by threads: then <see cref="BulkCopy.Fence"/> and a barrier), <see cref="Fence"/>, operations,
@@ -16,6 +16,8 @@ namespace Decart.Inference.Kernels.Gpu.Intrinsics;
 internal static unsafe class WarpGroup
 {
     public const int Threads = 128, Rows = 64, Columns = 16;
+
+    private const string RegisterScale = "{ .reg .pred p; setp.ne.b32 p, $3, 0; wgmma.mma_async.sync.aligned.", RegisterEnd = " {$r}, {$1}, $2, p, 1, 1, 1; }";
 
     private const string Scale = "{ .reg .pred p; setp.ne.b32 p, $3, 0; wgmma.mma_async.sync.aligned.", End = " {$r}, $1, $2, p, 1, 1, 0, 0; }";
 
@@ -41,6 +43,13 @@ internal static unsafe class WarpGroup
     /// <param name="count">A constant, a multiple of 8.</param>
     [IntrinsicImplementation, Ptx("setmaxnreg.inc.sync.aligned.u32 #0;", MinArchitecture = 90)]
     public static void RaiseRegisters(int count) => _ = count;
+
+    /// <summary>
+    /// Keeps a <see cref="Wait"/> that follows behind what values without a sign are computed from: the driver's compiler moves computations behind a wait, where
+    /// they no longer overlap with operations.
+    /// </summary>
+    [IntrinsicImplementation, Ptx("{ .reg .b32 m; shr.s32 m, $0, 31; not.b32 m, m; bar.warp.sync m; }", MinArchitecture = 90)]
+    public static void ComputeFirst(uint values) => _ = values;
 
     /// <summary>c + a b' for halves and 8 rows of b.</summary>
     /// <param name="c">The accumulators.</param>
@@ -90,6 +99,38 @@ internal static unsafe class WarpGroup
     [IntrinsicImplementation, Ptx(Scale + "m64n256k16.f32.bf16.bf16" + End, MinArchitecture = 90, InPlace = true)]
     public static Tile256 MultiplyBFloats256(Tile256 c, long a, long b, int accumulate) => Multiply(c, a, b, accumulate, &BFloats.Low);
 
+    /// <summary>c + a b for halves, a of 64 rows in registers and b of 16 rows and 64 columns.</summary>
+    /// <param name="c">The accumulators.</param>
+    /// <param name="a">
+    /// 16 columns of the warp's 16 rows as <see cref="TensorCore"/> has them. The registers do not change before the operation is done.
+    /// </param>
+    /// <param name="b"><see cref="MatrixDescriptor.CreateTransposed"/>.</param>
+    /// <param name="accumulate">0 to take c as zero.</param>
+    [IntrinsicImplementation, Ptx(RegisterScale + "m64n64k16.f32.f16.f16" + RegisterEnd, MinArchitecture = 90, InPlace = true)]
+    public static Tile64 MultiplyTransposed64(Tile64 c, UInt4 a, long b, int accumulate) => Multiply(c, a, b, accumulate);
+
+    /// <inheritdoc cref="MultiplyTransposed64"/>
+    /// <summary>c + a b for halves, a of 64 rows in registers and b of 16 rows and 128 columns.</summary>
+    [IntrinsicImplementation, Ptx(RegisterScale + "m64n128k16.f32.f16.f16" + RegisterEnd, MinArchitecture = 90, InPlace = true)]
+    public static Tile128 MultiplyTransposed128(Tile128 c, UInt4 a, long b, int accumulate) => Multiply(c, a, b, accumulate);
+
+    private static TTile Multiply<TTile>(TTile c, UInt4 a, long b, int accumulate)
+        where TTile : unmanaged
+    {
+        Float4* tiles = (Float4*)&c;
+        int row = Group.IdxX % 4 * 2, column = Group.IdxX % 32 / 4;
+        for (int i = 0; i < Unsafe.SizeOf<TTile>() / sizeof(Float4); i++)
+        {
+            uint low = Pair(row, (8 * i) + column), high = Pair(row + 8, (8 * i) + column);
+            tiles[i] = TensorCore.MultiplyHalves(accumulate != 0 ? tiles[i] : default, a, low, high);
+        }
+        return c;
+
+        uint Pair(int k, int n) => Element(k, n) | (Element(k + 1, n) << 16);
+
+        uint Element(int k, int n) => *(ushort*)Shared.Pointer(MatrixDescriptor.AddressOfTransposed(b, k, n));
+    }
+
     private static TTile Multiply<TTile>(TTile c, long a, long b, int accumulate, delegate*<uint, float> widen)
         where TTile : unmanaged
     {
@@ -99,7 +140,9 @@ internal static unsafe class WarpGroup
         {
             int sumRow = row + (i / 2 % 2 * 8), sumColumn = (i / 4 * 8) + (2 * (lane % 4)) + (i % 2);
             float sum = accumulate != 0 ? sums[i] : 0;
-            for (int k = 0; k < Columns; k++) sum += Element(a, sumRow, k, widen) * Element(b, sumColumn, k, widen);
+            // In pairs, as the emulation of a warp's operations does.
+            for (int k = 0; k < Columns; k += 2)
+                sum += (Element(a, sumRow, k, widen) * Element(b, sumColumn, k, widen)) + (Element(a, sumRow, k + 1, widen) * Element(b, sumColumn, k + 1, widen));
             sums[i] = sum;
         }
         return c;

@@ -1,0 +1,103 @@
+using Decart.Inference.Kernels;
+using Decart.Inference.Kernels.Gpu;
+
+namespace Decart.Inference.Tests.Kernels.Gpu;
+
+/// <summary>The kernels of sm_90a: single tokens and chunks, in batches together, over several splits of each length.</summary>
+[TestFixtureSource(typeof(GpuDevices), nameof(GpuDevices.Fixtures))]
+internal sealed class GpuSplitAttentionTests(string device)
+{
+    private const int Layers = 2, Layer = 1;
+
+    /// <summary>Multiprocessors that the device pretends to have: with many, contexts are divided.</summary>
+    private const int Few = 1, Many = 1000;
+
+    private static readonly AttentionShape[] Shapes =
+    [
+        new(Heads: 2, KvHeads: 2, HeadDim: 128, Scale: 0.2f),
+        new(Heads: 4, KvHeads: 1, HeadDim: 64, Scale: 0.3f),
+        new(Heads: 6, KvHeads: 2, HeadDim: 80, Scale: 0.25f, Window: 300),
+        new(Heads: 9, KvHeads: 1, HeadDim: 40, Scale: 0.3f, SoftCap: 3),
+        new(Heads: 71, KvHeads: 1, HeadDim: 8, Scale: 0.5f, AlibiSlopes: [.. Enumerable.Range(1, 71).Select(i => 1f / i)]),
+    ];
+
+    [Test]
+    public void Single_tokens_and_chunks_agree_with_the_reference(
+        [ValueSource(nameof(Shapes))] AttentionShape shape, [Values(0, 4)] int tokensPerPage, [Values(Few, Many)] int multiprocessors)
+    {
+        using GpuBench bench = new(GpuDevices.Create(device, multiprocessors, tensorCores: true));
+        (int First, int Length)[] chunks = [(0, 1), (0, 35), (1299, 1), (126, 6), (127, 1), (64, 1)];
+        bench.Begin([.. chunks.Select(chunk => (GpuAttentionTests.Filled(bench, shape, chunk.First + chunk.Length, tokensPerPage), chunk.First, chunk.Length))]);
+        int rows = chunks.Sum(chunk => chunk.Length);
+        GpuActivationsPair qkv = bench.Activations(rows, GpuAttentionTests.Columns(shape));
+        GpuActivationsPair y = bench.Activations(rows + 1, shape.Heads * shape.HeadDim, operand: true, poisoned: true);
+
+        bench.Gpu.Attend(qkv.Gpu, Layer, shape, null, null, null, y.Gpu);
+        bench.Reference.Attend(qkv.Reference, Layer, shape, null, null, null, y.Reference);
+
+        bench.AssertClose(y, rows, 1e-3);
+        bench.AssertUntouched(y.Gpu, rows);
+    }
+
+    [Test]
+    public void However_a_prompt_is_chunked_batched_paged_and_divided_its_rows_have_the_same_bits([ValueSource(nameof(Shapes))] AttentionShape shape)
+    {
+        // From a split of 128 keys to one of 256.
+        const int First = 1019, Tokens = 14;
+        (int First, int Length)[] cuts = [(1019, 3), (1023, 1), (1024, 1), (1023, 5), (1032, 1)];
+        using GpuBench few = new(GpuDevices.Create(device, Few, tensorCores: true)), many = new(GpuDevices.Create(device, Many, tensorCores: true));
+        GpuActivationsPair qkv = few.Activations(Tokens, GpuAttentionTests.Columns(shape));
+        GpuActivationsPair y = few.Activations(Tokens, shape.Heads * shape.HeadDim, operand: true, poisoned: true);
+        few.Begin((GpuAttentionTests.Filled(few, shape, First + Tokens, seed: 3), First, Tokens));
+        few.Gpu.Attend(qkv.Gpu, Layer, shape, null, null, null, y.Gpu);
+        float[][] inputs = [.. Enumerable.Range(0, Tokens).Select(row => few.Row(qkv.Gpu, row))];
+        foreach ((GpuBench bench, int tokensPerPage) in ((GpuBench, int)[])[(few, 16), (many, 0)])
+        {
+            GpuKvPair kv = GpuAttentionTests.Filled(bench, shape, First + Tokens, tokensPerPage, seed: 3), other = GpuAttentionTests.Filled(bench, shape, 3);
+            GpuAttentionTests.Store(bench, shape, kv, First, inputs);
+            foreach ((int first, int length) in cuts)
+            {
+                bench.Begin((other, 0, 3), (kv, first, length));
+                GpuActivationsPair rows = bench.Activations(3 + length, GpuAttentionTests.Columns(shape));
+                for (int i = 0; i < length; i++) bench.Write(rows, 3 + i, inputs[first - First + i]);
+                GpuActivationsPair result = bench.Activations(3 + length, shape.Heads * shape.HeadDim, operand: true, poisoned: true);
+                bench.Gpu.Attend(rows.Gpu, Layer, shape, null, null, null, result.Gpu);
+                for (int i = 0; i < length; i++)
+                    Assert.That(bench.Row(result.Gpu, 3 + i), Is.EqualTo(few.Row(y.Gpu, first - First + i)), $"from {first}, row {i}, {tokensPerPage} tokens a page");
+            }
+        }
+    }
+
+    [Test]
+    public void Many_rows_keep_all_warps_busy_and_have_the_bits_that_they_have_alone()
+    {
+        AttentionShape shape = new(Heads: 4, KvHeads: 4, HeadDim: 16, Scale: 0.3f);
+        using GpuBench bench = new(GpuDevices.Create(device, multiprocessors: 2, tensorCores: true));
+        int[] positions = [700, 3, 129, 500, 64, 0, 259, 383, 1, 640, 100];
+        GpuKvPair[] kv = [.. positions.Select((position, i) => GpuAttentionTests.Filled(bench, shape, position, i % 2 * 8))];
+        bench.Begin([.. kv.Select((pair, i) => (pair, positions[i], 1))]);
+        GpuActivationsPair qkv = bench.Activations(positions.Length, GpuAttentionTests.Columns(shape));
+        GpuActivationsPair y = bench.Activations(positions.Length, shape.Heads * shape.HeadDim, operand: true, poisoned: true);
+        bench.Gpu.Attend(qkv.Gpu, Layer, shape, null, null, null, y.Gpu);
+        for (int i = 0; i < positions.Length; i++)
+        {
+            bench.Begin((kv[i], positions[i], 1));
+            GpuActivationsPair row = bench.Activations(1, GpuAttentionTests.Columns(shape)), alone = bench.Activations(1, shape.Heads * shape.HeadDim, operand: true, poisoned: true);
+            bench.Write(row, 0, bench.Row(qkv.Gpu, i));
+            bench.Gpu.Attend(row.Gpu, Layer, shape, null, null, null, alone.Gpu);
+            Assert.That(bench.Row(y.Gpu, i), Is.EqualTo(bench.Row(alone.Gpu, 0)), $"row {i}");
+        }
+    }
+
+    [Test]
+    public void Splits_follow_each_other_without_gaps()
+    {
+        for (int split = 0; split < 100; split++)
+        {
+            int start = GpuSplits.Start(split), end = GpuSplits.Start(split + 1);
+            Assert.That(start % 128, Is.Zero);
+            Assert.That(GpuSplits.Of(start), Is.EqualTo(split));
+            Assert.That(GpuSplits.Of(end - 1), Is.EqualTo(split));
+        }
+    }
+}

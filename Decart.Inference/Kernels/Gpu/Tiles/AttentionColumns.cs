@@ -1,0 +1,309 @@
+using Decart.Inference.Kernels.Gpu.Intrinsics;
+using ILGPU;
+
+namespace Decart.Inference.Kernels.Gpu.Tiles;
+
+/// <summary>
+/// 64 rows of eight columns, a query each: four accumulators of <see cref="TensorCore"/>. With g = lane / 4 and t = lane % 4 a lane holds of each 16
+/// rows A: (g, 2t), B: (g, 2t + 1), C: (g + 8, 2t), D: (g + 8, 2t + 1).
+/// </summary>
+internal struct Columns64
+{
+    public Float4 A, B, C, D;
+}
+
+/// <summary>The sums of up to 128 dimensions.</summary>
+internal struct AttentionSums
+{
+    public Columns64 A, B;
+}
+
+/// <summary>Eight queries as right operands of products over 16 dimensions: a pair of registers for each 16.</summary>
+internal struct AttentionQueries
+{
+    public UInt4 A, B, C, D;
+}
+
+/// <summary>Eight columns of weights as right operands of products over 16 keys: of 32 keys each.</summary>
+internal struct AttentionWeights
+{
+    public UInt4 First, Second;
+}
+
+/// <summary>Two softmaxes: of the queries of the columns 2t and 2t + 1.</summary>
+internal struct AttentionColumnPair
+{
+    public AttentionSoftmax Even, Odd;
+}
+
+/// <summary>
+/// What a warp does with eight queries and 64 keys on tensor cores (sm_80): S = K Q' has keys as rows, O = V' P' dimensions, so few queries leave little of
+/// the tensor cores idle and registers are few. Keys and values lie as <see cref="AttentionCursor"/> leaves them.
+/// </summary>
+internal static class AttentionColumns
+{
+    /// <summary>The products of 32 keys with the queries; over the dimensions in ascending order.</summary>
+    /// <param name="stage">Address of the first of the keys.</param>
+    /// <param name="queries">The queries.</param>
+    /// <param name="near">Of the first 16 keys.</param>
+    /// <param name="far">Of the others.</param>
+    /// <param name="groups">Groups of 64 dimensions: a constant, 1 or 2.</param>
+    public static void Products(int stage, AttentionQueries queries, out Float4 near, out Float4 far, int groups)
+    {
+        int lane = Warp.LaneIdx, row = stage + ((lane & 15) * 128 * groups), swizzle = lane & 7, high = lane >> 4;
+        // All loads come first: the driver's compiler leaves them where they are, and a product would wait for each.
+        Fragments first = LoadKeys(row, 16 * 128 * groups, swizzle, high), second = default;
+        if (groups > 1) second = LoadKeys(row + 128, 16 * 128 * groups, swizzle, high);
+        near = default;
+        far = default;
+        Multiply(ref near, ref far, first, queries.A, queries.B);
+        if (groups > 1) Multiply(ref near, ref far, second, queries.C, queries.D);
+    }
+
+    /// <summary>Loads the queries of a unit; zeros where there is none, and behind their ends.</summary>
+    public static AttentionQueries LoadQueries(AttentionArguments a, AttentionUnit unit, int groups)
+    {
+        int lane = Pinned.Int(Warp.LaneIdx), head = lane >> 2;
+        bool used = head < unit.HeadCount;
+        long address = GpuHeads.QueryAddress(a, unit.RowNumber, unit.FirstHead + (used ? head : 0)) + ((lane & 3) * 2 * sizeof(ushort));
+        AttentionQueries queries = default;
+        queries.A = LoadPairs(a, address, 0, used);
+        queries.B = LoadPairs(a, address, 32, used);
+        if (groups > 1) queries.C = LoadPairs(a, address, 64, used);
+        if (groups > 1) queries.D = LoadPairs(a, address, 96, used);
+        return queries;
+    }
+
+    /// <summary>
+    /// Turns the products of a tile into weights, and brings softmaxes up to date. A thread adds the weights of its keys in ascending order: those that are
+    /// the same modulo 8.
+    /// </summary>
+    /// <param name="a">The operation.</param>
+    /// <param name="products">Of 64 keys.</param>
+    /// <param name="tile">The first of them.</param>
+    /// <param name="masks">Whether some query does not see some key.</param>
+    /// <param name="even">The query of column 2t.</param>
+    /// <param name="odd">The query of column 2t + 1.</param>
+    /// <param name="softmax">Both softmaxes.</param>
+    /// <param name="factors">What sums so far are multiplied with: A for column 2t, B for 2t + 1.</param>
+    public static AttentionWeights Weigh(
+        AttentionArguments a, Columns64 products, int tile, bool masks, AttentionQuery even, AttentionQuery odd, ref AttentionColumnPair softmax, out Float4 factors)
+    {
+        int key = tile + (Pinned.Int(Warp.LaneIdx) >> 2);
+        if (a.Plain == 0)
+        {
+            products.A = Transform(a, products.A, even, odd, key);
+            products.B = Transform(a, products.B, even, odd, key + 16);
+            products.C = Transform(a, products.C, even, odd, key + 32);
+            products.D = Transform(a, products.D, even, odd, key + 48);
+        }
+        if (masks)
+        {
+            products.A = Mask(products.A, even, odd, key);
+            products.B = Mask(products.B, even, odd, key + 16);
+            products.C = Mask(products.C, even, odd, key + 32);
+            products.D = Mask(products.D, even, odd, key + 48);
+        }
+        float evenMax = Float32.Max(softmax.Even.Max, ColumnMax(Largest(products.A.A, products.A.C, products.B.A, products.B.C, products.C.A, products.C.C, products.D.A, products.D.C)));
+        float oddMax = Float32.Max(softmax.Odd.Max, ColumnMax(Largest(products.A.B, products.A.D, products.B.B, products.B.D, products.C.B, products.C.D, products.D.B, products.D.D)));
+        factors = default;
+        factors.A = Float32.Exp2((softmax.Even.Max - evenMax) * a.Factor);
+        factors.B = Float32.Exp2((softmax.Odd.Max - oddMax) * a.Factor);
+        softmax.Even.Max = evenMax;
+        softmax.Odd.Max = oddMax;
+        float evenShift = -(evenMax * a.Factor), oddShift = -(oddMax * a.Factor);
+        products.A = Exp(a, products.A, evenShift, oddShift);
+        products.B = Exp(a, products.B, evenShift, oddShift);
+        products.C = Exp(a, products.C, evenShift, oddShift);
+        products.D = Exp(a, products.D, evenShift, oddShift);
+        softmax.Even.Sum = Float32.Fma(softmax.Even.Sum, factors.A, products.A.A);
+        softmax.Odd.Sum = Float32.Fma(softmax.Odd.Sum, factors.B, products.A.B);
+        softmax.Even.Sum = softmax.Even.Sum + products.A.C + products.B.A + products.B.C + products.C.A + products.C.C + products.D.A + products.D.C;
+        softmax.Odd.Sum = softmax.Odd.Sum + products.A.D + products.B.B + products.B.D + products.C.B + products.C.D + products.D.B + products.D.D;
+        AttentionWeights weights = default;
+        weights.First = Operands(products.A, products.B);
+        weights.Second = Operands(products.C, products.D);
+        return weights;
+    }
+
+    /// <summary>Adds the values of 32 keys, in ascending order, times their weights.</summary>
+    public static AttentionSums AddValues(AttentionSums sums, int stage, UInt4 weights, int groups)
+    {
+        int lane = Warp.LaneIdx, swizzle = lane & 7, row = stage + ((((lane >> 4) * 8) + swizzle) * 128 * groups), high = (lane >> 3) & 1, next = 16 * 128 * groups;
+        Fragments first = LoadValues(row, next, swizzle, high), second = default;
+        if (groups > 1) second = LoadValues(row + 128, next, swizzle, high);
+        sums.A = AddValues(sums.A, first, weights);
+        if (groups > 1) sums.B = AddValues(sums.B, second, weights);
+        return sums;
+    }
+
+    public static AttentionSums Scale(AttentionSums sums, Float4 factors, int groups)
+    {
+        sums.A = Scale(sums.A, factors);
+        if (groups > 1) sums.B = Scale(sums.B, factors);
+        return sums;
+    }
+
+    /// <summary>totals times <paramref name="old"/> plus sums times <paramref name="factors"/>.</summary>
+    public static AttentionSums Merge(AttentionSums totals, Float4 old, AttentionSums sums, Float4 factors, int groups)
+    {
+        totals.A = Merge(totals.A, old, sums.A, factors);
+        if (groups > 1) totals.B = Merge(totals.B, old, sums.B, factors);
+        return totals;
+    }
+
+    /// <summary>The sum of what the threads of a column hold, the same in all of them.</summary>
+    public static float ColumnSum(float value)
+    {
+        value += Warp.ShuffleXor(value, 4);
+        value += Warp.ShuffleXor(value, 8);
+        return value + Warp.ShuffleXor(value, 16);
+    }
+
+    private static Fragments LoadKeys(int row, int next, int swizzle, int high)
+    {
+        int first = row + ((high ^ swizzle) * 16), second = row + (((2 + high) ^ swizzle) * 16);
+        int third = row + (((4 + high) ^ swizzle) * 16), fourth = row + (((6 + high) ^ swizzle) * 16);
+        return new Fragments
+        {
+            A = TensorCore.LoadMatrices(first),
+            B = TensorCore.LoadMatrices(first + next),
+            C = TensorCore.LoadMatrices(second),
+            D = TensorCore.LoadMatrices(second + next),
+            E = TensorCore.LoadMatrices(third),
+            F = TensorCore.LoadMatrices(third + next),
+            G = TensorCore.LoadMatrices(fourth),
+            H = TensorCore.LoadMatrices(fourth + next),
+        };
+    }
+
+    /// <summary>Over 64 dimensions.</summary>
+    private static void Multiply(ref Float4 near, ref Float4 far, Fragments keys, UInt4 first, UInt4 second)
+    {
+        near = TensorCore.MultiplyHalves(near, keys.A, first.A, first.B);
+        far = TensorCore.MultiplyHalves(far, keys.B, first.A, first.B);
+        near = TensorCore.MultiplyHalves(near, keys.C, first.C, first.D);
+        far = TensorCore.MultiplyHalves(far, keys.D, first.C, first.D);
+        near = TensorCore.MultiplyHalves(near, keys.E, second.A, second.B);
+        far = TensorCore.MultiplyHalves(far, keys.F, second.A, second.B);
+        near = TensorCore.MultiplyHalves(near, keys.G, second.C, second.D);
+        far = TensorCore.MultiplyHalves(far, keys.H, second.C, second.D);
+    }
+
+    private static UInt4 LoadPairs(AttentionArguments a, long address, int dim, bool used) => new()
+    {
+        A = LoadPair(a, address, dim, used),
+        B = LoadPair(a, address, dim + 8, used),
+        C = LoadPair(a, address, dim + 16, used),
+        D = LoadPair(a, address, dim + 24, used),
+    };
+
+    private static uint LoadPair(AttentionArguments a, long address, int dim, bool used) =>
+        used && dim < a.HeadDim ? (uint)Global.LoadInt(address + (dim * sizeof(ushort))) : 0;
+
+    private static Float4 Transform(AttentionArguments a, Float4 products, AttentionQuery even, AttentionQuery odd, int key) => new()
+    {
+        A = AttentionScores.Transform(a, products.A, even, key),
+        B = AttentionScores.Transform(a, products.B, odd, key),
+        C = AttentionScores.Transform(a, products.C, even, key + 8),
+        D = AttentionScores.Transform(a, products.D, odd, key + 8),
+    };
+
+    private static Float4 Mask(Float4 scores, AttentionQuery even, AttentionQuery odd, int key) => new()
+    {
+        A = AttentionScores.Mask(scores.A, even, key),
+        B = AttentionScores.Mask(scores.B, odd, key),
+        C = AttentionScores.Mask(scores.C, even, key + 8),
+        D = AttentionScores.Mask(scores.D, odd, key + 8),
+    };
+
+    private static Float4 Exp(AttentionArguments a, Float4 scores, float even, float odd) => new()
+    {
+        A = Float32.Exp2(Float32.Fma(scores.A, a.Factor, even)),
+        B = Float32.Exp2(Float32.Fma(scores.B, a.Factor, odd)),
+        C = Float32.Exp2(Float32.Fma(scores.C, a.Factor, even)),
+        D = Float32.Exp2(Float32.Fma(scores.D, a.Factor, odd)),
+    };
+
+    private static UInt4 Operands(Float4 first, Float4 second) => new()
+    {
+        A = TensorCore.Transpose(Halves.Round(first.A, first.B)),
+        B = TensorCore.Transpose(Halves.Round(first.C, first.D)),
+        C = TensorCore.Transpose(Halves.Round(second.A, second.B)),
+        D = TensorCore.Transpose(Halves.Round(second.C, second.D)),
+    };
+
+    private static float Largest(float a, float b, float c, float d, float e, float f, float g, float h) =>
+        Float32.Max(Float32.Max(Float32.Max(a, b), Float32.Max(c, d)), Float32.Max(Float32.Max(e, f), Float32.Max(g, h)));
+
+    private static float ColumnMax(float value)
+    {
+        value = Float32.Max(value, Warp.ShuffleXor(value, 4));
+        value = Float32.Max(value, Warp.ShuffleXor(value, 8));
+        return Float32.Max(value, Warp.ShuffleXor(value, 16));
+    }
+
+    private static Fragments LoadValues(int row, int next, int swizzle, int high)
+    {
+        int first = row + ((high ^ swizzle) * 16), second = row + (((2 + high) ^ swizzle) * 16);
+        int third = row + (((4 + high) ^ swizzle) * 16), fourth = row + (((6 + high) ^ swizzle) * 16);
+        return new Fragments
+        {
+            A = TensorCore.LoadTransposed(first),
+            B = TensorCore.LoadTransposed(second),
+            C = TensorCore.LoadTransposed(third),
+            D = TensorCore.LoadTransposed(fourth),
+            E = TensorCore.LoadTransposed(first + next),
+            F = TensorCore.LoadTransposed(second + next),
+            G = TensorCore.LoadTransposed(third + next),
+            H = TensorCore.LoadTransposed(fourth + next),
+        };
+    }
+
+    /// <summary>Over 32 keys, to 64 dimensions.</summary>
+    private static Columns64 AddValues(Columns64 sums, Fragments values, UInt4 weights)
+    {
+        sums.A = TensorCore.MultiplyHalves(sums.A, values.A, weights.A, weights.B);
+        sums.B = TensorCore.MultiplyHalves(sums.B, values.B, weights.A, weights.B);
+        sums.C = TensorCore.MultiplyHalves(sums.C, values.C, weights.A, weights.B);
+        sums.D = TensorCore.MultiplyHalves(sums.D, values.D, weights.A, weights.B);
+        sums.A = TensorCore.MultiplyHalves(sums.A, values.E, weights.C, weights.D);
+        sums.B = TensorCore.MultiplyHalves(sums.B, values.F, weights.C, weights.D);
+        sums.C = TensorCore.MultiplyHalves(sums.C, values.G, weights.C, weights.D);
+        sums.D = TensorCore.MultiplyHalves(sums.D, values.H, weights.C, weights.D);
+        return sums;
+    }
+
+    private static Columns64 Scale(Columns64 sums, Float4 factors) => new()
+    {
+        A = Scale(sums.A, factors),
+        B = Scale(sums.B, factors),
+        C = Scale(sums.C, factors),
+        D = Scale(sums.D, factors),
+    };
+
+    private static Float4 Scale(Float4 sum, Float4 factors) =>
+        new() { A = sum.A * factors.A, B = sum.B * factors.B, C = sum.C * factors.A, D = sum.D * factors.B };
+
+    private static Columns64 Merge(Columns64 totals, Float4 old, Columns64 sums, Float4 factors) => new()
+    {
+        A = Merge(totals.A, old, sums.A, factors),
+        B = Merge(totals.B, old, sums.B, factors),
+        C = Merge(totals.C, old, sums.C, factors),
+        D = Merge(totals.D, old, sums.D, factors),
+    };
+
+    private static Float4 Merge(Float4 total, Float4 old, Float4 sum, Float4 factors) => new()
+    {
+        A = Float32.Fma(total.A, old.A, sum.A * factors.A),
+        B = Float32.Fma(total.B, old.B, sum.B * factors.B),
+        C = Float32.Fma(total.C, old.A, sum.C * factors.A),
+        D = Float32.Fma(total.D, old.B, sum.D * factors.B),
+    };
+
+    /// <summary>Eight left operands of 16 rows.</summary>
+    private struct Fragments
+    {
+        public UInt4 A, B, C, D, E, F, G, H;
+    }
+}
