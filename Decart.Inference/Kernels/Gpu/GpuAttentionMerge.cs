@@ -10,12 +10,22 @@ internal struct AttentionMerge
     public int Row, FirstSlot, Splits, FirstHead, Heads;
 }
 
+/// <summary>A row's softmax with one more split, and what totals and the split's sums are multiplied with.</summary>
+internal struct AttentionJoin
+{
+    public AttentionSoftmax Whole;
+    public float Old, Factor;
+}
+
 /// <summary>
 /// What becomes of splits: results in registers or in memory, merged in order by the same operations. In memory a split leaves for each head what
 /// <see cref="GpuAttention.PartialAddress"/> has room for, its maximum in units of log 2.
 /// </summary>
 internal static class GpuAttentionMerge
 {
+    /// <summary>Splits of a <see cref="PartialBatch"/>.</summary>
+    private const int Batch = 4;
+
     /// <summary>Brings the softmaxes of a row up to date with those of a split; returns what totals so far are multiplied with.</summary>
     /// <param name="a">The operation.</param>
     /// <param name="whole">Of the row; its maxima are in units of log 2.</param>
@@ -23,21 +33,20 @@ internal static class GpuAttentionMerge
     /// <param name="factors">What the split's sums are multiplied with.</param>
     public static Float4 Join(AttentionArguments a, ref AttentionColumnPair whole, AttentionColumnPair split, out Float4 factors)
     {
-        Float4 old = default;
-        factors = default;
-        old.A = Join(ref whole.Even, split.Even.Max * a.Factor, split.Even.Sum, out factors.A);
-        old.B = Join(ref whole.Odd, split.Odd.Max * a.Factor, split.Odd.Sum, out factors.B);
-        return old;
+        AttentionJoin even = Join(whole.Even, split.Even.Max * a.Factor, split.Even.Sum), odd = Join(whole.Odd, split.Odd.Max * a.Factor, split.Odd.Sum);
+        whole.Even = even.Whole;
+        whole.Odd = odd.Whole;
+        factors = new Float4 { A = even.Factor, B = odd.Factor };
+        return new Float4 { A = even.Old, B = odd.Old };
     }
 
     /// <summary>The same for one query.</summary>
-    public static float Join(ref AttentionSoftmax whole, float max, float sum, out float factor)
+    public static AttentionJoin Join(AttentionSoftmax whole, float max, float sum)
     {
-        float newMax = Float32.Max(whole.Max, max), old = Float32.Exp2(whole.Max - newMax);
-        factor = Float32.Exp2(max - newMax);
-        whole.Sum = Float32.Fma(whole.Sum, old, sum * factor);
-        whole.Max = newMax;
-        return old;
+        float newMax = Float32.Max(whole.Max, max);
+        AttentionJoin join = new() { Old = Float32.Exp2(whole.Max - newMax), Factor = Float32.Exp2(max - newMax) };
+        join.Whole = new AttentionSoftmax { Max = newMax, Sum = Float32.Fma(whole.Sum, join.Old, sum * join.Factor) };
+        return join;
     }
 
     /// <summary>Whether the warp is the last that is done with a unit of a row and its heads; if so it sees what the others have stored.</summary>
@@ -64,29 +73,32 @@ internal static class GpuAttentionMerge
         Heads = unit.HeadCount,
     };
 
-    /// <summary>Does it; threads divide heads and dimensions, four at a time.</summary>
-    public static void Merge(AttentionArguments a, AttentionMerge job, int thread, int threads)
+    /// <summary>Does it; the lanes of a warp divide heads and dimensions.</summary>
+    public static void Merge(AttentionArguments a, AttentionMerge job)
     {
-        int quads = a.HeadDim >> 2, splits = job.Splits;
-        for (int i = thread; i < job.Heads * quads; i += threads)
+        for (int i = Warp.LaneIdx; i < job.Heads * (a.HeadDim >> 2); i += 32) MergeFour(a, job, i);
+    }
+
+    /// <summary>Merges number <paramref name="i"/> of the fours of dimensions of the heads of a job, if there is one.</summary>
+    public static void MergeFour(AttentionArguments a, AttentionMerge job, int i)
+    {
+        int quads = a.HeadDim >> 2, head = i / quads, dim = (i - (head * quads)) * 4;
+        if (head >= job.Heads) return;
+        head += job.FirstHead;
+        AttentionSoftmax whole = AttentionSoftmax.None;
+        Float4 total = default;
+        for (int split = 0; split < job.Splits; split += 3 * Batch)
         {
-            int head = job.FirstHead + (i / quads), dim = i % quads * 4;
-            AttentionSoftmax whole = AttentionSoftmax.None;
-            Float4 total = default;
-            for (int split = 0; split < splits; split += 4)
-            {
-                // Four are on their way at once.
-                Partial first = Load(a, job, split, splits, head, dim), second = Load(a, job, split + 1, splits, head, dim);
-                Partial third = Load(a, job, split + 2, splits, head, dim), fourth = Load(a, job, split + 3, splits, head, dim);
-                total = Add(total, ref whole, first);
-                if (split + 1 < splits) total = Add(total, ref whole, second);
-                if (split + 2 < splits) total = Add(total, ref whole, third);
-                if (split + 3 < splits) total = Add(total, ref whole, fourth);
-            }
-            float inverse = 1 / whole.Sum;
-            StoreOutput(a, job.Row, head, dim, Halves.Round(total.A * inverse, total.B * inverse));
-            StoreOutput(a, job.Row, head, dim + 2, Halves.Round(total.C * inverse, total.D * inverse));
+            // Twelve are on their way at once: splits are small, and far away.
+            PartialBatch first = LoadBatch(a, job, split, head, dim), second = LoadBatch(a, job, split + Batch, head, dim);
+            PartialBatch third = LoadBatch(a, job, split + (2 * Batch), head, dim);
+            total = AddBatch(total, ref whole, first, job.Splits - split);
+            total = AddBatch(total, ref whole, second, job.Splits - split - Batch);
+            total = AddBatch(total, ref whole, third, job.Splits - split - (2 * Batch));
         }
+        float inverse = 1 / whole.Sum;
+        StoreOutput(a, job.Row, head, dim, Halves.Round(total.A * inverse, total.B * inverse));
+        StoreOutput(a, job.Row, head, dim + 2, Halves.Round(total.C * inverse, total.D * inverse));
     }
 
     /// <summary>Stores what a split leaves.</summary>
@@ -116,16 +128,38 @@ internal static class GpuAttentionMerge
     public static void StoreOutput(AttentionArguments a, int row, int head, int dim, uint halves) =>
         Global.StoreInt(a.Y + CoreTiles.OperandOffset(row, (head * a.HeadDim) + dim, a.YStride, a.YBlockRows), (int)halves);
 
-    private static Partial Load(AttentionArguments a, AttentionMerge job, int split, int splits, int head, int dim)
+    private static PartialBatch LoadBatch(AttentionArguments a, AttentionMerge job, int split, int head, int dim) => new()
     {
-        long address = GpuAttention.PartialAddress(a, job.FirstSlot + (split < splits ? split : splits - 1), head);
-        long tail = address + (a.HeadDim * sizeof(float));
-        return new Partial { Sums = Global.LoadFloat4(address + (dim * sizeof(float))), Tail = Global.LoadFloat4(tail) };
+        A = Load(a, job, split, head, dim),
+        B = Load(a, job, split + 1, head, dim),
+        C = Load(a, job, split + 2, head, dim),
+        D = Load(a, job, split + 3, head, dim),
+    };
+
+    private static Partial Load(AttentionArguments a, AttentionMerge job, int split, int head, int dim)
+    {
+        Partial partial = default;
+        if (split >= job.Splits) return partial;
+        long address = GpuAttention.PartialAddress(a, job.FirstSlot + split, head), tail = address + (a.HeadDim * sizeof(float));
+        partial.Sums = Global.LoadFloat4(address + (dim * sizeof(float)));
+        partial.Tail = Global.LoadFloat4(tail);
+        return partial;
+    }
+
+    private static Float4 AddBatch(Float4 total, ref AttentionSoftmax whole, PartialBatch batch, int count)
+    {
+        if (count > 0) total = Add(total, ref whole, batch.A);
+        if (count > 1) total = Add(total, ref whole, batch.B);
+        if (count > 2) total = Add(total, ref whole, batch.C);
+        if (count > 3) total = Add(total, ref whole, batch.D);
+        return total;
     }
 
     private static Float4 Add(Float4 total, ref AttentionSoftmax whole, Partial partial)
     {
-        float old = Join(ref whole, partial.Tail.A, partial.Tail.B, out float factor);
+        AttentionJoin join = Join(whole, partial.Tail.A, partial.Tail.B);
+        float old = join.Old, factor = join.Factor;
+        whole = join.Whole;
         return new Float4
         {
             A = Float32.Fma(total.A, old, partial.Sums.A * factor),
@@ -175,9 +209,15 @@ internal static class GpuAttentionMerge
         if (head < unit.HeadCount && dim + 8 < a.HeadDim) StoreOutput(a, unit.RowNumber, unit.FirstHead + head, dim + 8, lower);
     }
 
-    /// <summary>Four elements of what a split leaves for a head, and its tail.</summary>
+    /// <summary>Four elements of what a split leaves for a head, its maximum and its sum of weights.</summary>
+    /// <remarks>ILGPU takes structs for one that have the same registers, whatever structs these stand in: eight are no other struct's here.</remarks>
     private struct Partial
     {
         public Float4 Sums, Tail;
+    }
+
+    private struct PartialBatch
+    {
+        public Partial A, B, C, D;
     }
 }

@@ -60,12 +60,15 @@ internal static class GpuDecodeAttention
             Shared.StoreInt(jobs + (warp * JobBytes) + 16, pending.Heads);
         }
         Group.Barrier();
-        for (int i = 0; i < warps; i++)
+        // The jobs side by side, as there may be one or one for each warp.
+        int group = a.Heads / a.KvHeads, fours = (group < AttentionUnit.Heads ? group : AttentionUnit.Heads) * (a.HeadDim >> 2);
+        for (int i = Group.IdxX; i < warps * fours; i += Group.DimX)
         {
-            UInt4 words = Shared.Load16(jobs + (i * JobBytes));
+            int place = jobs + (i / fours * JobBytes);
+            UInt4 words = Shared.Load16(place);
             AttentionMerge job = new() { Row = (int)words.A, FirstSlot = (int)words.B, Splits = (int)words.C, FirstHead = (int)words.D };
-            job.Heads = Shared.LoadInt(jobs + (i * JobBytes) + 16);
-            if (job.Heads > 0) GpuAttentionMerge.Merge(a, job, Group.IdxX, Group.DimX);
+            job.Heads = Shared.LoadInt(place + 16);
+            GpuAttentionMerge.MergeFour(a, job, i % fours);
         }
         GridDependency.Wait();
     }
@@ -155,7 +158,7 @@ internal static class GpuDecodeAttention
             else if (GpuAttentionMerge.IsLast(a, header, unit))
             {
                 // Others of the group may have nothing else to do when this was the warp's last unit.
-                if (number + stride < units) GpuAttentionMerge.Merge(a, GpuAttentionMerge.JobOf(unit), Warp.LaneIdx, Lanes);
+                if (number + stride < units) GpuAttentionMerge.Merge(a, GpuAttentionMerge.JobOf(unit));
                 else pending = GpuAttentionMerge.JobOf(unit);
             }
             number += stride;

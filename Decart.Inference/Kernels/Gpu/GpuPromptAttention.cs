@@ -120,11 +120,11 @@ internal static class GpuPromptAttention
 
     private static void Attend(AttentionArguments a, Source source, Place place, int memory, long queries, int groups, bool tensors)
     {
-        AttentionRowPair<AttentionQuery> own = new() { Upper = LoadQuery(a, place, 0), Lower = LoadQuery(a, place, 8) };
+        AttentionRowQueries own = new() { Upper = LoadQuery(a, place, 0), Lower = LoadQuery(a, place, 8) };
         // From the first position on some query does not see a key, before the last window some does not.
         int lastUnmasked = place.Position + place.FirstIndex - (AttentionScores.TileKeys - 1), firstUnmasked = a.Window != 0 ? source.End - a.Window : 0;
-        AttentionRowPair<AttentionRowSoftmax> softmax = new() { Upper = AttentionRowSoftmax.None, Lower = AttentionRowSoftmax.None };
-        AttentionRowPair<AttentionSoftmax> whole = new() { Upper = AttentionSoftmax.None, Lower = AttentionSoftmax.None };
+        AttentionRowSoftmaxes softmax = new() { Upper = AttentionRowSoftmax.None, Lower = AttentionRowSoftmax.None };
+        AttentionRowTotals whole = new() { Upper = AttentionSoftmax.None, Lower = AttentionSoftmax.None };
         Tile64 products = default;
         Tile128 sums = default, totals = default;
         int key = source.Begin, tile = 0, split = GpuSplits.Of(key);
@@ -135,7 +135,7 @@ internal static class GpuPromptAttention
         WarpGroup.Commit();
         WarpGroup.Wait(0);
         AttentionRowWeights weights = AttentionRows.Weigh(
-            a, products, key, key > lastUnmasked || key < firstUnmasked, own, ref softmax, out AttentionRowPair<float> factors);
+            a, products, key, key > lastUnmasked || key < firstUnmasked, own, ref softmax, out AttentionRowFactors factors);
         for (key += AttentionScores.TileKeys; key < source.End; key += AttentionScores.TileKeys)
         {
             Await(tile + 1, groups, tensors);
@@ -146,7 +146,7 @@ internal static class GpuPromptAttention
             WarpGroup.Commit();
             Copy(a, source, tile + Stages - 1, memory, groups, tensors);
             WarpGroup.Wait(1);
-            AttentionRowPair<AttentionRowSoftmax> before = softmax;
+            AttentionRowSoftmaxes before = softmax;
             bool begins = key == GpuSplits.Start(split + 1);
             if (begins)
             {
@@ -162,7 +162,7 @@ internal static class GpuPromptAttention
             weights = next;
             if (begins)
             {
-                AttentionRowPair<float> old = Join(a, ref whole, before, out AttentionRowPair<float> splitFactors);
+                AttentionRowFactors old = Join(a, ref whole, before, out AttentionRowFactors splitFactors);
                 totals.Left = AttentionRows.Merge(totals.Left, old, sums.Left, splitFactors);
                 if (groups > 1) totals.Right = AttentionRows.Merge(totals.Right, old, sums.Right, splitFactors);
                 sums = default;
@@ -177,7 +177,7 @@ internal static class GpuPromptAttention
         sums = AddValues(sums, weights, Stage(memory, tile, groups) + (groups * BlockBytes), groups);
         WarpGroup.Commit();
         WarpGroup.Wait(0);
-        AttentionRowPair<float> last = Join(a, ref whole, softmax, out AttentionRowPair<float> lastFactors);
+        AttentionRowFactors last = Join(a, ref whole, softmax, out AttentionRowFactors lastFactors);
         totals.Left = AttentionRows.Merge(totals.Left, last, sums.Left, lastFactors);
         if (groups > 1) totals.Right = AttentionRows.Merge(totals.Right, last, sums.Right, lastFactors);
         Store(a, place, own, totals, whole, groups);
@@ -287,14 +287,15 @@ internal static class GpuPromptAttention
         return sums;
     }
 
-    private static AttentionRowPair<float> Join(
-        AttentionArguments a, ref AttentionRowPair<AttentionSoftmax> whole, AttentionRowPair<AttentionRowSoftmax> split, out AttentionRowPair<float> factors)
+    private static AttentionRowFactors Join(
+        AttentionArguments a, ref AttentionRowTotals whole, AttentionRowSoftmaxes split, out AttentionRowFactors factors)
     {
-        AttentionRowPair<float> old = default;
-        factors = default;
-        old.Upper = GpuAttentionMerge.Join(ref whole.Upper, split.Upper.Max * a.Factor, AttentionRows.RowSum(split.Upper), out factors.Upper);
-        old.Lower = GpuAttentionMerge.Join(ref whole.Lower, split.Lower.Max * a.Factor, AttentionRows.RowSum(split.Lower), out factors.Lower);
-        return old;
+        AttentionJoin upper = GpuAttentionMerge.Join(whole.Upper, split.Upper.Max * a.Factor, AttentionRows.RowSum(split.Upper));
+        AttentionJoin lower = GpuAttentionMerge.Join(whole.Lower, split.Lower.Max * a.Factor, AttentionRows.RowSum(split.Lower));
+        whole.Upper = upper.Whole;
+        whole.Lower = lower.Whole;
+        factors = new AttentionRowFactors { Upper = upper.Factor, Lower = lower.Factor };
+        return new AttentionRowFactors { Upper = upper.Old, Lower = lower.Old };
     }
 
     /// <summary>Which of the warp group's queries is number g of its warp, or g + 8.</summary>
@@ -317,7 +318,7 @@ internal static class GpuPromptAttention
     private static int PerRow(Place place) => place.Group < TileQueries ? place.Group : TileQueries;
 
     private static void Store(
-        AttentionArguments a, Place place, AttentionRowPair<AttentionQuery> own, Tile128 totals, AttentionRowPair<AttentionSoftmax> whole, int groups)
+        AttentionArguments a, Place place, AttentionRowQueries own, Tile128 totals, AttentionRowTotals whole, int groups)
     {
         int m = Pinned.Int(QueryOf(0)), dim = (Warp.LaneIdx & 3) * 2;
         Output upper = new() { Row = place.FirstRow + Index(place, m), Head = Head(place, m), Used = own.Upper.Keys, Inverse = 1 / whole.Upper.Sum };

@@ -38,6 +38,9 @@ internal sealed class GpuStep(IGpuDevice device) : IDisposable
     /// <exception cref="InvalidOperationException">No step has begun.</exception>
     public int Capacity { get => _batch is null ? throw new InvalidOperationException("No step has begun.") : field; private set; }
 
+    /// <summary>Rows that there is room for.</summary>
+    public int MaxRows => Math.Max(_maxTokens, Capacity);
+
     /// <summary>Rows of logits that launches are sized for; 0: none are wanted.</summary>
     public int LogitCapacity => IsDecode ? Capacity : _batch!.LogitRows.Length;
 
@@ -318,9 +321,6 @@ internal sealed class GpuStep(IGpuDevice device) : IDisposable
         tables = (tables + Alignment - 1) / Alignment * Alignment;
         return checked(tables + (plan * (GpuAttentionWork.HeaderBytes + (Capacity * GpuAttentionWork.TileBytes))));
     }
-
-    /// <summary>Rows that there is room for.</summary>
-    public int MaxRows => Math.Max(_maxTokens, Capacity);
 
     private static int Slots(int position) => (position / SlotTokens) + 1;
 }

@@ -18,11 +18,28 @@ internal struct AttentionRowSoftmax
     public static AttentionRowSoftmax None => new() { Max = AttentionScores.NoMaximum };
 }
 
-/// <summary>Something of queries g and g + 8 of the warp's 16, with g = lane / 4.</summary>
-internal struct AttentionRowPair<T>
-    where T : unmanaged
+/// <summary>Of each pair: Upper is query g of the warp's 16, Lower is query g + 8, with g = lane / 4.</summary>
+internal struct AttentionRowQueries
 {
-    public T Upper, Lower;
+    public AttentionQuery Upper, Lower;
+}
+
+/// <inheritdoc cref="AttentionRowQueries"/>
+internal struct AttentionRowSoftmaxes
+{
+    public AttentionRowSoftmax Upper, Lower;
+}
+
+/// <inheritdoc cref="AttentionRowQueries"/>
+internal struct AttentionRowTotals
+{
+    public AttentionSoftmax Upper, Lower;
+}
+
+/// <inheritdoc cref="AttentionRowQueries"/>
+internal struct AttentionRowFactors
+{
+    public float Upper, Lower;
 }
 
 /// <summary>
@@ -40,8 +57,8 @@ internal static class AttentionRows
     /// <param name="softmax">Their softmaxes.</param>
     /// <param name="factors">What their sums so far are multiplied with.</param>
     public static AttentionRowWeights Weigh(
-        AttentionArguments a, Tile64 products, int tile, bool masks, AttentionRowPair<AttentionQuery> queries,
-        ref AttentionRowPair<AttentionRowSoftmax> softmax, out AttentionRowPair<float> factors)
+        AttentionArguments a, Tile64 products, int tile, bool masks, AttentionRowQueries queries,
+        ref AttentionRowSoftmaxes softmax, out AttentionRowFactors factors)
     {
         int key = tile + ((Pinned.Int(Warp.LaneIdx) & 3) * 2);
         if (a.Plain == 0)
@@ -117,7 +134,7 @@ internal static class AttentionRows
         return sum + Warp.ShuffleXor(sum, 2);
     }
 
-    public static Tile64 Scale(Tile64 sums, AttentionRowPair<float> factors) => new()
+    public static Tile64 Scale(Tile64 sums, AttentionRowFactors factors) => new()
     {
         T0 = Scale(sums.T0, factors),
         T1 = Scale(sums.T1, factors),
@@ -130,7 +147,7 @@ internal static class AttentionRows
     };
 
     /// <summary>totals times <paramref name="old"/> plus sums times <paramref name="factors"/>.</summary>
-    public static Tile64 Merge(Tile64 totals, AttentionRowPair<float> old, Tile64 sums, AttentionRowPair<float> factors) => new()
+    public static Tile64 Merge(Tile64 totals, AttentionRowFactors old, Tile64 sums, AttentionRowFactors factors) => new()
     {
         T0 = Merge(totals.T0, old, sums.T0, factors),
         T1 = Merge(totals.T1, old, sums.T1, factors),
@@ -144,7 +161,7 @@ internal static class AttentionRows
 
     private static uint Any(UInt4 weights) => weights.A | weights.B | weights.C | weights.D;
 
-    private static Float4 Transform(AttentionArguments a, Float4 products, AttentionRowPair<AttentionQuery> queries, int key) => new()
+    private static Float4 Transform(AttentionArguments a, Float4 products, AttentionRowQueries queries, int key) => new()
     {
         A = AttentionScores.Transform(a, products.A, queries.Upper, key),
         B = AttentionScores.Transform(a, products.B, queries.Upper, key + 1),
@@ -152,7 +169,7 @@ internal static class AttentionRows
         D = AttentionScores.Transform(a, products.D, queries.Lower, key + 1),
     };
 
-    private static Float4 Mask(Float4 scores, AttentionRowPair<AttentionQuery> queries, int key) => new()
+    private static Float4 Mask(Float4 scores, AttentionRowQueries queries, int key) => new()
     {
         A = AttentionScores.Mask(scores.A, queries.Upper, key),
         B = AttentionScores.Mask(scores.B, queries.Upper, key + 1),
@@ -192,10 +209,10 @@ internal static class AttentionRows
         D = Halves.Round(far.C, far.D),
     };
 
-    private static Float4 Scale(Float4 sum, AttentionRowPair<float> factors) =>
+    private static Float4 Scale(Float4 sum, AttentionRowFactors factors) =>
         new() { A = sum.A * factors.Upper, B = sum.B * factors.Upper, C = sum.C * factors.Lower, D = sum.D * factors.Lower };
 
-    private static Float4 Merge(Float4 total, AttentionRowPair<float> old, Float4 sum, AttentionRowPair<float> factors) => new()
+    private static Float4 Merge(Float4 total, AttentionRowFactors old, Float4 sum, AttentionRowFactors factors) => new()
     {
         A = Float32.Fma(total.A, old.Upper, sum.A * factors.Upper),
         B = Float32.Fma(total.B, old.Upper, sum.B * factors.Upper),
