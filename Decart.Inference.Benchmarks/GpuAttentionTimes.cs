@@ -29,7 +29,7 @@ internal sealed class GpuAttentionTimes : IDisposable
     private static readonly (string Name, AttentionShape Shape, int Tokens)[] Prompts =
         [("8B", Grouped, 2048), ("8B", Grouped, 8192), ("7B", Plain, 2048), ("7B", Plain, 8192)];
 
-    private readonly GpuKernels _kernels;
+    private readonly GpuBackend _backend;
     private readonly CudaDevice _device;
     private readonly GpuBuffer _pattern;
     private readonly double _bandwidth;
@@ -37,7 +37,7 @@ internal sealed class GpuAttentionTimes : IDisposable
     private GpuAttentionTimes(int latestArchitecture)
     {
         _device = new CudaDevice(index: 0, KernelCache.Default) { LatestArchitecture = latestArchitecture };
-        _kernels = new GpuKernels(_device);
+        _backend = new GpuBackend(_device);
         _pattern = new GpuBuffer(_device.Memory, PatternBytes);
         Half[] values = new Half[PatternBytes / sizeof(ushort)];
         Random random = new(1);
@@ -63,7 +63,7 @@ internal sealed class GpuAttentionTimes : IDisposable
     public void Dispose()
     {
         _pattern.Dispose();
-        _kernels.Dispose();
+        _backend.Dispose();
     }
 
     private void Decode(string name, AttentionShape shape, int batch, int context)
@@ -87,8 +87,8 @@ internal sealed class GpuAttentionTimes : IDisposable
     {
         int rows = chunks.Sum(chunk => chunk.Length), tokens = chunks.Max(chunk => chunk.First + chunk.Length);
         using GpuBuffer memory = new(_device.Memory, chunks.Length * tokens * layout.TokenBytes);
-        using Activations qkv = _kernels.CreateActivations(rows, (shape.Heads + (2 * shape.KvHeads)) * shape.HeadDim);
-        using Activations y = _kernels.CreateActivations(rows, shape.Heads * shape.HeadDim, operand: true);
+        using Activations qkv = _backend.Tensors.CreateActivations(rows, (shape.Heads + (2 * shape.KvHeads)) * shape.HeadDim);
+        using Activations y = _backend.Tensors.CreateActivations(rows, shape.Heads * shape.HeadDim, operand: true);
         Fill(memory.Address, memory.Bytes);
         Fill(((GpuActivations)qkv).Address, ((GpuActivations)qkv).RowBytes * rows);
         Batch batch = new();
@@ -96,16 +96,16 @@ internal sealed class GpuAttentionTimes : IDisposable
             batch.Add(new KvView(memory.Address + (nint)(i * tokens * layout.TokenBytes), layout.TokenStride), new int[chunks[i].Length], chunks[i].First, wantsLogits: true);
         void Attend()
         {
-            for (int layer = 0; layer < Layers; layer++) _kernels.Attend(qkv, layer, shape, null, null, null, y);
+            for (int layer = 0; layer < Layers; layer++) _backend.Kernels.Attend(qkv, layer, shape, null, null, null, y);
         }
         Action operations = Attend;
         double[] times = new double[Repetitions];
         for (int i = -2; i < Repetitions; i++)
         {
-            _kernels.BeginStep(batch);
+            _backend.BeginStep(batch);
             _device.Synchronize();
             long start = Stopwatch.GetTimestamp();
-            _kernels.Run(operations);
+            _backend.Run(operations);
             _device.Synchronize();
             if (i >= 0) times[i] = Stopwatch.GetElapsedTime(start).TotalSeconds / Layers;
         }
