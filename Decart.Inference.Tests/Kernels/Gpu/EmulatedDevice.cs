@@ -12,9 +12,9 @@ namespace Decart.Inference.Tests.Kernels.Gpu;
 
 /// <summary>
 /// Kernels on ILGPU's CPU accelerator: every thread of a group is a thread of the operating system, so groups are small. With tensor cores warps have
-/// 32 lanes, and the intrinsics' emulations run; kernels are those for an architecture.
+/// 32 lanes, and the intrinsics' emulations run.
 /// </summary>
-internal sealed unsafe class EmulatedDevice(bool tensorCores = false, int multiprocessors = 1, int architecture = 90) : IGpuDevice
+internal sealed unsafe class EmulatedDevice(bool tensorCores = false, int multiprocessors = 1) : IGpuDevice
 {
     private static readonly Lazy<Runner> Small = new(() => new Runner(lanes: 4, warps: 2)), Wide = new(() => new Runner(lanes: 32, warps: 4));
 
@@ -55,7 +55,7 @@ internal sealed unsafe class EmulatedDevice(bool tensorCores = false, int multip
     public void Launch<TArguments>(GpuKernel<TArguments> kernel, GpuGrid grid, in TArguments arguments)
         where TArguments : unmanaged
     {
-        if (!CanRun(kernel)) throw new NotSupportedException($"{kernel.Name} is not emulated: clusters of several groups are not, or it is for a later architecture.");
+        if (!CanRun(kernel)) throw new NotSupportedException("Clusters of several groups are not emulated.");
         TArguments copy = arguments;
         if (_recorded is null) Start();
         else _recorded.Add(Start);

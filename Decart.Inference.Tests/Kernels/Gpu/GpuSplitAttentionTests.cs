@@ -28,7 +28,7 @@ internal sealed class GpuSplitAttentionTests(string device)
     public void Single_tokens_and_chunks_agree_with_the_reference(
         [ValueSource(nameof(Shapes))] AttentionShape shape, [Values(0, 4)] int tokensPerPage, [Values(Few, Many)] int multiprocessors)
     {
-        using GpuBench bench = new(GpuDevices.Create(device, multiprocessors, tensorCores: true));
+        using GpuBench bench = new(GpuDevices.Create(device, multiprocessors, tensorCores: true, hopper: true));
         (int First, int Length)[] chunks = [(0, 1), (0, 35), (IsSlow ? 299 : 1299, 1), (126, 6), (127, 1), (64, 1)];
         bench.Begin([.. chunks.Select(chunk => (GpuAttentionTests.Filled(bench, shape, chunk.First + chunk.Length, tokensPerPage), chunk.First, chunk.Length))]);
         int rows = chunks.Sum(chunk => chunk.Length);
@@ -49,7 +49,7 @@ internal sealed class GpuSplitAttentionTests(string device)
         const int Tokens = 14;
         int start = IsSlow ? 123 : 1019;
         (int First, int Length)[] cuts = [(start, 3), (start + 4, 1), (start + 5, 1), (start + 4, 5), (start + 13, 1)];
-        using GpuBench few = new(GpuDevices.Create(device, Few, tensorCores: true)), many = new(GpuDevices.Create(device, Many, tensorCores: true));
+        using GpuBench few = new(GpuDevices.Create(device, Few, tensorCores: true, hopper: true)), many = new(GpuDevices.Create(device, Many, tensorCores: true, hopper: true));
         GpuActivationsPair qkv = few.Activations(Tokens, GpuAttentionTests.Columns(shape));
         GpuActivationsPair y = few.Activations(Tokens, shape.Heads * shape.HeadDim, operand: true, poisoned: true);
         few.Begin((GpuAttentionTests.Filled(few, shape, start + Tokens, seed: 3), start, Tokens));
@@ -76,7 +76,7 @@ internal sealed class GpuSplitAttentionTests(string device)
     public void Many_rows_keep_all_warps_busy_and_have_the_bits_that_they_have_alone()
     {
         AttentionShape shape = new(Heads: 4, KvHeads: 4, HeadDim: 16, Scale: 0.3f);
-        using GpuBench bench = new(GpuDevices.Create(device, multiprocessors: 2, tensorCores: true));
+        using GpuBench bench = new(GpuDevices.Create(device, multiprocessors: 2, tensorCores: true, hopper: true));
         int[] positions = [700, 3, 129, 500, 64, 0, 259, 383, 1, 640, 100];
         GpuKvPair[] kv = [.. positions.Select((position, i) => GpuAttentionTests.Filled(bench, shape, position, i % 2 * 8))];
         bench.Begin([.. kv.Select((pair, i) => (pair, positions[i], 1))]);

@@ -96,7 +96,7 @@ internal static class GpuAttentionMerge
             total = AddBatch(total, ref whole, second, job.Splits - split - Batch);
             total = AddBatch(total, ref whole, third, job.Splits - split - (2 * Batch));
         }
-        float inverse = 1 / whole.Sum;
+        float inverse = Float32.Divide(1, whole.Sum);
         StoreOutput(a, job.Row, head, dim, Halves.Round(total.A * inverse, total.B * inverse));
         StoreOutput(a, job.Row, head, dim + 2, Halves.Round(total.C * inverse, total.D * inverse));
     }
@@ -119,7 +119,7 @@ internal static class GpuAttentionMerge
     public static void StoreOutputs(AttentionArguments a, AttentionUnit unit, AttentionSums totals, AttentionColumnPair whole, int groups)
     {
         // Averages of halves do not exceed the largest half.
-        Float4 inverses = new() { A = 1 / whole.Even.Sum, B = 1 / whole.Odd.Sum };
+        Float4 inverses = new() { A = Float32.Divide(1, whole.Even.Sum), B = Float32.Divide(1, whole.Odd.Sum) };
         StoreOutputs(a, unit, 0, totals.A, inverses);
         if (groups > 1) StoreOutputs(a, unit, 64, totals.B, inverses);
     }

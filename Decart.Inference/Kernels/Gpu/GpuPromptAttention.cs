@@ -321,8 +321,8 @@ internal static class GpuPromptAttention
         AttentionArguments a, Place place, AttentionRowQueries own, Tile128 totals, AttentionRowTotals whole, int groups)
     {
         int m = Pinned.Int(QueryOf(0)), dim = (Warp.LaneIdx & 3) * 2;
-        Output upper = new() { Row = place.FirstRow + Index(place, m), Head = Head(place, m), Used = own.Upper.Keys, Inverse = 1 / whole.Upper.Sum };
-        Output lower = new() { Row = place.FirstRow + Index(place, m + 8), Head = Head(place, m + 8), Used = own.Lower.Keys, Inverse = 1 / whole.Lower.Sum };
+        Output upper = new() { Row = place.FirstRow + Index(place, m), Head = Head(place, m), Used = own.Upper.Keys, Inverse = Float32.Divide(1, whole.Upper.Sum) };
+        Output lower = new() { Row = place.FirstRow + Index(place, m + 8), Head = Head(place, m + 8), Used = own.Lower.Keys, Inverse = Float32.Divide(1, whole.Lower.Sum) };
         StoreTile(a, upper, lower, totals.Left, dim);
         if (groups > 1) StoreTile(a, upper, lower, totals.Right, dim + 64);
     }
