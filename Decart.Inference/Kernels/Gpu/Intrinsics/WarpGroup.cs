@@ -140,9 +140,7 @@ internal static unsafe class WarpGroup
         {
             int sumRow = row + (i / 2 % 2 * 8), sumColumn = (i / 4 * 8) + (2 * (lane % 4)) + (i % 2);
             float sum = accumulate != 0 ? sums[i] : 0;
-            // In pairs, as the emulation of a warp's operations does.
-            for (int k = 0; k < Columns; k += 2)
-                sum += (Element(a, sumRow, k, widen) * Element(b, sumColumn, k, widen)) + (Element(a, sumRow, k + 1, widen) * Element(b, sumColumn, k + 1, widen));
+            for (int k = 0; k < Columns; k++) sum += Element(a, sumRow, k, widen) * Element(b, sumColumn, k, widen);
             sums[i] = sum;
         }
         return c;
