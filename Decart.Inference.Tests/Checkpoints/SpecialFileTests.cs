@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Decart.Inference.Checkpoints;
+using Decart.Inference.Kernels.Gpu.Compilation;
 using Decart.Inference.Tests.Models;
 
 namespace Decart.Inference.Tests.Checkpoints;
@@ -60,6 +61,16 @@ internal sealed class SpecialFileTests
         string path = Make(name, kind);
         Task<ITokenizer> loading = Task.Run(() => Tokenizer.Load(_folder.Path));
         Assert.That(() => loading.WaitAsync(LongestWait), Throws.TypeOf<ModelLoadException>().With.Property("File").EqualTo(path));
+    }
+
+    [Test]
+    public void A_compiled_kernel_is_not_found([ValueSource(nameof(Kinds))] string kind)
+    {
+        Make("a.cubin", kind);
+        KernelCache cache = new(_folder.Path);
+        Assert.That(() => Task.Run(() => cache.Find("a")).WaitAsync(LongestWait), Is.Null);
+        cache.Store("a", [1]);
+        Assert.That(Directory.GetFiles(_folder.Path, "*.tmp"), Is.Empty);
     }
 
     [Test]

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Reflection;
 using System.Security.Cryptography;
 using System.Text;
+using Decart.Inference.Checkpoints;
 using ILGPU;
 
 namespace Decart.Inference.Kernels.Gpu.Compilation;
@@ -12,6 +13,8 @@ namespace Decart.Inference.Kernels.Gpu.Compilation;
 /// </summary>
 internal sealed class KernelCache(string folder)
 {
+    private const long MostBytes = 1 << 26;
+
     /// <summary>A folder of the user's for all programs.</summary>
     public static KernelCache Default { get; } = new(Path.Combine(
         Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.DoNotVerify), "Decart.Inference", "kernels"));
@@ -34,12 +37,12 @@ internal sealed class KernelCache(string folder)
     {
         try
         {
-            byte[] file = File.ReadAllBytes(FileOf(key));
+            byte[] file = CheckpointFile.ReadAllBytes(FileOf(key), MostBytes);
             if (file.Length <= SHA256.HashSizeInBytes) return null;
             byte[] code = file[SHA256.HashSizeInBytes..];
             return SHA256.HashData(code).AsSpan().SequenceEqual(file.AsSpan(0, SHA256.HashSizeInBytes)) ? code : null;
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (ModelLoadException)
         {
             return null;
         }
@@ -58,6 +61,19 @@ internal sealed class KernelCache(string folder)
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             // The next start compiles again.
+            Delete(temporary);
+        }
+    }
+
+    private static void Delete(string temporary)
+    {
+        try
+        {
+            File.Delete(temporary);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // It is no worse than a cache that cannot be written.
         }
     }
 
