@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text.Json.Nodes;
 
 namespace Decart.Inference.Tests.Tokenization;
@@ -45,6 +46,16 @@ public class EndOfTurnTests
         Assert.That(Load(tokens, new JsonArray(new JsonObject { ["name"] = "default", ["template"] = template })).EosTokenIds, Is.EqualTo(expected));
         Assert.That(Load(tokens, null, special: true, ("chat_template.jinja", template)).EosTokenIds, Is.EqualTo(expected));
         Assert.That(Load(tokens, null, special: true, ("chat_template.json", new JsonObject { ["chat_template"] = template }.ToJsonString())).EosTokenIds, Is.EqualTo(expected));
+    }
+
+    [TestCase("content}}'")]
+    [TestCase("{% content}}")]
+    public void A_template_is_read_in_time_that_grows_with_its_length(string repeated)
+    {
+        string template = "{%" + string.Concat(Enumerable.Repeat(repeated, 26_000)) + "%}";
+        Stopwatch watch = Stopwatch.StartNew();
+        Assert.That(Load(["<|im_end|>"], template).EosTokenIds, Is.EqualTo(new[] { 1, 2 }));
+        Assert.That(watch.Elapsed, Is.LessThan(TimeSpan.FromSeconds(4)));
     }
 
     private static ITokenizer Load(string[] tokens, JsonNode? template, bool special = true, params (string Name, string Content)[] files)

@@ -8,7 +8,7 @@ namespace Decart.Inference.Tokenization;
 /// </summary>
 internal static partial class EndOfTurn
 {
-    private const int LongestTemplate = 1 << 18, LongestToken = 200;
+    private const int LongestTemplate = 1 << 18, LongestToken = 200, LongestStatement = 2000;
 
     private static readonly HashSet<string> Names =
     [
@@ -39,9 +39,13 @@ internal static partial class EndOfTurn
         AddedTokenMatcher matcher = new(candidates.Select(token => new AddedToken(token.Id, token.Content, token.Special)));
         if (template.Length > LongestTemplate) template = template[..LongestTemplate];
         List<Segment> segments = [];
+        int seen = 0;
+        bool forOthersOnly = false;
         foreach (Match match in AfterContent().Matches(template))
         {
-            if (IsForOthersOnly(template, match.Index)) continue;
+            if (template.AsSpan(seen..match.Index).LastIndexOf("{%") is var open and >= 0) forOthersOnly = IsForOthersOnly(template.AsSpan(seen + open));
+            seen = match.Index;
+            if (forOthersOnly) continue;
             int end = match.Index + match.Length;
             segments.Clear();
             matcher.Split(template.AsSpan(end, Math.Min(LongestToken, template.Length - end)), segments);
@@ -49,14 +53,12 @@ internal static partial class EndOfTurn
         }
     }
 
-    /// <summary>Whether the nearest statement before is a branch for roles without the assistant's.</summary>
-    private static bool IsForOthersOnly(string template, int position)
+    /// <summary>Whether the statement at the beginning of a text is a branch for roles without the assistant's.</summary>
+    private static bool IsForOthersOnly(ReadOnlySpan<char> text)
     {
-        int open = template.LastIndexOf("{%", position, StringComparison.Ordinal);
-        int close = open < 0 ? -1 : template.IndexOf("%}", open, StringComparison.Ordinal);
-        if (close < 0) return false;
-        ReadOnlySpan<char> statement = template.AsSpan(open, close - open);
-        return OtherRole().IsMatch(statement) && !statement.Contains("assistant", StringComparison.Ordinal);
+        text = text[..Math.Min(text.Length, LongestStatement)];
+        int close = text.IndexOf("%}");
+        return close >= 0 && OtherRole().IsMatch(text[..close]) && !text[..close].Contains("assistant", StringComparison.Ordinal);
     }
 
     private static bool HasOtherPurpose(AddedToken token) => OtherPurposes.Any(word => token.Content.Contains(word, StringComparison.OrdinalIgnoreCase));
