@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using Decart.Inference.Models;
 using Decart.Inference.Tests.Checkpoints;
 using Decart.Inference.Tests.Models;
+using Decart.Inference.Tests.Tokenization;
 using Microsoft.Extensions.Logging;
 
 namespace Decart.Inference.Tests.Session;
@@ -24,6 +25,7 @@ internal sealed class LenientLoadTests
     [TestCase("temperature", "-1", "temperature")]
     [TestCase("temperature", "1e9", "temperature")]
     [TestCase("temperature", "\"warm\"", "temperature")]
+    [TestCase("do_sample", "\"yes\"", "do_sample")]
     [TestCase("top_k", "-1", "top_k")]
     [TestCase("top_p", "0", "top_p")]
     [TestCase("top_p", "1.5", "top_p")]
@@ -45,6 +47,18 @@ internal sealed class LenientLoadTests
         checkpoint.Config[field] = JsonNode.Parse(value);
         checkpoint.Write(_folder);
         Assert.That(await LoadAndGenerateAsync(), Has.Some.Contains(field));
+    }
+
+    [Test]
+    public async Task Warnings_do_not_grow_with_what_is_ignored()
+    {
+        const int LongestWarning = 1000;
+        new TinyCheckpoint("llama").Write(_folder);
+        _folder.Write("tokenizer.json", TinyTokenizer.ByteLevel().ToJsonString());
+        _folder.Write("generation_config.json", JsonSerializer.Serialize(new { eos_token_id = Enumerable.Range(1000, 10_000) }));
+        _folder.Write("tokenizer_config.json", JsonSerializer.Serialize(new { eos_token = new string('x', 100_000) }));
+        string[] warnings = await LoadAndGenerateAsync();
+        Assert.That(warnings, Has.Exactly(3).Items.And.All.Length.LessThan(LongestWarning + 2 * _folder.Path.Length));
     }
 
     [Test]

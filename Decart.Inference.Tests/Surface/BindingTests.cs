@@ -32,6 +32,10 @@ public class BindingTests
     }
 
     [Test]
+    public void A_long_text_that_is_no_device_is_cut() =>
+        Assert.That(() => Device.Parse(new string('x', 100_000)), Throws.TypeOf<FormatException>().With.Message.Length.LessThan(500));
+
+    [Test]
     public void Generation_options_bind_from_configuration()
     {
         GenerationOptions options = Configure(

@@ -99,14 +99,13 @@ internal abstract class ConfigFields(string file, ICollection<string>? warnings 
     {
         object? found = Find(field);
         if (found is null) return [];
-        List<int> ids = [];
-        foreach (object value in found as object[] ?? [found])
-        {
-            if (value is not long id) throw Wrong(field, "ids of tokens", value);
-            if (id >= 0 && id < vocabularySize) ids.Add((int)id);
-            else Ignore<int?>(field, $"ids below {vocabularySize}", id);
-        }
-        return [.. ids];
+        object[] values = found as object[] ?? [found];
+        long[] ids = [.. values.Select(value => value is long id ? id : throw Wrong(field, "ids of tokens", value))];
+        string[] ignored = [.. ids.Where(id => !IsToken(id)).Distinct().Select(id => id.ToString(CultureInfo.InvariantCulture))];
+        if (ignored.Length > 0) WarnIgnored(field, $"ids below {vocabularySize}", Quoted.Names(ignored));
+        return [.. ids.Where(IsToken).Select(id => (int)id)];
+
+        bool IsToken(long id) => id >= 0 && id < vocabularySize;
     }
 
     /// <summary>A number that is only recommended: one that cannot be used is warned about and taken for absent.</summary>
@@ -117,6 +116,14 @@ internal abstract class ConfigFields(string file, ICollection<string>? warnings 
         return value is null || (value >= minimum && value <= maximum) ? value : Ignore<double?>(field, NumberRange(minimum, maximum), found);
     }
 
+    /// <summary>A choice that is only recommended: a value of another kind is warned about and taken for absent.</summary>
+    public bool? RecommendedFlag(string field) => Find(field) switch
+    {
+        null => null,
+        bool value => value,
+        var other => Ignore<bool?>(field, "true or false", other),
+    };
+
     public ModelLoadException Missing(string field, string expected) =>
         new(File, NameOf(field), $"expected {expected}, but the field is missing");
 
@@ -125,9 +132,12 @@ internal abstract class ConfigFields(string file, ICollection<string>? warnings 
 
     private T? Ignore<T>(string field, string expected, object? found)
     {
-        warnings?.Add($"{File}: {NameOf(field)}: expected {expected}, found {Describe(found)}. It is ignored.");
+        WarnIgnored(field, expected, Describe(found));
         return default;
     }
+
+    private void WarnIgnored(string field, string expected, string found) =>
+        warnings?.Add($"{File}: {NameOf(field)}: expected {expected}, found {found}. It is ignored.");
 
     private static string NumberRange(double minimum, double maximum) =>
         string.Create(CultureInfo.InvariantCulture, $"a number from {minimum} to {maximum}");

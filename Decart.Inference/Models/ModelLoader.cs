@@ -99,7 +99,7 @@ internal static class ModelLoader
         EosTokenIds = fields.TokenIds("eos_token_id", config.VocabularySize) is { IsEmpty: false } ids ? ids : config.EosTokenIds,
         Generation = new GenerationOptions
         {
-            Temperature = fields.Has("do_sample") && !fields.Flag("do_sample", false) ? 0 : (float?)fields.Recommended("temperature", 0, GenerationOptions.MaxTemperature),
+            Temperature = fields.RecommendedFlag("do_sample") == false ? 0 : (float?)fields.Recommended("temperature", 0, GenerationOptions.MaxTemperature),
             TopK = (int?)fields.Recommended("top_k", 0, int.MaxValue),
             TopP = (float?)fields.Recommended("top_p", float.Epsilon, 1),
             MinP = (float?)fields.Recommended("min_p", 0, 1),

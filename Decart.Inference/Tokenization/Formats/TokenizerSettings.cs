@@ -90,7 +90,7 @@ internal sealed class TokenizerSettings
         JsonField? field = _tokenizer?.Optional(name) ?? _specialTokens?.Optional(name);
         if (field is not { } token) return null;
         int? id = idOf(Content(token));
-        if (id is null) Warnings.Add($"{token.Location} is \"{Content(token)}\", which no file gives an id. It is ignored.");
+        if (id is null) Warnings.Add($"{token.Location} is \"{Quoted.Value(Content(token))}\", which no file gives an id. It is ignored.");
         return id;
     }
 
@@ -111,15 +111,13 @@ internal sealed class TokenizerSettings
     /// <summary>The ids in a list, or the one id. Those that no token has are passed over: converters write -1, and 4294967295 for it.</summary>
     private List<int> ListedIds(JsonField? settings, string name, int vocabularySize)
     {
-        List<int> ids = [];
-        if (settings?.Optional(name) is not { } field) return ids;
-        foreach (JsonField id in field.Kind == JsonValueKind.Array ? field.Items() : [field])
-        {
-            double number = id.Number();
-            if (number >= 0 && number < vocabularySize && number == Math.Floor(number)) ids.Add((int)number);
-            else Warnings.Add($"{id.Location} is {number.ToString(CultureInfo.InvariantCulture)}, which is the id of no token of the tokenizer. It is ignored.");
-        }
-        return ids;
+        if (settings?.Optional(name) is not { } field) return [];
+        double[] numbers = [.. (field.Kind == JsonValueKind.Array ? field.Items() : [field]).Select(id => id.Number())];
+        string[] ignored = [.. numbers.Where(number => !IsToken(number)).Distinct().Select(number => number.ToString(CultureInfo.InvariantCulture))];
+        if (ignored.Length > 0) Warnings.Add($"{field.Location}: the tokenizer has no token with the id {Quoted.Names(ignored)}. It is ignored.");
+        return [.. numbers.Where(IsToken).Select(number => (int)number)];
+
+        bool IsToken(double number) => number >= 0 && number < vocabularySize && number == Math.Floor(number);
     }
 
     /// <summary>The template of a file of its own, or the one in tokenizer_config.json; of several, all together.</summary>

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Text.RegularExpressions;
+using Decart.Inference.Checkpoints;
 
 namespace Decart.Inference.Tokenization;
 
@@ -48,7 +49,7 @@ internal sealed class RegexPattern : ITextPattern
         catch (RegexMatchTimeoutException exception)
         {
             throw new InvalidOperationException(
-                $"The tokenizer's expression \"{_expression}\" found no next match within {_regex.MatchTimeout.TotalSeconds} s in a text of {text.Length} characters.",
+                $"The tokenizer's expression \"{Quoted.Name(_expression)}\" found no next match within {_regex.MatchTimeout.TotalSeconds} s in a text of {text.Length} characters.",
                 exception);
         }
     }
@@ -79,7 +80,7 @@ internal sealed class RegexPattern : ITextPattern
     private void RequireTime(EncodingBudget budget)
     {
         if (budget.IsSpent())
-            throw new InvalidOperationException($"The tokenizer's expression \"{_expression}\" did not divide the text within {budget.Limit.TotalSeconds} s.");
+            throw new InvalidOperationException($"The tokenizer's expression \"{Quoted.Name(_expression)}\" did not divide the text within {budget.Limit.TotalSeconds} s.");
     }
 
     /// <summary>Matches one character a code point and says where in the text that is.</summary>
