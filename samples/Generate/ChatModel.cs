@@ -17,6 +17,10 @@ internal static class ChatModel
 
     private static bool HasTemplateBeside(string folder)
     {
+        // A folder may also stand for the one GGUF file in it, or for a model in the cache.
+        if (Directory.GetFiles(folder, "*.gguf") is [var file]) return HasTemplateInside(file);
+        string snapshots = Path.Combine(folder, "snapshots");
+        if (Directory.Exists(snapshots)) return Directory.GetDirectories(snapshots).Any(HasTemplateBeside);
         if (File.Exists(Path.Combine(folder, "chat_template.jinja")) || File.Exists(Path.Combine(folder, "chat_template.json"))) return true;
         string settings = Path.Combine(folder, "tokenizer_config.json");
         if (!File.Exists(settings)) return false;
