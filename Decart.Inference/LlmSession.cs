@@ -216,8 +216,8 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
 
     /// <summary>The prompt's tokens, checked; token ids are copied, so that they stay what was checked.</summary>
     /// <param name="prompt">The prompt.</param>
-    /// <param name="begins">Whether nothing stands before it.</param>
-    /// <param name="cancellationToken">Ends the encoding of a long text.</param>
+    /// <param name="begins">Whether it is the beginning of the text.</param>
+    /// <param name="cancellationToken">Cancels the encoding of a long text.</param>
     internal int[] Encode(Prompt prompt, bool begins, CancellationToken cancellationToken)
     {
         int[] tokens = prompt.Text is null ? prompt.TokenIds.ToArray() : EncodeText(prompt.Text, prompt, begins, cancellationToken);
@@ -230,7 +230,7 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
         return tokens;
     }
 
-    /// <summary>The last token of a completion is not stored; its place in the context is taken all the same.</summary>
+    /// <summary>The last token of a completion is not stored, but it counts towards the context.</summary>
     internal void RequireRoomForCompletion(int tokens) => RequireRoom(tokens, Math.Min(Model.ContextLength - 1, _model.Kv.CapacityTokens));
 
     private void RequireRoom(int tokens, int maxTokens)
@@ -261,7 +261,7 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
     /// <summary>Has the engine compute a request and passes its updates on.</summary>
     /// <param name="request">What to compute.</param>
     /// <param name="kept">What a conversation keeps of its previous turns; null for a request that stands alone.</param>
-    /// <param name="forgotten">Called if the enumeration is abandoned half-way without being disposed, once the garbage collector has noticed.</param>
+    /// <param name="forgotten">Called when the garbage collector finds that the enumeration was abandoned without being disposed.</param>
     /// <param name="cancellationToken">Ends the request.</param>
     internal async IAsyncEnumerable<GenerationUpdate> RunAsync(
         Request request, KeptKv? kept, Action? forgotten, [EnumeratorCancellation] CancellationToken cancellationToken)
@@ -293,7 +293,7 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
         }
     }
 
-    /// <summary>Has the engine's thread do something with what a conversation keeps; after the session's end there is nothing to do.</summary>
+    /// <summary>Has the engine's thread change what a conversation keeps; after the session's end there is nothing to change.</summary>
     internal void PostToEngine(Action<KeptCaches> action)
     {
         try

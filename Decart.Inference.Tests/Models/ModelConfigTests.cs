@@ -161,7 +161,10 @@ public class ModelConfigTests
     {
         JsonObject scaling = new()
         {
-            [field] = type, ["short_factor"] = new JsonArray(1, 1.5, 2, 4), ["long_factor"] = new JsonArray(1, 3, 9, 27.5), ["attention_factor"] = attentionFactor,
+            [field] = type,
+            ["short_factor"] = new JsonArray(1, 1.5, 2, 4),
+            ["long_factor"] = new JsonArray(1, 3, 9, 27.5),
+            ["attention_factor"] = attentionFactor,
         };
         JsonObject config = With("phi3", "rope_scaling", scaling);
         config["original_max_position_embeddings"] = 32;

@@ -53,7 +53,8 @@ internal sealed class FakeDecoder(int vocabularySize, Action<IReadOnlyList<int>,
             hash = hash * 1664525 + 1013904223;
             logits[i] = (hash >> 16) / 16384f;
         }
-    }) { ContextLength = contextLength, KvLayout = layout ?? SmallLayout };
+    })
+    { ContextLength = contextLength, KvLayout = layout ?? SmallLayout };
 
     public void Forward(Batch batch)
     {

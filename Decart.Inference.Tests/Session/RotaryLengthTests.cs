@@ -113,7 +113,11 @@ internal sealed class RotaryLengthTests
         _folder.Write("config.json", config.ToJsonString());
         LlmSessionOptions options = new()
         {
-            Device = Device.Cpu, RandomWeights = true, MaxBatchTokens = maxBatchTokens, MaxConcurrentSequences = 3, PrefixCaching = prefixCaching,
+            Device = Device.Cpu,
+            RandomWeights = true,
+            MaxBatchTokens = maxBatchTokens,
+            MaxConcurrentSequences = 3,
+            PrefixCaching = prefixCaching,
         };
         return LlmSession.LoadAsync(_folder.Path, options);
     }

@@ -10,7 +10,7 @@ internal static class CheckpointFile
 {
     private const int LongestPointer = 1024, ReadChunk = 1 << 20;
 
-    /// <summary>Whether anything has this name: what is no file is refused when it is opened, not taken for absent.</summary>
+    /// <summary>Whether anything has this name. What is not a file is refused when it is opened, not treated as absent.</summary>
     public static bool Exists(string path) => File.Exists(path) || Directory.Exists(path) || new FileInfo(path).LinkTarget is not null;
 
     /// <summary>Opens a regular file, which is not empty.</summary>
@@ -62,7 +62,7 @@ internal static class CheckpointFile
         return bytes;
     }
 
-    /// <summary>Tells by the length, before the file is opened: pipes and devices have none, and opening a pipe waits until somebody writes to it.</summary>
+    /// <summary>Checks the length before the file is opened: pipes and devices have none, and opening a pipe waits for a writer.</summary>
     private static void CheckRegular(string path)
     {
         FileSystemInfo target = File.ResolveLinkTarget(path, returnFinalTarget: true) ?? new FileInfo(path);

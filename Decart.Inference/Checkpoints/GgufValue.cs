@@ -152,7 +152,7 @@ public sealed class GgufValue
         _ => ReadSigned(kind, bytes) ?? throw Mismatch("a number"),
     };
 
-    /// <summary>Any integer but UInt64, or null if the kind is no such integer.</summary>
+    /// <summary>Any integer but UInt64; null for other kinds.</summary>
     private static long? ReadSigned(GgufValueKind kind, ReadOnlySpan<byte> bytes) => kind switch
     {
         GgufValueKind.UInt8 => bytes[0],

@@ -11,7 +11,7 @@ internal static class Quoted
     /// <summary>A field's or a tensor's name as a message shows it.</summary>
     public static string Name(string name) => Cut(name, LongestName);
 
-    /// <summary>Some names, by commas, and how many more there are.</summary>
+    /// <summary>The first names, separated by commas, and how many more there are.</summary>
     public static string Names(IReadOnlyList<string> names)
     {
         string shown = string.Join(", ", names.Take(MostNames).Select(Value));

@@ -1,7 +1,7 @@
 namespace Decart.Inference.Checkpoints;
 
 /// <summary>
-/// The tensors of a checkpoint, whatever files it is made of. Owns the files: the tensors are views of them and valid until
+/// The tensors of a checkpoint, whatever its files. Owns the files: the tensors are views of them and valid until
 /// <see cref="Dispose()"/>. Reading is safe from any number of threads.
 /// </summary>
 internal abstract class TensorSource : IDisposable

@@ -69,7 +69,7 @@ internal sealed class EngineLoop
         }
     }
 
-    /// <summary>Nobody waits for a sequence any longer: it is freed before the next step. Any thread, at any time.</summary>
+    /// <summary>Cancels a sequence: it is freed before the next step. Any thread, at any time.</summary>
     public void Cancel(Sequence sequence)
     {
         sequence.Cancel();
@@ -118,7 +118,7 @@ internal sealed class EngineLoop
     }
 
     /// <summary>
-    /// Does what has arrived and computes a step if there is anything to compute: one turn of the loop, for whoever has not started it.
+    /// Does what has arrived and computes a step if there is anything to compute: one turn of the loop, for callers that have not started its thread.
     /// </summary>
     public void RunOnce()
     {
@@ -215,7 +215,7 @@ internal sealed class EngineLoop
         Stop();
         _steps.Settle();
         List<Exception> errors = [];
-        while (_arrivals.TryDequeue(out Action? action)) Try(action, errors); // nobody posts any more
+        while (_arrivals.TryDequeue(out Action? action)) Try(action, errors); // nothing more is posted
         IReadOnlyList<Sequence> sequences = _scheduler.Sequences;
         foreach (Sequence sequence in sequences)
         {

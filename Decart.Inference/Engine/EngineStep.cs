@@ -67,8 +67,8 @@ internal sealed class EngineStep
     public int TokensLeft { get; private set; }
 
     /// <summary>
-    /// Whether the next step can be started before this one is looked at: the device chooses all of its tokens, says when it has, and nobody needs the
-    /// logits, which the next step overwrites.
+    /// Whether the next step can be started before this one's results are read: the device samples all of its tokens, signals when it has, and nobody needs
+    /// the logits, which the next step overwrites.
     /// </summary>
     public bool CanStayInFlight => Sampled is not null && !_wantsLogits && _sampledRows.Count == Batch.LogitRows.Length;
 
@@ -102,7 +102,7 @@ internal sealed class EngineStep
     /// <summary>Notes a sequence that has ended because it could not be set up for the step.</summary>
     public void NoteFailed(Sequence sequence) => _failed.Add(sequence);
 
-    /// <summary>Adds the next of the scheduled chunks; its memory is there. The sequence takes its tokens for started.</summary>
+    /// <summary>Adds the next of the scheduled chunks, whose memory is mapped. The sequence counts its tokens as started.</summary>
     /// <param name="index">Its index in <see cref="Scheduled"/>, greater than the last one's.</param>
     /// <param name="view">Where the sequence's keys and values lie.</param>
     /// <param name="kv">How far they reach.</param>

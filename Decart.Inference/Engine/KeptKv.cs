@@ -13,7 +13,7 @@ internal sealed class KeptKv
     /// <summary>What is kept; null during a turn, before the first one, and after it has been taken back.</summary>
     public KvCache? Cache { get; set; }
 
-    /// <summary>Whether nobody will ask for it any more.</summary>
+    /// <summary>Whether the conversation is gone.</summary>
     public bool IsClosed { get; set; }
 
     /// <summary>Its place in the scheduler's order of last use.</summary>

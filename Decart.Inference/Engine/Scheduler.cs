@@ -8,7 +8,7 @@ internal enum Scheduling
     /// <summary>It could.</summary>
     Scheduled,
 
-    /// <summary>Somebody has to give up pages that the step in flight may write to, or tokens that it has not given yet: that step comes first.</summary>
+    /// <summary>A sequence has to give up pages that the step in flight may write to, or tokens that it has yet to deliver: that step must be finished first.</summary>
     MustSettle,
 }
 
@@ -32,7 +32,7 @@ internal sealed class Scheduler(KvMemory memory, int maxBatchTokens, int maxConc
     private (Sequence? First, KvNeed Room) _refused; // what could not begin, and what was available
     private long _preemptions, _prefixHitTokens;
 
-    /// <summary>What may come of a try.</summary>
+    /// <summary>The outcome of an attempt.</summary>
     private enum Answer
     {
         Yes,
@@ -49,7 +49,7 @@ internal sealed class Scheduler(KvMemory memory, int maxBatchTokens, int maxConc
     /// <summary>How often a running sequence gave its pages up.</summary>
     public long Preemptions => Volatile.Read(ref _preemptions);
 
-    /// <summary>Tokens that needed no computation because others began with the same.</summary>
+    /// <summary>Tokens that needed no computation because an earlier sequence began with them.</summary>
     public long PrefixHitTokens => Volatile.Read(ref _prefixHitTokens);
 
     /// <summary>Whether a step would compute anything; paused sequences count once their readers have caught up.</summary>
@@ -69,7 +69,7 @@ internal sealed class Scheduler(KvMemory memory, int maxBatchTokens, int maxConc
         memory.Map.Ranges.StopWaiting();
     }
 
-    /// <summary>Gives up what other sessions of the process ask for, as far as nothing here needs it at the moment. Once all is settled.</summary>
+    /// <summary>Gives up what other sessions of the process ask for, as far as it is not needed here at the moment. Only when all is settled.</summary>
     public void ReleaseForOthers()
     {
         while (memory.Map.Ranges.IsAsked && (memory.TryFreeRanges() || ReleaseIdle(settled: true) == Answer.Yes))
@@ -93,14 +93,14 @@ internal sealed class Scheduler(KvMemory memory, int maxBatchTokens, int maxConc
         return scheduled == Answer.MustSettle ? Scheduling.MustSettle : Scheduling.Scheduled;
     }
 
-    /// <summary>A sequence is complete or has failed: it is in no step from now on but those in flight. <see cref="Free"/> is to follow.</summary>
+    /// <summary>Ends a sequence that is complete or has failed: it takes part in no further step. <see cref="Free"/> must follow.</summary>
     public void End(Sequence sequence, Exception? error)
     {
         sequence.Error = error;
         Leave(sequence, SequenceState.Ending);
     }
 
-    /// <summary>Frees what a sequence has that is in no step; the pages of a conversation's turn are kept.</summary>
+    /// <summary>Frees what a sequence holds once it is in no step; the pages of a conversation's turn are kept.</summary>
     public void Free(Sequence sequence, bool keep = true)
     {
         Leave(sequence, SequenceState.Ended);
@@ -176,7 +176,7 @@ internal sealed class Scheduler(KvMemory memory, int maxBatchTokens, int maxConc
     /// <summary>Whether a running sequence has the pages that <see cref="Reserve"/> would give it: in most steps most have.</summary>
     private static bool IsReserved(Sequence sequence, in KvExtent kv) => WantedTokens(sequence) <= kv.Reserved;
 
-    /// <summary>Reserves pages for all of a running sequence's tokens; others give theirs up for it, or it gives up its own.</summary>
+    /// <summary>Reserves pages for all tokens of a running sequence, at the expense of others or, if it is the last in order, its own.</summary>
     /// <returns>No when it no longer runs.</returns>
     private Answer Reserve(Sequence sequence, bool settled)
     {
@@ -193,7 +193,7 @@ internal sealed class Scheduler(KvMemory memory, int maxBatchTokens, int maxConc
         return Answer.Yes;
     }
 
-    /// <summary>Has the pages of a running sequence's next tokens mapped while the model computes those before them, if there are pages to be had.</summary>
+    /// <summary>Has the pages of a running sequence's next tokens mapped while the model computes, if any are available.</summary>
     private void ReserveAhead(Sequence sequence)
     {
         if (memory.AvailablePages > 0) sequence.Kv!.TryReserve(WantedTokens(sequence));
@@ -253,7 +253,7 @@ internal sealed class Scheduler(KvMemory memory, int maxBatchTokens, int maxConc
     private bool CanAdmit(EngineStep step) =>
         step.TokensLeft > 0 && _sequences.Running.Length < maxConcurrentSequences && !memory.Map.Ranges.AreOwed;
 
-    /// <summary>Lets a waiting sequence run if it can be given pages; it ends where there is no memory to do so.</summary>
+    /// <summary>Lets a waiting sequence run if there are pages for it; it ends if there is no memory to set it up.</summary>
     private Answer Begin(Sequence sequence, EngineStep step, bool settled)
     {
         KvCache? kv = null;
@@ -279,7 +279,7 @@ internal sealed class Scheduler(KvMemory memory, int maxBatchTokens, int maxConc
         return Answer.Yes;
     }
 
-    /// <summary>Finds a range for a sequence, with what there is of its tokens: what its conversation has kept, else what others began with.</summary>
+    /// <summary>Finds a range for a sequence, with the tokens already stored: its conversation's, or else a prefix shared with others.</summary>
     private Answer FindRange(Sequence sequence, bool settled, out KvCache? kv)
     {
         kv = sequence.Kept is { } kept ? Kept.Take(kept) : null;

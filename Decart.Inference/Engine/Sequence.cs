@@ -58,7 +58,7 @@ internal abstract class Sequence : IComparable<Sequence>
     /// <summary>Whether it is complete or has failed. Steps in flight may still write to its keys and values.</summary>
     public bool HasEnded => State >= SequenceState.Ending;
 
-    /// <summary>Whether it waits for its caller to take what there is.</summary>
+    /// <summary>Whether it waits for its reader to catch up.</summary>
     public bool IsPaused => State is SequenceState.Paused or SequenceState.Evicted;
 
     /// <summary>Why it has ended; null unless it has failed.</summary>
@@ -190,7 +190,7 @@ internal abstract class Sequence : IComparable<Sequence>
         if (chosen) PendingTokens--;
     }
 
-    /// <summary>Brings near what a step needs of its tokens.</summary>
+    /// <summary>Prefetches the tokens that a step needs.</summary>
     public void PrefetchTokens()
     {
         Prefetch.Start(_tokens);
@@ -218,7 +218,7 @@ internal abstract class Sequence : IComparable<Sequence>
     /// <summary>Ends the request because the session is disposed.</summary>
     public abstract void Abandon();
 
-    /// <summary>Marks that nobody waits for this sequence any longer; <see cref="EngineLoop.Cancel"/> tells the loop too. Harmless after the end.</summary>
+    /// <summary>Marks the sequence as cancelled; <see cref="EngineLoop.Cancel"/> tells the loop too. Harmless after the end.</summary>
     public void Cancel() => _cancelled = true;
 
     /// <summary>The order of turns: by priority, then first come, first served.</summary>

@@ -2,7 +2,7 @@ namespace Decart.Inference.Engine;
 
 /// <summary>
 /// A stream for callers who may break the rules of <see cref="IAsyncEnumerator{T}"/>: a call of <c>MoveNextAsync</c> or <c>DisposeAsync</c> while another has
-/// not completed gives an exception to who made it and changes nothing. An async iterator alone would continue twice, on threads where nobody catches what
+/// not completed throws at its caller and changes nothing. An async iterator alone would continue twice, on threads where nobody catches what
 /// follows.
 /// </summary>
 internal sealed class SequentialStream<T>(IAsyncEnumerable<T> stream) : IAsyncEnumerable<T>

@@ -131,7 +131,7 @@ internal sealed class StepResults(IDecoder decoder, Scheduler scheduler, ILogger
         FreeUnlessInFlight(sequence);
     }
 
-    /// <summary>A step that was in flight when a sequence ended is done: of what it has given nothing is used.</summary>
+    /// <summary>A step that was in flight when a sequence ended is done: its result is discarded.</summary>
     private void EndLate(in StepChunk chunk)
     {
         Sequence sequence = chunk.Sequence;
@@ -139,7 +139,7 @@ internal sealed class StepResults(IDecoder decoder, Scheduler scheduler, ILogger
         FreeUnlessInFlight(sequence);
     }
 
-    /// <summary>Frees a sequence and tells its caller why, and what else went wrong on the way: nobody else has to do with it.</summary>
+    /// <summary>Frees a sequence and tells its caller why it failed, and what else went wrong meanwhile; nobody else is affected.</summary>
     private void FreeFailed(Sequence sequence, Exception error)
     {
         Exception cause = error;

@@ -41,7 +41,7 @@ internal readonly record struct DeviceChoice(Device Device, IBackend Backend)
                 }
                 catch (Exception error)
                 {
-                    // Whatever a driver does wrong: there is a processor.
+                    // Whatever the driver does wrong, the CPU can compute.
                     logger.GpuFails(error, error.Message);
                 }
                 return OpenCpu(options, logger);

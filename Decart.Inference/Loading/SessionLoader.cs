@@ -10,7 +10,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Decart.Inference.Loading;
 
-/// <summary>From a path to all that a session needs. Whatever has been opened is closed again when loading fails.</summary>
+/// <summary>Loads all that a session needs. If loading fails, whatever has been opened is closed again.</summary>
 internal static class SessionLoader
 {
     /// <exception cref="ModelLoadException">The checkpoint or its tokenizer cannot be loaded.</exception>

@@ -66,7 +66,7 @@ internal sealed class AddressRangeShare : IDisposable
         return _waiting;
     }
 
-    /// <summary>What was waited for is not wanted any longer, or something else is.</summary>
+    /// <summary>Forgets what was waited for.</summary>
     public void StopWaiting() => _waiting = false;
 
     /// <summary>Others have been given what there was.</summary>

@@ -157,7 +157,7 @@ internal sealed class HardwarePageMap : IPageMap
         return ++_issued;
     }
 
-    /// <summary>Lets whoever carries out calls find those that have been asked for. With the gate held.</summary>
+    /// <summary>Hands the calls that were made to whoever carries them out. With the gate held.</summary>
     private void HandOver()
     {
         if (_calls.Count == 0) (_asked, _calls) = (_calls, _asked);
@@ -171,7 +171,7 @@ internal sealed class HardwarePageMap : IPageMap
         while (Volatile.Read(ref _completed) < upTo) CarryOutNext();
     }
 
-    /// <summary>Whoever calls has nothing to do with a log that fails: who disposes of the map is told.</summary>
+    /// <summary>A logger that throws is not the caller's fault: the exception is kept for whoever disposes of the map.</summary>
     private void LogUnmapError()
     {
         if (Interlocked.Exchange(ref _unmapError, null) is not { } error) return;
@@ -252,7 +252,7 @@ internal sealed class HardwarePageMap : IPageMap
         }
     }
 
-    /// <summary>What fails here concerns nobody until the window is needed again.</summary>
+    /// <summary>A failure here does not matter until the window is needed again.</summary>
     private void ClearWindow()
     {
         if (!_windowMapped) return;
@@ -298,7 +298,7 @@ internal sealed class HardwarePageMap : IPageMap
     /// <param name="Index">The first index of the slot.</param>
     /// <param name="Page">The page to map or to copy from; the number of pages to unmap.</param>
     /// <param name="Bytes">Bytes to copy.</param>
-    /// <param name="FreedRanges">Address ranges that the system does not describe any longer.</param>
+    /// <param name="FreedRanges">Address ranges that the system no longer describes.</param>
     private readonly record struct Call(Operation Operation, int Slot, int Index, int Page, long Bytes, int FreedRanges)
     {
         public int Count => Page;

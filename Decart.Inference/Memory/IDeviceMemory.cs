@@ -22,7 +22,7 @@ internal interface IDeviceMemory
     /// <param name="pageBytes">Bytes of a page.</param>
     /// <param name="maxPages">The most pages that will exist at once.</param>
     /// <exception cref="VirtualMemoryException">The system refuses.</exception>
-    /// <exception cref="ArgumentOutOfRangeException">The size is not such a power of two, or there are to be no pages.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The size is not such a power of two, or the number of pages is not positive.</exception>
     /// <exception cref="NotSupportedException"><see cref="PageGranularity"/> is 0.</exception>
     IVirtualMemory CreateVirtualMemory(long pageBytes, int maxPages);
 

@@ -37,10 +37,10 @@ internal interface IPageMap : IDisposable
     /// <summary>Takes consecutive pages away from a slot.</summary>
     long Unmap(int slot, int index, int count, int freedRanges = 0);
 
-    /// <summary>Begins to carry out what was asked for; without this, it may be left until somebody waits for it.</summary>
+    /// <summary>Begins to carry out the calls that were made; without this they may be left until somebody waits for them.</summary>
     void Start();
 
-    /// <summary>Waits until everything that was asked for has been carried out, whatever has failed.</summary>
+    /// <summary>Waits until all calls have been carried out, including any that fail.</summary>
     void Finish();
 
     /// <summary>Waits until everything up to a ticket has been carried out.</summary>

@@ -9,7 +9,7 @@ namespace Decart.Inference.Memory;
 /// Arguments that are not what a member asks for give an <see cref="ArgumentException"/> (or one derived from it), a member called where
 /// its condition does not hold an <see cref="InvalidOperationException"/>, any member after disposal an
 /// <see cref="ObjectDisposedException"/>: in each case nothing has changed. Disposal releases whatever is still reserved, created or mapped;
-/// nothing may be reading or writing there any longer.
+/// nothing may still be reading or writing there.
 /// </remarks>
 internal interface IVirtualMemory : IDisposable
 {
@@ -20,7 +20,7 @@ internal interface IVirtualMemory : IDisposable
     /// <exception cref="VirtualMemoryException">The system refuses.</exception>
     nint Reserve(long bytes);
 
-    /// <summary>Gives a whole reservation back. Nothing may be mapped there any longer.</summary>
+    /// <summary>Gives a whole reservation back. Nothing may still be mapped there.</summary>
     /// <exception cref="VirtualMemoryException">The system refuses; the reservation stays.</exception>
     void Free(nint address, long bytes);
 
@@ -33,7 +33,7 @@ internal interface IVirtualMemory : IDisposable
     /// <exception cref="VirtualMemoryException">There is no memory for it.</exception>
     nint CreatePage();
 
-    /// <summary>Gives a page's memory back. It may not be mapped any longer.</summary>
+    /// <summary>Gives a page's memory back. It must not be mapped anywhere.</summary>
     /// <exception cref="VirtualMemoryException">The system refuses; the page stays.</exception>
     void ReleasePage(nint page);
 

@@ -147,7 +147,7 @@ internal sealed class KvCache : KvRange
         FindNextIndexed();
     }
 
-    /// <summary>Shares the full pages of the first <paramref name="tokens"/> tokens and copies the rest of them; fewer where there is no room.</summary>
+    /// <summary>Shares the full pages of the first <paramref name="tokens"/> tokens and copies the rest of them; fewer if there is no room.</summary>
     private void TakeOver(ReadOnlySpan<MappedPage> pages, int tokens)
     {
         int full = Geometry.FullPages(tokens);

@@ -9,10 +9,10 @@ internal struct KvExtent
     /// <summary>Tokens whose keys and values are stored, or will be by steps that have been started.</summary>
     public int Tokens { get; private set; }
 
-    /// <summary>Tokens that lie wholly on pages that are held.</summary>
+    /// <summary>Tokens that fit on the pages held.</summary>
     public int Reserved { get; set; }
 
-    /// <summary>Tokens whose pages are mapped, so that nobody needs to wait for them.</summary>
+    /// <summary>Tokens whose pages are known to be mapped: no wait is needed.</summary>
     public int Ready { get; set; }
 
     /// <summary>Once this many tokens are stored, they fill a page that is not in the prefix cache.</summary>

@@ -39,7 +39,7 @@ internal sealed record KvMemoryPlan(KvLayout Layout, PagingMode Paging, PageGeom
             throw new InsufficientMemoryException($"KvCacheBytes asks for {budget} bytes for keys and values; {free} are free now that the model is loaded.");
         PageGeometry geometry = hardware ? PageGeometry.ForHardware(layout.TokenBytes, memory.PageGranularity) : PageGeometry.ForTable(layout.TokenBytes);
         if (hardware) geometry = geometry.WithAtMost(memory.Ranges.Limit / 2, budget);
-        // What nobody asked for is rounded up: sequences use whole pages, and the scheduler leaves one to those that run.
+        // The default is rounded up: sequences use whole pages, and the scheduler leaves one to those that run.
         long pages = bytes is null && budget == useful
             ? ((long)geometry.PagesFor(contextLength) * sequences) + 1
             : budget / geometry.PageBytes;

@@ -1,7 +1,7 @@
 namespace Decart.Inference.Memory;
 
 /// <summary>Pages and address ranges: what sequences need to begin, or what is available.</summary>
-/// <param name="Pages">Pages that nobody uses.</param>
+/// <param name="Pages">Pages without a holder.</param>
 /// <param name="Ranges">Address ranges; what is needed is the most that it can be.</param>
 internal readonly record struct KvNeed(int Pages, int Ranges)
 {

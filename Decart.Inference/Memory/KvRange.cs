@@ -100,7 +100,7 @@ internal abstract class KvRange
         return true;
     }
 
-    /// <summary>Adds a page whose content is of no use to anybody: the parked one that is next, else one that is mapped for it.</summary>
+    /// <summary>Adds a page with no content worth keeping: the parked one at the next index, or else one that is mapped there.</summary>
     /// <returns>False when there is no page, or no address range for it.</returns>
     protected bool TryAddPage()
     {
@@ -152,8 +152,8 @@ internal abstract class KvRange
     protected void ReleasePage(int page) => Memory.Pool.Release(page, keep: Memory.IsIndexed(page));
 
     /// <summary>
-    /// Maps a page at the next index, in place of one that may be parked there. The page and its address ranges have been taken; they are given back where
-    /// there is no memory to note the call.
+    /// Maps a page at the next index, in place of one that may be parked there. The page and its address ranges have been taken; they are given back if
+    /// there is no memory to queue the call.
     /// </summary>
     private void Map(int page, int freed, long id)
     {

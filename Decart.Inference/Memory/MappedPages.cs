@@ -20,7 +20,7 @@ internal struct MappedPages()
     /// <summary>What is mapped at an index. That of a page that is mapped may be changed.</summary>
     public readonly ref MappedPage this[int index] => ref _pages[index];
 
-    /// <summary>The page at an index; <see cref="AddressRanges.Unmapped"/> where none is, whatever the index.</summary>
+    /// <summary>The page at an index; <see cref="AddressRanges.Unmapped"/> if there is none, at any index.</summary>
     public readonly int PageAt(int index) => (uint)index < (uint)_end ? _pages[index].Page : AddressRanges.Unmapped;
 
     public readonly ReadOnlySpan<MappedPage> First(int count) => _pages.AsSpan(0, count);

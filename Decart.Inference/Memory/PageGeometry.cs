@@ -41,7 +41,7 @@ internal readonly record struct PageGeometry(long PageBytes, long TokenBytes)
     /// <summary>Pages that <paramref name="tokens"/> tokens touch.</summary>
     public int PagesFor(int tokens) => (int)(((tokens * TokenBytes) + PageBytes - 1) / PageBytes);
 
-    /// <summary>Pages that lie wholly before the end of <paramref name="tokens"/> tokens: those that nothing is written to any more.</summary>
+    /// <summary>Pages that end within the first <paramref name="tokens"/> tokens: nothing more is written to them.</summary>
     public int FullPages(int tokens) => (int)(tokens * TokenBytes / PageBytes);
 
     /// <summary>Bytes of the first tokens on the page after the full ones; 0 when the tokens end with a page.</summary>

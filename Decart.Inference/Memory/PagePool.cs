@@ -23,7 +23,7 @@ internal sealed class PagePool
 
     public int Total => _pages.Length;
 
-    /// <summary>Pages that nobody uses and whose content is of no use, wherever they are mapped.</summary>
+    /// <summary>Pages without a holder and without content worth keeping, mapped or not.</summary>
     public int Free => Volatile.Read(ref _freeCount) + Volatile.Read(ref _parkedCount);
 
     /// <summary>Unused pages whose content may be used again.</summary>

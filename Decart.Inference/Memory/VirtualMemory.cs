@@ -6,7 +6,7 @@ namespace Decart.Inference.Memory;
 
 /// <summary>
 /// What every <see cref="IVirtualMemory"/> shares: it remembers what is reserved, created and mapped, checks each call against that, so that a
-/// mistake is an exception and never somebody else's memory, and releases the rest at the end. Implementations add the system's calls.
+/// mistake is an exception and never touches other memory, and releases the rest at the end. Implementations add the system's calls.
 /// </summary>
 /// <remarks>One call at a time: the operating systems and the driver take their own lock for each of these calls anyway.</remarks>
 internal abstract class VirtualMemory : IVirtualMemory
@@ -225,7 +225,7 @@ internal abstract class VirtualMemory : IVirtualMemory
             : throw new ArgumentException($"The {bytes} bytes at 0x{address:x} are not within one reservation.", nameof(address));
     }
 
-    /// <returns>The index of the reservation that starts at the address; otherwise the complement of where such a one would stand.</returns>
+    /// <returns>The index of the reservation that starts at the address; otherwise the complement of the index where it would be.</returns>
     private int IndexOf(nint address)
     {
         int low = 0, high = _reservations.Count;

@@ -4,7 +4,7 @@ namespace Decart.Inference.Models;
 internal static class Alibi
 {
     /// <summary>
-    /// The slopes of the heads: a geometric sequence from 2^(-8/n) for n heads, and for a number of heads that is no power
+    /// The slopes of the heads: a geometric sequence from 2^(-8/n) for n heads, and for a number of heads that is not a power
     /// of two the sequence of the power below, then every other slope of the power above.
     /// </summary>
     public static float[] Slopes(int heads)

@@ -132,7 +132,7 @@ internal sealed class DecoderWeights : IDisposable
         };
     }
 
-    /// <summary>The query rows, then the key rows, then the value rows, wherever they lie.</summary>
+    /// <summary>The query rows, then the key rows, then the value rows, wherever they are stored.</summary>
     private ImmutableArray<StoredTensor> QueryKeyValueParts(int layer) =>
         QueryKeyValueTensors(layer, (name, rows) => Require(name + ".weight", rows, _config.HiddenSize));
 

@@ -17,12 +17,24 @@ internal sealed record FamilyDefaults
 
     public static FamilyDefaults Phi3 { get; } = new()
     {
-        VocabularySize = 32064, HiddenSize = 3072, IntermediateSize = 8192, Context = 4096, NormEpsilon = 1e-5,
+        VocabularySize = 32064,
+        HiddenSize = 3072,
+        IntermediateSize = 8192,
+        Context = 4096,
+        NormEpsilon = 1e-5,
     };
 
     public static FamilyDefaults Gemma2 { get; } = new()
     {
-        VocabularySize = 256000, HiddenSize = 2304, IntermediateSize = 9216, Layers = 26, Heads = 8, KvHeads = 4, HeadDim = 256, Context = 8192, Tied = true,
+        VocabularySize = 256000,
+        HiddenSize = 2304,
+        IntermediateSize = 9216,
+        Layers = 26,
+        Heads = 8,
+        KvHeads = 4,
+        HeadDim = 256,
+        Context = 8192,
+        Tied = true,
     };
 
     public int VocabularySize { get; init; } = 32000;

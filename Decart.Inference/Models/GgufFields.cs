@@ -5,7 +5,7 @@ namespace Decart.Inference.Models;
 /// <summary>The metadata of a GGUF file under one prefix, such as an architecture's name.</summary>
 internal sealed class GgufFields(GgufTensors tensors, string prefix) : ConfigFields(tensors.Path, tensors.Warnings)
 {
-    /// <summary>Longer arrays (vocabularies) are no configuration: they are not converted.</summary>
+    /// <summary>Longer arrays (vocabularies) are not configuration and are not converted.</summary>
     private const int LongestList = ModelLimits.Layers;
 
     public GgufTensors Tensors => tensors;

@@ -1,6 +1,6 @@
 namespace Decart.Inference.Models;
 
-/// <summary>The numbers of heads and their size, which must fit together, in whatever format the configuration is.</summary>
+/// <summary>The numbers of heads and their size, which must be consistent, in a configuration of either format.</summary>
 internal static class HeadFields
 {
     /// <summary>The size of a head where the configuration does not say it.</summary>

@@ -13,7 +13,7 @@ internal sealed class JsonFields : ConfigFields
     /// <param name="file">The file.</param>
     /// <param name="element">The object.</param>
     /// <param name="prefix">What stands before the names of its fields in messages.</param>
-    /// <param name="warnings">Takes what is passed over; null when nobody wants to know.</param>
+    /// <param name="warnings">Collects what is ignored; null to drop it.</param>
     public JsonFields(string file, JsonElement element, string prefix = "", ICollection<string>? warnings = null) : base(file, warnings)
     {
         if (element.ValueKind != JsonValueKind.Object)

@@ -25,7 +25,7 @@ internal enum BlockArrangement
 internal sealed record ExpertsConfig(int Count, int PerToken, int IntermediateSize, bool Renormalise, ImmutableHashSet<int> DenseLayers);
 
 /// <summary>
-/// The description that every family's configuration comes down to: all that <see cref="Decoder"/> needs to know, in one
+/// The common form of every family's configuration: all that <see cref="Decoder"/> needs to know, in one
 /// vocabulary. Made by <see cref="ModelLoader.ReadConfig"/>, which has checked every value.
 /// </summary>
 internal sealed record ModelConfig

@@ -4,7 +4,7 @@ using Decart.Inference.Checkpoints;
 namespace Decart.Inference.Models;
 
 /// <summary>
-/// A checkpoint that makes up its tensors: bfloat16 of whatever shape is asked for, the same for the same seed, name and shape.
+/// A checkpoint of random tensors: bfloat16 in any shape that is asked for, the same for the same seed, name and shape.
 /// Vectors lie around 1 as norm scales do; matrices are scaled so that activations neither vanish nor explode. Speed does not
 /// depend on the values, so that a <c>config.json</c> alone is enough for a benchmark.
 /// </summary>

@@ -1,4 +1,4 @@
 namespace Decart.Inference.Sampling;
 
-/// <summary>A model's logits are not numbers: whatever the request, a sound model does not give such.</summary>
+/// <summary>A model's logits are not finite numbers, which an undamaged model never gives.</summary>
 internal sealed class NonFiniteLogitsException(string message) : InvalidOperationException(message);

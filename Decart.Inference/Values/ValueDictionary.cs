@@ -4,7 +4,7 @@ using System.Globalization;
 
 namespace Decart.Inference.Values;
 
-/// <summary>A dictionary for records: nobody can write it, it equals dictionaries of equal entries, and it prints them.</summary>
+/// <summary>A dictionary for records: read-only, equal to dictionaries of equal entries, and printed with its entries.</summary>
 internal sealed class ValueDictionary<TKey, TValue> : ReadOnlyDictionary<TKey, TValue>, IEquatable<ValueDictionary<TKey, TValue>>
     where TKey : notnull
 {

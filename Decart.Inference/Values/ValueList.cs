@@ -4,7 +4,7 @@ using System.Globalization;
 
 namespace Decart.Inference.Values;
 
-/// <summary>A list for records: nobody can write it, it equals lists of equal items, and it prints them.</summary>
+/// <summary>A list for records: read-only, equal to lists of equal items, and printed with its items.</summary>
 internal sealed class ValueList<T> : ReadOnlyCollection<T>, IEquatable<ValueList<T>>
 {
     private const int Printed = 32;

@@ -25,7 +25,7 @@ internal sealed unsafe class CpuActivations(int rows, int columns) : Activations
     }
 }
 
-/// <summary>Rows of float32 wherever they lie.</summary>
+/// <summary>Rows of float32 at any address.</summary>
 /// <param name="Address">The first element.</param>
 /// <param name="Stride">Elements from one row to the next.</param>
 internal readonly unsafe record struct CpuRows(nint Address, int Stride)

@@ -9,7 +9,7 @@ namespace Decart.Inference.Memory;
 /// <param name="root">Where <c>proc</c> and <c>sys</c> lie: "/", or a copy in tests.</param>
 internal sealed class LinuxFreeMemory(string root)
 {
-    /// <summary>Bytes that could be taken now; what a group holds of files that nobody uses counts as free.</summary>
+    /// <summary>Bytes that could be taken now; a group's file cache that is not in use counts as free.</summary>
     public long Measure()
     {
         long free = ReadAvailable();
@@ -53,7 +53,7 @@ internal sealed class LinuxFreeMemory(string root)
         }
     }
 
-    /// <summary>The number that a file consists of; null where there is no such file or no limit ("max").</summary>
+    /// <summary>The number in a file; null if there is no such file or no limit ("max").</summary>
     private long? ReadNumber(string path) => Parse(ReadLines(path).FirstOrDefault());
 
     private long? ReadField(string path, string name)

@@ -35,7 +35,7 @@ internal static partial class CudaDriver
         if (made == 0) throw new CudaException($"The CUDA driver reports success and gives nothing for {operation}.");
     }
 
-    /// <summary>Those of the functions here that the driver does not have, found without calling any; none where there is no driver.</summary>
+    /// <summary>The functions declared here that the driver lacks, found without calling any; empty without a driver.</summary>
     public static IReadOnlyList<string> FindMissing()
     {
         nint library = Load();

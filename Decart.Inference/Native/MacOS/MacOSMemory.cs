@@ -22,7 +22,7 @@ internal static partial class MacOSMemory
     public static partial int UnlinkShared(string name);
 
     /// <summary>
-    /// <c>int shm_open(const char *name, int flags, ...)</c>. The mode is a variadic argument: on x64 such a one travels like any third
+    /// <c>int shm_open(const char *name, int flags, ...)</c>. The mode is a variadic argument: on x64 it is passed like any third
     /// argument, in a register; on arm64 Apple puts it on the stack, where also the ninth argument of a plain call goes, the first
     /// eight being in registers.
     /// </summary>

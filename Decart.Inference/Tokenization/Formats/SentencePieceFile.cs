@@ -109,7 +109,7 @@ internal static class SentencePieceFile
     private static CharacterMap ReadMap(string file, byte[] map) =>
         CharacterMap.TryRead(map) ?? throw new ModelLoadException(file, "normalizer_spec.precompiled_charsmap", "expected a map of characters, found other bytes");
 
-    /// <summary>Pieces that are found in the text as it is written, whatever the map makes of their characters.</summary>
+    /// <summary>Pieces that are matched in the raw text, before the map changes their characters.</summary>
     private static IEnumerable<AddedToken> UserDefined(IReadOnlyList<SentencePiece> pieces) =>
         pieces.Where(piece => piece.Kind == PieceKind.UserDefined).Select(piece => new AddedToken(0, piece.Text, Special: false));
 

@@ -26,7 +26,7 @@ internal sealed class BpeModel : ITokenModel
 
     /// <param name="vocabulary">The pieces.</param>
     /// <param name="merges">What pairs of ids become, and when.</param>
-    /// <param name="unknown">What becomes of characters that are no pieces.</param>
+    /// <param name="unknown">What becomes of characters that are not in the vocabulary.</param>
     /// <param name="ignoreMerges">Whether a piece that is in the vocabulary as a whole is taken without merging.</param>
     public BpeModel(Vocabulary vocabulary, MergeTable merges, UnknownSymbols unknown, bool ignoreMerges)
     {
@@ -106,7 +106,7 @@ internal sealed class BpeModel : ITokenModel
     }
 }
 
-/// <summary>What becomes of a character that is no piece: its bytes' tokens, else the unknown token, else nothing.</summary>
+/// <summary>What becomes of a character that is not in the vocabulary: its bytes' tokens, else the unknown token, else nothing.</summary>
 /// <param name="ByteIds">The token of each byte value, or null.</param>
 /// <param name="Id">The unknown token, or null.</param>
 /// <param name="Fuse">Whether adjacent unknown characters are one unknown token.</param>

@@ -1,7 +1,7 @@
 namespace Decart.Inference.Tokenization;
 
 /// <summary>
-/// SentencePiece's BPE merges whatever makes a piece, the piece with the largest score first. Written out as a table of merges
+/// SentencePiece's BPE merges any pair that makes a piece, the piece with the largest score first. Written out as a table of merges
 /// it is the same algorithm as merging by rank.
 /// </summary>
 internal static class ScoredMerges

@@ -20,7 +20,7 @@ internal sealed class UnigramModel : ITokenModel
 
     /// <param name="pieces">The pieces that text is divided into, with their ids.</param>
     /// <param name="scores">The score of each id.</param>
-    /// <param name="unknown">What becomes of characters that are no pieces.</param>
+    /// <param name="unknown">What becomes of characters that are not in the vocabulary.</param>
     public UnigramModel(IEnumerable<KeyValuePair<string, int>> pieces, double[] scores, UnknownSymbols unknown)
     {
         _scores = scores;

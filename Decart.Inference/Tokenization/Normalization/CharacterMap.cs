@@ -56,7 +56,7 @@ internal sealed class CharacterMap
         for (int i = 0; i < text.Length && text[i] != 0; i++)
         {
             position ^= text[i];
-            // A leaf is no character's unit: its flag is part of what is compared.
+            // A leaf never matches a character: its flag is part of the comparison.
             if (position >= _units.Length || (_units[position] & (LeafFlag | 0xFF)) != text[i]) break;
             uint unit = _units[position];
             position ^= Offset(unit);

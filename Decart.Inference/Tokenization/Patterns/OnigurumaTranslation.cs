@@ -150,7 +150,7 @@ internal sealed partial class OnigurumaTranslation
         }
         else if (_source[_position] == '+')
         {
-            // After an interval this is no possessive quantifier but a second, greedy one.
+            // After an interval this is not a possessive quantifier but a second, greedy one.
             _output.Insert(atom, character == '{' ? "(?:" : "(?>").Append(character == '{' ? ")+" : ")");
             _position++;
         }

@@ -9,7 +9,7 @@ internal static unsafe class TensorDecoder
     /// <param name="tensor">A tensor of any type that weights are stored in.</param>
     /// <param name="row">Its number; a vector is row 0.</param>
     /// <param name="destination">Room for the row.</param>
-    /// <exception cref="ModelLoadException">The tensor's type is none of weights, or its rows are no whole number of blocks.</exception>
+    /// <exception cref="ModelLoadException">The tensor's type is not one of weights, or its rows are not a whole number of blocks.</exception>
     /// <exception cref="ArgumentOutOfRangeException">There is no such row.</exception>
     public static void DecodeRow(in StoredTensor tensor, long row, float* destination)
     {

@@ -144,7 +144,7 @@ internal static unsafe class MatMulFormats
 }
 
 /// <summary>
-/// The end of a row of a plain format whose length is no multiple of 16: up to 15 elements, padded with zeros to one block, so that
+/// The end of a row of a plain format whose length is not a multiple of 16: up to 15 elements, padded with zeros to one block, so that
 /// kernels know whole blocks only and nothing is read past a row's end. A padded lane adds 0 * 0 to its accumulator.
 /// </summary>
 internal static unsafe class MatMulTail
