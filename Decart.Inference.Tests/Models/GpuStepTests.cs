@@ -67,15 +67,17 @@ internal sealed class GpuStepTests(string device)
 /// <summary>What a step launches, counted where nothing needs a GPU.</summary>
 internal sealed class GpuLaunchTests
 {
-    private const int PerStep = 2;
+    /// <summary>Embedding, final norm, output matrix.</summary>
+    private const int PerStep = 3;
 
-    [TestCase("llama", 5)]
-    [TestCase("qwen3", 5)]
-    [TestCase("falcon 7B", 5)]
-    [TestCase("falcon 40B", 5)]
-    [TestCase("falcon RefinedWeb", 5)]
-    [TestCase("gemma2", 7)]
-    public void A_layer_of_a_decode_step_is_five_launches_and_two_more_with_post_norms(string model, int launches)
+    /// <summary>Of a layer: norms, q/k/v, attention, output projection, feed-forward block.</summary>
+    [TestCase("llama", 7)]
+    [TestCase("qwen3", 7)]
+    [TestCase("falcon 7B", 7)]
+    [TestCase("falcon 40B", 7)]
+    [TestCase("falcon RefinedWeb", 7)]
+    [TestCase("gemma2", 9)]
+    public void A_layer_of_a_decode_step_is_seven_launches_and_two_more_with_post_norms(string model, int launches)
     {
         EmulatedDevice device = new(tensorCores: true);
         using GpuBackend backend = new(device);
@@ -88,7 +90,9 @@ internal sealed class GpuLaunchTests
             Batch batch = new();
             batch.Add(kv.View, [1], 0, wantsLogits: true);
             decoder.Forward(batch);
-            Assert.That(device.Launched, Has.Count.EqualTo(PerStep + (launches * decoder.Config.Layers)), string.Join(", ", device.Launched));
+            // Models as small as these have columns to pad, others have not.
+            string[] launched = [.. device.Launched.Where(name => name != GpuPadding.Kernel.Name)];
+            Assert.That(launched, Has.Length.EqualTo(PerStep + (launches * decoder.Config.Layers)), string.Join(", ", launched));
         }
         finally
         {
