@@ -41,7 +41,7 @@ static async Task<int> RunAsync(CommandLine commandLine, CancellationToken cance
         Console.Error.WriteLine("\nStopped.");
         return 130;
     }
-    catch (Exception e) when (e is ModelLoadException or ArgumentException or ContextLengthExceededException or NotSupportedException or OutOfMemoryException)
+    catch (Exception e) when (e is ModelLoadException or ArgumentException or ContextLengthExceededException or NotSupportedException or InvalidOperationException or OutOfMemoryException)
     {
         Console.Error.WriteLine($"\n{e.Message}");
         return 1;
