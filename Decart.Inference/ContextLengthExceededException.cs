@@ -26,7 +26,7 @@ public sealed class ContextLengthExceededException : Exception
     /// <summary>Creates the exception from its figures and what limits them.</summary>
     /// <param name="promptTokens">Tokens of the prompt.</param>
     /// <param name="maxPromptTokens">The longest prompt possible.</param>
-    /// <param name="limit">What has no room for more: the subject of the message's second half.</param>
+    /// <param name="limit">What has no room for more; the subject of the message's second clause.</param>
     internal ContextLengthExceededException(int promptTokens, int maxPromptTokens, string limit)
         : base($"The prompt has {promptTokens} tokens; {limit} has room for a prompt of {maxPromptTokens}.")
     {

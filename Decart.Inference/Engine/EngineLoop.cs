@@ -54,7 +54,7 @@ internal sealed class EngineLoop
     }
 
     /// <summary>
-    /// Has the loop's thread do something between two steps, after what was submitted and posted before. Any thread. What fails in it must be told to who
+    /// Has the loop's thread do something between two steps, after what was submitted and posted before. Any thread. What fails in it must be told to whoever
     /// waits for it: the loop ends with what it throws.
     /// </summary>
     /// <inheritdoc cref="Submit" path="/exception"/>

@@ -60,7 +60,7 @@ internal sealed class GenerationSequence : Sequence
     /// <returns>False once the request has ended.</returns>
     public ValueTask<bool> WaitToReadAsync(CancellationToken cancellationToken) => _updates.Reader.WaitToReadAsync(cancellationToken);
 
-    /// <summary>Takes an update that is there.</summary>
+    /// <summary>Takes an update if one is there.</summary>
     /// <param name="update">The update.</param>
     /// <param name="madeRoom">Whether the sequence may have been waiting for this.</param>
     public bool TryRead([NotNullWhen(true)] out GenerationUpdate? update, out bool madeRoom)

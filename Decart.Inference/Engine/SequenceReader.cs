@@ -21,7 +21,7 @@ internal sealed class SequenceReader(EngineLoop engine, GenerationSequence seque
     /// <returns>False once the request has ended.</returns>
     public ValueTask<bool> WaitToReadAsync(CancellationToken cancellationToken) => WaitAsync(sequence, cancellationToken);
 
-    /// <summary>Takes an update that is there.</summary>
+    /// <summary>Takes an update if one is there.</summary>
     public bool TryRead([NotNullWhen(true)] out GenerationUpdate? update)
     {
         bool read = sequence.TryRead(out update, out bool madeRoom);
@@ -35,7 +35,7 @@ internal sealed class SequenceReader(EngineLoop engine, GenerationSequence seque
         GC.SuppressFinalize(this);
     }
 
-    /// <summary>Stands between the channel and the caller: a channel goes on to refer to who waited last, which would keep a forgotten caller alive.</summary>
+    /// <summary>Stands between the channel and the caller: a channel keeps a reference to whoever waited last, which would keep a forgotten caller alive.</summary>
     private static async ValueTask<bool> WaitAsync(GenerationSequence sequence, CancellationToken cancellationToken) =>
         await sequence.WaitToReadAsync(cancellationToken).ConfigureAwait(false);
 }

@@ -3,15 +3,15 @@ using Decart.Inference.Memory;
 namespace Decart.Inference.Engine;
 
 /// <summary>
-/// What the loop asks the processor to bring near before its turn comes. Thousands of sequences do not fit in the caches nearest to a core, and most of a
-/// step would be waiting for them one by one.
+/// What the loop has the processor prefetch. Thousands of sequences do not fit in the caches nearest to a core, and most of a step would be spent waiting
+/// for them one by one.
 /// </summary>
 internal static class StepPrefetch
 {
-    /// <summary>Pages that are indexed together: what is looked up for all of them is on its way before the first is needed.</summary>
+    /// <summary>Pages that are indexed together: lookups for all of them are prefetched before the first is needed.</summary>
     public const int Block = 16;
 
-    /// <summary>How far ahead of its turn a sequence is brought near, and then its tokens.</summary>
+    /// <summary>How far ahead of its turn a sequence is prefetched, and then its tokens.</summary>
     private const int FarAhead = 16, NearAhead = 8;
 
     /// <summary>For the loop over running sequences.</summary>

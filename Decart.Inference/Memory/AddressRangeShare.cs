@@ -24,7 +24,7 @@ internal sealed class AddressRangeShare : IDisposable
     /// <summary>Ranges that are left to all sessions.</summary>
     public int Available => _ranges.Available;
 
-    /// <summary>Told, on any thread, that ranges have come back that the session waits for, or that others ask for some.</summary>
+    /// <summary>Called, on any thread, when ranges that the session waits for have come back, or when others ask for some.</summary>
     public Action? Wake { get; set; }
 
     /// <summary>Whether nothing of the session runs until ranges come back.</summary>

@@ -107,7 +107,7 @@ internal sealed class AddressRanges(int limit)
 
     private static int CountOthers() => Read(() => File.ReadLines("/proc/self/maps").Count(), 0);
 
-    /// <summary>What the system says, or something else where it says nothing.</summary>
+    /// <summary>The system's limit, or a default where there is none to read.</summary>
     private static int Read(Func<int> read, int otherwise)
     {
         try

@@ -2,7 +2,7 @@ using Decart.Inference.Checkpoints;
 
 namespace Decart.Inference.Models;
 
-/// <summary>Says of a checkpoint what its configuration leaves unused of it: allowed, but rarely meant.</summary>
+/// <summary>Warns of parts of a checkpoint that its configuration leaves unused: allowed, but rarely intended.</summary>
 internal static class CheckpointChecks
 {
     /// <summary>Bytes at each end of two matrices that are compared: enough to tell trained matrices apart without reading them.</summary>

@@ -3,7 +3,7 @@ using Decart.Inference.Checkpoints;
 
 namespace Decart.Inference.Models;
 
-/// <summary>From what a caller names to the folder or file that is opened: what is meant without doubt is taken, for the rest it is said what to do.</summary>
+/// <summary>Finds the folder or file that a caller means. If that is not certain, the exception says what to do.</summary>
 internal static partial class ModelPath
 {
     private const string Snapshots = "snapshots";

@@ -34,7 +34,7 @@ public static class Tokenizer
         }, settings);
     }
 
-    /// <summary>The files that hold a tokenizer, the first that is there counts.</summary>
+    /// <summary>The files that may hold a tokenizer; the first that exists is read.</summary>
     internal static IReadOnlyList<string> FileNames { get; } = ["tokenizer.json", "tokenizer.model", "tekken.json"];
 
     /// <summary>The files in a folder that hold a tokenizer in a format that is not read, for a message; null if there are none.</summary>

@@ -3,7 +3,7 @@ using Decart.Inference.Checkpoints;
 
 namespace Decart.Inference.Tokenization;
 
-/// <summary>A value in a JSON file that knows where it stands, so that what is wrong with it can be said.</summary>
+/// <summary>A value in a JSON file and its location, for error messages.</summary>
 internal readonly struct JsonField
 {
     private readonly string _file;
@@ -16,10 +16,10 @@ internal readonly struct JsonField
         _element = element;
     }
 
-    /// <summary>Where the value stands, such as <c>model.merges[3]</c>; null for the whole file.</summary>
+    /// <summary>The value's path, such as <c>model.merges[3]</c>; null for the whole file.</summary>
     public string? Path { get; }
 
-    /// <summary>The file and where in it the value stands, for a message.</summary>
+    /// <summary>The file and the value's path, for a message.</summary>
     public string Location => Path is null ? _file : $"{_file}: {Path}";
 
     public JsonValueKind Kind => _element.ValueKind;
