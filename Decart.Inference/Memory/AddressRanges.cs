@@ -107,7 +107,7 @@ internal sealed class AddressRanges(int limit)
 
     private static int CountOthers() => Read(() => File.ReadLines("/proc/self/maps").Count(), 0);
 
-    /// <summary>The system's limit, or a default where there is none to read.</summary>
+    /// <summary>A number that the system publishes, or a default where it cannot be read.</summary>
     private static int Read(Func<int> read, int otherwise)
     {
         try
