@@ -115,6 +115,16 @@ internal sealed class ModelPathTests
         }
     }
 
+    [Test]
+    public async Task Control_characters_are_not_repeated()
+    {
+        new TinyCheckpoint("llama").Write(_folder);
+        _folder.Write("config.json", """{"model_type":"x\r\nerror: forged\u001b[2J\u0000"}""");
+        ModelLoadException error = (await Assert.ThrowsAsync<ModelLoadException>(() => LlmSession.LoadAsync(_folder.Path, Cpu)))!;
+        Assert.That(error.Message, Does.Contain("forged"));
+        Assert.That(error.Message.Where(char.IsControl), Is.Empty);
+    }
+
     private static void CheckRefused(string path, params string[] words)
     {
         const int LongestMessage = 2000;

@@ -18,11 +18,14 @@ internal static class Quoted
         return names.Count > MostNames ? $"{shown} and {names.Count - MostNames} more" : shown;
     }
 
-    /// <summary>The beginning of a text that is too long.</summary>
+    /// <summary>A text, or the beginning of one that is too long, without characters that could forge lines of a log or command a terminal.</summary>
     public static string Cut(string text, int length)
     {
-        if (text.Length <= length) return text;
+        if (text.Length <= length) return WithoutControls(text);
         if (char.IsHighSurrogate(text[length - 1])) length--;
-        return string.Concat(text.AsSpan(0, length), "...");
+        return string.Concat(WithoutControls(text[..length]), "...");
     }
+
+    private static string WithoutControls(string text) =>
+        text.Any(char.IsControl) ? string.Concat(text.Select(character => char.IsControl(character) ? '\uFFFD' : character)) : text;
 }
