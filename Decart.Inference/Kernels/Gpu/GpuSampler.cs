@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
-using Decart.Inference.Sampling;
 using Decart.Inference.Kernels.Gpu.Tiles;
+using Decart.Inference.Sampling;
 
 namespace Decart.Inference.Kernels.Gpu;
 
