@@ -117,8 +117,8 @@ public class SamplerTests
     [Test]
     public void Logits_that_are_not_numbers_are_an_error()
     {
-        Assert.That(() => Choose([1, float.NaN, 2], new()), Throws.InvalidOperationException.With.Message.Contains("NaN"));
-        Assert.That(() => Choose([1, float.PositiveInfinity, 2], new()), Throws.InvalidOperationException);
+        Assert.That(() => Choose([1, float.NaN, 2], new()), Throws.TypeOf<NonFiniteLogitsException>().With.Message.Contains("NaN"));
+        Assert.That(() => Choose([1, float.PositiveInfinity, 2], new()), Throws.TypeOf<NonFiniteLogitsException>());
         var everything = new Dictionary<int, float> { [0] = float.NegativeInfinity, [1] = float.NegativeInfinity };
         Assert.That(() => Choose([1, 2], new() { LogitBias = everything }), Throws.InvalidOperationException.With.Message.Contains("No token is left"));
     }

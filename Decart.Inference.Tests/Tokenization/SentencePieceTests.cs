@@ -103,7 +103,8 @@ public class SentencePieceTests
         Assert.That(() => Load(mapped.ToArray()), Throws.TypeOf<ModelLoadException>().With.Property("Field").EqualTo("normalizer_spec.precompiled_charsmap"));
         Assert.That(() => Load(SentencePieceBytes.Small(4)), Throws.TypeOf<ModelLoadException>().With.Property("Field").EqualTo("trainer_spec.model_type"));
         Assert.That(() => Load(new SentencePieceBytes().Piece("a", 0, 9).ToArray()), Throws.TypeOf<ModelLoadException>().With.Property("Field").EqualTo("pieces[0].type"));
-        Assert.That(() => Load([]), Throws.TypeOf<ModelLoadException>().With.Property("Field").EqualTo("pieces"));
+        Assert.That(() => Load(new SentencePieceBytes().Message(2, []).ToArray()), Throws.TypeOf<ModelLoadException>().With.Property("Field").EqualTo("pieces"));
+        Assert.That(() => Load([]), Throws.TypeOf<ModelLoadException>().With.Message.Contains("found an empty file"));
     }
 
     private static ITokenizer Load(byte[] bytes)
