@@ -17,10 +17,10 @@ internal sealed class MemoryDevice : IDisposable
     }
 
     /// <summary>Fixture arguments: a device, and how many of its smallest pages make one page.</summary>
-    public static IEnumerable<TestFixtureData> Fixtures => [Fixture(Host, 1), Fixture(Host, 16), Fixture(Cuda, 1), Fixture(Cuda, 2)];
+    public static IEnumerable<TestFixtureData> Fixtures => [.. Fixture(Host, 1), .. Fixture(Host, 16), .. Fixture(Cuda, 1), .. Fixture(Cuda, 2)];
 
     /// <summary>Fixture arguments: a device.</summary>
-    public static IEnumerable<TestFixtureData> Names => [Fixture(Host), Fixture(Cuda)];
+    public static IEnumerable<TestFixtureData> Names => [.. Fixture(Host), .. Fixture(Cuda)];
 
     public IDeviceMemory Memory { get; }
 
@@ -42,9 +42,9 @@ internal sealed class MemoryDevice : IDisposable
 
     public void Dispose() => _context?.Dispose();
 
-    private static TestFixtureData Fixture(string name, params object[] arguments)
+    private static IEnumerable<TestFixtureData> Fixture(string name, params object[] arguments)
     {
-        var fixture = new TestFixtureData([name, .. arguments]);
-        return name == Cuda ? CudaAttribute.Choose(fixture) : fixture;
+        TestFixtureData fixture = new([name, .. arguments]);
+        return name == Cuda ? CudaAttribute.Choose(fixture) : [fixture];
     }
 }

@@ -7,14 +7,7 @@ internal static class SessionDevices
 {
     private const string Gpu = "cuda:0";
 
-    public static IEnumerable<TestFixtureData> Fixtures
-    {
-        get
-        {
-            yield return new TestFixtureData("cpu");
-            yield return CudaAttribute.Choose(new TestFixtureData(Gpu));
-        }
-    }
+    public static IEnumerable<TestFixtureData> Fixtures => [new TestFixtureData("cpu"), .. CudaAttribute.Choose(new TestFixtureData(Gpu))];
 
     /// <summary>The device of a name; ignores the test, with the reason, where this machine does not have it.</summary>
     public static Device Get(string name)

@@ -10,14 +10,7 @@ internal static class GpuDevices
     private const string Emulated = "emulated", Cuda = "cuda";
 
     /// <summary>Fixture arguments: a device.</summary>
-    public static IEnumerable<TestFixtureData> Fixtures
-    {
-        get
-        {
-            yield return new TestFixtureData(Emulated);
-            yield return CudaAttribute.Choose(new TestFixtureData(Cuda));
-        }
-    }
+    public static IEnumerable<TestFixtureData> Fixtures => [new TestFixtureData(Emulated), .. CudaAttribute.Choose(new TestFixtureData(Cuda))];
 
     /// <summary>Opens a device; ignores the test, with the reason, where this machine does not have it.</summary>
     /// <param name="name">Which.</param>
