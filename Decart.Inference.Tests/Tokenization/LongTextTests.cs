@@ -30,6 +30,17 @@ public class LongTextTests
         static TestCaseData Case(string name, string text) => new TestCaseData(text).SetArgDisplayNames(name);
     }
 
+    [Test]
+    public void Rules_that_multiply_a_text_are_ended([Values("String", "Regex")] string kind)
+    {
+        JsonObject json = TinyTokenizer.ByteLevel();
+        JsonNode?[] rules = [.. Enumerable.Range(0, 5).Select(_ => TinyTokenizer.Parse(
+            $$"""{"type":"Replace","pattern":{"{{kind}}":"a"},"content":"{{new string('a', 1000)}}"}"""))];
+        json["normalizer"] = new JsonObject { ["type"] = "Sequence", ["normalizers"] = new JsonArray(rules) };
+        ITokenizer tokenizer = TinyTokenizer.Load(json);
+        Assert.That(() => tokenizer.Encode("a"), Throws.InvalidOperationException.With.Message.Contains("1000000000 characters"));
+    }
+
     [TestCaseSource(nameof(Texts))]
     public void Byte_level_BPE(string text)
     {

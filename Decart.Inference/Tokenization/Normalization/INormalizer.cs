@@ -33,7 +33,13 @@ internal sealed class AppendNormalizer(string suffix) : INormalizer
 /// <summary>Replaces one fixed text by another.</summary>
 internal sealed class LiteralReplaceNormalizer(string literal, string replacement) : INormalizer
 {
-    public string Normalize(string text, EncodingBudget budget) => literal.Length == 0 ? text : text.Replace(literal, replacement, StringComparison.Ordinal);
+    public string Normalize(string text, EncodingBudget budget)
+    {
+        if (literal.Length == 0) return text;
+        if (replacement.Length > literal.Length)
+            budget.ThrowIfTooLong(text.Length + ((long)text.AsSpan().Count(literal) * (replacement.Length - literal.Length)));
+        return text.Replace(literal, replacement, StringComparison.Ordinal);
+    }
 }
 
 /// <summary>Replaces the matches of a pattern.</summary>
@@ -44,6 +50,7 @@ internal sealed class PatternReplaceNormalizer(ITextPattern pattern, string repl
         List<Piece> matches = [];
         pattern.Match(text, matches, budget);
         if (matches.Count == 0) return text;
+        budget.ThrowIfTooLong(text.Length + ((long)matches.Count * replacement.Length) - matches.Sum(match => (long)(match.End - match.Start)));
         StringBuilder replaced = new();
         int position = 0;
         foreach (Piece match in matches)
