@@ -32,4 +32,7 @@ internal sealed class CudaAttribute : NUnitAttribute, IApplyToTest
         fixture.Properties.Add(PropertyNames.Category, Category);
         yield return fixture.Explicit(Reason);
     }
+
+    /// <summary>The cases of a test of the category; only the first, which says that the test is left out, where that is not chosen.</summary>
+    public static IEnumerable<T> Choose<T>(IEnumerable<T> cases) => IsChosen ? cases : cases.Take(1);
 }

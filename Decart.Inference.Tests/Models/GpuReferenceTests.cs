@@ -28,12 +28,12 @@ internal sealed class GpuReferenceTests
 
     private const int MaxBatchTokens = 512;
 
-    private static IEnumerable<TestCaseData> Cases =>
+    private static IEnumerable<TestCaseData> Cases => CudaAttribute.Choose<TestCaseData>(
     [
         .. ReferenceAnswers.Cases().Select(test => ReferenceAnswers.Read((string)test.Arguments[0]!)).SelectMany(answers => answers.Prompts.Select(
             (prompt, i) => new TestCaseData(answers.Folder, prompt, answers.Greedy[i]).SetArgDisplayNames(Path.GetFileName(answers.Folder), $"{i}"))),
         .. GoldenAnswers.All().Select(answers => new TestCaseData(answers.Checkpoint, answers.Prompt, answers.Greedy).SetArgDisplayNames(answers.Name)),
-    ];
+    ]);
 
     [TestCaseSource(nameof(Cases))]
     public void Known_continuations_are_followed(string checkpoint, int[] prompt, int[] greedy)
