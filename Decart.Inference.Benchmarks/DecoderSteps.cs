@@ -15,7 +15,6 @@ internal sealed class DecoderSteps : IDisposable
 {
     private const int Repetitions = 20;
     private const int SpareTokens = 32; // pages are not filled to the last byte
-    private const long CopyBytes = 2L << 30;
 
     private readonly IBackend _backend;
     private readonly Decoder _decoder;
@@ -29,7 +28,7 @@ internal sealed class DecoderSteps : IDisposable
         DeviceChoice choice = DeviceChoice.Open(new() { Device = device }, NullLogger.Instance);
         _backend = choice.Backend;
         _context = context;
-        _bandwidth = MeasureCopy();
+        _bandwidth = CopyBandwidth.Measure(_backend.Memory);
         long start = Stopwatch.GetTimestamp();
         RandomTensors source = new(folder, seed: 1);
         ModelConfig config = ModelLoader.ReadConfig(source);
@@ -142,21 +141,5 @@ internal sealed class DecoderSteps : IDisposable
     {
         _decoder.Forward(batch);
         _decoder.ReadLogits(0, _logits);
-    }
-
-    /// <summary>Bytes a second of a large copy within the device, those read and those written.</summary>
-    private double MeasureCopy()
-    {
-        nint source = _backend.Memory.Allocate(CopyBytes), destination = _backend.Memory.Allocate(CopyBytes);
-        double best = 0;
-        for (int i = 0; i < 8; i++)
-        {
-            long start = Stopwatch.GetTimestamp();
-            _backend.Memory.Copy(destination, source, CopyBytes);
-            best = Math.Max(best, 2 * CopyBytes / Stopwatch.GetElapsedTime(start).TotalSeconds);
-        }
-        _backend.Memory.Free(source);
-        _backend.Memory.Free(destination);
-        return best;
     }
 }

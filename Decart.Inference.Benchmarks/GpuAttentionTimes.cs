@@ -15,7 +15,7 @@ namespace Decart.Inference.Benchmarks;
 internal sealed class GpuAttentionTimes : IDisposable
 {
     private const int Layers = 32, Repetitions = 9;
-    private const long CopyBytes = 1L << 30, PatternBytes = 64 << 20;
+    private const long PatternBytes = 64 << 20;
 
     private static readonly AttentionShape Grouped = new(Heads: 32, KvHeads: 8, HeadDim: 128, Scale: 0.088f), Plain = new(Heads: 32, KvHeads: 32, HeadDim: 128, Scale: 0.088f);
 
@@ -43,7 +43,7 @@ internal sealed class GpuAttentionTimes : IDisposable
         Random random = new(1);
         for (int i = 0; i < values.Length; i++) values[i] = (Half)((random.NextSingle() * 2) - 1);
         _device.Upload(_pattern.Address, MemoryMarshal.AsBytes(values.AsSpan()));
-        _bandwidth = MeasureCopy();
+        _bandwidth = CopyBandwidth.Measure(_device.Memory);
     }
 
     /// <summary>Prints tables.</summary>
@@ -118,19 +118,5 @@ internal sealed class GpuAttentionTimes : IDisposable
     {
         for (long offset = 0; offset < bytes; offset += PatternBytes)
             _device.Memory.Copy(address + (nint)offset, _pattern.Address, Math.Min(PatternBytes, bytes - offset));
-    }
-
-    /// <summary>Bytes a second of a large copy within the device, those read and those written.</summary>
-    private double MeasureCopy()
-    {
-        using GpuBuffer source = new(_device.Memory, CopyBytes), destination = new(_device.Memory, CopyBytes);
-        double best = 0;
-        for (int i = 0; i < 8; i++)
-        {
-            long start = Stopwatch.GetTimestamp();
-            _device.Memory.Copy(destination.Address, source.Address, CopyBytes);
-            best = Math.Max(best, 2 * CopyBytes / Stopwatch.GetElapsedTime(start).TotalSeconds);
-        }
-        return best;
     }
 }

@@ -11,7 +11,7 @@ namespace Decart.Inference.Benchmarks;
 /// </summary>
 internal sealed class GpuMatMulTimes : IDisposable
 {
-    private const long CopyBytes = 2L << 30, WeightBytes = 1L << 30;
+    private const long WeightBytes = 1L << 30;
     private const int Repetitions = 5;
 
     private static readonly (string Name, int Outputs, int Inputs)[] Shapes =
@@ -41,7 +41,7 @@ internal sealed class GpuMatMulTimes : IDisposable
     {
         int[] rows = [.. (arguments.Length > 0 ? arguments[0] : "1,16,32,64,128,256,2048").Split(',').Select(int.Parse)];
         using GpuMatMulTimes times = new();
-        double bandwidth = times.MeasureCopy();
+        double bandwidth = CopyBandwidth.Measure(times._device.Memory);
         Console.WriteLine(FormattableString.Invariant($"copy {bandwidth / 1e12:F2} TB/s (read + write)"));
         Console.WriteLine($"| weight | {string.Join(" | ", rows.Select(count => $"{count} rows: TB/s (share), TFLOP/s"))} |");
         Console.WriteLine($"|---|{string.Concat(rows.Select(_ => "---|"))}");
@@ -104,21 +104,6 @@ internal sealed class GpuMatMulTimes : IDisposable
         }
         Array.Sort(seconds);
         return seconds[Repetitions / 2];
-    }
-
-    private double MeasureCopy()
-    {
-        nint source = _device.Memory.Allocate(CopyBytes), destination = _device.Memory.Allocate(CopyBytes);
-        double best = 0;
-        for (int i = 0; i < 8; i++)
-        {
-            long start = Stopwatch.GetTimestamp();
-            _device.Memory.Copy(destination, source, CopyBytes);
-            best = Math.Max(best, 2 * CopyBytes / Stopwatch.GetElapsedTime(start).TotalSeconds);
-        }
-        _device.Memory.Free(source);
-        _device.Memory.Free(destination);
-        return best;
     }
 
     private void FillRandom(GpuBuffer buffer)
