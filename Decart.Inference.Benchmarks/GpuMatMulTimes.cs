@@ -1,7 +1,9 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
+using Decart.Inference.Kernels;
 using Decart.Inference.Kernels.Gpu;
 using Decart.Inference.Kernels.Gpu.Compilation;
+using Decart.Inference.Kernels.Gpu.Tiles;
 
 namespace Decart.Inference.Benchmarks;
 
@@ -36,25 +38,41 @@ internal sealed class GpuMatMulTimes : IDisposable
     }
 
     /// <summary>Prints a table.</summary>
-    /// <param name="arguments">Numbers of rows with commas between, unless the defaults are right.</param>
+    /// <param name="arguments">
+    /// Numbers of rows with commas between, unless the defaults are right; and "plans", for a column for each division of the work that is worth a try.
+    /// </param>
     public static void Run(string[] arguments)
     {
         int[] rows = [.. (arguments.Length > 0 ? arguments[0] : "1,16,32,64,128,256,2048").Split(',').Select(int.Parse)];
+        bool all = arguments is [_, "plans"];
         using GpuMatMulTimes times = new();
         double bandwidth = CopyBandwidth.Measure(times._device.Memory);
         Console.WriteLine(FormattableString.Invariant($"copy {bandwidth / 1e12:F2} TB/s (read + write)"));
-        Console.WriteLine($"| weight | {string.Join(" | ", rows.Select(count => $"{count} rows: TB/s (share), TFLOP/s"))} |");
-        Console.WriteLine($"|---|{string.Concat(rows.Select(_ => "---|"))}");
-        foreach ((string name, int outputs, int inputs) in Shapes)
+        foreach (int count in rows)
         {
-            Console.Write($"| {name}, {outputs} x {inputs} ");
-            foreach (int count in rows)
+            Console.WriteLine($"| {count} rows: TB/s (share), TFLOP/s |{(all ? " other divisions: rows of a block x groups of a share" : "")} |");
+            Console.WriteLine("|---|---|");
+            foreach ((string name, int outputs, int inputs) in Shapes)
             {
-                double seconds = times.Measure(outputs, inputs, count), bytes = 2.0 * outputs * inputs;
-                Console.Write(FormattableString.Invariant(
-                    $"| {bytes / seconds / 1e12:F2} ({bytes / seconds / bandwidth:F2}), {bytes * count / seconds / 1e12:F0} "));
+                GpuRingPlan best = GpuRingPlan.Best(count, outputs, inputs, times._device.Multiprocessors);
+                Console.Write($"| {name}, {outputs} x {inputs}: {best.BlockRows} x {best.GroupsPerBlock} ");
+                foreach (GpuRingPlan plan in (GpuRingPlan[])[best, .. all ? times.Plans(count, outputs).Where(plan => plan != best) : []])
+                {
+                    double seconds = times.Measure(name, outputs, inputs, count, plan), bytes = 2.0 * outputs * inputs;
+                    Console.Write(FormattableString.Invariant(
+                        $"| {(plan == best ? "" : $"{plan.BlockRows} x {plan.GroupsPerBlock}: ")}{bytes / seconds / 1e12:F2} ({bytes / seconds / bandwidth:F2}), {bytes * count / seconds / 1e12:F0} "));
+                }
+                Console.WriteLine("|");
             }
-            Console.WriteLine("|");
+        }
+    }
+
+    private IEnumerable<GpuRingPlan> Plans(int rows, int outputs)
+    {
+        for (int block = Math.Min(CoreTiles.OperandBlockRows(rows), 64); block <= CoreTiles.OperandBlockRows(rows); block *= 2)
+        {
+            if (GpuRingPlan.Shared(rows, block, outputs / CoreTiles.TileRows, _device.Multiprocessors) is { } shared) yield return shared;
+            yield return GpuRingPlan.InTurn(rows, block, outputs / CoreTiles.TileRows, _device.Multiprocessors);
         }
     }
 
@@ -68,27 +86,35 @@ internal sealed class GpuMatMulTimes : IDisposable
         _device.Dispose();
     }
 
-    private double Measure(int outputs, int inputs, int rows)
+    private double Measure(string name, int outputs, int inputs, int rows, GpuRingPlan plan)
     {
         _device.Upload(_count.Address, BitConverter.GetBytes(rows));
         long bytes = 2L * outputs * inputs;
         int copies = (int)Math.Max(1, WeightBytes / bytes), launches = Math.Max(copies, 8);
+        bool gated = name.EndsWith("gate/up", StringComparison.Ordinal);
         MatMulArguments arguments = new()
         {
             Count = _count.Address,
             X = _x.Address,
             Y = _y.Address,
-            Columns = outputs,
+            Columns = gated ? outputs / 2 : outputs,
             WeightRows = outputs,
             Stride = inputs,
-            YStride = outputs,
+            YStride = gated ? outputs / 2 : outputs,
+            XBlockRows = CoreTiles.OperandBlockRows(rows),
+            YBlockRows = CoreTiles.OperandBlockRows(rows),
+            RowsPerSource = 1,
+            Gated = gated ? 1 : 0,
+            HalfY = gated ? 1 : 0,
+            Function = (int)(gated ? ActivationFunction.Silu : ActivationFunction.None),
+            Accumulate = outputs <= inputs ? 1 : 0,
         };
         void Launch()
         {
             for (int i = 0; i < launches; i++)
             {
                 arguments.Weight = _weights.Address + (nint)(i % copies * bytes);
-                _launcher.Launch(arguments, rows);
+                _launcher.LaunchRing(arguments, plan);
             }
         }
         Launch();

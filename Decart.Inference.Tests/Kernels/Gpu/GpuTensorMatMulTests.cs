@@ -92,6 +92,60 @@ internal sealed class GpuTensorMatMulTests(string device)
         }
     }
 
+    /// <summary>Every kind of result that has stores of its own, by shares and in turn: the same bits, and nothing else touched.</summary>
+    [Test]
+    public void Every_division_of_the_work_has_the_same_bits([Values("floats", "adds", "gated", "halves")] string kind)
+    {
+        bool emulated = device == "emulated", gated = kind == "gated", operand = kind is "gated" or "halves";
+        int rows = emulated ? 70 : 600, columns = emulated ? 130 : 1100, outputs = emulated ? 160 : 1448;
+        using GpuBench bench = new(GpuDevices.Create(device, tensorCores: true, hopper: true));
+        using GpuMatMulLauncher launcher = new(bench.Device);
+        GpuWeight weight = (GpuWeight)bench.Weight(gated, bench.Tensor(TensorType.BF16, outputs, columns)).Gpu;
+        float[][] x = [.. Enumerable.Range(0, rows).Select(_ => Enumerable.Range(0, columns).Select(_ => bench.NextValue()).ToArray())];
+        int yColumns = gated ? outputs / 2 : outputs;
+        float[] residual = [.. Enumerable.Range(0, yColumns).Select(_ => bench.NextValue())];
+        float[]? expected = null;
+        int operandBlock = CoreTiles.OperandBlockRows(rows), tiles = weight.PaddedRows / CoreTiles.TileRows;
+        using GpuBuffer operands = new(bench.Device.Memory, (long)(rows + operandBlock) * CoreTiles.PaddedColumns(columns) * sizeof(ushort));
+        bench.Device.Upload(operands.Address, Operand(x, CoreTiles.PaddedColumns(columns), operandBlock));
+        GpuRingPlan[] plans =
+        [
+            .. from block in emulated ? [8, 64] : (int[])[8, 16, 32, 64, 128, 256]
+               from plan in (GpuRingPlan[])[GpuRingPlan.Shared(rows, block, tiles, 80)!.Value, GpuRingPlan.InTurn(rows, block, tiles, 7)]
+               select plan,
+        ];
+        foreach (GpuRingPlan plan in plans)
+        {
+            bench.Begin(rows);
+            GpuActivationsPair y = bench.Activations(rows + 1, yColumns, operand, poisoned: true);
+            for (int row = 0; row < rows && kind == "adds"; row++) bench.Write(y, row, residual);
+            MatMulArguments arguments = new()
+            {
+                Count = Upload(bench, [rows]),
+                X = operands.Address,
+                Weight = weight.Address,
+                Y = y.Gpu.Address,
+                Columns = yColumns,
+                WeightRows = weight.PaddedRows,
+                Stride = weight.PaddedColumns,
+                YStride = y.Gpu.Stride,
+                XBlockRows = operandBlock,
+                YBlockRows = operandBlock,
+                RowsPerSource = 1,
+                Gated = gated ? 1 : 0,
+                HalfY = operand ? 1 : 0,
+                Accumulate = kind == "adds" ? 1 : 0,
+                Function = (int)(gated ? ActivationFunction.Silu : operand ? ActivationFunction.GeluTanh : ActivationFunction.None),
+            };
+            launcher.LaunchRing(arguments, plan);
+            float[] found = [.. Enumerable.Range(0, rows).SelectMany(row => bench.Row(y.Gpu, row))];
+            expected ??= found;
+            Assert.That(found, Is.EqualTo(expected), $"{plan}");
+            Assert.That(found, Has.None.NaN);
+            bench.AssertUntouched(y.Gpu, rows);
+        }
+    }
+
     [Test]
     public void Mixtures_of_experts_agree_with_the_reference([Values(11, 90)] int rows)
     {
@@ -105,6 +159,18 @@ internal sealed class GpuTensorMatMulTests(string device)
         bench.Reference.Kernels.MixExperts(x.Reference, null, logits.Reference, experts.Reference, y.Reference);
 
         bench.AssertClose(y, rows, 1e-2);
+    }
+
+    /// <summary>Rows as an operand in blocks of so many.</summary>
+    private static byte[] Operand(float[][] rows, int stride, int block)
+    {
+        byte[] operand = new byte[(long)(rows.Length + block) / block * block * stride * sizeof(ushort)];
+        for (int row = 0; row < rows.Length; row++)
+        {
+            for (int column = 0; column < rows[row].Length; column++)
+                MemoryMarshal.Write(operand.AsSpan((int)CoreTiles.OperandOffset(row, column, stride, block)), (Half)rows[row][column]);
+        }
+        return operand;
     }
 
     private static long Upload(GpuBench bench, int[] values)

@@ -67,17 +67,97 @@ internal struct StoreTile
             if (column < a.Columns) store._bias = Global.LoadFloat(a.Bias + ((long)column * sizeof(float)));
             if (second < (a.Gated != 0 ? 2 : 1) * a.Columns) store._secondBias = Global.LoadFloat(a.Bias + ((long)second * sizeof(float)));
         }
+        bool plain = reduces && a.SoftCap == 0 && IsWhole(a, tile);
         for (int first = 0; first < TSums.Columns; first += 64)
         {
-            Tile64 tile64 = TSums.First(sums);
-            for (int column = first; column < TSums.Columns && column < first + 64; column += 8)
+            Tile64 fragments = TSums.First(sums);
+            if (TSums.Columns >= 64 && plain && store._place + 64 <= end && HasOwnLoop(a))
             {
-                StoreFragment(store, tile64.T0);
-                tile64 = Tile64.Shift(tile64);
-                store._place += 8;
+                StoreWhole(store, fragments);
+                store._place += 64;
+            }
+            else
+            {
+                for (int column = first; column < TSums.Columns && column < first + 64; column += 8)
+                {
+                    StoreFragment(store, fragments.T0);
+                    fragments = Tile64.Shift(fragments);
+                    store._place += 8;
+                }
             }
             if (TSums.Columns > 64) sums = TSums.Shift(sums);
         }
+    }
+
+    /// <summary>Whether all of a tile's columns of y exist.</summary>
+    private static bool IsWhole(MatMulArguments a, int tile) => (tile + 1) * (a.Gated != 0 ? 8 : CoreTiles.TileRows) <= a.Columns;
+
+    /// <summary>Whether <see cref="StoreWhole"/> stores such results.</summary>
+    private static bool HasOwnLoop(MatMulArguments a) =>
+        a.HalfY == 0 ? a.Gated == 0 && a.Function == (int)ActivationFunction.None : a.Gated != 0 && a.Function == (int)ActivationFunction.Silu;
+
+    /// <summary>Stores what most matmuls have, for 64 rows that all exist, without a question on the way.</summary>
+    private static void StoreWhole(StoreTile self, Tile64 fragments)
+    {
+        MatMulArguments a = self._a;
+        if (a.HalfY != 0)
+        {
+            int column = Column(a, self._tile) + (2 * (Warp.LaneIdx & 3)) - (Warp.LaneIdx >> 2);
+            long address = a.Y + CoreTiles.OperandOffset(self._place + (Warp.LaneIdx >> 2), column, a.YStride, a.YBlockRows);
+            StoreGated(self, fragments.T0, address);
+            StoreGated(self, fragments.T1, address + CoreTiles.CoreRowBytes);
+            StoreGated(self, fragments.T2, address + (2 * CoreTiles.CoreRowBytes));
+            StoreGated(self, fragments.T3, address + (3 * CoreTiles.CoreRowBytes));
+            StoreGated(self, fragments.T4, address + (4 * CoreTiles.CoreRowBytes));
+            StoreGated(self, fragments.T5, address + (5 * CoreTiles.CoreRowBytes));
+            StoreGated(self, fragments.T6, address + (6 * CoreTiles.CoreRowBytes));
+            StoreGated(self, fragments.T7, address + (7 * CoreTiles.CoreRowBytes));
+            return;
+        }
+        long row = (long)a.YStride * sizeof(float), place = a.Y + ((self._place + (2 * (Warp.LaneIdx & 3))) * row) + (Column(a, self._tile) * sizeof(float));
+        if (a.Accumulate != 0) StorePairs(self, fragments, place, row, adds: true);
+        else StorePairs(self, fragments, place, row, adds: false);
+    }
+
+    private static void StoreGated(StoreTile self, Float4 sums, long address)
+    {
+        float first = GpuMath.Silu(sums.A + self._bias) * (sums.C + self._secondBias), second = GpuMath.Silu(sums.B + self._bias) * (sums.D + self._secondBias);
+        Global.StoreInt(address, (int)TensorCore.Transpose(Halves.SaturatePair(first, second)));
+    }
+
+    private static void StorePairs(StoreTile self, Tile64 fragments, long place, long row, bool adds)
+    {
+        long next = 8 * row;
+        StorePair(self, fragments.T0, place, row, adds);
+        place += next;
+        StorePair(self, fragments.T1, place, row, adds);
+        place += next;
+        StorePair(self, fragments.T2, place, row, adds);
+        place += next;
+        StorePair(self, fragments.T3, place, row, adds);
+        place += next;
+        StorePair(self, fragments.T4, place, row, adds);
+        place += next;
+        StorePair(self, fragments.T5, place, row, adds);
+        place += next;
+        StorePair(self, fragments.T6, place, row, adds);
+        place += next;
+        StorePair(self, fragments.T7, place, row, adds);
+    }
+
+    /// <summary>Two rows of y, two columns of each.</summary>
+    private static void StorePair(StoreTile self, Float4 sums, long place, long row, bool adds)
+    {
+        StoreOrAdd(place, sums.A + self._bias, adds);
+        StoreOrAdd(place + (8 * sizeof(float)), sums.C + self._secondBias, adds);
+        StoreOrAdd(place + row, sums.B + self._bias, adds);
+        StoreOrAdd(place + row + (8 * sizeof(float)), sums.D + self._secondBias, adds);
+    }
+
+    private static void StoreOrAdd(long place, float value, bool adds)
+    {
+        if (adds) Global.AddFloat(place, value);
+        else Global.StoreFloat(place, value);
     }
 
     private static void StoreFragment(StoreTile self, Float4 sums)
@@ -113,16 +193,16 @@ internal struct StoreTile
     }
 
     /// <summary>Column of y of the lane's first row of the weight; without a gate the second is 8 further.</summary>
-    private static int Column(MatMulArguments a, int tile) => (a.Gated != 0 ? tile * 8 : tile * CoreTiles.TileRows) + (Warp.LaneIdx / 4);
+    private static int Column(MatMulArguments a, int tile) => (a.Gated != 0 ? tile * 8 : tile * CoreTiles.TileRows) + (Warp.LaneIdx >> 2);
 
     private static void StoreHalves(StoreTile self, Float4 sums, int place)
     {
         MatMulArguments a = self._a;
-        int column = Column(a, self._tile), own = place + (Warp.LaneIdx / 4);
+        int column = Column(a, self._tile), own = place + (Warp.LaneIdx >> 2);
         uint first = TensorCore.Transpose(column < a.Columns ? Halves.SaturatePair(sums.A, sums.B) : 0), second = 0;
         if (a.Gated == 0) second = TensorCore.Transpose(column + 8 < a.Columns ? Halves.SaturatePair(sums.C, sums.D) : 0);
         if (own >= self._end) return;
-        column += (2 * (Warp.LaneIdx % 4)) - (Warp.LaneIdx / 4);
+        column += (2 * (Warp.LaneIdx & 3)) - (Warp.LaneIdx >> 2);
         long address = a.Y + CoreTiles.OperandOffset(GpuMatMul.RowAt(a, own), column, a.YStride, a.YBlockRows);
         if (column < a.YStride) Global.StoreInt(address, (int)first);
         if (a.Gated == 0 && column + 8 < a.YStride) Global.StoreInt(address + CoreTiles.CoreBytes, (int)second);
@@ -131,7 +211,7 @@ internal struct StoreTile
     private static void StoreFloats(StoreTile self, Float4 sums, int place)
     {
         MatMulArguments a = self._a;
-        int own = place + (2 * (Warp.LaneIdx % 4));
+        int own = place + (2 * (Warp.LaneIdx & 3));
         if (own < self._end) StoreRow(self, GpuMatMul.RowAt(a, own), sums.A, sums.C);
         if (own + 1 < self._end) StoreRow(self, GpuMatMul.RowAt(a, own + 1), sums.B, sums.D);
     }

@@ -43,6 +43,9 @@ internal struct MatMulArguments
     /// <summary>For <see cref="GpuRingMatMul{TSums}"/>: blocks of x, and groups for each of them when each takes its share of the weight, or 0.</summary>
     public int XBlocks, GroupsPerBlock;
 
+    /// <summary>The most tiles of a pass, and tiles that shares are multiples of.</summary>
+    public int TilesPerPass, TilesPerUnit;
+
     /// <summary>See <see cref="Epilogue"/>; 1 or 0.</summary>
     public int Gated, Accumulate;
 

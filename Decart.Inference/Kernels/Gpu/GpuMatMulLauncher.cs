@@ -31,7 +31,7 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
     {
         arguments.XBlockRows = arguments.YBlockRows = CoreTiles.OperandBlockRows(rows);
         arguments.RowsPerSource = 1;
-        if (_hasRing) LaunchRing(arguments, rows);
+        if (_hasRing) LaunchRing(arguments, GpuRingPlan.Best(rows, arguments.WeightRows, arguments.Stride, device.Multiprocessors));
         else LaunchPlain(arguments, rows, experts: 1, rows);
         if (arguments.HalfY != 0) ClearPadding(arguments.Count, arguments.Y, arguments.Columns, rows);
     }
@@ -104,9 +104,12 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
 
     public void Dispose() => _operand.Dispose();
 
-    private void LaunchRing(MatMulArguments arguments, int rows)
+    /// <summary>Starts a product by <see cref="GpuRingMatMul{TSums}"/>.</summary>
+    /// <param name="arguments">The operation, without how work is divided.</param>
+    /// <param name="plan">How it is.</param>
+    public void LaunchRing(MatMulArguments arguments, GpuRingPlan plan)
     {
-        GpuKernel<MatMulArguments> kernel = arguments.XBlockRows switch
+        GpuKernel<MatMulArguments> kernel = plan.BlockRows switch
         {
             8 => GpuRingMatMul<Sums8>.Kernel,
             16 => GpuRingMatMul<Sums16>.Kernel,
@@ -115,16 +118,11 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
             128 => GpuRingMatMul<Sums128>.Kernel,
             _ => GpuRingMatMul<Sums256>.Kernel,
         };
-        int tiles = arguments.WeightRows / CoreTiles.TileRows, groups = device.Multiprocessors;
-        arguments.XBlocks = CeilingDivide(rows, arguments.XBlockRows);
-        int passes = arguments.XBlocks * CeilingDivide(tiles, GpuRingMatMulPass.MaxTiles);
-        // Where groups have few passes each, even shares of the weight keep all of them busy to the end.
-        if (arguments.XBlocks <= groups && passes < 4 * groups)
-        {
-            arguments.GroupsPerBlock = Math.Min(groups / arguments.XBlocks, tiles);
-            groups = arguments.GroupsPerBlock * arguments.XBlocks;
-        }
-        device.Launch(kernel, new GpuGrid(Math.Min(groups, passes * GpuRingMatMulPass.MaxTiles)), arguments);
+        arguments.XBlocks = plan.Blocks;
+        arguments.GroupsPerBlock = plan.GroupsPerBlock;
+        arguments.TilesPerPass = plan.TilesPerPass;
+        arguments.TilesPerUnit = plan.TilesPerUnit;
+        device.Launch(kernel, new GpuGrid(plan.Groups), arguments);
     }
 
     private void LaunchPlain(in MatMulArguments arguments, int rows, int experts, int typicalRows)

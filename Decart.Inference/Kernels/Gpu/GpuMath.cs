@@ -17,10 +17,12 @@ internal static class GpuMath
 
     public static float SoftCap(float x, float cap) => cap * Tanh(Float32.Divide(x, cap));
 
+    public static float Silu(float x) => Float32.Divide(x, 1 + Exp(-x));
+
     /// <summary>See <see cref="ActivationFunction"/>.</summary>
     public static float Activate(int function, float x)
     {
-        if (function == (int)ActivationFunction.Silu) return Float32.Divide(x, 1 + Exp(-x));
+        if (function == (int)ActivationFunction.Silu) return Silu(x);
         if (function == (int)ActivationFunction.Gelu) return 0.5f * x * (1 + Erf(x * 0.70710678f));
         if (function == (int)ActivationFunction.GeluTanh) return 0.5f * x * (1 + Tanh(0.79788456f * (x + (0.044715f * x * x * x))));
         return x;

@@ -57,18 +57,18 @@ internal static class GpuRingMatMul<TSums>
         GpuRingMatMulPass pass = GpuRingMatMulPass.First(a);
         Ring<Shape> behind = ring;
         Source source = Source.Of(a, pass), x = source;
-        int steps = Steps(a, pass), early = steps < Shape.Stages ? steps : Shape.Stages;
+        int steps = Steps(a), early = steps < Shape.Stages ? steps : Shape.Stages;
         for (int step = 0; step < early; step++)
         {
             Ring<Shape>.BeginFill(ring, StepBytes(a, pass, step));
-            if (!Source.IsX) Source.Copy(source, ring, Pieces(a, pass, step));
+            if (!Source.IsX) Source.Copy(source, ring, Pieces(a, step));
             source = Source.Next(source);
             ring = Ring<Shape>.Next(ring);
         }
         GridDependency.Wait();
         for (int step = 0; step < early; step++)
         {
-            if (Source.IsX) Source.Copy(x, behind, Pieces(a, pass, step));
+            if (Source.IsX) Source.Copy(x, behind, Pieces(a, step));
             x = Source.Next(x);
             behind = Ring<Shape>.Next(behind);
         }
@@ -77,14 +77,13 @@ internal static class GpuRingMatMul<TSums>
             for (int step = early; step < steps; step++)
             {
                 Ring<Shape>.BeginFill(ring, StepBytes(a, pass, step));
-                Source.Copy(source, ring, Pieces(a, pass, step));
+                Source.Copy(source, ring, Pieces(a, step));
                 source = Source.Next(source);
                 ring = Ring<Shape>.Next(ring);
             }
             early = 0;
             pass = GpuRingMatMulPass.Next(a, pass);
             source = Source.Of(a, pass);
-            steps = Steps(a, pass);
         }
     }
 
@@ -95,7 +94,7 @@ internal static class GpuRingMatMul<TSums>
         int count = Global.LoadInt(a.Count);
         for (GpuRingMatMulPass pass = GpuRingMatMulPass.First(a); GpuRingMatMulPass.Exists(pass); pass = GpuRingMatMulPass.Next(a, pass))
         {
-            int steps = Steps(a, pass);
+            int steps = Steps(a);
             if (first >= pass.Tiles)
             {
                 for (int step = 0; step < steps; step++)
@@ -109,7 +108,7 @@ internal static class GpuRingMatMul<TSums>
             {
                 TSums sums = default;
                 Ring<Shape> before = ring;
-                int pieces = a.Stride / CoreTiles.PieceColumns, perStage = PiecesPerStage(pass), place = 0;
+                int pieces = a.Stride / CoreTiles.PieceColumns, perStage = PiecesPerStage(a), place = 0;
                 int weight = 0, x = 0;
                 // One loop, in which nothing else touches the sums: a piece's operations are under way while the next are started.
                 for (int piece = 0; piece < pieces; piece += PiecesAtOnce)
@@ -164,68 +163,47 @@ internal static class GpuRingMatMul<TSums>
     private static int Describe(int address) => MatrixDescriptor.CreatePlain(address, CoreTiles.CoreBytes);
 
     /// <summary>Stages that a pass takes.</summary>
-    private static int Steps(MatMulArguments a, GpuRingMatMulPass pass)
+    private static int Steps(MatMulArguments a)
     {
-        int perStage = PiecesPerStage(pass);
+        int perStage = PiecesPerStage(a);
         return ((a.Stride / CoreTiles.PieceColumns) + perStage - 1) / perStage;
     }
 
     /// <summary>Pieces of a full stage.</summary>
-    private static int PiecesPerStage(GpuRingMatMulPass pass)
+    private static int PiecesPerStage(MatMulArguments a)
     {
-        int room = PiecesAtOnce * (pass.Tiles > 4 ? 1 : pass.Tiles > 2 ? 2 : 4);
+        int room = PiecesAtOnce * (a.TilesPerPass > 4 ? 1 : a.TilesPerPass > 2 ? 2 : 4);
         return room < MaxPieces ? room : MaxPieces;
     }
 
     /// <summary>Pieces of a step; the last may have fewer.</summary>
-    private static int Pieces(MatMulArguments a, GpuRingMatMulPass pass, int step)
+    private static int Pieces(MatMulArguments a, int step)
     {
-        int perStage = PiecesPerStage(pass), left = (a.Stride / CoreTiles.PieceColumns) - (step * perStage);
+        int perStage = PiecesPerStage(a), left = (a.Stride / CoreTiles.PieceColumns) - (step * perStage);
         return left < perStage ? left : perStage;
     }
 
     private static int StepBytes(MatMulArguments a, GpuRingMatMulPass pass, int step) =>
-        Pieces(a, pass, step) * ((pass.Tiles * CoreTiles.TileBytes) + (TSums.Columns * CoreTiles.RowBytes));
+        Pieces(a, step) * ((pass.Tiles * CoreTiles.TileBytes) + (TSums.Columns * CoreTiles.RowBytes));
 
     /// <summary>
-    /// What a lane copies in each step. Lanes 2p and 2p + 1: the pass's tiles of piece p, as far as they lie in one block of the weight, and the rest; the last lane:
-    /// the pieces of a block of x, which are neighbours.
+    /// What a lane copies in each step. Lanes 2p and 2p + 1: the pass's tiles of piece p, as far as they lie in one block of the weight, and the rest. The last lane:
+    /// the pieces of a block of x, where they are neighbours; else lane <see cref="FirstXLane"/> + p: piece p of it.
     /// </summary>
     private struct Source
     {
+        /// <summary>Behind those of the weight.</summary>
+        private const int FirstXLane = Lanes / 2;
+
         private long _address, _advance;
         private int _offset, _piece, _bytes, _bytesPerPiece;
 
-        public static bool IsX => Warp.LaneIdx == Lanes - 1;
+        public static bool IsX => Warp.LaneIdx >= FirstXLane;
 
         public static Source Of(MatMulArguments a, GpuRingMatMulPass pass)
         {
-            int perStage = PiecesPerStage(pass);
-            if (IsX)
-            {
-                return new Source
-                {
-                    _address = a.X + CoreTiles.OperandOffset(pass.XBlock * TSums.Columns, 0, a.Stride, TSums.Columns),
-                    _advance = perStage * TSums.Columns * CoreTiles.RowBytes,
-                    _offset = WeightBytes,
-                    _bytesPerPiece = TSums.Columns * CoreTiles.RowBytes,
-                };
-            }
-            const int BlockTiles = CoreTiles.WeightBlockRows / CoreTiles.TileRows;
-            int piece = Warp.LaneIdx / 2, part = Warp.LaneIdx % 2, block = (pass.Tile / BlockTiles) + part;
-            int begin = part == 0 ? pass.Tile : block * BlockTiles, end = (block + 1) * BlockTiles;
-            if (end > pass.Tile + pass.Tiles) end = pass.Tile + pass.Tiles;
-            int row = begin * CoreTiles.TileRows;
-            long first = CoreTiles.WeightOffset(row, 0, a.WeightRows, a.Stride);
-            long pieceAdvance = CoreTiles.WeightOffset(row, CoreTiles.PieceColumns, a.WeightRows, a.Stride) - first;
-            return new Source
-            {
-                _address = a.Weight + first + (piece * pieceAdvance),
-                _advance = perStage * pieceAdvance,
-                _offset = ((piece * pass.Tiles) + begin - pass.Tile) * CoreTiles.TileBytes,
-                _piece = piece < perStage && begin < end ? piece : int.MaxValue,
-                _bytes = (end - begin) * CoreTiles.TileBytes,
-            };
+            int perStage = PiecesPerStage(a);
+            return IsX ? OfX(a, pass, perStage) : OfWeight(a, pass, perStage);
         }
 
         public static Source Next(Source source)
@@ -240,6 +218,51 @@ internal static class GpuRingMatMul<TSums>
             if (source._piece >= pieces) return;
             int bytes = source._bytes + (pieces * source._bytesPerPiece);
             BulkCopy.Load(Ring<Shape>.Stage(ring) + source._offset, source._address, bytes, Ring<Shape>.Full(ring));
+        }
+
+        private static Source OfX(MatMulArguments a, GpuRingMatMulPass pass, int perStage)
+        {
+            const int PieceBytes = CoreTiles.RowBytes;
+            int lane = Warp.LaneIdx - FirstXLane, own = TSums.Columns * PieceBytes, whole = a.XBlockRows * PieceBytes;
+            Source source = new()
+            {
+                _address = a.X + CoreTiles.OperandOffset(pass.XBlock * TSums.Columns, 0, a.Stride, a.XBlockRows),
+                _advance = perStage * whole,
+                _offset = WeightBytes,
+                _piece = int.MaxValue,
+            };
+            if (own == whole)
+            {
+                source._bytesPerPiece = own;
+                if (lane == Lanes - 1 - FirstXLane) source._piece = 0;
+            }
+            else if (lane < perStage)
+            {
+                source._address += lane * whole;
+                source._offset += lane * own;
+                source._bytes = own;
+                source._piece = lane;
+            }
+            return source;
+        }
+
+        private static Source OfWeight(MatMulArguments a, GpuRingMatMulPass pass, int perStage)
+        {
+            const int BlockTiles = CoreTiles.WeightBlockRows / CoreTiles.TileRows;
+            int piece = Warp.LaneIdx >> 1, part = Warp.LaneIdx & 1, block = (pass.Tile / BlockTiles) + part;
+            int begin = part == 0 ? pass.Tile : block * BlockTiles, end = (block + 1) * BlockTiles;
+            if (end > pass.Tile + pass.Tiles) end = pass.Tile + pass.Tiles;
+            int row = begin * CoreTiles.TileRows;
+            long first = CoreTiles.WeightOffset(row, 0, a.WeightRows, a.Stride);
+            long pieceAdvance = CoreTiles.WeightOffset(row, CoreTiles.PieceColumns, a.WeightRows, a.Stride) - first;
+            return new Source
+            {
+                _address = a.Weight + first + (piece * pieceAdvance),
+                _advance = perStage * pieceAdvance,
+                _offset = ((piece * pass.Tiles) + begin - pass.Tile) * CoreTiles.TileBytes,
+                _piece = piece < perStage && begin < end ? piece : int.MaxValue,
+                _bytes = (end - begin) * CoreTiles.TileBytes,
+            };
         }
     }
 
@@ -272,12 +295,12 @@ internal struct GpuRingMatMulPass
         GpuRingMatMulPass pass = default;
         if (a.GroupsPerBlock != 0)
         {
-            int share = Grid.IdxX % a.GroupsPerBlock;
+            int share = Grid.IdxX % a.GroupsPerBlock, units = (tiles + a.TilesPerUnit - 1) / a.TilesPerUnit;
             pass.XBlock = Grid.IdxX / a.GroupsPerBlock;
-            pass._index = share * tiles / a.GroupsPerBlock;
-            pass._end = (share + 1) * tiles / a.GroupsPerBlock;
-            int count = pass._end - pass._index, passes = (count + MaxTiles - 1) / MaxTiles;
-            pass._step = passes == 0 ? 1 : (count + passes - 1) / passes;
+            pass._index = share * units / a.GroupsPerBlock * a.TilesPerUnit;
+            pass._end = (share + 1) * units / a.GroupsPerBlock * a.TilesPerUnit;
+            if (pass._end > tiles) pass._end = tiles;
+            pass._step = a.TilesPerPass;
         }
         else
         {
@@ -298,19 +321,19 @@ internal struct GpuRingMatMulPass
 
     private static GpuRingMatMulPass Place(MatMulArguments a, GpuRingMatMulPass pass)
     {
-        int end = a.WeightRows / CoreTiles.TileRows, most = MaxTiles;
+        int end = pass._end;
         if (a.GroupsPerBlock != 0)
         {
             pass.Tile = pass._index;
-            end = pass._end;
-            most = pass._step;
         }
         else
         {
-            pass.XBlock = pass._index % a.XBlocks;
-            pass.Tile = pass._index / a.XBlocks * MaxTiles;
+            int tiles = pass._index / a.XBlocks;
+            pass.XBlock = pass._index - (tiles * a.XBlocks);
+            pass.Tile = tiles * MaxTiles;
+            end = a.WeightRows / CoreTiles.TileRows;
         }
-        pass.Tiles = end - pass.Tile < most ? end - pass.Tile : most;
+        pass.Tiles = end - pass.Tile < a.TilesPerPass ? end - pass.Tile : a.TilesPerPass;
         return pass;
     }
 }

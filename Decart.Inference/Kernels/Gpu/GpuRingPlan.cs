@@ -1,0 +1,98 @@
+using Decart.Inference.Kernels.Gpu.Tiles;
+
+namespace Decart.Inference.Kernels.Gpu;
+
+/// <summary>How <see cref="GpuRingMatMul{TSums}"/> divides its work among groups, one a multiprocessor. It decides on speed, never on bits.</summary>
+/// <param name="BlockRows">Rows of a block of x, of which a group multiplies one at a time.</param>
+/// <param name="Blocks">Blocks of x.</param>
+/// <param name="Groups">Groups of the launch.</param>
+internal readonly record struct GpuRingPlan(int BlockRows, int Blocks, int Groups)
+{
+    /// <summary>Tiles whose products take a warp group as long as those of one.</summary>
+    private const int WarpGroupTiles = 4;
+
+    /// <summary>
+    /// Cycles of a pass besides its products, and bytes a cycle that a multiprocessor gets from the second-level cache; both as measured on an H100, where they
+    /// explain times to a tenth.
+    /// </summary>
+    private const int PassCycles = 3000, CacheBytes = 42;
+
+    /// <summary>Groups that share the weight, each taking neighbouring tiles, for each block of x; 0: groups take passes in turn.</summary>
+    public int GroupsPerBlock { get; init; }
+
+    /// <summary>The most tiles of a pass.</summary>
+    public int TilesPerPass { get; init; } = GpuRingMatMulPass.MaxTiles;
+
+    /// <summary>Tiles that shares are multiples of.</summary>
+    public int TilesPerUnit { get; init; } = 1;
+
+    /// <summary>The fastest division, or nearly.</summary>
+    /// <param name="rows">Rows of x.</param>
+    /// <param name="weightRows">Rows of the weight.</param>
+    /// <param name="stride">Columns of both.</param>
+    /// <param name="multiprocessors">Of the GPU.</param>
+    public static GpuRingPlan Best(int rows, int weightRows, int stride, int multiprocessors)
+    {
+        int most = CoreTiles.OperandBlockRows(rows), tiles = weightRows / CoreTiles.TileRows, pieces = stride / CoreTiles.PieceColumns;
+        GpuRingPlan best = default;
+        long least = long.MaxValue;
+        for (int block = Math.Min(most, 64); block <= most; block *= 2)
+        {
+            foreach (GpuRingPlan? plan in (GpuRingPlan?[])[Shared(rows, block, tiles, multiprocessors), InTurn(rows, block, tiles, multiprocessors)])
+            {
+                if (plan is not { } found || found.Cycles(tiles, pieces) is var cycles && cycles >= least) continue;
+                best = found;
+                least = cycles;
+            }
+        }
+        return best;
+    }
+
+    /// <summary>Even shares of the weight for each block of x; null where there are more blocks than groups.</summary>
+    public static GpuRingPlan? Shared(int rows, int blockRows, int tiles, int multiprocessors)
+    {
+        int blocks = CeilingDivide(rows, blockRows);
+        if (blocks > multiprocessors) return null;
+        // With many rows the products decide, which take a warp group as long for one tile as for four; with few the bytes of the weight do.
+        int unit = blockRows >= 128 ? WarpGroupTiles : 1, units = CeilingDivide(tiles, unit), groups = Math.Min(multiprocessors / blocks, units);
+        int most = CeilingDivide(units, groups) * unit;
+        return new GpuRingPlan(blockRows, blocks, groups * blocks)
+        {
+            GroupsPerBlock = groups,
+            TilesPerPass = unit > 1 ? GpuRingMatMulPass.MaxTiles : CeilingDivide(most, CeilingDivide(most, GpuRingMatMulPass.MaxTiles)),
+            TilesPerUnit = unit,
+        };
+    }
+
+    /// <summary>Passes of eight tiles in turn.</summary>
+    public static GpuRingPlan InTurn(int rows, int blockRows, int tiles, int multiprocessors)
+    {
+        int blocks = CeilingDivide(rows, blockRows);
+        long passes = (long)blocks * CeilingDivide(tiles, GpuRingMatMulPass.MaxTiles);
+        return new GpuRingPlan(blockRows, blocks, (int)Math.Min(multiprocessors, passes));
+    }
+
+    /// <summary>Cycles that the last group to end is expected to take.</summary>
+    private long Cycles(int tiles, int pieces)
+    {
+        if (GroupsPerBlock == 0)
+        {
+            long passes = (long)Blocks * CeilingDivide(tiles, GpuRingMatMulPass.MaxTiles);
+            return (passes + Groups - 1) / Groups * Cycles(GpuRingMatMulPass.MaxTiles, BlockRows, pieces);
+        }
+        int left = CeilingDivide(CeilingDivide(tiles, TilesPerUnit), GroupsPerBlock) * TilesPerUnit;
+        long cycles = 0;
+        for (; left > 0; left -= TilesPerPass) cycles += Cycles(Math.Min(left, TilesPerPass), BlockRows, pieces);
+        return cycles;
+    }
+
+    /// <summary>Cycles of a pass: of its products, or of the bytes that they need.</summary>
+    private static long Cycles(int tiles, int blockRows, int pieces)
+    {
+        int products = CeilingDivide(tiles, WarpGroupTiles) * 2 * blockRows;
+        int bytes = (tiles * CoreTiles.TileBytes) + (blockRows * CoreTiles.RowBytes);
+        return PassCycles + ((long)pieces * Math.Max(products, bytes / CacheBytes));
+    }
+
+    private static int CeilingDivide(int a, int b) => (a + b - 1) / b;
+}
