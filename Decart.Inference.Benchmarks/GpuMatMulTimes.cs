@@ -60,7 +60,7 @@ internal sealed class GpuMatMulTimes : IDisposable
                 {
                     double seconds = times.Measure(name, outputs, inputs, count, plan), bytes = 2.0 * outputs * inputs;
                     Console.Write(FormattableString.Invariant(
-                        $"| {(plan == best ? "" : $"{plan.BlockRows} x {plan.GroupsPerBlock}: ")}{bytes / seconds / 1e12:F2} ({bytes / seconds / bandwidth:F2}), {bytes * count / seconds / 1e12:F0} "));
+                        $"| {(plan == best ? "" : $"{plan.BlockRows} x {plan.GroupsPerBlock}{(plan.ClusterSize > 1 ? " pairs" : "")}: ")}{bytes / seconds / 1e12:F2} ({bytes / seconds / bandwidth:F2}), {bytes * count / seconds / 1e12:F0} "));
                 }
                 Console.WriteLine("|");
             }

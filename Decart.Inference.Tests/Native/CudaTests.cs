@@ -79,7 +79,7 @@ internal sealed class CudaTests
             {
                 stream.Copy(source, input.Address, input.Bytes);
                 stream.Fill(destination, 0xFF, output.Bytes);
-                function.Launch(stream, (1, 1, 1), IntrinsicKernels.ConvertKernel.GroupSize, arguments);
+                function.Launch(stream, (1, 1, 1), clusterSize: 1, IntrinsicKernels.ConvertKernel.GroupSize, arguments);
                 stream.Copy(output.Address, destination, output.Bytes);
             });
             for (int round = 0; round < 3; round++)

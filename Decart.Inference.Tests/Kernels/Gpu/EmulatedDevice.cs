@@ -46,7 +46,7 @@ internal sealed unsafe class EmulatedDevice(bool tensorCores = false, int multip
     /// <summary>Whether kernels are used that only Hopper GPUs have, besides those that any GPU has.</summary>
     public bool IsHopper { get; init; }
 
-    public bool CanRun(GpuKernel kernel) => kernel.ClusterSize == 1 && (IsHopper || !IsLarge(kernel));
+    public bool CanRun(GpuKernel kernel) => IsHopper || !IsLarge(kernel);
 
     private static bool IsLarge(GpuKernel kernel) => kernel.GroupSize > Wide.Value.GroupSize && kernel.ForOneArchitecture;
 
@@ -55,7 +55,7 @@ internal sealed unsafe class EmulatedDevice(bool tensorCores = false, int multip
     public void Launch<TArguments>(GpuKernel<TArguments> kernel, GpuGrid grid, in TArguments arguments)
         where TArguments : unmanaged
     {
-        if (!CanRun(kernel)) throw new NotSupportedException("Clusters of several groups are not emulated.");
+        if (!CanRun(kernel)) throw new NotSupportedException($"{kernel.Name} is not emulated here.");
         TArguments copy = arguments;
         if (_recorded is null) Start();
         else _recorded.Add(Start);

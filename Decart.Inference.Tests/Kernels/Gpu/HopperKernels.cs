@@ -36,9 +36,9 @@ internal static class HopperKernels
 
     /// <summary>
     /// Each group takes <see cref="Threads"/> float32. Value 2i of the result is the sum of values i of the groups of the cluster, value 2i + 1 is
-    /// value i of the next group of the cluster. The second has clusters of one group, which are emulated.
+    /// value i of the next group of the cluster. Clusters of one group are emulated.
     /// </summary>
-    public static readonly GpuKernel<WordArguments> ClusterKernel = CreateExchange(ClusterGroups), LonelyClusterKernel = CreateExchange(1);
+    public static readonly GpuKernel<WordArguments> ClusterKernel = new(ExchangeInCluster, Threads) { MinArchitecture = 90, SharedBytes = 2 * ChunkBytes };
 
     /// <summary>
     /// Reverses <see cref="WordArguments.Count"/> words, a multiple of 4, by way of the last bytes of more shared memory than is granted without asking.
@@ -49,9 +49,6 @@ internal static class HopperKernels
 
     private static GpuKernel<BoxArguments> CreateBox(Action<BoxArguments> run) =>
         new(run, Threads) { MinArchitecture = 90, SharedBytes = MaxBoxBytes + MBarrier.Bytes };
-
-    private static GpuKernel<WordArguments> CreateExchange(int clusterSize) =>
-        new(ExchangeInCluster, Threads) { MinArchitecture = 90, SharedBytes = 2 * ChunkBytes, ClusterSize = clusterSize };
 
     private static void Ring(WordArguments a)
     {

@@ -104,7 +104,8 @@ internal sealed class CudaDevice : IGpuDevice
 
     public void Launch<TArguments>(GpuKernel<TArguments> kernel, GpuGrid grid, in TArguments arguments)
         where TArguments : unmanaged =>
-        GetFunction(kernel).Launch(_recording ? _recorder : _stream, (grid.X, grid.Y, grid.Z), Math.Min(kernel.GroupSize, MaxGroupSize), arguments);
+        GetFunction(kernel).Launch(
+            _recording ? _recorder : _stream, (grid.X, grid.Y, grid.Z), grid.ClusterSize, Math.Min(kernel.GroupSize, MaxGroupSize), arguments);
 
     public IGpuRecording Record(Action launches)
     {
@@ -255,7 +256,7 @@ internal sealed class CudaDevice : IGpuDevice
     private CudaFunction Add(GpuKernel kernel, CudaModule module)
     {
         _modules.Add(module);
-        return _functions[kernel] = module.GetFunction(kernel.EntryPoint, kernel.SharedBytes, kernel.ClusterSize, kernel.StartsEarly);
+        return _functions[kernel] = module.GetFunction(kernel.EntryPoint, kernel.SharedBytes, kernel.StartsEarly);
     }
 
     private sealed class Recording(CudaGraph graph, CudaStream stream) : IGpuRecording

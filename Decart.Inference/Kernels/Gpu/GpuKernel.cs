@@ -16,9 +16,6 @@ internal abstract class GpuKernel(MethodInfo method, int groupSize)
     /// </summary>
     public int SharedBytes { get; init; }
 
-    /// <summary>Groups, side by side along x, that form an <see cref="Intrinsics.Cluster"/>; launches have a multiple of them.</summary>
-    public int ClusterSize { get; init; } = 1;
-
     /// <summary>Whether it may start before the kernel in front of it has ended; see <see cref="Intrinsics.GridDependency"/>.</summary>
     public bool StartsEarly { get; init; }
 

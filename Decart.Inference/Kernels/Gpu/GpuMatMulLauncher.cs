@@ -122,7 +122,7 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
         arguments.GroupsPerBlock = plan.GroupsPerBlock;
         arguments.TilesPerPass = plan.TilesPerPass;
         arguments.TilesPerUnit = plan.TilesPerUnit;
-        device.Launch(kernel, new GpuGrid(plan.Groups), arguments);
+        device.Launch(kernel, new GpuGrid(plan.Groups, ClusterSize: plan.ClusterSize), arguments);
     }
 
     private void LaunchPlain(in MatMulArguments arguments, int rows, int experts, int typicalRows)

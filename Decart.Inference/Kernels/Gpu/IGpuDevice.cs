@@ -4,7 +4,11 @@ using Decart.Inference.Native.Cuda;
 namespace Decart.Inference.Kernels.Gpu;
 
 /// <summary>The number of groups of a launch in each dimension.</summary>
-internal readonly record struct GpuGrid(int X, int Y = 1, int Z = 1);
+/// <param name="X">Groups side by side, a multiple of <paramref name="ClusterSize"/>.</param>
+/// <param name="Y">Rows of them.</param>
+/// <param name="Z">Layers of these.</param>
+/// <param name="ClusterSize">Groups, side by side along x, that form an <see cref="Intrinsics.Cluster"/>; more than 1 from sm_90 on.</param>
+internal readonly record struct GpuGrid(int X, int Y = 1, int Z = 1, int ClusterSize = 1);
 
 /// <summary>Launches that were recorded. Disposed of by the thread that launches, when none of them is under way.</summary>
 internal interface IGpuRecording : IDisposable

@@ -26,21 +26,23 @@ internal sealed unsafe class CudaFunction(CudaContext context, CudaModule module
         }
     }
 
-    /// <summary>Blocks, side by side along x, that form a cluster; sm_90.</summary>
-    public int ClusterSize { get; init; } = 1;
-
     /// <summary>Whether launches may start before the kernel in front of them has ended: it then waits itself ("griddepcontrol.wait"); sm_90.</summary>
     public bool StartsEarly { get; init; }
 
     /// <summary>Queues a launch with one parameter, a struct.</summary>
-    public void Launch<TArguments>(CudaStream stream, (int X, int Y, int Z) grid, int blockSize, in TArguments arguments)
+    /// <param name="stream">Where.</param>
+    /// <param name="grid">Blocks.</param>
+    /// <param name="clusterSize">Blocks, side by side along x, that form a cluster; more than 1 from sm_90 on.</param>
+    /// <param name="blockSize">Threads of a block.</param>
+    /// <param name="arguments">The parameter.</param>
+    public void Launch<TArguments>(CudaStream stream, (int X, int Y, int Z) grid, int clusterSize, int blockSize, in TArguments arguments)
         where TArguments : unmanaged
     {
         context.MakeCurrent();
         ObjectDisposedException.ThrowIf(module.IsClosed || stream.IsClosed, this);
         CudaLaunchAttribute* attributes = stackalloc CudaLaunchAttribute[2];
         int count = 0;
-        if (ClusterSize > 1) attributes[count++] = CudaLaunchAttribute.Cluster(ClusterSize);
+        if (clusterSize > 1) attributes[count++] = CudaLaunchAttribute.Cluster(clusterSize);
         if (StartsEarly) attributes[count++] = CudaLaunchAttribute.StartEarly;
         fixed (TArguments* parameter = &arguments)
         {

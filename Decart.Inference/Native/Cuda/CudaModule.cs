@@ -45,14 +45,13 @@ internal sealed unsafe class CudaModule : SafeHandle
     public override bool IsInvalid => handle == 0;
 
     /// <summary>A kernel by its entry point, with what its launches need.</summary>
-    public CudaFunction GetFunction(string name, int dynamicSharedBytes = 0, int clusterSize = 1, bool startsEarly = false)
+    public CudaFunction GetFunction(string name, int dynamicSharedBytes = 0, bool startsEarly = false)
     {
         _context.MakeCurrent();
         CudaDriver.Check(CudaDriver.GetFunction(out nint function, this, name), function, $"finding kernel {name}");
         return new CudaFunction(_context, this, function)
         {
             DynamicSharedBytes = dynamicSharedBytes,
-            ClusterSize = clusterSize,
             StartsEarly = startsEarly,
         };
     }

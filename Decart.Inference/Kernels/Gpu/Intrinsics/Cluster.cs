@@ -4,7 +4,7 @@ using ILGPU.IR.Intrinsics;
 namespace Decart.Inference.Kernels.Gpu.Intrinsics;
 
 /// <summary>
-/// Groups that run at the same time and reach each other's shared memory, for kernels with <see cref="GpuKernel.ClusterSize"/> (PTX ISA,
+/// Groups that run at the same time and reach each other's shared memory, for launches with <see cref="GpuGrid.ClusterSize"/> (PTX ISA,
 /// "barrier.cluster", "mapa", "%cluster_ctarank"; sm_90). A group must not end while another may still access its shared memory. Clusters of one group
 /// are emulated.
 /// </summary>

@@ -1,0 +1,41 @@
+using Decart.Inference.Kernels.Gpu;
+using Decart.Inference.Kernels.Gpu.Tiles;
+
+namespace Decart.Inference.Tests.Kernels.Gpu;
+
+internal sealed class GpuRingPlanTests
+{
+    private const int Multiprocessors = 132;
+
+    /// <summary>Few rows are one block, so that x is read with the whole weight and not again.</summary>
+    [Test]
+    public void Up_to_64_rows_are_one_block([Values(1, 7, 16, 40, 64)] int rows, [Values(4096, 12288, 57344, 128256)] int weightRows)
+    {
+        GpuRingPlan plan = GpuRingPlan.Best(rows, weightRows, 4096, Multiprocessors);
+        Assert.That((plan.BlockRows, plan.Blocks), Is.EqualTo((CoreTiles.OperandBlockRows(rows), 1)));
+    }
+
+    /// <summary>Weights whose shares would be fewer tiles than a warp group multiplies at once get smaller blocks of x instead.</summary>
+    [TestCase(256, 4096, 64)]
+    [TestCase(256, 57344, 256)]
+    [TestCase(128, 57344, 128)]
+    [TestCase(2048, 12288, 256)]
+    public void Blocks_are_smaller_where_a_weight_is_small(int rows, int weightRows, int blockRows) =>
+        Assert.That(GpuRingPlan.Best(rows, weightRows, 4096, Multiprocessors).BlockRows, Is.EqualTo(blockRows));
+
+    [Test]
+    public void Plans_are_possible(
+        [Values(1, 8, 9, 64, 65, 130, 257, 2049, 100_000)] int rows, [Values(16, 48, 4096, 22016, 256_000)] int weightRows, [Values(1, 3, 132)] int multiprocessors)
+    {
+        GpuRingPlan plan = GpuRingPlan.Best(rows, weightRows, 128, multiprocessors);
+        Assert.Multiple(() =>
+        {
+            Assert.That(plan.Groups, Is.InRange(1, multiprocessors));
+            Assert.That(plan.Groups % plan.ClusterSize, Is.Zero);
+            Assert.That(plan.BlockRows, Is.LessThanOrEqualTo(CoreTiles.OperandBlockRows(rows)));
+            Assert.That((long)plan.Blocks * plan.BlockRows, Is.InRange(rows, rows + plan.BlockRows - 1));
+            Assert.That(plan.TilesPerPass, Is.InRange(1, GpuRingMatMulPass.MaxTiles));
+            if (plan.GroupsPerBlock != 0) Assert.That(plan.Groups, Is.EqualTo(plan.GroupsPerBlock * plan.Blocks));
+        });
+    }
+}
