@@ -1,0 +1,42 @@
+namespace Decart.Inference.Chat.Jinja;
+
+/// <summary>
+/// Which characters of a text come from data (messages, tools, variables) and not from the template: ascending ranges that do not touch. Immutable.
+/// </summary>
+internal readonly struct DataRanges
+{
+    /// <summary>Starts and ends in turn; null for none.</summary>
+    private readonly int[]? _bounds;
+
+    public DataRanges(ReadOnlySpan<int> bounds) => _bounds = bounds.IsEmpty ? null : bounds.ToArray();
+
+    /// <summary>All of a text.</summary>
+    public static DataRanges Whole(int length) => length == 0 ? default : new([0, length]);
+
+    public int Count => (_bounds?.Length ?? 0) / 2;
+
+    public bool IsEmpty => _bounds is null;
+
+    /// <summary>The start and the end of a range.</summary>
+    public (int Start, int End) this[int index] => (_bounds![2 * index], _bounds[(2 * index) + 1]);
+
+    /// <summary>Whether any of the characters from start to end comes from data.</summary>
+    public bool Touches(int start, int end)
+    {
+        int index = FirstEndingAfter(start);
+        return index < Count && this[index].Start < end;
+    }
+
+    /// <summary>The first range that ends after a position.</summary>
+    public int FirstEndingAfter(int position)
+    {
+        int low = 0, high = Count;
+        while (low < high)
+        {
+            int middle = (low + high) / 2;
+            if (this[middle].End <= position) low = middle + 1;
+            else high = middle;
+        }
+        return low;
+    }
+}
