@@ -72,6 +72,13 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
     /// <exception cref="NotSupportedException">The checkpoint has no tokenizer: only prompts of token ids can be used.</exception>
     public ITokenizer Tokenizer => _model.Tokenizer ?? throw NoTokenizer("There is no tokenizer to give");
 
+    /// <summary>
+    /// The template that writes conversations as prompts: <c>session.GenerateAsync(session.ChatTemplate.Encode(messages))</c>. <see langword="null"/> if the checkpoint
+    /// brings none and belongs to no family with a known one: such a model was not trained for chats.
+    /// </summary>
+    /// <exception cref="ChatTemplateException">The checkpoint's template cannot be read; the message says where.</exception>
+    public ChatTemplate? ChatTemplate => _model.ChatTemplate.Value;
+
     /// <summary>Generates a completion. The calling thread encodes the prompt; the session computes on its own threads.</summary>
     /// <param name="prompt">What to continue.</param>
     /// <param name="options">How to sample and when to stop; <see langword="null"/> for the defaults.</param>

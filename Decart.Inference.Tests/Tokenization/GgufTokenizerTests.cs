@@ -113,17 +113,17 @@ public class GgufTokenizerTests
         return Merges(Strings(Model("gpt2", tokens, [.. Enumerable.Repeat(Normal, tokens.Length)]), "tokenizer.ggml.pre", pre));
     }
 
-    private static GgufBytes Model(string model, string[] tokens, int[] kinds) => Strings(new GgufBytes(), "tokenizer.ggml.model", model)
+    internal static GgufBytes Model(string model, string[] tokens, int[] kinds) => Strings(new GgufBytes(), "tokenizer.ggml.model", model)
         .AddArray("tokenizer.ggml.tokens", GgufValueKind.String, (ulong)tokens.Length, writer => Array.ForEach(tokens, token => GgufBytes.WriteString(writer, token)))
         .AddArray("tokenizer.ggml.token_type", GgufValueKind.Int32, (ulong)kinds.Length, writer => Array.ForEach(kinds, writer.Write));
 
-    private static GgufBytes Scores(GgufBytes bytes, float[] scores) =>
+    internal static GgufBytes Scores(GgufBytes bytes, float[] scores) =>
         bytes.AddArray("tokenizer.ggml.scores", GgufValueKind.Single, (ulong)scores.Length, writer => Array.ForEach(scores, writer.Write));
 
-    private static GgufBytes Merges(GgufBytes bytes, params string[] merges) =>
+    internal static GgufBytes Merges(GgufBytes bytes, params string[] merges) =>
         bytes.AddArray("tokenizer.ggml.merges", GgufValueKind.String, (ulong)merges.Length, writer => Array.ForEach(merges, merge => GgufBytes.WriteString(writer, merge)));
 
-    private static GgufBytes Strings(GgufBytes bytes, string key, string value) => bytes.Add(key, GgufValueKind.String, writer => GgufBytes.WriteString(writer, value));
+    internal static GgufBytes Strings(GgufBytes bytes, string key, string value) => bytes.Add(key, GgufValueKind.String, writer => GgufBytes.WriteString(writer, value));
 
     private static ITokenizer Read(GgufBytes bytes)
     {

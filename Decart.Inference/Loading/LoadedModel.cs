@@ -21,6 +21,9 @@ internal sealed record LoadedModel(
     FrozenSet<int> EndOfTextTokens,
     params IReadOnlyList<IDisposable> Resources) : IDisposable
 {
+    /// <summary>Its chat template, null when the checkpoint has none; asking for one that cannot be read throws.</summary>
+    public Lazy<ChatTemplate?> ChatTemplate { get; init; } = new(value: null);
+
     public void Dispose()
     {
         try

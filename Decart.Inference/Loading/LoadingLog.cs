@@ -29,4 +29,10 @@ internal static partial class LoadingLog
 
     [LoggerMessage(34, LogLevel.Warning, "{Warning}")]
     public static partial void CheckpointWarning(this ILogger logger, string warning);
+
+    [LoggerMessage(35, LogLevel.Warning, "{Source} has a chat template that cannot be read: chats are refused, texts can be completed. {Reason}")]
+    public static partial void UnreadableTemplate(this ILogger logger, string source, string reason);
+
+    [LoggerMessage(36, LogLevel.Information, "{Source} has no chat template: chats use that of its family, {Family}.")]
+    public static partial void FamilyTemplate(this ILogger logger, string source, string family);
 }

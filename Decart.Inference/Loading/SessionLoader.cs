@@ -1,5 +1,6 @@
 using System.Collections.Frozen;
 using System.Diagnostics;
+using Decart.Inference.Chat;
 using Decart.Inference.Checkpoints;
 using Decart.Inference.Kernels;
 using Decart.Inference.Memory;
@@ -29,6 +30,7 @@ internal static class SessionLoader
             cancellationToken.ThrowIfCancellationRequested();
             progress?.Report(new LoadProgress("Loading the tokenizer", 0, 0));
             ITokenizer? tokenizer = LoadTokenizer(source, config, logger);
+            Lazy<ChatTemplate?> chatTemplate = LoadChatTemplate(source, tokenizer, logger);
             cancellationToken.ThrowIfCancellationRequested();
             progress?.Report(new LoadProgress("Opening the device", 0, 0));
             DeviceChoice choice = DeviceChoice.Open(options, logger);
@@ -42,7 +44,10 @@ internal static class SessionLoader
             KvMemory kv = KvMemoryPlan
                 .For(backend.Memory, decoder.KvLayout, decoder.ContextLength, options.MaxConcurrentSequences, options.KvCacheBytes, options.Paging)
                 .Create(backend.Memory, options.PrefixCaching, logger);
-            return new LoadedModel(decoder, kv, tokenizer, Describe(path, config, choice.Device), config.Generation, EndOfText(config, tokenizer), backend);
+            return new LoadedModel(decoder, kv, tokenizer, Describe(path, config, choice.Device), config.Generation, EndOfText(config, tokenizer), backend)
+            {
+                ChatTemplate = chatTemplate,
+            };
         }
         catch
         {
@@ -90,6 +95,26 @@ internal static class SessionLoader
         foreach (string warning in (tokenizer as TextTokenizer)?.Warnings ?? []) logger.TokenizerWarning(warning);
         if (tokenizer?.VocabularySize > config.VocabularySize) logger.TokensBeyondModel(source.Path, tokenizer.VocabularySize - 1, config.VocabularySize - 1);
         return tokenizer;
+    }
+
+    /// <summary>The checkpoint's chat template. One that cannot be read fails those who ask for it: the model still completes texts.</summary>
+    private static Lazy<ChatTemplate?> LoadChatTemplate(TensorSource source, ITokenizer? tokenizer, ILogger logger)
+    {
+        Lazy<ChatTemplate?> template = new(() => source switch
+        {
+            GgufTensors gguf => ChatTemplateLoader.FromGguf(gguf.File, tokenizer),
+            _ when Directory.Exists(source.Path) => ChatTemplateLoader.FromFolder(source.Path, tokenizer is null ? null : new Lazy<ITokenizer>(tokenizer)),
+            _ => null,
+        });
+        try
+        {
+            if (template.Value is { Source: ChatTemplateSource.Family } family) logger.FamilyTemplate(source.Path, family.Origin);
+        }
+        catch (ChatTemplateException error)
+        {
+            logger.UnreadableTemplate(source.Path, error.Message);
+        }
+        return template;
     }
 
     private static ModelInfo Describe(string path, ModelConfig config, Device device) => new()

@@ -35,9 +35,13 @@ internal sealed class AddedTokenMatcher
     private readonly Dictionary<string, AddedToken>.AlternateLookup<ReadOnlySpan<char>> _tokens;
     private readonly Dictionary<char, int[]> _lengths;
     private readonly SearchValues<char> _firstCharacters;
+    private readonly Predicate<AddedToken> _isControl;
 
-    public AddedTokenMatcher(IEnumerable<AddedToken> tokens)
+    /// <param name="tokens">The tokens.</param>
+    /// <param name="isControl">Which of them are plain text where a text says so.</param>
+    public AddedTokenMatcher(IEnumerable<AddedToken> tokens, Predicate<AddedToken>? isControl = null)
     {
+        _isControl = isControl ?? (token => token.IsControl);
         Dictionary<string, AddedToken> byPattern = [];
         foreach (AddedToken token in tokens)
         {
@@ -47,17 +51,25 @@ internal sealed class AddedTokenMatcher
         _lengths = byPattern.Keys.GroupBy(pattern => pattern[0])
             .ToDictionary(group => group.Key, group => group.Select(pattern => pattern.Length).Distinct().OrderDescending().ToArray());
         _firstCharacters = SearchValues.Create(_lengths.Keys.ToArray());
+        HasControl = byPattern.Values.Any(token => _isControl(token));
     }
 
+    /// <summary>Whether any of the tokens is one that may be plain text.</summary>
+    public bool HasControl { get; }
+
     /// <summary>Appends the segments that make up the text.</summary>
-    public void Split(ReadOnlySpan<char> text, List<Segment> segments)
+    /// <param name="text">The text.</param>
+    /// <param name="segments">Where the segments go.</param>
+    /// <param name="plain">Where control tokens are plain text; one that is there only in part is plain text too.</param>
+    /// <param name="textOffset">Where in the ranges' text this text begins.</param>
+    public void Split(ReadOnlySpan<char> text, List<Segment> segments, TextRanges plain = default, int textOffset = 0)
     {
         int textStart = 0;
         int position = 0;
         while (text[position..].IndexOfAny(_firstCharacters) is >= 0 and int offset)
         {
             position += offset;
-            if (TokenAt(text, position) is not { } token)
+            if (TokenAt(text, position, plain, textOffset) is not { } token)
             {
                 position++;
                 continue;
@@ -74,11 +86,13 @@ internal sealed class AddedTokenMatcher
         if (textStart < text.Length) segments.Add(new Segment(new Piece(textStart, text.Length - textStart), -1));
     }
 
-    private AddedToken? TokenAt(ReadOnlySpan<char> text, int position)
+    private AddedToken? TokenAt(ReadOnlySpan<char> text, int position, TextRanges plain, int textOffset)
     {
         foreach (int length in _lengths[text[position]])
         {
-            if (position + length <= text.Length && _tokens.TryGetValue(text.Slice(position, length), out AddedToken? token)) return token;
+            if (position + length > text.Length || !_tokens.TryGetValue(text.Slice(position, length), out AddedToken? token)) continue;
+            bool isPlain = !plain.IsEmpty && _isControl(token) && plain.Touches(textOffset + position, textOffset + position + length);
+            if (!isPlain) return token;
         }
         return null;
     }

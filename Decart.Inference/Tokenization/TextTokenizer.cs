@@ -44,13 +44,17 @@ internal sealed class TextTokenizer : ITokenizer
     private readonly TokenMatchers _allTokens;
     private readonly TokenMatchers _plainTokens;
     private readonly TokenBytes _bytes;
+    private readonly FrozenSet<int> _controlIds;
 
     public TextTokenizer(TokenizerParts parts)
     {
         // What reads the bytes may hold on to a whole file.
         _parts = parts with { AppendBytes = null };
-        _allTokens = TokenMatchers.Of(parts.AddedTokens);
-        _plainTokens = TokenMatchers.Of([.. parts.AddedTokens.Where(token => !token.IsControl && !parts.EosTokenIds.Contains(token.Id))]);
+        HashSet<int> ends = [.. parts.EosTokenIds];
+        Predicate<AddedToken> isControl = token => token.IsControl || ends.Contains(token.Id);
+        _controlIds = [.. parts.AddedTokens.Where(token => isControl(token)).Select(token => token.Id)];
+        _allTokens = TokenMatchers.Of(parts.AddedTokens, isControl);
+        _plainTokens = TokenMatchers.Of([.. parts.AddedTokens.Where(token => !isControl(token))], isControl);
         VocabularySize = parts.VocabularySize;
         SpecialTokens = parts.AddedTokens.Where(token => token.Special).DistinctBy(token => token.Content).ToFrozenDictionary(token => token.Content, token => token.Id);
         _bytes = new TokenBytes(VocabularySize, parts.AppendBytes ?? AppendDecoded(parts));
@@ -67,15 +71,24 @@ internal sealed class TextTokenizer : ITokenizer
     /// <summary>What was passed over while the tokenizer was read: whole sentences, for the log.</summary>
     public IReadOnlyList<string> Warnings => _parts.Warnings;
 
+    /// <summary>The id of a token by its text, or null.</summary>
+    public int? IdOf(string piece) => _parts.IdOf(piece);
+
     public IReadOnlyList<int> Encode(string text, bool addSpecialTokens = true, bool parseSpecialTokens = true, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(text);
-        EncodingBudget budget = EncodingBudget.For(text, cancellationToken);
-        budget.ThrowIfCancelled();
         List<int> ids = new(_parts.Prefix.Count + (text.Length / 3) + 2);
         if (addSpecialTokens) ids.AddRange(_parts.Prefix);
-        EncodeText(CodePoints.WellFormed(text), parseSpecialTokens ? _allTokens : _plainTokens, ids, budget);
+        EncodeText(text, parseSpecialTokens ? default : TextRanges.Whole(text.Length), ids, cancellationToken);
         if (addSpecialTokens) ids.AddRange(_parts.Suffix);
+        return ids;
+    }
+
+    /// <summary>Encodes a text in parts of which special tokens written out are plain text; no special tokens are added around it.</summary>
+    public List<int> Encode(string text, TextRanges plain, CancellationToken cancellationToken)
+    {
+        List<int> ids = new((text.Length / 3) + 2);
+        EncodeText(text, plain, ids, cancellationToken);
         return ids;
     }
 
@@ -105,11 +118,59 @@ internal sealed class TextTokenizer : ITokenizer
         return _bytes[id];
     }
 
-    private void EncodeText(string text, TokenMatchers tokens, List<int> ids, EncodingBudget budget)
+    private void EncodeText(string text, TextRanges plain, List<int> ids, CancellationToken cancellationToken)
     {
+        EncodingBudget budget = EncodingBudget.For(text, cancellationToken);
+        budget.ThrowIfCancelled();
+        text = CodePoints.WellFormed(text);
         PreTokenizedText pieces = new(budget);
-        List<Segment> segments = [], normalizedSegments = [];
-        tokens.Raw.Split(text, segments);
+        List<Segment> segments = [];
+        _allTokens.Raw.Split(text, segments, plain);
+        foreach (Segment segment in segments)
+        {
+            if (!segment.IsText) ids.Add(segment.Id);
+            else EncodeSegment(text.AsMemory(segment.Piece.Start, segment.Piece.Length), segment.Piece.Start, plain, ids, pieces);
+        }
+    }
+
+    /// <summary>Encodes a text between two added tokens, in which others may be found once it is normalised.</summary>
+    private void EncodeSegment(ReadOnlyMemory<char> text, int start, TextRanges plain, List<int> ids, PreTokenizedText pieces)
+    {
+        ReadOnlyMemory<char> normalized = _parts.Normalizer is { } normalizer ? normalizer.Normalize(text.ToString(), pieces.Budget).AsMemory() : text;
+        List<Segment> segments = [];
+        _allTokens.Normalized.Split(normalized.Span, segments);
+        if (_allTokens.Normalized.HasControl && plain.Touches(start, start + text.Length))
+        {
+            // The normalised text does not say which of its characters are plain: it is used as it is only where it has the control tokens that are not plain in the text.
+            List<Segment> allowed = [];
+            _allTokens.Normalized.Split(text.Span, allowed, plain, start);
+            if (!segments.Where(IsControl).Select(segment => segment.Id).SequenceEqual(allowed.Where(IsControl).Select(segment => segment.Id)))
+            {
+                EncodePlainSegments(text, start, allowed, ids, pieces);
+                return;
+            }
+        }
+        EncodeSegments(normalized, segments, beginsInput: start == 0, ids, pieces);
+    }
+
+    /// <summary>Encodes a text in which control tokens are plain but for those found already.</summary>
+    private void EncodePlainSegments(ReadOnlyMemory<char> text, int start, List<Segment> found, List<int> ids, PreTokenizedText pieces)
+    {
+        int textStart = 0;
+        foreach (Segment segment in found.Where(IsControl).Append(new Segment(new Piece(text.Length, 0), -1)))
+        {
+            ReadOnlyMemory<char> part = text[textStart..segment.Piece.Start];
+            if (_parts.Normalizer is { } normalizer) part = normalizer.Normalize(part.ToString(), pieces.Budget).AsMemory();
+            List<Segment> segments = [];
+            _plainTokens.Normalized.Split(part.Span, segments);
+            EncodeSegments(part, segments, beginsInput: start + textStart == 0, ids, pieces);
+            if (!segment.IsText) ids.Add(segment.Id);
+            textStart = segment.Piece.End;
+        }
+    }
+
+    private void EncodeSegments(ReadOnlyMemory<char> text, List<Segment> segments, bool beginsInput, List<int> ids, PreTokenizedText pieces)
+    {
         foreach (Segment segment in segments)
         {
             if (!segment.IsText)
@@ -117,23 +178,13 @@ internal sealed class TextTokenizer : ITokenizer
                 ids.Add(segment.Id);
                 continue;
             }
-            ReadOnlyMemory<char> part = text.AsMemory(segment.Piece.Start, segment.Piece.Length);
-            if (_parts.Normalizer is { } normalizer) part = normalizer.Normalize(part.ToString(), budget).AsMemory();
-            normalizedSegments.Clear();
-            tokens.Normalized.Split(part.Span, normalizedSegments);
-            foreach (Segment normalized in normalizedSegments)
-            {
-                if (!normalized.IsText)
-                {
-                    ids.Add(normalized.Id);
-                    continue;
-                }
-                pieces.Reset(part.Slice(normalized.Piece.Start, normalized.Piece.Length), beginsInput: segment.Piece.Start == 0 && normalized.Piece.Start == 0);
-                _parts.PreTokenizer?.Apply(pieces);
-                EncodePieces(pieces, ids);
-            }
+            pieces.Reset(text.Slice(segment.Piece.Start, segment.Piece.Length), beginsInput && segment.Piece.Start == 0);
+            _parts.PreTokenizer?.Apply(pieces);
+            EncodePieces(pieces, ids);
         }
     }
+
+    private bool IsControl(Segment segment) => !segment.IsText && _controlIds.Contains(segment.Id);
 
     private void EncodePieces(PreTokenizedText pieces, List<int> ids)
     {
@@ -167,7 +218,7 @@ internal sealed class TextTokenizer : ITokenizer
     /// <summary>Finds added tokens: those in the text as it is, and those in the normalised text.</summary>
     private readonly record struct TokenMatchers(AddedTokenMatcher Raw, AddedTokenMatcher Normalized)
     {
-        public static TokenMatchers Of(IReadOnlyList<AddedToken> tokens) =>
-            new(new AddedTokenMatcher(tokens.Where(token => !token.Normalized)), new AddedTokenMatcher(tokens.Where(token => token.Normalized)));
+        public static TokenMatchers Of(IReadOnlyList<AddedToken> tokens, Predicate<AddedToken> isControl) =>
+            new(new AddedTokenMatcher(tokens.Where(token => !token.Normalized), isControl), new AddedTokenMatcher(tokens.Where(token => token.Normalized), isControl));
     }
 }

@@ -55,7 +55,7 @@ public static class Tokenizer
         return new TextTokenizer(parts with
         {
             BosTokenId = bos,
-            EosTokenIds = [.. listed.Concat(EndOfTurn.Find(parts.AddedTokens, settings.ChatTemplate)).Distinct()],
+            EosTokenIds = [.. listed.Concat(EndOfTurn.Find(parts.AddedTokens, settings.ChatTemplates.Text)).Distinct()],
             Prefix = Around(parts.Prefix, bos, settings.AddBos, settings.FlagsOutrankPostProcessor),
             Suffix = Around(parts.Suffix, listed is [var end, ..] ? end : null, settings.AddEos, settings.FlagsOutrankPostProcessor),
             Warnings = [.. parts.Warnings, .. settings.Warnings],

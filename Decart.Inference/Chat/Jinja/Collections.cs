@@ -151,7 +151,7 @@ internal sealed class DictionaryView(string typeName, int count, Func<IEnumerabl
 }
 
 /// <summary>The numbers from a start to before a stop.</summary>
-internal sealed class RangeValue(BigInteger start, int count, BigInteger step) : Value
+internal sealed class RangeValue(BigInteger start, BigInteger stop, BigInteger step, int count) : Value
 {
     public override string TypeName => "range";
 
@@ -161,8 +161,6 @@ internal sealed class RangeValue(BigInteger start, int count, BigInteger step) :
 
     public override int? Length => count;
 
-    private BigInteger Stop => start + (step * count);
-
     public override IEnumerable<Value> Items(Rendering rendering)
     {
         for (int i = 0; i < count; i++) yield return At(i);
@@ -170,9 +168,9 @@ internal sealed class RangeValue(BigInteger start, int count, BigInteger step) :
 
     public override Value? Item(Value key, Rendering rendering) => Slicing.IndexOf(key, count) is { } index ? At(index) : null;
 
-    public RangeValue Slice(int first, int length, int stride) => new(start + (step * first), length, step * stride);
+    public RangeValue Slice(int first, int length, int stride) => new(start + (step * first), start + (step * (first + (stride * length))), step * stride, length);
 
-    public override void Represent(MarkedBuilder builder, Rendering rendering) => builder.Append(step.IsOne ? $"range({start}, {Stop})" : $"range({start}, {Stop}, {step})");
+    public override void Represent(MarkedBuilder builder, Rendering rendering) => builder.Append(step.IsOne ? $"range({start}, {stop})" : $"range({start}, {stop}, {step})");
 
     private IntegerValue At(int index) => new(start + (step * index));
 }

@@ -14,6 +14,9 @@ internal sealed class ExpressionParser(TokenReader reader)
     private readonly List<ChatTemplateException> _unknown = [];
     private int _depth;
 
+    /// <summary>The names of attributes, and all texts, which may name items.</summary>
+    public HashSet<string> Members { get; } = [];
+
     /// <summary>Reads something where filters and tests may be unknown, since the template may have asked whether they exist.</summary>
     public T Conditional<T>(Func<T> parse)
     {
@@ -302,6 +305,7 @@ internal sealed class ExpressionParser(TokenReader reader)
             case TokenKind.Text:
                 string text = "";
                 while (reader.Current.Kind == TokenKind.Text) text += reader.Next().Text;
+                Members.Add(text);
                 return new ConstantExpression(token.Position, new StringValue(text));
             case TokenKind.Integer:
                 return new ConstantExpression(reader.Next().Position, new IntegerValue(token.Integer));
@@ -358,6 +362,7 @@ internal sealed class ExpressionParser(TokenReader reader)
     private Expression ParseAttribute(Expression target, int position)
     {
         Token name = reader.Next();
+        Members.Add(name.Text);
         return name.Kind switch
         {
             TokenKind.Name => new AttributeExpression(position, target, name.Text),

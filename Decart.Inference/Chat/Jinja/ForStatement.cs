@@ -8,16 +8,16 @@ internal sealed class ForStatement(
     {
         Value values = items.Evaluate(scope);
         scope.Rendering.Step(items.Position);
-        Run(values, scope, output, depth: 0);
-        return Flow.Next;
+        return Run(values, scope, output, depth: 0);
     }
 
     /// <summary>Visits the items; of a recursive loop, also those that the template passes to <c>loop()</c>.</summary>
-    private void Run(Value values, Scope scope, MarkedBuilder output, int depth)
+    /// <returns>How the statements around the loop go on: what stands after else may leave a loop around this one.</returns>
+    private Flow Run(Value values, Scope scope, MarkedBuilder output, int depth)
     {
         IEnumerable<Value> chosen = values.Iterate(scope.Rendering);
         int? length = condition is null ? values.Length : null;
-        if (condition is not null) chosen = chosen.Where(item => IsChosen(item, scope));
+        if (condition is not null) chosen = chosen.Where(item => IsChosen(item, scope)).Select(item => target.Repack(item, scope.Rendering));
         using LoopValue loop = new(chosen, length, depth, isRecursive ? inner => Recurse(inner, scope, depth + 1) : null);
         bool completed = false;
         while (loop.MoveNext())
@@ -30,7 +30,7 @@ internal sealed class ForStatement(
             // In Jinja an iteration that is cut short does not count for what stands after else.
             completed |= flow == Flow.Next;
         }
-        if (!completed) otherwise?.Execute(scope.Inner(), output);
+        return completed || otherwise is null ? Flow.Next : otherwise.Execute(scope.Inner(), output);
     }
 
     private bool IsChosen(Value item, Scope scope)

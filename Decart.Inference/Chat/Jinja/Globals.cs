@@ -32,7 +32,7 @@ internal static class Globals
         BigInteger count = step > 0 ? (stop - start + step - 1) / step : (start - stop - step - 1) / -step;
         if (count > RenderBudget.LongestRange)
             throw new JinjaException($"the range is too big: at most {RenderBudget.LongestRange} items are allowed", ChatTemplateError.LimitExceeded);
-        return new RangeValue(start, count < 0 ? 0 : (int)count, step);
+        return new RangeValue(start, stop, step, count < 0 ? 0 : (int)count);
     }
 
     private static BigInteger Integer(Value value)

@@ -27,12 +27,15 @@ internal sealed class JsonWriter
         _sortsKeys = options[3]?.IsTrue ?? false;
     }
 
-    public static Value Apply(Value value, Value?[] options, Rendering rendering)
+    public static StringValue Apply(Value value, Value?[] options, Rendering rendering)
     {
         JsonWriter writer = new(options, rendering);
         writer.Write(value);
         return writer._builder.ToValue();
     }
+
+    /// <summary>The JSON of a value, on one line.</summary>
+    public static StringValue Write(Value value, Rendering rendering) => Apply(value, new Value?[4], rendering);
 
     private static (StringValue Item, StringValue Key) Separators(Value? given, bool isIndented, Rendering rendering)
     {
@@ -76,11 +79,12 @@ internal sealed class JsonWriter
         }
     }
 
-    private List<KeyValuePair<Value, Value>> Entries(DictionaryValue dictionary)
+    private KeyValuePair<Value, Value>[] Entries(DictionaryValue dictionary)
     {
         if (!_sortsKeys) return [.. dictionary.Entries];
-        Comparer<Value> comparer = Comparer<Value>.Create((left, right) => Operators.Compare(left, right, "<", _rendering) ?? 0);
-        return [.. dictionary.Entries.OrderBy(entry => entry.Key, comparer)];
+        KeyValuePair<Value, Value>[] entries = [.. dictionary.Entries];
+        MergeSort.Sort(entries, (left, right) => ComparisonExpression.Holds(right.Key, "<", left.Key, _rendering));
+        return entries;
     }
 
     private void WriteItems<T>(char open, IReadOnlyList<T> items, Action<T> write, char close)

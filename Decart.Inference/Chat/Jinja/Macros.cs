@@ -65,3 +65,13 @@ internal sealed class CallStatement(CallExpression call, MacroDefinition definit
         return Flow.Next;
     }
 }
+
+/// <summary>What an assistant said: training marks it, rendering writes it.</summary>
+internal sealed class GenerationStatement(MacroDefinition definition) : Statement
+{
+    public override Flow Execute(Scope scope, MarkedBuilder output)
+    {
+        new MacroValue(definition, scope).Call(new CallArguments(scope.Rendering)).Print(output, scope.Rendering);
+        return Flow.Next;
+    }
+}

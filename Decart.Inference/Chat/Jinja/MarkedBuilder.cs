@@ -1,4 +1,5 @@
 using System.Text;
+using Decart.Inference.Tokenization;
 
 namespace Decart.Inference.Chat.Jinja;
 
@@ -26,7 +27,7 @@ internal sealed class MarkedBuilder(RenderBudget budget)
     {
         if (length == 0) return;
         budget.Write(length, Length);
-        DataRanges data = value.Data;
+        TextRanges data = value.Data;
         for (int index = data.FirstEndingAfter(start); index < data.Count && data[index].Start < start + length; index++)
         {
             int shift = Length - start;
@@ -41,7 +42,7 @@ internal sealed class MarkedBuilder(RenderBudget budget)
         for (int i = 0; i < count && value.Text.Length > 0; i++) Append(value);
     }
 
-    public StringValue ToValue() => new(_text.ToString(), new DataRanges([.. _bounds]));
+    public StringValue ToValue() => new(_text.ToString(), new TextRanges([.. _bounds]));
 
     private void Mark(int start, int end)
     {

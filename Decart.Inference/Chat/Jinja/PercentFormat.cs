@@ -42,7 +42,7 @@ internal sealed class PercentFormat
             WriteField();
         }
         _builder.Append(_format, _position, text.Length - _position);
-        bool allUsed = _values is TupleValue tuple ? _used == tuple.Values.Count : _used > 0 || _values is DictionaryValue or ListValue;
+        bool allUsed = _values is TupleValue tuple ? _used == tuple.Values.Count : _used > 0 || _values is DictionaryValue or ListValue or UndefinedValue;
         return allUsed ? _builder.ToValue() : throw new JinjaException("not all arguments converted during string formatting");
     }
 

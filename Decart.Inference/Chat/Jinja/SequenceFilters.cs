@@ -183,15 +183,12 @@ internal static class SequenceFilters
         }
     }
 
+    /// <summary>Sorts; equal items keep their order, also in reverse.</summary>
     private static ListValue Sorted(List<Value> items, Func<Value, Value> key, bool reverse, Rendering rendering)
     {
-        Comparer<Value> comparer = Comparer<Value>.Create((left, right) =>
-        {
-            rendering.Budget.Step();
-            return ComparisonExpression.Holds(left, "<", right, rendering) ? -1 : ComparisonExpression.Holds(right, "<", left, rendering) ? 1 : 0;
-        });
-        // Both keep the order of equal items.
-        return new ListValue([.. reverse ? items.OrderByDescending(key, comparer) : items.OrderBy(key, comparer)]);
+        (Value Item, Value Key)[] keyed = [.. items.Select(item => (item, key(item)))];
+        MergeSort.Sort(keyed, (left, right) => ComparisonExpression.Holds(reverse ? left.Key : right.Key, "<", reverse ? right.Key : left.Key, rendering));
+        return new ListValue([.. keyed.Select(pair => pair.Item)]);
     }
 
     private static Func<Value, Value> Key(Value? path, bool isSensitive, Rendering rendering)

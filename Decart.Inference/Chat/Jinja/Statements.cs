@@ -131,6 +131,9 @@ internal abstract class AssignmentTarget(int position)
     protected int Position => position;
 
     public abstract void Assign(Value value, Scope scope);
+
+    /// <summary>A value as it is after its items were stored here: those of several targets make a tuple.</summary>
+    public virtual Value Repack(Value value, Rendering rendering) => value;
 }
 
 internal sealed class NameTarget(int position, string name) : AssignmentTarget(position)
@@ -165,4 +168,6 @@ internal sealed class TupleTarget(int position, IReadOnlyList<AssignmentTarget> 
         }
         if (index < targets.Count) throw new JinjaException($"not enough values to unpack (expected {targets.Count}, got {index})");
     }
+
+    public override Value Repack(Value value, Rendering rendering) => new TupleValue([.. value.Iterate(rendering).Zip(targets, (item, inner) => inner.Repack(item, rendering))]);
 }

@@ -1,4 +1,5 @@
 using System.Text;
+using Decart.Inference.Tokenization;
 
 namespace Decart.Inference.Chat.Jinja;
 
@@ -9,7 +10,7 @@ namespace Decart.Inference.Chat.Jinja;
 /// <param name="text">The text.</param>
 /// <param name="data">Which of its characters come from data.</param>
 /// <param name="isMarkup">Whether <c>safe</c> or <c>escape</c> made it: what is added to such a text is escaped for HTML.</param>
-internal sealed class StringValue(string text, DataRanges data = default, bool isMarkup = false) : Value
+internal sealed class StringValue(string text, TextRanges data = default, bool isMarkup = false) : Value
 {
     private int _codePoints = -1;
 
@@ -19,7 +20,7 @@ internal sealed class StringValue(string text, DataRanges data = default, bool i
 
     public string Text { get; } = text;
 
-    public DataRanges Data { get; } = data;
+    public TextRanges Data { get; } = data;
 
     public bool IsMarkup { get; } = isMarkup;
 
@@ -33,7 +34,7 @@ internal sealed class StringValue(string text, DataRanges data = default, bool i
     public int CodePoints => _codePoints >= 0 ? _codePoints : _codePoints = Count(Text);
 
     /// <summary>A text that comes from data, all of it.</summary>
-    public static StringValue FromData(string text) => new(text, DataRanges.Whole(text.Length));
+    public static StringValue FromData(string text) => new(text, TextRanges.Whole(text.Length));
 
     /// <summary>Where a code point begins.</summary>
     public int OffsetOf(int codePoint)

@@ -13,8 +13,12 @@ internal sealed class Template
     public Template(string text)
     {
         _source = new SourceText(text);
-        _body = TemplateParser.Parse(_source);
+        _body = TemplateParser.Parse(_source, out IReadOnlySet<string> mentioned);
+        Mentioned = mentioned;
     }
+
+    /// <summary>The names of variables, attributes and items that the template mentions.</summary>
+    public IReadOnlySet<string> Mentioned { get; }
 
     /// <summary>Renders the template.</summary>
     /// <exception cref="ChatTemplateException">The template refuses or fails, or does more than the budget allows.</exception>

@@ -16,11 +16,12 @@ internal sealed class TemplateParser
     }
 
     /// <exception cref="ChatTemplateException">The template is malformed or uses what is not supported.</exception>
-    public static Block Parse(SourceText source)
+    public static Block Parse(SourceText source, out IReadOnlySet<string> mentioned)
     {
         TemplateParser parser = new(source);
-        Block block = parser.ParseBlock(opening: null);
+        Block block = parser._expressions.Collect(() => parser.ParseBlock(opening: null), out IReadOnlySet<string> names);
         parser._expressions.RequireKnown();
+        mentioned = new HashSet<string>([.. names, .. parser._expressions.Members]);
         return block;
     }
 
@@ -85,7 +86,7 @@ internal sealed class TemplateParser
         "call" => ParseCall(tag),
         "filter" => new FilterStatement(_expressions.ParseFilters(startsInline: true), ParseWholeBody(tag)),
         "with" => ParseWith(tag),
-        "generation" => new WithStatement([], ParseWithoutLoops(() => ParseWholeBody(tag))),
+        "generation" => new GenerationStatement(ParseDefinition(null, [], tag)),
         "autoescape" => new AutoescapeStatement(_expressions.Parse(), ParseWholeBody(tag)),
         "block" => ParseNamedBlock(tag),
         "print" => ParsePrint(),

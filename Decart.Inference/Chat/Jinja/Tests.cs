@@ -42,8 +42,8 @@ internal static class Tests
         (new("divisibleby", "num"), static (value, arguments, rendering) => IsRemainder(value, arguments[0]!, 0, rendering)),
         (new("lower"), static (value, _, rendering) => StringMethods.IsCase(value.ToText(rendering), rendering, PythonText.IsLower).IsTrue),
         (new("upper"), static (value, _, rendering) => StringMethods.IsCase(value.ToText(rendering), rendering, PythonText.IsUpper).IsTrue),
-        (new("filter"), static (value, _, _) => value is StringValue name && Filters.Exists(name.Text)),
-        (new("test"), static (value, _, _) => value is StringValue name && Exists(name.Text)),
+        (new("filter"), static (value, _, rendering) => IsNamed(value, Filters.Exists, rendering)),
+        (new("test"), static (value, _, rendering) => IsNamed(value, Exists, rendering)),
         (new("in", "seq"), static (value, arguments, rendering) => Operators.Contains(arguments[0]!, value, rendering)),
         .. Comparisons("==", "==", "eq", "equalto"),
         .. Comparisons("!=", "!=", "ne"),
@@ -55,6 +55,12 @@ internal static class Tests
 
     private static IEnumerable<(Signature Signature, Body Body)> Comparisons(string symbol, params IEnumerable<string> names) => names.Select(name =>
         (new Signature(name, "other"), new Body((value, arguments, rendering) => ComparisonExpression.Holds(value, symbol, arguments[0]!, rendering))));
+
+    private static bool IsNamed(Value value, Func<string, bool> exists, Rendering rendering)
+    {
+        PythonEquality.RequireHashable(value, rendering);
+        return value is StringValue name && exists(name.Text);
+    }
 
     private static bool IsRemainder(Value value, Value divisor, BigInteger expected, Rendering rendering) =>
         Operators.AreEqual(Operators.Modulo(value, divisor, rendering), new IntegerValue(expected), rendering);

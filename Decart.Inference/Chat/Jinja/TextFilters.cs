@@ -72,13 +72,14 @@ internal static class TextFilters
         return text.IsMarkup ? builder.ToValue().AsMarkup() : builder.ToValue();
     }
 
-    private static StringValue Truncate(Value value, Value?[] arguments, Rendering rendering)
+    private static Value Truncate(Value value, Value?[] arguments, Rendering rendering)
     {
-        StringValue text = StringMethods.RequireText(value, "truncate"), end = arguments[2] is { } given ? StringMethods.RequireText(given, "truncate") : new StringValue("...");
+        StringValue end = arguments[2] is { } given ? StringMethods.RequireText(given, "truncate") : new StringValue("...");
         int length = Int(arguments[0], 255), leeway = arguments[3] is null or NoneValue ? 5 : Int(arguments[3], 5);
         if (length < end.CodePoints) throw new JinjaException($"expected length >= {end.CodePoints}, got {length}");
         if (leeway < 0) throw new JinjaException($"expected leeway >= 0, got {leeway}");
-        if (text.CodePoints <= (long)length + leeway) return text;
+        if (value.Length <= (long)length + leeway) return value;
+        StringValue text = StringMethods.RequireText(value, "truncate");
         int kept = text.OffsetOf(length - end.CodePoints);
         if (!(arguments[1]?.IsTrue ?? false) && kept > 0 && text.Text.LastIndexOf(' ', kept - 1) is >= 0 and var space) kept = space;
         MarkedBuilder builder = new(rendering.Budget);

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text;
 using System.Text.Json;
 using Decart.Inference.Checkpoints;
 
@@ -22,7 +21,7 @@ internal sealed class TokenizerSettings
         _addedTokens = ReadIfThere(folder, "added_tokens.json");
         _generation = ReadIfThere(folder, "generation_config.json");
         _model = ReadIfThere(folder, "config.json");
-        ChatTemplate = ReadChatTemplate(folder);
+        ChatTemplates = ChatTemplateFiles.Read(folder, _tokenizer);
     }
 
     public static TokenizerSettings Read(string folder) => new(folder);
@@ -40,8 +39,14 @@ internal sealed class TokenizerSettings
     /// <summary>What was passed over: whole sentences, for the log.</summary>
     public List<string> Warnings { get; } = [];
 
-    /// <summary>The chat template, or null.</summary>
-    public string? ChatTemplate { get; }
+    /// <summary>The chat templates.</summary>
+    public ChatTemplateFiles ChatTemplates { get; }
+
+    /// <summary>The texts of the tokens that the settings name, by names such as bos_token.</summary>
+    public IEnumerable<KeyValuePair<string, string>> TokenTexts => new[] { _specialTokens, _tokenizer }
+        .SelectMany(settings => settings?.Members() ?? [])
+        .Where(member => IsTokenName(member.Name) && member.Value.Kind != JsonValueKind.Null)
+        .Select(member => KeyValuePair.Create(member.Name, Content(member.Value)));
 
     /// <summary>The texts of the tokens that the settings name as special.</summary>
     public IReadOnlySet<string> SpecialTokens => _specialNames ??= [.. new[] { _tokenizer, _specialTokens }.SelectMany(NamedTokens)];
@@ -99,12 +104,13 @@ internal sealed class TokenizerSettings
     {
         foreach ((string name, JsonField field) in settings?.Members() ?? [])
         {
-            if (name is "bos_token" or "eos_token" or "unk_token" or "sep_token" or "pad_token" or "cls_token" or "mask_token" && field.Kind != JsonValueKind.Null)
-                yield return Content(field);
+            if (IsTokenName(name) && field.Kind != JsonValueKind.Null) yield return Content(field);
             if (name is not "additional_special_tokens" || field.Kind == JsonValueKind.Null) continue;
             foreach (JsonField item in field.Items()) yield return Content(item);
         }
     }
+
+    private static bool IsTokenName(string name) => name is "bos_token" or "eos_token" or "unk_token" or "sep_token" or "pad_token" or "cls_token" or "mask_token";
 
     private static string Content(JsonField token) => token.Kind == JsonValueKind.Object ? token.Text("content") : token.Text();
 
@@ -118,17 +124,6 @@ internal sealed class TokenizerSettings
         return [.. numbers.Where(IsToken).Select(number => (int)number)];
 
         bool IsToken(double number) => number >= 0 && number < vocabularySize && number == Math.Floor(number);
-    }
-
-    /// <summary>The template of a file of its own, or the one in tokenizer_config.json; of several, all together.</summary>
-    private string? ReadChatTemplate(string folder)
-    {
-        string file = Path.Combine(folder, "chat_template.jinja");
-        if (CheckpointFile.Exists(file)) return Encoding.UTF8.GetString(CheckpointFile.ReadAllBytes(file, JsonFile.DefaultMaxBytes));
-        JsonField? template = ReadIfThere(folder, "chat_template.json")?.Optional("chat_template") ?? _tokenizer?.Optional("chat_template");
-        return template is not { } field ? null
-            : field.Kind == JsonValueKind.Array ? string.Join('\n', field.Items().Select(item => item.Text("template")))
-            : field.Text();
     }
 
     private static JsonField? ReadIfThere(string folder, string name)

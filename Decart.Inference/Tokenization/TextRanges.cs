@@ -1,17 +1,17 @@
-namespace Decart.Inference.Chat.Jinja;
+namespace Decart.Inference.Tokenization;
 
 /// <summary>
-/// Which characters of a text come from data (messages, tools, variables) and not from the template: ascending ranges that do not touch. Immutable.
+/// Ranges of characters in a text, such as those in which special tokens are plain text: ascending, and apart from each other. Immutable.
 /// </summary>
-internal readonly struct DataRanges
+internal readonly struct TextRanges
 {
     /// <summary>Starts and ends in turn; null for none.</summary>
     private readonly int[]? _bounds;
 
-    public DataRanges(ReadOnlySpan<int> bounds) => _bounds = bounds.IsEmpty ? null : bounds.ToArray();
+    public TextRanges(ReadOnlySpan<int> bounds) => _bounds = bounds.IsEmpty ? null : bounds.ToArray();
 
     /// <summary>All of a text.</summary>
-    public static DataRanges Whole(int length) => length == 0 ? default : new([0, length]);
+    public static TextRanges Whole(int length) => length == 0 ? default : new([0, length]);
 
     public int Count => (_bounds?.Length ?? 0) / 2;
 
@@ -20,7 +20,7 @@ internal readonly struct DataRanges
     /// <summary>The start and the end of a range.</summary>
     public (int Start, int End) this[int index] => (_bounds![2 * index], _bounds[(2 * index) + 1]);
 
-    /// <summary>Whether any of the characters from start to end comes from data.</summary>
+    /// <summary>Whether any of the characters from start to end is in a range.</summary>
     public bool Touches(int start, int end)
     {
         int index = FirstEndingAfter(start);
