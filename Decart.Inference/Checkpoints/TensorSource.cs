@@ -37,6 +37,11 @@ internal abstract class TensorSource : IDisposable
         return tensor;
     }
 
+    /// <summary>Says that no tensor given so far is read any more: a source that made them may use their memory for others.</summary>
+    public virtual void Recycle()
+    {
+    }
+
     /// <summary>Brings the files into memory, so that the first tokens do not wait for the disk.</summary>
     /// <param name="progress">Told the bytes read after each 16 MiB.</param>
     /// <param name="cancellationToken">Stops the reading.</param>

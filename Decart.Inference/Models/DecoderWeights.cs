@@ -67,6 +67,7 @@ internal sealed class DecoderWeights : IDisposable
             {
                 cancellationToken.ThrowIfCancellationRequested();
                 layers[layer] = LoadLayer(layer);
+                if (!tensors.ReadsWeightsInPlace) source.Recycle();
             }
             Layers = layers;
         }

@@ -16,6 +16,7 @@ internal sealed unsafe class RandomTensors(string path, int seed) : TensorSource
     private const int PatternLength = (1 << 16) + 1;
 
     private readonly Dictionary<string, StoredTensor> _tensors = new(StringComparer.Ordinal);
+    private readonly Dictionary<nuint, Stack<nint>> _unused = []; // by bytes: layers have tensors of the same sizes
 
     public override string Path => path;
 
@@ -36,10 +37,22 @@ internal sealed unsafe class RandomTensors(string path, int seed) : TensorSource
         return tensor;
     }
 
+    public override void Recycle()
+    {
+        foreach (StoredTensor tensor in _tensors.Values)
+        {
+            nuint bytes = (nuint)(tensor.Rows * tensor.RowBytes);
+            if (!_unused.TryGetValue(bytes, out Stack<nint>? blocks)) _unused.Add(bytes, blocks = []);
+            blocks.Push((nint)tensor.Pointer);
+        }
+        _tensors.Clear();
+    }
+
     public override void Dispose()
     {
-        foreach (StoredTensor tensor in _tensors.Values) NativeMemory.Free(tensor.Pointer);
-        _tensors.Clear();
+        Recycle();
+        foreach (nint block in _unused.Values.SelectMany(blocks => blocks)) NativeMemory.Free((void*)block);
+        _unused.Clear();
         base.Dispose();
     }
 
@@ -47,7 +60,8 @@ internal sealed unsafe class RandomTensors(string path, int seed) : TensorSource
     {
         long elements = 1;
         foreach (long dimension in shape) elements = checked(elements * dimension);
-        ushort* data = (ushort*)NativeMemory.Alloc(checked((nuint)elements * sizeof(ushort)));
+        nuint bytes = checked((nuint)elements * sizeof(ushort));
+        ushort* data = (ushort*)(_unused.TryGetValue(bytes, out Stack<nint>? blocks) && blocks.TryPop(out nint block) ? block : (nint)NativeMemory.Alloc(bytes));
         ushort[] pattern = Pattern(name, shape, (int)Math.Min(elements, PatternLength));
         for (long start = 0; start < elements; start += pattern.Length)
         {
