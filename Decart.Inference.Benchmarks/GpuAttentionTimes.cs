@@ -1,6 +1,8 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.InteropServices;
+using Decart.Inference.Benchmarks.Devices;
+using Decart.Inference.Benchmarks.Latency;
 using Decart.Inference.Kernels;
 using Decart.Inference.Kernels.Gpu;
 using Decart.Inference.Kernels.Gpu.Compilation;
@@ -10,12 +12,13 @@ namespace Decart.Inference.Benchmarks;
 
 /// <summary>
 /// Time of attention on the first GPU, rotation included: of decode steps beside the time that copying the keys and values would take, as the launches
-/// of all layers in one graph, and of prompts. Keys and values lie token by token with those of all layers side by side, as sequences have them.
+/// of all layers in one graph, and of prompts. Keys and values lie on pages, token by token with those of all layers side by side, as sequences have them.
 /// </summary>
 internal sealed class GpuAttentionTimes : IDisposable
 {
-    private const int Layers = 32, Repetitions = 9;
+    private const int MostLayers = 32, Repetitions = 9;
     private const long PatternBytes = 64 << 20;
+    private const double KvShare = 0.9; // of the free memory
 
     private static readonly AttentionShape Grouped = new(Heads: 32, KvHeads: 8, HeadDim: 128, Scale: 0.088f), Plain = new(Heads: 32, KvHeads: 32, HeadDim: 128, Scale: 0.088f);
 
@@ -23,6 +26,7 @@ internal sealed class GpuAttentionTimes : IDisposable
     [
         ("8B", Grouped, 1, 1024), ("8B", Grouped, 8, 1024), ("8B", Grouped, 32, 1024), ("8B", Grouped, 64, 1024), ("8B", Grouped, 256, 1024),
         ("8B", Grouped, 1, 8192), ("8B", Grouped, 8, 8192), ("8B", Grouped, 32, 8192), ("8B", Grouped, 64, 8192), ("8B", Grouped, 1, 131_072),
+        ("8B", Grouped, 64, 2048), ("8B", Grouped, 64, 16_384),
         ("7B", Plain, 1, 1024), ("7B", Plain, 16, 1024), ("7B", Plain, 64, 1024),
     ];
 
@@ -34,8 +38,11 @@ internal sealed class GpuAttentionTimes : IDisposable
     private readonly GpuBuffer _pattern;
     private readonly double _bandwidth;
 
-    private GpuAttentionTimes(int latestArchitecture)
+    private readonly PagingMode _paging;
+
+    private GpuAttentionTimes(int latestArchitecture, PagingMode paging)
     {
+        _paging = paging;
         _device = new CudaDevice(index: 0, KernelCache.Default) { LatestArchitecture = latestArchitecture };
         _backend = new GpuBackend(_device);
         _pattern = new GpuBuffer(_device.Memory, PatternBytes);
@@ -47,16 +54,19 @@ internal sealed class GpuAttentionTimes : IDisposable
     }
 
     /// <summary>Prints tables.</summary>
-    /// <param name="arguments">The latest architecture whose kernels are used, 90 unless it is there.</param>
+    /// <param name="arguments">Unless the defaults are right, the latest architecture whose kernels are used (90), and how they find pages (hardware).</param>
     public static void Print(string[] arguments)
     {
-        using GpuAttentionTimes times = new(arguments.Length > 0 ? int.Parse(arguments[0], CultureInfo.InvariantCulture) : 90);
+        int latestArchitecture = arguments.Length > 0 ? int.Parse(arguments[0], CultureInfo.InvariantCulture) : 90;
+        PagingMode paging = arguments.Length > 1 ? Enum.Parse<PagingMode>(arguments[1], ignoreCase: true) : PagingMode.Hardware;
+        using GpuAttentionTimes times = new(latestArchitecture, paging);
         Console.WriteLine(FormattableString.Invariant($"copy {times._bandwidth / 1e9:f0} GB/s (read + write)"));
-        Console.WriteLine("| decode | µs a layer | GB/s | share |");
-        Console.WriteLine("|---|---|---|---|");
+        Console.WriteLine(FormattableString.Invariant($"kernels up to sm_{latestArchitecture}, {paging} paging"));
+        Console.WriteLine("| decode | layers | µs a layer | GB/s | share of the copy | TFLOP/s |");
+        Console.WriteLine("|---|---|---|---|---|---|");
         foreach ((string name, AttentionShape shape, int batch, int context) in Steps) times.Decode(name, shape, batch, context);
-        Console.WriteLine("| prompt | µs a layer | TFLOP/s |");
-        Console.WriteLine("|---|---|---|");
+        Console.WriteLine("| prompt | layers | µs a layer | TFLOP/s |");
+        Console.WriteLine("|---|---|---|---|");
         foreach ((string name, AttentionShape shape, int tokens) in Prompts) times.Prompt(name, shape, tokens);
     }
 
@@ -68,35 +78,40 @@ internal sealed class GpuAttentionTimes : IDisposable
 
     private void Decode(string name, AttentionShape shape, int batch, int context)
     {
-        KvLayout layout = new(Layers, shape.KvHeads, shape.HeadDim, GpuKernels.KvBytes);
-        double bytes = (double)batch * context * layout.TokenBytes / Layers;
-        double seconds = Measure(shape, layout, [.. Enumerable.Repeat((context - 1, 1), batch)]);
+        double bytes = 2.0 * shape.KvHeads * shape.HeadDim * GpuKernels.KvBytes * batch * context, operations = 4.0 * shape.Heads * shape.HeadDim * batch * context;
+        (int layers, double seconds) = Measure(shape, [.. Enumerable.Repeat((context - 1, 1), batch)]);
         Console.WriteLine(FormattableString.Invariant(
-            $"| {name}, batch {batch}, context {context} | {seconds * 1e6:f1} | {bytes / seconds / 1e9:f0} | {bytes / seconds / _bandwidth:f2} |"));
+            $"| {name}, batch {batch}, context {context} | {layers} | {seconds * 1e6:f1} | {bytes / seconds / 1e9:f0} | {bytes / seconds / _bandwidth:f2} | {operations / seconds / 1e12:f0} |"));
     }
 
     private void Prompt(string name, AttentionShape shape, int tokens)
     {
         double operations = 4.0 * shape.Heads * shape.HeadDim * tokens * (tokens + 1) / 2;
-        double seconds = Measure(shape, new KvLayout(Layers, shape.KvHeads, shape.HeadDim, GpuKernels.KvBytes), [(0, tokens)]);
-        Console.WriteLine(FormattableString.Invariant($"| {name}, {tokens} tokens | {seconds * 1e6:f1} | {operations / seconds / 1e12:f0} |"));
+        (int layers, double seconds) = Measure(shape, [(0, tokens)]);
+        Console.WriteLine(FormattableString.Invariant($"| {name}, {tokens} tokens | {layers} | {seconds * 1e6:f1} | {operations / seconds / 1e12:f0} |"));
     }
 
-    /// <summary>Median seconds a layer for chunks of sequences of their own (first position, tokens).</summary>
-    private double Measure(AttentionShape shape, KvLayout layout, (int First, int Length)[] chunks)
+    /// <summary>Median seconds a layer, of as many layers as there is memory for, for chunks of sequences of their own (first position, tokens).</summary>
+    private (int Layers, double Seconds) Measure(AttentionShape shape, (int First, int Length)[] chunks)
     {
         int rows = chunks.Sum(chunk => chunk.Length), tokens = chunks.Max(chunk => chunk.First + chunk.Length);
-        using GpuBuffer memory = new(_device.Memory, chunks.Length * tokens * layout.TokenBytes);
+        KvLayout layout = new(MostLayers, shape.KvHeads, shape.HeadDim, GpuKernels.KvBytes);
+        long free = (long)(_device.Memory.MeasureFree() * KvShare);
+        while (layout.Layers > 1 && Bytes() > free) layout = layout with { Layers = layout.Layers / 2 };
+        using SequenceMemory memory = new(_device.Memory, layout, _paging, chunks.Length, tokens, Bytes());
         using Activations qkv = _backend.Tensors.CreateActivations(rows, (shape.Heads + (2 * shape.KvHeads)) * shape.HeadDim);
         using Activations y = _backend.Tensors.CreateActivations(rows, shape.Heads * shape.HeadDim, operand: true);
-        Fill(memory.Address, memory.Bytes);
         Fill(((GpuActivations)qkv).Address, ((GpuActivations)qkv).RowBytes * rows);
         Batch batch = new();
-        for (int i = 0; i < chunks.Length; i++)
-            batch.Add(new KvView(memory.Address + (nint)(i * tokens * layout.TokenBytes), layout.TokenStride), new int[chunks[i].Length], chunks[i].First, wantsLogits: true);
+        foreach ((int first, int length) in chunks)
+        {
+            KvCache sequence = memory.Rent(tokens);
+            memory.Repeat(sequence, tokens, _pattern.Address, (int)(PatternBytes / layout.TokenBytes));
+            batch.Add(sequence.View, new int[length], first, wantsLogits: true);
+        }
         void Attend()
         {
-            for (int layer = 0; layer < Layers; layer++) _backend.Kernels.Attend(qkv, layer, shape, null, null, null, y);
+            for (int layer = 0; layer < layout.Layers; layer++) _backend.Kernels.Attend(qkv, layer, shape, null, null, null, y);
         }
         Action operations = Attend;
         double[] times = new double[Repetitions];
@@ -107,10 +122,12 @@ internal sealed class GpuAttentionTimes : IDisposable
             long start = Stopwatch.GetTimestamp();
             _backend.Run(operations);
             _device.Synchronize();
-            if (i >= 0) times[i] = Stopwatch.GetElapsedTime(start).TotalSeconds / Layers;
+            if (i >= 0) times[i] = Stopwatch.GetElapsedTime(start).TotalSeconds / layout.Layers;
         }
         Array.Sort(times);
-        return times[Repetitions / 2];
+        return (layout.Layers, times[Repetitions / 2]);
+
+        long Bytes() => SequenceMemory.Bytes(_device.Memory, layout, _paging, chunks.Length, tokens);
     }
 
     /// <summary>Fills with random halves, or numbers that these are pairs of.</summary>

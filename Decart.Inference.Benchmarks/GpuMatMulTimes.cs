@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
+using Decart.Inference.Benchmarks.Devices;
 using Decart.Inference.Kernels;
 using Decart.Inference.Kernels.Gpu;
 using Decart.Inference.Kernels.Gpu.Compilation;
@@ -50,7 +51,7 @@ internal sealed class GpuMatMulTimes : IDisposable
         Console.WriteLine(FormattableString.Invariant($"copy {bandwidth / 1e12:F2} TB/s (read + write)"));
         foreach (int count in rows)
         {
-            Console.WriteLine($"| {count} rows: TB/s (share), TFLOP/s |{(all ? " other divisions: rows of a block x groups of a share" : "")} |");
+            Console.WriteLine($"| {count} rows: TB/s (share of the copy), TFLOP/s |{(all ? " other divisions: rows of a block x groups of a share" : "")} |");
             Console.WriteLine("|---|---|");
             foreach ((string name, int outputs, int inputs) in Shapes)
             {

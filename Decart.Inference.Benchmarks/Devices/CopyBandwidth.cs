@@ -1,25 +1,27 @@
 using System.Diagnostics;
 using Decart.Inference.Memory;
 
-namespace Decart.Inference.Benchmarks;
+namespace Decart.Inference.Benchmarks.Devices;
 
 /// <summary>What a device's memory can do, the measure of kernels that read weights or keys and values.</summary>
 internal static class CopyBandwidth
 {
-    private const long Bytes = 2L << 30;
+    /// <summary>Far more than the caches of a GPU hold, and of a processor, whose memory is slower.</summary>
+    private const long GpuBytes = 2L << 30, HostBytes = 128L << 20;
 
     private const int Repetitions = 8;
 
-    /// <summary>Bytes a second of a large copy within the device, those read and those written; the best of some.</summary>
+    /// <summary>Bytes a second of a large copy within the device, those read and those written; the best of some. On the processor one thread copies.</summary>
     public static double Measure(IDeviceMemory memory)
     {
-        nint source = memory.Allocate(Bytes), destination = memory.Allocate(Bytes);
+        long bytes = memory is HostMemory ? HostBytes : GpuBytes;
+        nint source = memory.Allocate(bytes), destination = memory.Allocate(bytes);
         double best = 0;
         for (int i = 0; i < Repetitions; i++)
         {
             long start = Stopwatch.GetTimestamp();
-            memory.Copy(destination, source, Bytes);
-            best = Math.Max(best, 2 * Bytes / Stopwatch.GetElapsedTime(start).TotalSeconds);
+            memory.Copy(destination, source, bytes);
+            best = Math.Max(best, 2 * bytes / Stopwatch.GetElapsedTime(start).TotalSeconds);
         }
         memory.Free(source);
         memory.Free(destination);

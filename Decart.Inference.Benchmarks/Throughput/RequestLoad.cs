@@ -1,58 +1,33 @@
-using System.Diagnostics;
-
-namespace Decart.Inference.Benchmarks;
+namespace Decart.Inference.Benchmarks.Throughput;
 
 /// <summary>
-/// Prefill and decode of a model in tokens a second, measured the way peers measure themselves: some rounds of whole requests in one
-/// process, no harness around them, so that runs of both can alternate on a machine that is not quiet.
+/// Requests with prompts of random tokens. No two prompts are alike, those of other rounds included, but the same seed, round and number give the same request.
 /// </summary>
-internal static class GenerationThroughput
+/// <param name="options">How many requests, of which lengths.</param>
+/// <param name="vocabularySize">Tokens that are drawn from.</param>
+internal sealed class RequestLoad(ThroughputOptions options, int vocabularySize)
 {
-    private const int Rounds = 5;
-    private const int MeasuredVocabulary = 20_000;
+    private const int WarmUp = -1, WarmUpOutputs = 16, SeedsOfRounds = 1_000_003;
 
-    /// <summary>Prints a line for each round, after one that does not count.</summary>
-    /// <param name="arguments">The model, and unless the defaults are right: prompt tokens, generated tokens, callers at once, threads.</param>
-    public static async Task RunAsync(string[] arguments)
+    /// <summary>Prompt and output tokens of each request, the same in all rounds: these are equal work.</summary>
+    private readonly (int Prompt, int Output)[] _lengths = DrawLengths(options);
+
+    /// <summary>A round: every request that is measured, each with its prompt and its number of tokens to generate.</summary>
+    public (int[] Prompt, int Output)[] Round(int round)
     {
-        string model = arguments[0];
-        int prompt = Argument(1, 256), generated = Argument(2, 64), callers = Argument(3, 1), threads = Argument(4, Environment.ProcessorCount);
-        await using LlmSession session = await LlmSession.LoadAsync(model, new LlmSessionOptions
-        {
-            Threads = threads,
-            MaxConcurrentSequences = callers,
-            PrefixCaching = false, // every round computes the same prompts
-        });
-        await MeasureAsync(session, prompt, generated, callers);
-        for (int round = 0; round < Rounds; round++)
-        {
-            (double prefill, double decode) = await MeasureAsync(session, prompt, generated, callers);
-            Console.WriteLine(FormattableString.Invariant(
-                $"decart {Path.GetFileName(model)} threads {threads} callers {callers}: prefill {prefill:F1} tok/s, decode {decode:F2} tok/s"));
-        }
-
-        int Argument(int index, int otherwise) => arguments.Length > index ? int.Parse(arguments[index]) : otherwise;
+        Random random = new(unchecked((options.Seed * SeedsOfRounds) + round));
+        return [.. _lengths.Select(lengths => (Enumerable.Range(0, lengths.Prompt).Select(_ => random.Next(vocabularySize)).ToArray(), lengths.Output))];
     }
 
-    /// <summary>Prefill lasts until every caller has its first token; decode counts the tokens after that, of all callers together.</summary>
-    private static async Task<(double Prefill, double Decode)> MeasureAsync(LlmSession session, int promptTokens, int generatedTokens, int callers)
+    /// <summary>
+    /// As many requests as run at once, of which each ends a little later than the one before, so that steps of all sizes are done once.
+    /// </summary>
+    public (int[] Prompt, int Output)[] WarmUpRound(int concurrency) =>
+        [.. Round(WarmUp).Take(concurrency).Select((request, i) => (request.Prompt, Math.Min(request.Output, 1 + (i % WarmUpOutputs))))];
+
+    private static (int Prompt, int Output)[] DrawLengths(ThroughputOptions options)
     {
-        int vocabulary = Math.Min(session.Model.VocabularySize, MeasuredVocabulary);
-        GenerationOptions options = new() { Temperature = 0, MaxTokens = generatedTokens + 1, IgnoreEndOfText = true };
-        long start = Stopwatch.GetTimestamp();
-        List<TimeSpan>[] arrivals = await Task.WhenAll(Enumerable.Range(0, callers).Select(async caller =>
-        {
-            int[] prompt = [.. Enumerable.Range(0, promptTokens).Select(i => (300 + caller + (i * 7919)) % vocabulary)];
-            List<TimeSpan> times = [];
-            await foreach (GenerationUpdate update in session.StreamAsync(prompt, options))
-            {
-                times.Add(Stopwatch.GetElapsedTime(start));
-                if (update.Usage is { CachedPromptTokens: > 0 } usage) throw new InvalidOperationException($"{usage.CachedPromptTokens} prompt tokens were not computed.");
-            }
-            return times;
-        }));
-        TimeSpan prefilled = arrivals.Max(times => times[0]), end = arrivals.Max(times => times[^1]);
-        int decoded = arrivals.Sum(times => times.Count(time => time > prefilled));
-        return (callers * promptTokens / prefilled.TotalSeconds, decoded / (end - prefilled).TotalSeconds);
+        Random random = new(options.Seed);
+        return [.. Enumerable.Range(0, options.Requests).Select(_ => (options.Prompt.Draw(random), options.Output.Draw(random)))];
     }
 }

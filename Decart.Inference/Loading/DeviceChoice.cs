@@ -16,15 +16,16 @@ internal readonly record struct DeviceChoice(Device Device, IBackend Backend)
     /// <param name="options">Validated.</param>
     /// <param name="logger">Told what is used, and why no GPU is.</param>
     /// <param name="cache">Where compiled kernels are kept; the user's when null.</param>
+    /// <param name="latestArchitecture">See <see cref="CudaDevice.LatestArchitecture"/>.</param>
     /// <exception cref="NotSupportedException">The GPU that is asked for cannot be used; the message says what is needed and what was found.</exception>
-    public static DeviceChoice Open(LlmSessionOptions options, ILogger logger, KernelCache? cache = null)
+    public static DeviceChoice Open(LlmSessionOptions options, ILogger logger, KernelCache? cache = null, int latestArchitecture = int.MaxValue)
     {
         switch (options.Device.Kind)
         {
             case DeviceKind.Cuda:
                 try
                 {
-                    return OpenCuda(options.Device, cache);
+                    return OpenCuda(options.Device, cache, latestArchitecture);
                 }
                 catch (Exception error) when (error is not OutOfMemoryException)
                 {
@@ -33,7 +34,7 @@ internal readonly record struct DeviceChoice(Device Device, IBackend Backend)
             case DeviceKind.Auto:
                 try
                 {
-                    return OpenCuda(Device.Cuda(0), cache);
+                    return OpenCuda(Device.Cuda(0), cache, latestArchitecture);
                 }
                 catch (CudaUnavailableException error)
                 {
@@ -57,10 +58,10 @@ internal readonly record struct DeviceChoice(Device Device, IBackend Backend)
         return new(Device.Cpu, new CpuBackend(threads));
     }
 
-    private static DeviceChoice OpenCuda(Device device, KernelCache? cache)
+    private static DeviceChoice OpenCuda(Device device, KernelCache? cache, int latestArchitecture)
     {
         if (!GpuSupport.IsSupported) throw new CudaUnavailableException(GpuSupport.Absent);
-        CudaDevice gpu = new(device.Index, cache ?? KernelCache.Default);
+        CudaDevice gpu = new(device.Index, cache ?? KernelCache.Default) { LatestArchitecture = latestArchitecture };
         try
         {
             GpuSelfTest.Run(gpu);

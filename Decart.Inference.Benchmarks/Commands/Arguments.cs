@@ -1,0 +1,60 @@
+using System.CommandLine;
+
+namespace Decart.Inference.Benchmarks.Commands;
+
+/// <summary>Options that benchmarks have in common.</summary>
+internal static class Arguments
+{
+    /// <summary>A model's path as it was given, or the path of a shape that comes with this program, by its name.</summary>
+    public static string Model(string given)
+    {
+        string shape = Path.Combine(AppContext.BaseDirectory, "Shapes", given);
+        return !Path.Exists(given) && Directory.Exists(shape) ? shape : given;
+    }
+
+    public static Option<Device> Device() => new("--device")
+    {
+        Description = "auto, cpu or cuda:N",
+        CustomParser = result =>
+        {
+            if (!Inference.Device.TryParse(result.Tokens[0].Value, null, out Device device)) result.AddError("--device takes auto, cpu or cuda:N.");
+            return device;
+        },
+    };
+
+    public static Option<int?> Threads() => Count("--threads", "Threads of the processor");
+
+    public static Option<int?> Count(string name, string description)
+    {
+        Option<int?> option = new(name) { Description = description };
+        option.Validators.Add(result => RequirePositive(name, result.GetValueOrDefault<int?>() ?? 1, result.AddError));
+        return option;
+    }
+
+    public static Option<int> Count(string name, string description, int otherwise)
+    {
+        Option<int> option = new(name) { Description = description, DefaultValueFactory = _ => otherwise };
+        option.Validators.Add(result => RequirePositive(name, result.GetValueOrDefault<int>(), result.AddError));
+        return option;
+    }
+
+    public static Option<int[]> Counts(string name, string description, IReadOnlyList<int> otherwise)
+    {
+        Option<int[]> option = Several(name, description, otherwise);
+        option.Validators.Add(result => RequirePositive(name, (result.GetValueOrDefault<int[]>() ?? []).DefaultIfEmpty(1).Min(), result.AddError));
+        return option;
+    }
+
+    /// <summary>An option with several values, with spaces between.</summary>
+    public static Option<T[]> Several<T>(string name, string description, IReadOnlyList<T> otherwise) => new(name)
+    {
+        Description = description,
+        AllowMultipleArgumentsPerToken = true,
+        DefaultValueFactory = _ => [.. otherwise],
+    };
+
+    private static void RequirePositive(string name, int value, Action<string> addError)
+    {
+        if (value < 1) addError($"{name} takes numbers from 1.");
+    }
+}

@@ -1,0 +1,50 @@
+using System.CommandLine;
+using Decart.Inference.Benchmarks.Latency;
+using Decart.Inference.Benchmarks.Reports;
+
+namespace Decart.Inference.Benchmarks.Commands;
+
+/// <summary>The command line of <see cref="LatencyBenchmark"/>.</summary>
+internal static class LatencyCommand
+{
+    public static Command Create(IReadOnlyList<string> arguments)
+    {
+        LatencyOptions otherwise = new() { Model = "" };
+        Argument<string> model = new("folder") { Description = "A folder with config.json, whose shape is measured with random weights, or the name of a shape that is here: llama-2-7b, llama-2-70b, llama-3-8b" };
+        Option<Device> device = Arguments.Device();
+        Option<int?> threads = Arguments.Threads();
+        Option<int[]> batches = Arguments.Counts("--batches", "Numbers of sequences decoded together", otherwise.Batches);
+        Option<int[]> contexts = Arguments.Counts("--contexts", "Tokens of each sequence before the one that is decoded", otherwise.Contexts);
+        Option<int[]> prefills = Arguments.Counts("--prefills", "Lengths of prompts", otherwise.Prefills);
+        Option<int?> layers = Arguments.Count("--layers", "Layers that are computed; all unless given");
+        Option<KernelChoice[]> kernels = Arguments.Several("--kernels", "Kernels of a GPU; with both, their ratio is printed", otherwise.Kernels);
+        Option<PagingMode[]> pagings = Arguments.Several("--paging", "How keys and values are found; with Hardware and Table, their ratio is printed", otherwise.Pagings);
+        Option<int> repetitions = new("--repetitions") { Description = "Steps of which the median is taken", DefaultValueFactory = _ => otherwise.Repetitions };
+        ReportOptions report = new("latency", model);
+        Command command = new("latency", "Time per token by batch and context, and of prompts by length.")
+            { model, device, threads, batches, contexts, prefills, layers, kernels, pagings, repetitions };
+        report.AddTo(command);
+        command.SetAction(parsed =>
+        {
+            LatencyOptions options = new()
+            {
+                Model = Arguments.Model(parsed.GetRequiredValue(model)),
+                Device = parsed.GetValue(device),
+                Threads = parsed.GetValue(threads),
+                Batches = parsed.GetRequiredValue(batches),
+                Contexts = parsed.GetRequiredValue(contexts),
+                Prefills = parsed.GetRequiredValue(prefills),
+                Layers = parsed.GetValue(layers),
+                Kernels = parsed.GetRequiredValue(kernels),
+                Pagings = parsed.GetRequiredValue(pagings),
+                Repetitions = parsed.GetValue(repetitions),
+            };
+            ReportFiles? files = report.Files(parsed);
+            TextWriter output = parsed.InvocationConfiguration.Output;
+            LatencyReport measured = new LatencyBenchmark(options, arguments, output).Run(files);
+            output.WriteLine(files?.TryDraw(() => LatencyPlot.Draw([measured])));
+            return 0;
+        });
+        return command;
+    }
+}

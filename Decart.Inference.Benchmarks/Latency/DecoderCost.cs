@@ -1,0 +1,65 @@
+using Decart.Inference.Models;
+
+namespace Decart.Inference.Benchmarks.Latency;
+
+/// <summary>
+/// What a decoder's steps must read and compute, whatever kernels do it: weights of 16 bits, keys and values, and two operations for each multiply-add of a matmul or of
+/// attention. Norms, biases and rows of the embedding are left out, which are a thousandth of the rest.
+/// </summary>
+/// <param name="config">The decoder's shape.</param>
+/// <param name="kvElementBytes">Bytes of an element of the keys and values.</param>
+internal sealed class DecoderCost(ModelConfig config, int kvElementBytes)
+{
+    private const double WeightBytes = 2, Operations = 2;
+
+    private double Attention => (double)config.HiddenSize * config.HeadDim * ((2 * config.Heads) + (2 * config.KvHeads));
+
+    private double FeedForward => (config.Gated ? 3.0 : 2.0) * config.HiddenSize * config.IntermediateSize;
+
+    private double Expert => 3.0 * config.HiddenSize * (config.Experts?.IntermediateSize ?? 0);
+
+    private double Router => (double)config.HiddenSize * (config.Experts?.Count ?? 0);
+
+    private double Output => (double)config.HiddenSize * config.VocabularySize;
+
+    /// <summary>Weights of all layers that a token is multiplied by.</summary>
+    private double LayersOfToken => SumOfLayers(config.Experts?.PerToken ?? 0);
+
+    /// <summary>Bytes that a decode step reads: each weight once, of experts those that are expected to be chosen, and the keys and values of every sequence.</summary>
+    /// <param name="batch">Sequences.</param>
+    /// <param name="context">Tokens of each.</param>
+    public double DecodeBytes(int batch, int context)
+    {
+        double keysAndValues = 2.0 * config.KvHeads * config.HeadDim * kvElementBytes * batch * config.Windows.Sum(window => (double)Visible(context, window));
+        return (WeightBytes * (SumOfLayers(ExpectedExperts(batch)) + Output)) + keysAndValues;
+    }
+
+    /// <summary>Operations of a decode step, attention included.</summary>
+    /// <inheritdoc cref="DecodeBytes" path="/param"/>
+    public double DecodeOperations(int batch, int context) =>
+        batch * ((Operations * (LayersOfToken + Output)) + config.Windows.Sum(window => AttentionOperations(Visible(context, window))));
+
+    /// <summary>Operations of the matmuls of a prompt, whose logits are computed for the last token only and not counted.</summary>
+    public double PrefillWeightOperations(int tokens) => Operations * LayersOfToken * tokens;
+
+    /// <summary>Operations of a prompt, attention included.</summary>
+    public double PrefillOperations(int tokens) => PrefillWeightOperations(tokens) + config.Windows.Sum(window => AttentionOperations(VisiblePairs(tokens, window)));
+
+    private static int Visible(int context, int window) => window == 0 ? context : Math.Min(context, window);
+
+    /// <summary>Of all pairs of a token and one that it sees, itself included.</summary>
+    private static double VisiblePairs(int tokens, int window)
+    {
+        double seen = Visible(tokens, window);
+        return (seen * (seen + 1) / 2) + ((tokens - seen) * seen);
+    }
+
+    /// <summary>Products of queries and keys, and sums of values.</summary>
+    private double AttentionOperations(double pairs) => 2 * Operations * config.Heads * config.HeadDim * pairs;
+
+    private double ExpectedExperts(int tokens) =>
+        config.Experts is { } experts ? experts.Count * (1 - Math.Pow(1 - ((double)experts.PerToken / experts.Count), tokens)) : 0;
+
+    private double SumOfLayers(double experts) =>
+        Enumerable.Range(0, config.Layers).Sum(layer => Attention + (config.HasExperts(layer) ? Router + (experts * Expert) : FeedForward));
+}

@@ -1,0 +1,44 @@
+namespace Decart.Inference.Benchmarks.Latency;
+
+/// <summary>The kernels that a GPU uses.</summary>
+internal enum KernelChoice
+{
+    /// <summary>The newest that run on it: on Hopper those of sm_90a.</summary>
+    Newest,
+
+    /// <summary>Those that GPUs of the generation before have as well.</summary>
+    Sm80,
+}
+
+/// <summary>What <see cref="LatencyBenchmark"/> measures.</summary>
+internal sealed record LatencyOptions
+{
+    /// <summary>A folder with config.json, whose shape the decoder has.</summary>
+    public required string Model { get; init; }
+
+    public Device Device { get; init; }
+
+    /// <summary>Threads of the processor; null for the default.</summary>
+    public int? Threads { get; init; }
+
+    /// <summary>Numbers of sequences decoded together.</summary>
+    public IReadOnlyList<int> Batches { get; init; } = [1, 16, 64];
+
+    /// <summary>Tokens of each sequence before the one that is decoded.</summary>
+    public IReadOnlyList<int> Contexts { get; init; } = [1024];
+
+    /// <summary>Lengths of prompts; none are measured where it is empty.</summary>
+    public IReadOnlyList<int> Prefills { get; init; } = [];
+
+    /// <summary>Layers that are computed, the first of the model's; null for all.</summary>
+    public int? Layers { get; init; }
+
+    /// <summary>Everything is measured with each.</summary>
+    public IReadOnlyList<KernelChoice> Kernels { get; init; } = [KernelChoice.Newest];
+
+    /// <summary>Everything is measured with each.</summary>
+    public IReadOnlyList<PagingMode> Pagings { get; init; } = [PagingMode.Auto];
+
+    /// <summary>Decode steps of which the median is taken; of prompts a quarter, but three at least.</summary>
+    public int Repetitions { get; init; } = 20;
+}
