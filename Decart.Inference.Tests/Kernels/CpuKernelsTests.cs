@@ -130,7 +130,8 @@ internal sealed unsafe class CpuKernelsTests
             bench.Cpu.Kernels.NormaliseAdd(norm.Cpu, x.Cpu, y.Cpu);
             bench.Cpu.Kernels.Attend(qkv.Cpu, 0, shape, rotary, null, null, x.Cpu);
             bench.Cpu.Kernels.MatMul(x.Cpu, norm.Cpu, square, new Epilogue(), y.Cpu);
-            bench.Cpu.Kernels.MixExperts(x.Cpu, norm.Cpu, logits.Cpu, experts, y.Cpu);
+            bench.Cpu.Kernels.Normalise(norm.Cpu, y.Cpu, x.Cpu);
+            bench.Cpu.Kernels.MixExperts(x.Cpu, logits.Cpu, experts, y.Cpu);
             bench.Cpu.Kernels.Logits(x.Cpu, norm.Cpu, square, default, y.Cpu);
             bench.Cpu.Read(y.Cpu, 0, row);
         }

@@ -24,6 +24,22 @@ internal sealed class CpuNormTests
     }
 
     [Test]
+    public void What_several_operations_read_is_normalised_once(
+        [Values] bool removeMean, [Values] bool bias, [Values(1, 33, 257)] int columns, [Values] SimdWidth width)
+    {
+        using KernelBench bench = new(width);
+        bench.Begin(Tokens);
+        var norm = bench.Norm(columns, removeMean, bias);
+        ActivationsPair x = bench.Activations(Tokens, columns), y = bench.Activations(Tokens + 1, columns, poisoned: true);
+
+        bench.Cpu.Kernels.Normalise(norm.Cpu, x.Cpu, y.Cpu);
+        bench.Reference.Kernels.Normalise(norm.Reference, x.Reference, y.Reference);
+
+        KernelBench.AssertClose(y, Tokens, 2e-6);
+        Assert.That(KernelBench.Row(y.Cpu, Tokens).ToArray(), Is.All.NaN);
+    }
+
+    [Test]
     public void A_matmul_normalises_its_input([Values] bool removeMean, [Values(7, 33, 576)] int columns, [Values] SimdWidth width)
     {
         using KernelBench bench = new(width);

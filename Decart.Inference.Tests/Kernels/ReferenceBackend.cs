@@ -46,6 +46,11 @@ internal sealed class ReferenceBackend : IBackend, ITensorFactory, IKernels
         }
     }
 
+    public void Normalise(Norm norm, Activations x, Activations y)
+    {
+        for (int row = 0; row < _batch.TokenCount; row++) Normalise(norm, Row(x, row), Row(y, row));
+    }
+
     public void NormaliseAdd(Norm norm, Activations delta, Activations residual)
     {
         double[] normalised = new double[delta.Columns];
@@ -68,9 +73,9 @@ internal sealed class ReferenceBackend : IBackend, ITensorFactory, IKernels
         Attend(qkv, layer, shape, y);
     }
 
-    public void MixExperts(Activations x, Norm? norm, Activations routerLogits, Experts experts, Activations y)
+    public void MixExperts(Activations x, Activations routerLogits, Experts experts, Activations y)
     {
-        double[][] rows = Normalised(norm, x, [.. Enumerable.Range(0, _batch.TokenCount)]);
+        double[][] rows = Normalised(norm: null, x, [.. Enumerable.Range(0, _batch.TokenCount)]);
         for (int row = 0; row < rows.Length; row++)
         {
             double[] probabilities = Row(routerLogits, row).ToArray();

@@ -14,6 +14,9 @@ internal interface IKernels
     /// <summary>y = epilogue(x W^T) for activations of either kind, or epilogue(norm(x) W^T) when there is a norm; x is float32 then.</summary>
     void MatMul(Activations x, Norm? norm, Weight weight, in Epilogue epilogue, Activations y);
 
+    /// <summary>y = norm(x), what matmuls read, where several operations read it; one alone normalises by the way.</summary>
+    void Normalise(Norm norm, Activations x, Activations y);
+
     /// <summary>residual += norm(delta) (the post-norms of Gemma 2).</summary>
     void NormaliseAdd(Norm norm, Activations delta, Activations residual);
 
@@ -25,10 +28,10 @@ internal interface IKernels
     void Attend(Activations qkv, int layer, AttentionShape shape, RotaryTable? rotary, Norm? queryNorm, Norm? keyNorm, Activations y);
 
     /// <summary>
-    /// y += sum over each token's best experts of probability * down(f(gate v) * up v) for v = x, of either kind, or norm(x) when there is a norm;
-    /// probabilities by softmax over all router logits. x and y may be the same when there is a norm.
+    /// y += sum over each token's best experts of probability * down(f(gate x) * up x) for activations of either kind; probabilities by softmax over all
+    /// router logits.
     /// </summary>
-    void MixExperts(Activations x, Norm? norm, Activations routerLogits, Experts experts, Activations y);
+    void MixExperts(Activations x, Activations routerLogits, Experts experts, Activations y);
 
     /// <summary>y[i] = epilogue(norm(x[<see cref="Batch.LogitRows"/>[i]]) W^T).</summary>
     void Logits(Activations x, Norm norm, Weight weight, in Epilogue epilogue, Activations y);

@@ -17,7 +17,7 @@ internal sealed class Decoder : IDecoder
     private readonly DecoderWeights _weights;
     private readonly List<Activations> _activations = [];
     private readonly Activations _residual, _queryKeyValue, _attended, _logits;
-    private readonly Activations? _delta, _inner, _routerLogits;
+    private readonly Activations? _normalised, _delta, _inner, _routerLogits;
     private readonly Action _operations;
     private readonly bool[] _sampled; // by row of the logits: whether the latest tokens that were sampled have one for it
     private int _logitRows;
@@ -32,6 +32,9 @@ internal sealed class Decoder : IDecoder
         try
         {
             _residual = Allocate(maxBatchTokens, config.HiddenSize);
+            _normalised = config.Arrangement == BlockArrangement.Parallel || config.Experts is not null
+                ? Allocate(maxBatchTokens, config.HiddenSize, operand: true)
+                : null;
             _delta = config.Arrangement == BlockArrangement.Sandwich ? Allocate(maxBatchTokens, config.HiddenSize) : null;
             _queryKeyValue = Allocate(maxBatchTokens, (config.Heads + 2 * config.KvHeads) * config.HeadDim);
             _attended = Allocate(maxBatchTokens, config.Heads * config.HeadDim, operand: true);
@@ -146,7 +149,7 @@ internal sealed class Decoder : IDecoder
                     break;
                 case BlockArrangement.Parallel or BlockArrangement.ParallelTwoNorms:
                     // Both blocks read the residual before either adds to it.
-                    ProjectUp(weights, weights.FeedForwardNorm ?? weights.AttentionNorm);
+                    ProjectUp(weights, weights.FeedForwardNorm);
                     Project(_attended, weights.AttentionOutput, weights.AttentionOutputBias, postNorm: null);
                     Project(_inner!, weights.FeedForward!.Down, weights.FeedForward.DownBias, postNorm: null);
                     break;
@@ -158,7 +161,9 @@ internal sealed class Decoder : IDecoder
     /// <summary>From the residual to the heads' outputs.</summary>
     private void Attend(int layer, LayerWeights weights)
     {
-        _kernels.MatMul(_residual, weights.AttentionNorm, weights.QueryKeyValue, new Epilogue(weights.QueryKeyValueBias), _queryKeyValue);
+        bool shared = weights.FeedForwardNorm is null; // the feed-forward block reads the same
+        if (shared) _kernels.Normalise(weights.AttentionNorm, _residual, _normalised!);
+        MatMul(shared ? null : weights.AttentionNorm, weights.QueryKeyValue, new Epilogue(weights.QueryKeyValueBias), _queryKeyValue);
         _kernels.Attend(_queryKeyValue, layer, weights.Attention, _weights.Rotary, weights.QueryNorm, weights.KeyNorm, _attended);
     }
 
@@ -166,8 +171,9 @@ internal sealed class Decoder : IDecoder
     {
         if (weights.Experts is { } experts)
         {
-            _kernels.MatMul(_residual, norm, weights.Router!, default, _routerLogits!);
-            _kernels.MixExperts(_residual, norm, _routerLogits!, experts, _residual);
+            _kernels.Normalise(norm, _residual, _normalised!);
+            MatMul(norm: null, weights.Router!, default, _routerLogits!);
+            _kernels.MixExperts(_normalised!, _routerLogits!, experts, _residual);
             return;
         }
         ProjectUp(weights, norm);
@@ -175,11 +181,14 @@ internal sealed class Decoder : IDecoder
     }
 
     /// <summary>From the residual to the inner activations of the feed-forward block.</summary>
-    private void ProjectUp(LayerWeights weights, Norm norm)
+    private void ProjectUp(LayerWeights weights, Norm? norm)
     {
         FeedForwardWeights block = weights.FeedForward!;
-        _kernels.MatMul(_residual, norm, block.GateUp, new Epilogue(block.GateUpBias, Config.Activation, Config.Gated), _inner!);
+        MatMul(norm, block.GateUp, new Epilogue(block.GateUpBias, Config.Activation, Config.Gated), _inner!);
     }
+
+    /// <summary>Multiplies the normalised residual: by a norm of its own, or as it is for several.</summary>
+    private void MatMul(Norm? norm, Weight weight, in Epilogue epilogue, Activations y) => _kernels.MatMul(norm is null ? _normalised! : _residual, norm, weight, epilogue, y);
 
     /// <summary>Adds what a block made to the residual, by way of its own norm when there is one.</summary>
     private void Project(Activations x, Weight weight, WeightVector? bias, Norm? postNorm)

@@ -150,7 +150,7 @@ internal sealed unsafe class EmulatedDevice(bool tensorCores = false, int multip
             lock (_accelerator)
             {
                 var entry = (Action<KernelConfig, TArguments>)_kernels.GetOrAdd(kernel, _ => _accelerator.LoadStreamKernel(kernel.Entry));
-                KernelConfig groups = new(new Index3D(grid.X, grid.Y, grid.Z), new Index3D(Math.Min(kernel.GroupSize, GroupSize), 1, 1));
+                KernelConfig groups = new(new Index3D(grid.X, grid.Y, grid.Z), new Index3D(Math.Min(grid.GroupSize, Math.Min(kernel.GroupSize, GroupSize)), 1, 1));
                 if (kernel.SharedBytes > 0) RunWithShared(kernel, () => entry(groups, arguments));
                 else entry(groups, arguments);
                 _accelerator.Synchronize();

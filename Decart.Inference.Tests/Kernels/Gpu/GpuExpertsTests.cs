@@ -19,8 +19,8 @@ internal sealed class GpuExpertsTests(string device)
         GpuActivationsPair x = bench.Activations(tokens, Hidden, operand: true), logits = bench.Activations(tokens, Count);
         GpuActivationsPair y = bench.Activations(tokens, Hidden);
 
-        bench.Gpu.Kernels.MixExperts(x.Gpu, null, logits.Gpu, experts.Gpu, y.Gpu);
-        bench.Reference.Kernels.MixExperts(x.Reference, null, logits.Reference, experts.Reference, y.Reference);
+        bench.Gpu.Kernels.MixExperts(x.Gpu, logits.Gpu, experts.Gpu, y.Gpu);
+        bench.Reference.Kernels.MixExperts(x.Reference, logits.Reference, experts.Reference, y.Reference);
 
         bench.AssertClose(y, tokens, 1e-2);
     }
@@ -33,24 +33,27 @@ internal sealed class GpuExpertsTests(string device)
         var experts = Create(bench, perToken: 2, renormalise: true);
         GpuActivationsPair x = bench.Activations(3, Hidden), logits = bench.Activations(3, Count), y = bench.Activations(3, Hidden);
 
-        bench.Gpu.Kernels.MixExperts(x.Gpu, null, logits.Gpu, experts.Gpu, y.Gpu);
-        bench.Reference.Kernels.MixExperts(x.Reference, null, logits.Reference, experts.Reference, y.Reference);
+        bench.Gpu.Kernels.MixExperts(x.Gpu, logits.Gpu, experts.Gpu, y.Gpu);
+        bench.Reference.Kernels.MixExperts(x.Reference, logits.Reference, experts.Reference, y.Reference);
 
         bench.AssertClose(y, 3, 1e-2);
     }
 
     [Test]
-    public void The_residual_is_normalised_and_added_to()
+    public void What_is_made_of_the_normalised_residual_is_added_to_it()
     {
         using GpuBench bench = new(GpuDevices.Create(device));
         bench.Begin(5);
         var experts = Create(bench, perToken: 2, renormalise: true);
         var norm = bench.Norm(Hidden, removeMean: false, bias: false);
         GpuActivationsPair residual = bench.Activations(6, Hidden), logits = bench.Activations(5, Count);
+        GpuActivationsPair normalised = bench.Activations(5, Hidden, operand: true, poisoned: true);
         float[] beyond = bench.Row(residual.Gpu, 5);
 
-        bench.Gpu.Kernels.MixExperts(residual.Gpu, norm.Gpu, logits.Gpu, experts.Gpu, residual.Gpu);
-        bench.Reference.Kernels.MixExperts(residual.Reference, norm.Reference, logits.Reference, experts.Reference, residual.Reference);
+        bench.Gpu.Kernels.Normalise(norm.Gpu, residual.Gpu, normalised.Gpu);
+        bench.Gpu.Kernels.MixExperts(normalised.Gpu, logits.Gpu, experts.Gpu, residual.Gpu);
+        bench.Reference.Kernels.Normalise(norm.Reference, residual.Reference, normalised.Reference);
+        bench.Reference.Kernels.MixExperts(normalised.Reference, logits.Reference, experts.Reference, residual.Reference);
 
         bench.AssertClose(residual, 5, 3e-2);
         Assert.That(bench.Row(residual.Gpu, 5), Is.EqualTo(beyond));
@@ -68,8 +71,8 @@ internal sealed class GpuExpertsTests(string device)
         bench.Write(logits, 1, [0, 2, 0, 2, 2, 0]);
         bench.Write(logits, 2, [3, float.NegativeInfinity, float.NegativeInfinity, float.NegativeInfinity, float.NegativeInfinity, 2]);
 
-        bench.Gpu.Kernels.MixExperts(x.Gpu, null, logits.Gpu, experts.Gpu, y.Gpu);
-        bench.Reference.Kernels.MixExperts(x.Reference, null, logits.Reference, experts.Reference, y.Reference);
+        bench.Gpu.Kernels.MixExperts(x.Gpu, logits.Gpu, experts.Gpu, y.Gpu);
+        bench.Reference.Kernels.MixExperts(x.Reference, logits.Reference, experts.Reference, y.Reference);
 
         bench.AssertClose(y, 3, 1e-2);
     }
@@ -83,7 +86,7 @@ internal sealed class GpuExpertsTests(string device)
         GpuActivationsPair y = bench.Activations(9, Hidden);
         float[][] before = [.. Enumerable.Range(0, 9).Select(row => bench.Row(y.Gpu, row))];
         bench.Begin(9);
-        bench.Gpu.Kernels.MixExperts(x.Gpu, null, logits.Gpu, experts.Gpu, y.Gpu);
+        bench.Gpu.Kernels.MixExperts(x.Gpu, logits.Gpu, experts.Gpu, y.Gpu);
         for (int token = 0; token < 9; token++)
         {
             GpuActivationsPair x1 = bench.Activations(1, Hidden, operand: true), logits1 = bench.Activations(1, Count);
@@ -92,7 +95,7 @@ internal sealed class GpuExpertsTests(string device)
             bench.Write(x1, 0, bench.Row(x.Gpu, token));
             bench.Write(logits1, 0, bench.Row(logits.Gpu, token));
             bench.Write(y1, 0, before[token]);
-            bench.Gpu.Kernels.MixExperts(x1.Gpu, null, logits1.Gpu, experts.Gpu, y1.Gpu);
+            bench.Gpu.Kernels.MixExperts(x1.Gpu, logits1.Gpu, experts.Gpu, y1.Gpu);
             Assert.That(bench.Row(y1.Gpu, 0), Is.EqualTo(bench.Row(y.Gpu, token)), $"token {token}");
         }
     }
@@ -105,10 +108,10 @@ internal sealed class GpuExpertsTests(string device)
         var experts = Create(bench, perToken: 2, renormalise: true);
         GpuActivationsPair x = bench.Activations(2, Hidden, operand: true), logits = bench.Activations(2, Count);
         GpuActivationsPair y = bench.Activations(2, Hidden);
-        bench.Reference.Kernels.MixExperts(x.Reference, null, logits.Reference, experts.Reference, y.Reference);
+        bench.Reference.Kernels.MixExperts(x.Reference, logits.Reference, experts.Reference, y.Reference);
         bench.Write(logits, 0, [float.NaN, float.NaN, float.NaN, float.NaN, float.NaN, float.NaN]);
 
-        bench.Gpu.Kernels.MixExperts(x.Gpu, null, logits.Gpu, experts.Gpu, y.Gpu);
+        bench.Gpu.Kernels.MixExperts(x.Gpu, logits.Gpu, experts.Gpu, y.Gpu);
 
         bench.AssertClose(y, 2, 1e-2, firstRow: 1);
     }

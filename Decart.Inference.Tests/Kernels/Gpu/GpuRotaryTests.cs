@@ -38,6 +38,38 @@ internal sealed class GpuRotaryTests(string device)
         AssertClose(second);
     }
 
+    /// <summary>
+    /// The kernel of sm_90a, by few groups that take all heads of a row in turn and by many; heads that fill the lanes that they take and others, rotated
+    /// whole and in part.
+    /// </summary>
+    [Test, Pairwise]
+    public void Heads_are_normalised_rotated_and_stored_eight_elements_at_a_time(
+        [Values] bool interleaved, [Values] bool norms, [Values(0, 4)] int tokensPerPage, [Values(1, 100)] int multiprocessors,
+        [Values("128/64", "128/48", "64/32", "80/40", "80/10", "40/20", "24/6", "8/4")] string head)
+    {
+        int dim = int.Parse(head.Split('/')[0]), pairs = int.Parse(head.Split('/')[1]);
+        AttentionShape shape = new(Heads: 6, KvHeads: 3, dim, Scale: 0.3f);
+        using GpuBench bench = new(GpuDevices.Create(device, multiprocessors, tensorCores: true, hopper: true));
+        GpuKvPair first = bench.Kv(Layers, shape, 9, tokensPerPage), second = bench.Kv(Layers, shape, 31, tokensPerPage);
+        // Numbers everywhere: attention multiplies what lies behind the ends of heads, with zeros.
+        bench.FillKv(first, 9);
+        bench.FillKv(second, 31);
+        bench.Begin((first, 3, 5), (second, 30, 1));
+        GpuActivationsPair qkv = bench.Activations(6, 12 * dim), y = bench.Activations(6, 6 * dim, operand: true, poisoned: true);
+        var queryNorm = bench.Norm(dim, removeMean: false, bias: false);
+        var keyNorm = bench.Norm(dim, removeMean: false, bias: false);
+        RotaryParameters rotary = new([.. Enumerable.Range(0, pairs).Select(i => MathF.Pow(10_000, -(float)i / pairs))], 1.25f, interleaved);
+        RotaryTable table = bench.Keep(bench.Gpu.Tensors.CreateRotary(rotary)), expected = bench.Reference.Tensors.CreateRotary(rotary);
+
+        bench.Gpu.Kernels.Attend(qkv.Gpu, Layer, shape, table, norms ? queryNorm.Gpu : null, norms ? keyNorm.Gpu : null, y.Gpu);
+        bench.Reference.Kernels.Attend(
+            qkv.Reference, Layer, shape, expected, norms ? queryNorm.Reference : null, norms ? keyNorm.Reference : null, y.Reference);
+
+        bench.AssertClose(y, 6, 2e-3);
+        AssertClose(first);
+        AssertClose(second);
+    }
+
     [Test]
     public void Without_a_table_heads_are_stored_as_they_are()
     {

@@ -22,8 +22,36 @@ internal sealed class GpuRowTests(string device)
         bench.AssertUntouched(x.Gpu, 6);
     }
 
+    /// <summary>Lengths within what a group's threads hold and beyond; numbers of rows that one multiprocessor takes one by one and in pairs.</summary>
     [Test]
-    public void Norms_are_added_to_the_residual([Values] bool removeMean, [Values] bool bias, [Values(1, 37, 300)] int columns)
+    public void Rows_are_normalised_to_the_same_bits_whatever_their_number(
+        [Values] bool tensorCores, [Values] bool removeMean, [Values] bool bias, [Values(1, 37, 300, 1000, 1100)] int columns)
+    {
+        const int Rows = 7;
+        using GpuBench bench = new(GpuDevices.Create(device, multiprocessors: 1, tensorCores));
+        var norm = bench.Norm(columns, removeMean, bias);
+        bench.Begin(Rows);
+        GpuActivationsPair x = bench.Activations(Rows, columns), y = bench.Activations(Rows + 1, columns, operand: true, poisoned: true);
+        bench.Write(x, 1, [.. Enumerable.Range(0, columns).Select(i => i % 3 == 0 ? 1e6f : -0f)]);
+        bench.Gpu.Kernels.Normalise(norm.Gpu, x.Gpu, y.Gpu);
+        bench.Reference.Kernels.Normalise(norm.Reference, x.Reference, y.Reference);
+        bench.AssertClose(y, Rows, 1e-3);
+        bench.AssertUntouched(y.Gpu, Rows);
+        float[][] expected = [.. Enumerable.Range(0, Rows).Select(row => bench.Row(y.Gpu, row))];
+
+        foreach (int rows in (int[])[1, 2, 3, 4])
+        {
+            bench.Begin(rows);
+            GpuActivationsPair result = bench.Activations(rows + 1, columns, operand: true, poisoned: true);
+            bench.Gpu.Kernels.Normalise(norm.Gpu, x.Gpu, result.Gpu);
+            for (int row = 0; row < rows; row++)
+                Assert.That(bench.Row(result.Gpu, row).Select(BitConverter.SingleToInt32Bits), Is.EqualTo(expected[row].Select(BitConverter.SingleToInt32Bits)), $"row {row} of {rows}");
+            bench.AssertUntouched(result.Gpu, rows);
+        }
+    }
+
+    [Test]
+    public void Norms_are_added_to_the_residual([Values] bool removeMean, [Values] bool bias, [Values(1, 37, 300, 1100)] int columns)
     {
         using GpuBench bench = new(GpuDevices.Create(device));
         bench.Begin(3);

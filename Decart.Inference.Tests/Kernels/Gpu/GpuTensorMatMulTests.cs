@@ -155,8 +155,8 @@ internal sealed class GpuTensorMatMulTests(string device)
         GpuActivationsPair x = bench.Activations(rows, GpuExpertsTests.Hidden, operand: true), logits = bench.Activations(rows, GpuExpertsTests.Count);
         GpuActivationsPair y = bench.Activations(rows, GpuExpertsTests.Hidden);
 
-        bench.Gpu.Kernels.MixExperts(x.Gpu, null, logits.Gpu, experts.Gpu, y.Gpu);
-        bench.Reference.Kernels.MixExperts(x.Reference, null, logits.Reference, experts.Reference, y.Reference);
+        bench.Gpu.Kernels.MixExperts(x.Gpu, logits.Gpu, experts.Gpu, y.Gpu);
+        bench.Reference.Kernels.MixExperts(x.Reference, logits.Reference, experts.Reference, y.Reference);
 
         bench.AssertClose(y, rows, 1e-2);
     }

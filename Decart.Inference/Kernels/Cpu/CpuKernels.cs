@@ -31,6 +31,9 @@ internal sealed unsafe class CpuKernels : IKernels, IDisposable
         Multiply(source, rows, weight, epilogue, y);
     }
 
+    public void Normalise(Norm norm, Activations x, Activations y) =>
+        Normalise(norm, (CpuActivations)x, _step.Batch.TokenCount, order: null, new CpuRows((CpuActivations)y), add: false);
+
     public void NormaliseAdd(Norm norm, Activations delta, Activations residual) =>
         Normalise(norm, (CpuActivations)delta, _step.Batch.TokenCount, order: null, new CpuRows((CpuActivations)residual), add: true);
 
@@ -43,12 +46,8 @@ internal sealed unsafe class CpuKernels : IKernels, IDisposable
         _attention.Attend(_step, (CpuActivations)qkv, layer, shape, (CpuActivations)y);
     }
 
-    public void MixExperts(Activations x, Norm? norm, Activations routerLogits, Experts experts, Activations y)
-    {
-        int rows = _step.Batch.TokenCount;
-        CpuRows source = norm is null ? new CpuRows((CpuActivations)x) : Normalise(norm, (CpuActivations)x, rows, order: null);
-        _experts.Mix(rows, source, (CpuActivations)routerLogits, experts, (CpuActivations)y);
-    }
+    public void MixExperts(Activations x, Activations routerLogits, Experts experts, Activations y) =>
+        _experts.Mix(_step.Batch.TokenCount, new CpuRows((CpuActivations)x), (CpuActivations)routerLogits, experts, (CpuActivations)y);
 
     public void Logits(Activations x, Norm norm, Weight weight, in Epilogue epilogue, Activations y)
     {

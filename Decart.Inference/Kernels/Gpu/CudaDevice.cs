@@ -105,7 +105,7 @@ internal sealed class CudaDevice : IGpuDevice
     public void Launch<TArguments>(GpuKernel<TArguments> kernel, GpuGrid grid, in TArguments arguments)
         where TArguments : unmanaged =>
         GetFunction(kernel).Launch(
-            _recording ? _recorder : _stream, (grid.X, grid.Y, grid.Z), grid.ClusterSize, Math.Min(kernel.GroupSize, MaxGroupSize), arguments);
+            _recording ? _recorder : _stream, (grid.X, grid.Y, grid.Z), grid.ClusterSize, Math.Min(grid.GroupSize, Math.Min(kernel.GroupSize, MaxGroupSize)), arguments);
 
     public IGpuRecording Record(Action launches)
     {
@@ -256,7 +256,8 @@ internal sealed class CudaDevice : IGpuDevice
     private CudaFunction Add(GpuKernel kernel, CudaModule module)
     {
         _modules.Add(module);
-        return _functions[kernel] = module.GetFunction(kernel.EntryPoint, kernel.SharedBytes, kernel.StartsEarly);
+        bool startsEarly = kernel.StartsEarly && _architecture >= PtxCompiler.HopperArchitecture;
+        return _functions[kernel] = module.GetFunction(kernel.EntryPoint, kernel.SharedBytes, startsEarly);
     }
 
     private sealed class Recording(CudaGraph graph, CudaStream stream) : IGpuRecording

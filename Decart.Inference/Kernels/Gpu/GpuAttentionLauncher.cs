@@ -62,7 +62,7 @@ internal sealed class GpuAttentionLauncher(IGpuDevice device, GpuStep step) : ID
         step.WorkOf(singles);
         if (!step.IsDecode) step.WorkOf(chunks);
         bool narrow = shape.HeadDim <= 64;
-        device.Launch(GpuHeads.Kernel, new GpuGrid(step.Capacity, GpuHeads.Groups(shape, device.MaxGroupSize)), WithStep(arguments));
+        GpuHeads.Launch(device, WithStep(arguments), step.Capacity);
         if (step.HasRows(singles))
         {
             arguments.Work = step.WorkOf(singles);

@@ -18,27 +18,27 @@ internal struct EmbedArguments
     public float Scale;
 }
 
-/// <summary>x[i] = table[token id of row i] * scale: one group a row.</summary>
+/// <summary>x[i] = table[token id of row i] * scale: one group a row, a row of a core matrix a thread. A step begins with it.</summary>
 internal static class GpuEmbed
 {
-    public static readonly GpuKernel<EmbedArguments> Kernel = new(Run);
+    public static readonly GpuKernel<EmbedArguments> Kernel = new(Run, groupSize: 512);
 
     private static void Run(EmbedArguments a)
     {
-        int row = Grid.IdxX;
+        GridDependency.LaunchDependents();
+        int row = Grid.IdxX, token = GpuRow.LoadTokenId(a.Rows, row);
         if (row >= Global.LoadInt(a.Count)) return;
-        int token = GpuRow.LoadTokenId(a.Rows, row);
         if (token < 0)
         {
             // A code instead of a token: its request fails, the row's content does not matter.
             int sampled = Global.LoadInt(a.Sampled + ((long)Batch.PreviousLogitRow(token) * sizeof(int)));
             token = sampled < 0 ? 0 : sampled;
         }
-        long destination = a.X + ((long)row * a.XStride * sizeof(float));
-        for (int i = Group.IdxX; i < a.Columns; i += Group.DimX)
+        long x = a.X + ((long)row * a.XStride * sizeof(float));
+        for (int column = Group.IdxX * CoreRow.Columns; column < a.Columns; column += Group.DimX * CoreRow.Columns)
         {
-            uint half = Global.Load2(a.Table + CoreTiles.WeightOffset(token, i, a.TableRows, a.TableStride));
-            Global.StoreFloat(destination + (i * sizeof(float)), Halves.Low(half) * a.Scale);
+            UInt4 halves = Global.LoadConstant16(a.Table + CoreTiles.WeightOffset(token, column, a.TableRows, a.TableStride));
+            CoreRow.Store(x + (column * sizeof(float)), CoreRow.Multiply(CoreRow.Widen(halves), a.Scale));
         }
     }
 }

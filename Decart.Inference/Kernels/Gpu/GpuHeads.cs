@@ -1,70 +1,161 @@
 using Decart.Inference.Kernels.Gpu.Intrinsics;
+using Decart.Inference.Kernels.Gpu.Tiles;
 using ILGPU;
 
 namespace Decart.Inference.Kernels.Gpu;
 
 /// <summary>
-/// Normalises and rotates query and key heads, leaves queries as halves, and writes keys and values where attention reads them: one warp a head. Starts
-/// early.
+/// Normalises and rotates query and key heads, leaves queries as halves, and writes keys and values where attention reads them: eight elements a thread. For
+/// heads of up to 128 elements, a multiple of 8. A group takes heads of one row, whose angles it computes before the kernel in front has ended.
 /// </summary>
 internal static class GpuHeads
 {
-    /// <summary>Groups: rows by groups of heads, see <see cref="Groups"/>.</summary>
-    public static readonly GpuKernel<AttentionArguments> Kernel = new(Run, Warps * Lanes) { MinArchitecture = 90, StartsEarly = true };
+    /// <summary>For heads without norms that have a multiple of four pairs, as those that are rotated whole; and for all.</summary>
+    public static readonly GpuKernel<AttentionArguments> Kernel = Create(RunPlain, groupsPerMultiprocessor: 4), GeneralKernel = Create(RunGeneral);
 
-    private const int Warps = 8, Lanes = 32;
+    private const int Warps = 8, Lanes = 32, MaxHeadDim = 128;
 
-    /// <summary>Groups that the heads of a row take on a device with groups of up to that many threads.</summary>
-    public static int Groups(AttentionShape shape, int maxGroupSize)
+    /// <summary>Groups of a multiprocessor; where there are more rows than that a group takes all heads of a row.</summary>
+    private const int GroupsPerMultiprocessor = 8;
+
+    /// <summary>Launches the kernel for the rows of a step: groups are rows, by as many as divide the heads.</summary>
+    /// <param name="device">Where.</param>
+    /// <param name="arguments">The operation.</param>
+    /// <param name="rows">Rows that the launch is sized for.</param>
+    public static void Launch(IGpuDevice device, in AttentionArguments arguments, int rows)
     {
-        int warps = Math.Min(Warps, maxGroupSize / Lanes);
-        return (shape.Heads + shape.KvHeads + warps - 1) / warps;
-    }
-
-    private static void Run(AttentionArguments a)
-    {
-        ArrayView<float> angles = SharedMemory.Allocate1D<float>(GpuAttention.MaxHeadDim).BaseView;
-        GridDependency.LaunchDependents();
-        int rowNumber = Grid.IdxX;
-        bool used = rowNumber < Global.LoadInt(a.Count);
-        GpuRow row = default;
-        if (used)
-        {
-            row = GpuRow.Load(a.Rows, rowNumber);
-            GpuRotary.Angles(a, row, Group.IdxX, Group.DimX, angles, 0);
-        }
-        Group.Barrier();
-        GridDependency.Wait();
-        int head = (Grid.IdxY * (Group.DimX / Lanes)) + (Group.IdxX / Lanes);
-        if (!used || head >= a.Heads + a.KvHeads) return;
-        long source = a.Qkv + ((((long)rowNumber * a.QkvStride) + ((long)head * a.HeadDim)) * sizeof(float));
-        if (head < a.Heads)
-        {
-            StoreRotated(a, source, a.QueryNorm, a.QueryEpsilon, QueryAddress(a, rowNumber, head), angles);
-            return;
-        }
-        long key = GpuRow.TokenAddress(row, row.Position) + ((((long)a.Layer * 2 * a.KvHeads) + head - a.Heads) * a.HeadDim * sizeof(ushort));
-        StoreRotated(a, source, a.KeyNorm, a.KeyEpsilon, key, angles);
-        source += (long)a.KvHeads * a.HeadDim * sizeof(float);
-        long value = key + ((long)a.KvHeads * a.HeadDim * sizeof(ushort));
-        for (int i = 2 * Warp.LaneIdx; i < a.HeadDim; i += 2 * Lanes)
-        {
-            long pair = source + (i * sizeof(float));
-            Global.StoreInt(value + (i * sizeof(ushort)), (int)Halves.SaturatePair(Global.LoadFloat(pair), Global.LoadFloat(pair + sizeof(float))));
-        }
+        int perGroup = Math.Min(Warps, device.MaxGroupSize / Lanes) * (Lanes >> HeadShift(arguments.HeadDim));
+        int most = (arguments.Heads + (2 * arguments.KvHeads) + perGroup - 1) / perGroup;
+        GpuGrid grid = new(rows, Math.Clamp(GroupsPerMultiprocessor * device.Multiprocessors / rows, 1, most));
+        bool isPlain = arguments.QueryNorm == 0 && arguments.KeyNorm == 0 && (arguments.Pairs % 4 == 0 || arguments.Interleaved != 0);
+        device.Launch(isPlain ? Kernel : GeneralKernel, grid, arguments);
     }
 
     /// <summary>Where the halves of a query lie.</summary>
     public static long QueryAddress(AttentionArguments a, int row, int head) =>
         a.Queries + ((((long)row * a.Heads) + head) * a.HeadDim * sizeof(ushort));
 
-    private static void StoreRotated(AttentionArguments a, long head, long scales, float epsilon, long destination, ArrayView<float> angles)
+    private static GpuKernel<AttentionArguments> Create(Action<AttentionArguments> run, int groupsPerMultiprocessor = 1) => new(run, Warps * Lanes)
     {
-        float factor = GpuRotary.NormFactor(head, scales, a.HeadDim, epsilon);
-        for (int i = 2 * Warp.LaneIdx; i < a.HeadDim; i += 2 * Lanes)
+        MinArchitecture = 90,
+        StartsEarly = true,
+        GroupsPerMultiprocessor = groupsPerMultiprocessor,
+    };
+
+    private static void RunPlain(AttentionArguments a) => Run(a, general: false);
+
+    private static void RunGeneral(AttentionArguments a) => Run(a, general: true);
+
+    /// <param name="a">The operation.</param>
+    /// <param name="general">A constant: whether there may be norms, and pairs that are no multiple of four.</param>
+    private static void Run(AttentionArguments a, bool general)
+    {
+        ArrayView<float> angles = SharedMemory.Allocate1D<float>(2 * MaxHeadDim).BaseView;
+        GridDependency.LaunchDependents();
+        int rowNumber = Grid.IdxX;
+        bool used = rowNumber < Global.LoadInt(a.Count);
+        GpuRow row = GpuRow.Load(a.Rows, rowNumber);
+        if (used) StoreAngles(a, row, angles);
+        Group.Barrier();
+        int shift = HeadShift(a.HeadDim), column = (Warp.LaneIdx & ((1 << shift) - 1)) * CoreRow.Columns, perWarp = Lanes >> shift;
+        CoreRow cosines = LoadAngles(angles, column), sines = LoadAngles(angles, MaxHeadDim + column);
+        // Elements of the row: its queries, keys and values. Those of the thread's head, from which it goes on in steps, and where heads of a kind end.
+        int firstHead = (((Grid.IdxY * Group.DimX) + Group.IdxX) >> 5) * perWarp, step = ((Grid.DimY * Group.DimX) >> 5) * perWarp * a.HeadDim;
+        int first = firstHead * a.HeadDim, head = first + ((Warp.LaneIdx >> shift) * a.HeadDim);
+        int queryEnd = a.Heads * a.HeadDim, keyEnd = queryEnd + (a.KvHeads * a.HeadDim), valueEnd = keyEnd + keyEnd - queryEnd;
+        int end = used && column < a.HeadDim ? valueEnd : 0, rotatedEnd = a.Pairs != 0 ? keyEnd : 0;
+        long source = a.Qkv + ((((long)rowNumber * a.QkvStride) + column) * sizeof(float)), queries = QueryAddress(a, rowNumber, 0) + (column * sizeof(ushort));
+        // Keys and values follow each other where attention reads them, too.
+        long keys = column * sizeof(ushort);
+        if (used) keys += GpuRow.TokenAddress(row, row.Position) + ((((long)a.Layer * 2 * a.KvHeads) - a.Heads) * a.HeadDim * sizeof(ushort));
+        GridDependency.Wait();
+        CoreRow values = LoadIf(head < end, source, head);
+        for (; first < valueEnd; first += step)
         {
-            float even = GpuRotary.Rotated(a, head, scales, factor, angles, 0, i), odd = GpuRotary.Rotated(a, head, scales, factor, angles, 0, i + 1);
-            Global.StoreInt(destination + (i * sizeof(ushort)), (int)Halves.SaturatePair(even, odd));
+            CoreRow next = LoadIf(head + step < end, source, head + step);
+            float factor = 1;
+            long scales = 0;
+            if (general)
+            {
+                if (head < keyEnd) scales = head < queryEnd ? a.QueryNorm : a.KeyNorm;
+                factor = Factor(a, values, shift, head < queryEnd ? a.QueryEpsilon : a.KeyEpsilon);
+                if (scales != 0) values = Scale(values, factor, CoreRow.Load(scales + (column * sizeof(float))));
+            }
+            if (head < end)
+            {
+                if (head < rotatedEnd)
+                {
+                    CoreRow partners = CoreRow.SwapNeighbours(values);
+                    if (a.Interleaved == 0)
+                    {
+                        partners = LoadPartners(a, source + (head * sizeof(float)), column, general);
+                        if (general && scales != 0) partners = Scale(partners, factor, LoadPartners(a, scales + (column * sizeof(float)), column, general));
+                    }
+                    values = CoreRow.Add(CoreRow.Multiply(values, cosines), CoreRow.Multiply(partners, sines));
+                }
+                Global.Store16((head < queryEnd ? queries : keys) + (head * sizeof(ushort)), CoreRow.Saturate(values));
+            }
+            values = next;
+            head += step;
         }
+    }
+
+    /// <summary>Logarithm of the lanes that a head takes.</summary>
+    private static int HeadShift(int headDim) => headDim <= 4 * CoreRow.Columns ? 2 : headDim <= 8 * CoreRow.Columns ? 3 : 4;
+
+    /// <summary>Leaves in shared memory what each element of a head is multiplied with, and behind that what the one that it rotates with is.</summary>
+    private static void StoreAngles(AttentionArguments a, GpuRow row, ArrayView<float> memory)
+    {
+        long frequencies = GpuRotary.Frequencies(a, row);
+        for (int i = Group.IdxX; i < MaxHeadDim; i += Group.DimX)
+        {
+            float cosine = 1, sine = 0;
+            bool isSecond = a.Interleaved != 0 ? (i & 1) != 0 : i >= a.Pairs;
+            if (i < 2 * a.Pairs) GpuRotary.Angle(a, row, frequencies, a.Interleaved != 0 ? i >> 1 : isSecond ? i - a.Pairs : i, out sine, out cosine);
+            memory[i] = cosine;
+            memory[MaxHeadDim + i] = isSecond ? sine : -sine;
+        }
+    }
+
+    private static CoreRow LoadAngles(ArrayView<float> memory, int i) => new()
+    {
+        Left = new Float4 { A = memory[i], B = memory[i + 1], C = memory[i + 2], D = memory[i + 3] },
+        Right = new Float4 { A = memory[i + 4], B = memory[i + 5], C = memory[i + 6], D = memory[i + 7] },
+    };
+
+    private static CoreRow LoadIf(bool condition, long source, int place)
+    {
+        CoreRow values = default;
+        if (condition) values = CoreRow.Load(source + ((long)place * sizeof(float)));
+        return values;
+    }
+
+    /// <summary>What a norm multiplies a head with besides its scales; the lanes of the head compute it together.</summary>
+    private static float Factor(AttentionArguments a, CoreRow values, int shift, float epsilon)
+    {
+        float squares = CoreRow.Squares(values);
+        for (int distance = (1 << shift) >> 1; distance > 0; distance >>= 1) squares += Warp.ShuffleXor(squares, distance);
+        return Float32.ReciprocalSqrt(Float32.Divide(squares, a.HeadDim) + epsilon);
+    }
+
+    private static CoreRow Scale(CoreRow values, float factor, CoreRow scales) => CoreRow.Multiply(CoreRow.Multiply(values, factor), scales);
+
+    /// <summary>Loads what the thread's elements rotate with where pairs are not neighbours, of a head or of a norm's scales.</summary>
+    private static CoreRow LoadPartners(AttentionArguments a, long own, int column, bool general)
+    {
+        if (!general || (a.Pairs & 3) == 0) return new CoreRow { Left = LoadFour(own, Distance(a, column)), Right = LoadFour(own, 4 + Distance(a, column + 4)) };
+        CoreRow partners = default;
+        for (int i = 0; i < Pinned.Int(CoreRow.Columns); i++)
+            partners = CoreRow.Append(partners, Global.LoadFloat(own + ((i + Distance(a, column + i)) * sizeof(float))));
+        return partners;
+    }
+
+    private static Float4 LoadFour(long own, int distance) => Global.LoadFloat4(own + (distance * sizeof(float)));
+
+    /// <summary>From an element to the one that it rotates with; 0 where it does not.</summary>
+    private static int Distance(AttentionArguments a, int i)
+    {
+        int distance = i < a.Pairs ? a.Pairs : -a.Pairs;
+        return i < 2 * a.Pairs ? distance : 0;
     }
 }

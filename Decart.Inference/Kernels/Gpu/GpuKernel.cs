@@ -16,7 +16,12 @@ internal abstract class GpuKernel(MethodInfo method, int groupSize)
     /// </summary>
     public int SharedBytes { get; init; }
 
-    /// <summary>Whether it may start before the kernel in front of it has ended; see <see cref="Intrinsics.GridDependency"/>.</summary>
+    /// <summary>Groups that a multiprocessor's registers are to be enough for; more than 1 where it must hide the latency of memory by having many.</summary>
+    public int GroupsPerMultiprocessor { get; init; } = 1;
+
+    /// <summary>
+    /// Whether it may start before the kernel in front of it has ended, on architectures that can do that; see <see cref="Intrinsics.GridDependency"/>.
+    /// </summary>
     public bool StartsEarly { get; init; }
 
     /// <summary>

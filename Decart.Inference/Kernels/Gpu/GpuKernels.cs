@@ -31,7 +31,7 @@ internal sealed class GpuKernels : IKernels, IDisposable
         GpuStoreWeights.Kernel, GpuEmbed.Kernel, GpuRotary.Kernel, .. GpuMatMulLauncher.All,
         GpuAttention.Kernel, GpuTensorAttention.Heads64, GpuTensorAttention.Heads128, GpuTensorAttention.Heads256,
         GpuTensorAttention.Decode64, GpuTensorAttention.Decode128, GpuTensorAttention.Decode256,
-        GpuHeads.Kernel, GpuDecodeAttention.Heads64, GpuDecodeAttention.Heads128, GpuPromptAttention.Heads64, GpuPromptAttention.Heads128, GpuPromptAttention.Paged64, GpuPromptAttention.Paged128,
+        GpuHeads.Kernel, GpuHeads.GeneralKernel, GpuDecodeAttention.Heads64, GpuDecodeAttention.Heads128, GpuPromptAttention.Heads64, GpuPromptAttention.Heads128, GpuPromptAttention.Paged64, GpuPromptAttention.Paged128,
         GpuExperts.RouteKernel, GpuExperts.GroupKernel, GpuExperts.MixKernel,
         GpuSampling.Kernel, GpuTokenCounts.MarkKernel,
     ];
@@ -67,14 +67,10 @@ internal sealed class GpuKernels : IKernels, IDisposable
         _matMul.Launch(arguments, rows);
     }
 
-    public void NormaliseAdd(Norm norm, Activations delta, Activations residual)
-    {
-        NormArguments arguments = Arguments(norm, delta, _step.Count);
-        GpuActivations destination = Floats(residual);
-        arguments.Y = destination.Address;
-        arguments.YStride = destination.Stride;
-        _matMul.NormaliseAdd(arguments, _step.Capacity);
-    }
+    public void Normalise(Norm norm, Activations x, Activations y) =>
+        Normalise(norm, x, ((GpuActivations)y).AsOperand(), CoreTiles.OperandBlockRows(_step.Capacity));
+
+    public void NormaliseAdd(Norm norm, Activations delta, Activations residual) => Normalise(norm, delta, Floats(residual), blockRows: 0);
 
     public void Attend(Activations qkv, int layer, AttentionShape shape, RotaryTable? rotary, Norm? queryNorm, Norm? keyNorm, Activations y)
     {
@@ -104,12 +100,8 @@ internal sealed class GpuKernels : IKernels, IDisposable
         _matMul.ClearPadding(_step.Count, outputs.Address, outputs.Columns, _step.Capacity);
     }
 
-    public void MixExperts(Activations x, Norm? norm, Activations routerLogits, Experts experts, Activations y)
-    {
-        int tokens = _step.Capacity;
-        nint operand = norm is null ? Operand((GpuActivations)x, tokens) : _matMul.Normalise(Arguments(norm, x, _step.Count), tokens);
-        _experts.Mix(_step.Count, tokens, operand, Floats(routerLogits), experts, Floats(y));
-    }
+    public void MixExperts(Activations x, Activations routerLogits, Experts experts, Activations y) =>
+        _experts.Mix(_step.Count, _step.Capacity, Operand((GpuActivations)x, _step.Capacity), Floats(routerLogits), experts, Floats(y));
 
     public void Logits(Activations x, Norm norm, Weight weight, in Epilogue epilogue, Activations y)
     {
@@ -126,6 +118,15 @@ internal sealed class GpuKernels : IKernels, IDisposable
         _attention.Dispose();
         _experts.Dispose();
         _matMul.Dispose();
+    }
+
+    private void Normalise(Norm norm, Activations x, GpuActivations y, int blockRows)
+    {
+        NormArguments arguments = Arguments(norm, x, _step.Count);
+        arguments.Y = y.Address;
+        arguments.YStride = y.Stride;
+        arguments.YBlockRows = blockRows;
+        GpuNorm.Launch(_device, arguments, _step.Capacity);
     }
 
     private static GpuActivations Floats(Activations activations) => ((GpuActivations)activations).AsFloats();
@@ -173,6 +174,7 @@ internal sealed class GpuKernels : IKernels, IDisposable
         Bias = norm.Bias is GpuWeightVector bias ? bias.Address : 0,
         XStride = ((GpuActivations)x).Stride,
         Columns = x.Columns,
+        InverseColumns = 1f / x.Columns,
         Epsilon = norm.Epsilon,
         RemoveMean = norm.RemoveMean ? 1 : 0,
     };

@@ -10,12 +10,11 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
 {
     private readonly GpuBuffer _operand = new(device.Memory);
     private readonly bool _hasRing = device.HasTensorCores && device.CanRun(GpuRingMatMul<Sums256>.Kernel);
-    private readonly GpuKernel<NormArguments> _norm = device.CanRun(GpuNorm.EarlyKernel) ? GpuNorm.EarlyKernel : GpuNorm.Kernel;
 
     /// <summary>Every kernel, for whoever compiles them ahead of need.</summary>
     public static IReadOnlyList<GpuKernel> All { get; } =
     [
-        GpuNorm.Kernel, GpuNorm.EarlyKernel, GpuRound.Kernel, GpuPadding.Kernel, GpuMatMul.Kernel,
+        GpuNorm.Kernel, GpuNorm.PairKernel, GpuNorm.LongKernel, GpuRound.Kernel, GpuPadding.Kernel, GpuMatMul.Kernel,
         GpuTensorMatMul<Sums8>.Kernel, GpuTensorMatMul<Sums16>.Kernel, GpuTensorMatMul<Sums32>.Kernel, GpuTensorMatMul<Sums64>.Kernel,
         GpuRingMatMul<Sums8>.Kernel, GpuRingMatMul<Sums16>.Kernel, GpuRingMatMul<Sums32>.Kernel, GpuRingMatMul<Sums64>.Kernel,
         GpuRingMatMul<Sums128>.Kernel, GpuRingMatMul<Sums256>.Kernel,
@@ -52,7 +51,7 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
         norm.YBlockRows = CoreTiles.OperandBlockRows(rows);
         _operand.Reserve(GpuActivations.OperandBytes(rows, norm.Columns));
         norm.Y = _operand.Address;
-        device.Launch(_norm, new GpuGrid(rows), norm);
+        GpuNorm.Launch(device, norm, rows);
         return _operand.Address;
     }
 
@@ -77,11 +76,6 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
         return _operand.Address;
     }
 
-    /// <summary>Adds normalised rows to float32.</summary>
-    /// <param name="norm">The norm.</param>
-    /// <param name="rows">Rows that the launch is sized for.</param>
-    public void NormaliseAdd(in NormArguments norm, int rows) => device.Launch(_norm, new GpuGrid(rows), norm);
-
     /// <summary>Makes the padding of an operand's columns zeros.</summary>
     /// <param name="count">Address of the number of rows.</param>
     /// <param name="y">The operand.</param>
@@ -99,7 +93,7 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
             Stride = stride,
             BlockRows = CoreTiles.OperandBlockRows(rows),
         };
-        device.Launch(GpuPadding.Kernel, new GpuGrid(rows), arguments);
+        device.Launch(GpuPadding.Kernel, new GpuGrid(CeilingDivide(rows, GpuPadding.Rows)), arguments);
     }
 
     public void Dispose() => _operand.Dispose();

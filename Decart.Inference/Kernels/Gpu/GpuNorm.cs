@@ -4,7 +4,7 @@ using ILGPU;
 
 namespace Decart.Inference.Kernels.Gpu;
 
-/// <summary>Strides count elements. Rows and vectors are padded with zeros to a multiple of 64 elements.</summary>
+/// <summary>Strides count elements. Rows and vectors are padded with zeros to a multiple of 128 elements.</summary>
 internal struct NormArguments
 {
     /// <summary>Address of the number of rows (int).</summary>
@@ -20,7 +20,7 @@ internal struct NormArguments
 
     public long Y;
     public int XStride, YStride, Columns;
-    public float Epsilon;
+    public float Epsilon, InverseColumns;
     public int RemoveMean;
 
     /// <summary>Rows of a block of y when that is an operand, which becomes norm(x), up to the stride; 0: y, float32, becomes y + norm(x).</summary>
@@ -28,114 +28,177 @@ internal struct NormArguments
 }
 
 /// <summary>
-/// norm(x) = (x - mean) / sqrt(mean of (x - mean)^2 + epsilon) * scale + bias, the mean taken as 0 in an RMSNorm: one group a row.
+/// norm(x) = (x - mean) / sqrt(mean of (x - mean)^2 + epsilon) * scale + bias, the mean taken as 0 in an RMSNorm. A thread keeps a row of a core matrix in
+/// registers, so that x is read once. Sums are chains over a thread's elements, then trees over lanes and over warps. The number of rows decides which kernel is
+/// the fastest, but on no bit.
 /// </summary>
 internal static class GpuNorm
 {
-    public static readonly GpuKernel<NormArguments> Kernel = new(Run, GroupSize);
+    /// <summary>One group a row: for few rows, whose time is that of one.</summary>
+    public static readonly GpuKernel<NormArguments> Kernel = new(Run, MaxGroupSize) { StartsEarly = true };
 
-    /// <summary>The same, started early.</summary>
-    public static readonly GpuKernel<NormArguments> EarlyKernel = new(RunEarly, GroupSize) { MinArchitecture = 90, StartsEarly = true };
+    /// <summary>
+    /// For RMSNorms of many rows in order to an operand: groups take pairs of neighbours in turn, load the next while they are at one, and write 32 neighbouring bytes at once.
+    /// </summary>
+    public static readonly GpuKernel<NormArguments> PairKernel = new(RunPairs, MaxGroupSize) { StartsEarly = true };
 
-    private const int GroupSize = 256;
+    /// <summary>For rows that are longer than a group's threads can hold: they are read again.</summary>
+    public static readonly GpuKernel<NormArguments> LongKernel = new(RunLong, MaxGroupSize) { StartsEarly = true };
 
-    /// <summary>Elements that a thread takes at once: a row of a core matrix.</summary>
-    private const int Vector = 8;
+    private const int MaxGroupSize = 1024, Lanes = 32;
 
-    private static void RunEarly(NormArguments a)
+    /// <summary>Groups of a multiprocessor; where there are more rows they are taken in pairs.</summary>
+    private const int GroupsPerMultiprocessor = 2;
+
+    /// <summary>Normalises.</summary>
+    /// <param name="device">Where.</param>
+    /// <param name="arguments">The operation.</param>
+    /// <param name="rows">Rows that the launch is sized for.</param>
+    public static void Launch(IGpuDevice device, in NormArguments arguments, int rows)
     {
-        GridDependency.LaunchDependents();
-        GridDependency.Wait();
-        Run(a);
+        int cores = CoreTiles.PaddedColumns(arguments.Columns) / CoreRow.Columns, threads = (cores + Lanes - 1) / Lanes * Lanes;
+        int groups = GroupsPerMultiprocessor * device.Multiprocessors;
+        if (threads > Math.Min(MaxGroupSize, device.MaxGroupSize)) device.Launch(LongKernel, new GpuGrid(rows), arguments);
+        else if (rows <= groups || !IsPlain(arguments)) device.Launch(Kernel, new GpuGrid(rows) { GroupSize = threads }, arguments);
+        else device.Launch(PairKernel, new GpuGrid(Math.Min((rows + 1) / 2, groups)) { GroupSize = threads }, arguments);
     }
+
+    private static bool IsPlain(in NormArguments a) => a is { Order: 0, Bias: 0, RemoveMean: 0, YBlockRows: > 0 };
 
     private static void Run(NormArguments a)
     {
-        int row = Grid.IdxX;
-        if (row >= Global.LoadInt(a.Count)) return;
-        int source = a.Order != 0 ? Global.LoadInt(a.Order + (row * sizeof(int))) : row;
-        long x = a.X + ((long)source * a.XStride * sizeof(float));
-        float mean = 0;
-        if (a.RemoveMean != 0) mean = Reduce.GroupSum(PartialSum(x, a.Columns)) / a.Columns;
-        float factor = 1 / MathF.Sqrt((Reduce.GroupSum(PartialSquares(x, a.Columns, mean)) / a.Columns) + a.Epsilon);
-        for (int i = Group.IdxX * Vector; i < a.Columns; i += Group.DimX * Vector)
+        ArrayView<float> memory = SharedMemory.Allocate1D<float>(2 * Reduce.MaxWarps).BaseView;
+        GridDependency.LaunchDependents();
+        int row = Grid.IdxX, rows = Global.LoadInt(a.Count), column = Group.IdxX * CoreRow.Columns;
+        bool used = column < End(a);
+        long x = Source(a, row);
+        CoreRow scale = LoadIf(used, a.Scale, column), bias = LoadIf(used && a.Bias != 0, a.Bias, column);
+        GridDependency.Wait();
+        if (row >= rows) return;
+        CoreRow values = LoadIf(used, x, column), before = LoadBefore(a, row, column);
+        if (a.RemoveMean != 0) values = Subtract(a, values, Reduce.GroupSum(CoreRow.Sum(values), memory, 0) * a.InverseColumns, column);
+        float factor = Factor(a, Reduce.GroupSum(CoreRow.Squares(values), memory, Reduce.MaxWarps));
+        if (used) Store(a, row, column, before, Apply(a, values, factor, scale, bias));
+    }
+
+    private static void RunLong(NormArguments a)
+    {
+        ArrayView<float> memory = SharedMemory.Allocate1D<float>(2 * Reduce.MaxWarps).BaseView;
+        GridDependency.LaunchDependents();
+        int row = Grid.IdxX, rows = Global.LoadInt(a.Count), first = Group.IdxX * CoreRow.Columns, step = Group.DimX * CoreRow.Columns;
+        GridDependency.Wait();
+        if (row >= rows) return;
+        long x = Source(a, row);
+        float sum = 0, mean = 0, squares = 0;
+        if (a.RemoveMean != 0)
         {
-            Float4 first = Apply(a, x, i, mean, factor), second = Apply(a, x, i + 4, mean, factor);
-            if (a.YBlockRows != 0) StoreOperand(a, row, i, first, second);
-            else Add(a, row, i, first, second);
+            for (int column = first; column < a.Columns; column += step) sum += CoreRow.Sum(LoadIf(true, x, column));
+            mean = Reduce.GroupSum(sum, memory, 0) * a.InverseColumns;
         }
-        if (a.YBlockRows == 0) return;
-        for (int i = ((a.Columns + Vector - 1) / Vector * Vector) + (Group.IdxX * Vector); i < a.YStride; i += Group.DimX * Vector)
-            StoreOperand(a, row, i, default, default);
-    }
-
-    /// <summary>The calling thread's share of the sum of a row.</summary>
-    private static float PartialSum(long x, int columns)
-    {
-        float sum = 0;
-        for (int i = Group.IdxX * Vector; i < columns; i += Group.DimX * Vector)
+        for (int column = first; column < a.Columns; column += step) squares += CoreRow.Squares(Subtract(a, LoadIf(true, x, column), mean, column));
+        float factor = Factor(a, Reduce.GroupSum(squares, memory, Reduce.MaxWarps));
+        for (int column = first; column < End(a); column += step)
         {
-            Float4 first = Global.LoadFloat4(x + (i * sizeof(float))), second = Global.LoadFloat4(x + ((i + 4) * sizeof(float)));
-            sum += first.A + first.B + (first.C + first.D) + (second.A + second.B + (second.C + second.D));
+            CoreRow values = Subtract(a, LoadIf(true, x, column), mean, column);
+            values = Apply(a, values, factor, LoadIf(true, a.Scale, column), LoadIf(a.Bias != 0, a.Bias, column));
+            Store(a, row, column, LoadBefore(a, row, column), values);
         }
-        return sum;
     }
 
-    /// <summary>The calling thread's share of the sum of (x - mean)^2 of a row.</summary>
-    private static float PartialSquares(long x, int columns, float mean)
+    private static void RunPairs(NormArguments a)
     {
-        float squares = 0;
-        for (int i = Group.IdxX * Vector; i < columns; i += Group.DimX * Vector)
+        ArrayView<float> memory = SharedMemory.Allocate1D<float>(4 * Reduce.MaxWarps).BaseView;
+        GridDependency.LaunchDependents();
+        int row = 2 * Grid.IdxX, step = 2 * Grid.DimX, rows = Global.LoadInt(a.Count), column = Group.IdxX * CoreRow.Columns, place = 0;
+        bool used = column < a.YStride;
+        long x = Source(a, row), stride = (long)a.XStride * sizeof(float);
+        CoreRow scale = LoadIf(used, a.Scale, column);
+        GridDependency.Wait();
+        CoreRow upper = LoadIf(used && row < rows, x, column), lower = LoadIf(used && row + 1 < rows, x + stride, column);
+        for (; row < rows; row += step)
         {
-            squares = AddSquares(squares, Global.LoadFloat4(x + (i * sizeof(float))), mean, columns - i);
-            squares = AddSquares(squares, Global.LoadFloat4(x + ((i + 4) * sizeof(float))), mean, columns - i - 4);
+            x += step * stride;
+            CoreRow nextUpper = LoadIf(used && row + step < rows, x, column), nextLower = LoadIf(used && row + step + 1 < rows, x + stride, column);
+            float upperSquares = CoreRow.Squares(upper), lowerSquares = CoreRow.Squares(lower);
+            Reduce.GroupSums(ref upperSquares, ref lowerSquares, memory, place);
+            // Between what is read here and what is stored in the same place the time after next there is a barrier.
+            place ^= 2 * Reduce.MaxWarps;
+            upper = Apply(upper, Factor(a, upperSquares), scale);
+            lower = Apply(lower, Factor(a, lowerSquares), scale);
+            StorePair(a, row, rows, column, CoreRow.Saturate(upper), CoreRow.Saturate(lower));
+            upper = nextUpper;
+            lower = nextLower;
         }
-        return squares;
     }
 
-    private static float AddSquares(float squares, Float4 value, float mean, int count)
+    /// <summary>Where columns end: of an operand behind its padding.</summary>
+    private static int End(NormArguments a) => a.YBlockRows != 0 ? a.YStride : a.Columns;
+
+    /// <summary>Where a row of x begins.</summary>
+    private static long Source(NormArguments a, int row)
     {
-        squares = AddSquare(squares, value.A - mean, count > 0);
-        squares = AddSquare(squares, value.B - mean, count > 1);
-        squares = AddSquare(squares, value.C - mean, count > 2);
-        return AddSquare(squares, value.D - mean, count > 3);
+        int source = a.Order != 0 ? Global.LoadInt(a.Order + ((long)row * sizeof(int))) : row;
+        return a.X + ((long)source * a.XStride * sizeof(float));
     }
 
-    private static float AddSquare(float squares, float difference, bool counts) => counts ? Float32.Fma(difference, difference, squares) : squares;
-
-    /// <summary>Four elements; where there are no more columns the scale, and so the result, is 0.</summary>
-    private static Float4 Apply(NormArguments a, long x, int i, float mean, float factor)
+    private static CoreRow LoadIf(bool condition, long start, int column)
     {
-        long offset = (long)i * sizeof(float);
-        Float4 value = Global.LoadFloat4(x + offset), scale = Global.LoadFloat4(a.Scale + offset), bias = default;
-        if (a.Bias != 0) bias = Global.LoadFloat4(a.Bias + offset);
-        return new Float4
-        {
-            A = ((value.A - mean) * factor * scale.A) + bias.A,
-            B = ((value.B - mean) * factor * scale.B) + bias.B,
-            C = ((value.C - mean) * factor * scale.C) + bias.C,
-            D = ((value.D - mean) * factor * scale.D) + bias.D,
-        };
+        CoreRow row = default;
+        if (condition) row = CoreRow.Load(start + ((long)column * sizeof(float)));
+        return row;
     }
 
-    private static void StoreOperand(NormArguments a, int row, int column, Float4 first, Float4 second)
+    /// <summary>Behind the columns there are zeros.</summary>
+    private static CoreRow Subtract(NormArguments a, CoreRow values, float mean, int column) => CoreRow.First(CoreRow.Add(values, -mean), a.Columns - column);
+
+    private static float Factor(NormArguments a, float squares) => Float32.ReciprocalSqrt(Float32.Fma(squares, a.InverseColumns, a.Epsilon));
+
+    /// <summary>Behind the columns scale and bias, and so the results, are zeros.</summary>
+    private static CoreRow Apply(NormArguments a, CoreRow values, float factor, CoreRow scale, CoreRow bias)
     {
-        UInt4 halves = new()
-        {
-            A = Halves.SaturatePair(first.A, first.B),
-            B = Halves.SaturatePair(first.C, first.D),
-            C = Halves.SaturatePair(second.A, second.B),
-            D = Halves.SaturatePair(second.C, second.D),
-        };
-        Global.Store16(a.Y + CoreTiles.OperandOffset(row, column, a.YStride, a.YBlockRows), halves);
+        values = Apply(values, factor, scale);
+        if (a.Bias != 0) values = CoreRow.Add(values, bias);
+        return values;
     }
 
-    private static void Add(NormArguments a, int row, int column, Float4 first, Float4 second)
+    private static CoreRow Apply(CoreRow values, float factor, CoreRow scale) => CoreRow.Multiply(CoreRow.Multiply(values, factor), scale);
+
+    /// <summary>What is added to, where y is float32.</summary>
+    private static CoreRow LoadBefore(NormArguments a, int row, int column) => LoadIf(a.YBlockRows == 0 && column < a.Columns, Floats(a, row), column);
+
+    private static void Store(NormArguments a, int row, int column, CoreRow before, CoreRow values)
     {
-        long y = a.Y + ((((long)row * a.YStride) + column) * sizeof(float));
-        Global.StoreFloat4(y, Sum(Global.LoadFloat4(y), first));
-        Global.StoreFloat4(y + (4 * sizeof(float)), Sum(Global.LoadFloat4(y + (4 * sizeof(float))), second));
+        if (a.YBlockRows != 0) Global.Store16(a.Y + CoreTiles.OperandOffset(row, column, a.YStride, a.YBlockRows), CoreRow.Saturate(values));
+        else CoreRow.Store(Floats(a, row) + (column * sizeof(float)), CoreRow.Add(before, values));
     }
 
-    private static Float4 Sum(Float4 a, Float4 b) => new() { A = a.A + b.A, B = a.B + b.B, C = a.C + b.C, D = a.D + b.D };
+    /// <summary>Where a row of y begins that is float32.</summary>
+    private static long Floats(NormArguments a, int row) => a.Y + ((long)row * a.YStride * sizeof(float));
+
+    /// <summary>Stores two rows of an operand: neighbouring threads exchange, so that together they store 32 bytes at a time.</summary>
+    private static void StorePair(NormArguments a, int row, int rows, int column, UInt4 upper, UInt4 lower)
+    {
+        bool odd = (column & CoreRow.Columns) != 0;
+        UInt4 other = ShuffleNeighbours(Choose(odd, upper, lower));
+        if (column >= a.YStride || row + (odd ? 1 : 0) >= rows) return;
+        long left = a.Y + CoreTiles.OperandOffset(row + (odd ? 1 : 0), column & ~CoreRow.Columns, a.YStride, a.YBlockRows);
+        Global.Store16(left, Choose(odd, other, upper));
+        Global.Store16(left + CoreTiles.CoreBytes, Choose(odd, lower, other));
+    }
+
+    private static UInt4 Choose(bool condition, UInt4 yes, UInt4 no) => new()
+    {
+        A = condition ? yes.A : no.A,
+        B = condition ? yes.B : no.B,
+        C = condition ? yes.C : no.C,
+        D = condition ? yes.D : no.D,
+    };
+
+    private static UInt4 ShuffleNeighbours(UInt4 value) => new()
+    {
+        A = Warp.ShuffleXor(value.A, 1),
+        B = Warp.ShuffleXor(value.B, 1),
+        C = Warp.ShuffleXor(value.C, 1),
+        D = Warp.ShuffleXor(value.D, 1),
+    };
 }

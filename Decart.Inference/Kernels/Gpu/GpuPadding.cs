@@ -14,15 +14,33 @@ internal struct PaddingArguments
     public int Columns, Stride, BlockRows;
 }
 
-/// <summary>Makes the padding of an operand's columns zeros, where its kernel does not: what lies there may not be a number. One group a row.</summary>
+/// <summary>
+/// Makes the padding of an operand's columns zeros, where its kernel does not: what lies there may not be a number. One group for <see cref="Rows"/> rows,
+/// a row of a core matrix a thread.
+/// </summary>
 internal static class GpuPadding
 {
-    public static readonly GpuKernel<PaddingArguments> Kernel = new(Run, groupSize: CoreTiles.PieceColumns);
+    /// <summary>Rows of a group: those of core matrices, which are neighbours in memory.</summary>
+    public const int Rows = 8;
+
+    public static readonly GpuKernel<PaddingArguments> Kernel = new(Run, groupSize: 128) { StartsEarly = true };
 
     private static void Run(PaddingArguments a)
     {
-        if (Grid.IdxX >= Global.LoadInt(a.Count)) return;
-        for (int column = a.Columns + Group.IdxX; column < a.Stride; column += Group.DimX)
-            Global.Store2(a.Y + CoreTiles.OperandOffset(Grid.IdxX, column, a.Stride, a.BlockRows), 0);
+        GridDependency.LaunchDependents();
+        int rows = Global.LoadInt(a.Count), firstColumn = a.Columns & -CoreRow.Columns, cores = (a.Stride - firstColumn) / CoreRow.Columns;
+        GridDependency.Wait();
+        for (int i = Group.IdxX; i < Rows * cores; i += Group.DimX)
+        {
+            int row = (Grid.IdxX * Rows) + (i % Rows), column = firstColumn + (i / Rows * CoreRow.Columns);
+            if (row < rows) Clear(a.Y + CoreTiles.OperandOffset(row, column, a.Stride, a.BlockRows), a.Columns - column);
+        }
+    }
+
+    /// <summary>Clears a row of a core matrix but for its first elements.</summary>
+    private static void Clear(long address, int first)
+    {
+        if (first <= 0) Global.Store16(address, default);
+        else for (int i = first; i < CoreRow.Columns; i++) Global.Store2(address + (i * sizeof(ushort)), 0);
     }
 }

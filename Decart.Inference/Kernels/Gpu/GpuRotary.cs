@@ -14,17 +14,30 @@ internal static class GpuRotary
     /// <summary>Leaves the cosines of a row's position in shared memory, and behind them the sines; some threads divide the work.</summary>
     public static void Angles(AttentionArguments a, GpuRow row, int thread, int threads, ArrayView<float> memory, int place)
     {
+        long frequencies = Frequencies(a, row);
+        for (int pair = thread; pair < a.Pairs; pair += threads)
+        {
+            Angle(a, row, frequencies, pair, out float sine, out float cosine);
+            memory[place + pair] = cosine;
+            memory[place + a.Pairs + pair] = sine;
+        }
+    }
+
+    /// <summary>Address of the frequencies of a row.</summary>
+    public static long Frequencies(AttentionArguments a, GpuRow row)
+    {
         int length = row.Position + 1 > row.RotaryLength ? row.Position + 1 : row.RotaryLength, set = length - a.FirstSetLength;
         if (set > a.FrequencySets - 1) set = a.FrequencySets - 1;
         if (set < 0) set = 0;
-        long frequencies = a.InverseFrequencies + ((long)set * a.Pairs * sizeof(float));
-        for (int pair = thread; pair < a.Pairs; pair += threads)
-        {
-            float frequency = Global.LoadFloat(frequencies + (pair * sizeof(float)));
-            GpuMath.SinCos(row.Position * frequency, out float sine, out float cosine);
-            memory[place + pair] = cosine * a.RotaryScale;
-            memory[place + a.Pairs + pair] = sine * a.RotaryScale;
-        }
+        return a.InverseFrequencies + ((long)set * a.Pairs * sizeof(float));
+    }
+
+    /// <summary>Sine and cosine of a pair at a row's position.</summary>
+    public static void Angle(AttentionArguments a, GpuRow row, long frequencies, int pair, out float sine, out float cosine)
+    {
+        GpuMath.SinCos(row.Position * Global.LoadFloat(frequencies + (pair * sizeof(float))), out sine, out cosine);
+        sine *= a.RotaryScale;
+        cosine *= a.RotaryScale;
     }
 
     /// <summary>What the elements of a head are multiplied with besides their scales: 1 without scales. The warp computes it together.</summary>

@@ -17,17 +17,20 @@ internal struct RoundArguments
 /// <summary>y = x, float32 as halves, padded with zeros up to the stride: what a matmul reads of activations that no norm has made an operand of. One group a row.</summary>
 internal static class GpuRound
 {
-    public static readonly GpuKernel<RoundArguments> Kernel = new(Run);
+    public static readonly GpuKernel<RoundArguments> Kernel = new(Run, groupSize: 512) { StartsEarly = true };
 
     private static void Run(RoundArguments a)
     {
-        int row = Grid.IdxX;
-        if (row >= Global.LoadInt(a.Count)) return;
+        GridDependency.LaunchDependents();
+        int row = Grid.IdxX, rows = Global.LoadInt(a.Count);
+        GridDependency.Wait();
+        if (row >= rows) return;
         long x = a.X + ((long)row * a.XStride * sizeof(float));
-        for (int i = Group.IdxX; i < a.YStride; i += Group.DimX)
+        for (int column = Group.IdxX * CoreRow.Columns; column < a.YStride; column += Group.DimX * CoreRow.Columns)
         {
-            uint half = i < a.Columns ? Halves.Saturate(Global.LoadFloat(x + (i * sizeof(float)))) : 0;
-            Global.Store2(a.Y + CoreTiles.OperandOffset(row, i, a.YStride, a.YBlockRows), half);
+            CoreRow values = default;
+            if (column < a.Columns) values = CoreRow.First(CoreRow.Load(x + (column * sizeof(float))), a.Columns - column);
+            Global.Store16(a.Y + CoreTiles.OperandOffset(row, column, a.YStride, a.YBlockRows), CoreRow.Saturate(values));
         }
     }
 }

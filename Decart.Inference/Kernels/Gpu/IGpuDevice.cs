@@ -8,7 +8,11 @@ namespace Decart.Inference.Kernels.Gpu;
 /// <param name="Y">Rows of them.</param>
 /// <param name="Z">Layers of these.</param>
 /// <param name="ClusterSize">Groups, side by side along x, that form an <see cref="Intrinsics.Cluster"/>; more than 1 from sm_90 on.</param>
-internal readonly record struct GpuGrid(int X, int Y = 1, int Z = 1, int ClusterSize = 1);
+internal readonly record struct GpuGrid(int X, int Y = 1, int Z = 1, int ClusterSize = 1)
+{
+    /// <summary>Threads of a group, where they are fewer than the kernel's.</summary>
+    public int GroupSize { get; init; } = int.MaxValue;
+}
 
 /// <summary>Launches that were recorded. Disposed of by the thread that launches, when none of them is under way.</summary>
 internal interface IGpuRecording : IDisposable

@@ -6,12 +6,16 @@ namespace Decart.Inference.Kernels.Gpu;
 internal static class Reduce
 {
     /// <summary>The most warps of a group.</summary>
-    private const int MaxWarps = 32;
+    public const int MaxWarps = 32;
 
     public static float WarpSum(float value)
     {
-        for (int distance = Warp.WarpSize / 2; distance > 0; distance /= 2) value += Warp.ShuffleXor(value, distance);
-        return value;
+        // Not a loop: neither compiler makes the steps of one follow each other without branches.
+        if (Warp.WarpSize > 16) value += Warp.ShuffleXor(value, 16);
+        if (Warp.WarpSize > 8) value += Warp.ShuffleXor(value, 8);
+        if (Warp.WarpSize > 4) value += Warp.ShuffleXor(value, 4);
+        value += Warp.ShuffleXor(value, 2);
+        return value + Warp.ShuffleXor(value, 1);
     }
 
     public static long WarpSum(long value)
@@ -30,17 +34,27 @@ internal static class Reduce
         return value;
     }
 
-    /// <summary>The sum over the group, the same bits in every thread.</summary>
-    public static float GroupSum(float value)
+    /// <summary>
+    /// The sum over the group, the same bits in every thread: a tree over the lanes of each warp, and one over the warps, of which there are no more than lanes.
+    /// </summary>
+    /// <param name="value">The thread's.</param>
+    /// <param name="memory">Shared memory.</param>
+    /// <param name="place">Where in it <see cref="MaxWarps"/> elements are, for other use after the group's next barrier.</param>
+    public static float GroupSum(float value, ArrayView<float> memory, int place)
     {
-        ArrayView<float> sums = SharedMemory.Allocate1D<float>(MaxWarps).BaseView;
-        value = WarpSum(value);
-        if (Warp.LaneIdx == 0) sums[Group.IdxX / Warp.WarpSize] = value;
+        StoreWarpSum(value, memory, place);
         Group.Barrier();
-        float sum = 0;
-        for (int warp = 0; warp < Group.DimX / Warp.WarpSize; warp++) sum += sums[warp];
+        return SumOfWarps(memory, place);
+    }
+
+    /// <summary>Two sums with one barrier; they lie in neighbouring places.</summary>
+    public static void GroupSums(ref float first, ref float second, ArrayView<float> memory, int place)
+    {
+        StoreWarpSum(first, memory, place);
+        StoreWarpSum(second, memory, place + MaxWarps);
         Group.Barrier();
-        return sum;
+        first = SumOfWarps(memory, place);
+        second = SumOfWarps(memory, place + MaxWarps);
     }
 
     public static ulong GroupMin(ulong value)
@@ -82,4 +96,15 @@ internal static class Reduce
         Group.Barrier();
         return before;
     }
+
+    private static void StoreWarpSum(float value, ArrayView<float> memory, int place)
+    {
+        value = WarpSum(value);
+        if (Warp.LaneIdx == 0) memory[place + Warps(Group.IdxX)] = value;
+    }
+
+    private static float SumOfWarps(ArrayView<float> memory, int place) => WarpSum(Warp.LaneIdx < Warps(Group.DimX) ? memory[place + Warp.LaneIdx] : 0);
+
+    /// <summary>Whole warps of so many threads.</summary>
+    private static int Warps(int threads) => Warp.WarpSize == 32 ? threads >> 5 : threads / Warp.WarpSize;
 }

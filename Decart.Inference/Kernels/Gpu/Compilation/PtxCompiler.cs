@@ -59,7 +59,7 @@ internal sealed class PtxCompiler : IDisposable
             throw new NotSupportedException($"Kernel {kernel.Name} needs {needed}; this is for sm_{_architecture}.");
         }
         EntryPointDescription entryPoint = EntryPointDescription.FromExplicitlyGroupedKernel(kernel.Method);
-        KernelSpecialization specialization = new(kernel.GroupSize, 1);
+        KernelSpecialization specialization = new(kernel.GroupSize, kernel.GroupsPerMultiprocessor);
         PTXCompiledKernel compiled;
         try
         {

@@ -3,7 +3,7 @@ using ILGPU.IR.Intrinsics;
 namespace Decart.Inference.Kernels.Gpu.Intrinsics;
 
 /// <summary>
-/// Float32 operations (PTX ISA, "fma", "max", "ex2"). Sums and products written with operators are rounded each: nothing is fused that is not fused here.
+/// Float32 operations (PTX ISA, "fma", "max", "ex2", "rsqrt"). Sums and products written with operators are rounded each: nothing is fused that is not fused here.
 /// </summary>
 internal static class Float32
 {
@@ -16,6 +16,10 @@ internal static class Float32
     /// </summary>
     [IntrinsicImplementation, Ptx("div.full.f32 $r, $0, $1;")]
     public static float Divide(float a, float b) => a / b;
+
+    /// <summary>1 / sqrt(x) to 2 units in the last place (PTX ISA, "rsqrt").</summary>
+    [IntrinsicImplementation, Ptx("rsqrt.approx.f32 $r, $0;")]
+    public static float ReciprocalSqrt(float x) => 1 / MathF.Sqrt(x);
 
     /// <summary>The larger of two numbers, or the one that is a number.</summary>
     [IntrinsicImplementation, Ptx("max.f32 $r, $0, $1;")]

@@ -33,7 +33,7 @@ internal static class Halves
     /// <summary>Two values, rounded and saturated as one is.</summary>
     public static uint SaturatePair(float low, float high) => Round(Clamp(low), Clamp(high));
 
-    /// <summary>Without a branch, of which the driver's compiler makes several ("max.NaN", "min.NaN").</summary>
+    /// <summary>The value, or the nearest of -<see cref="Max"/> and <see cref="Max"/> beyond them; without the branches that a comparison becomes.</summary>
     [IntrinsicImplementation, Ptx("{ .reg .f32 least; max.NaN.f32 least, $0, 0fC77FE000; min.NaN.f32 $r, least, 0f477FE000; }")]
-    public static float Clamp(float value) => Math.Clamp(value, -Max, Max);
+    public static float Clamp(float value) => value > Max ? Max : value < -Max ? -Max : value;
 }

@@ -20,6 +20,9 @@ internal sealed class PtxAttribute(string template) : Attribute
     /// <summary>The oldest architecture that has the instruction, as in sm_80.</summary>
     public int MinArchitecture { get; init; } = 80;
 
+    /// <summary>Whether older architectures need nothing in its place.</summary>
+    public bool IsOptional { get; init; }
+
     /// <summary>
     /// Whether the instruction changes its first operand, whose registers become the result's: callers never use the operand's value again.
     /// </summary>

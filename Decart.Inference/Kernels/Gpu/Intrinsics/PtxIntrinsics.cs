@@ -39,7 +39,7 @@ internal static class PtxIntrinsics
         IntrinsicImplementationManager manager = builder.GetIntrinsicManager();
         foreach ((MethodInfo method, PtxAttribute ptx) in All)
         {
-            CudaArchitecture architecture = new(ptx.MinArchitecture / 10, ptx.MinArchitecture % 10);
+            CudaArchitecture architecture = ptx.IsOptional ? CudaArchitecture.SM_80 : Architecture(ptx);
             manager.RegisterMethod(
                 method, new PTXIntrinsic(typeof(PtxIntrinsics), nameof(Emit), IntrinsicImplementationMode.GenerateCode, architecture));
         }
@@ -50,6 +50,7 @@ internal static class PtxIntrinsics
     {
         MethodCall call = (MethodCall)value;
         PtxAttribute ptx = call.Target.Source.GetCustomAttribute<PtxAttribute>()!;
+        if (backend.Architecture < Architecture(ptx)) return;
         string template = ptx.Template;
         string result = ptx.InPlace ? Take(generator, call) : call.Target.IsVoid ? "" : Names(generator, generator.Allocate(call));
         StringBuilder text = new(template.Length + 64);
@@ -73,6 +74,8 @@ internal static class PtxIntrinsics
         }
         generator.Builder.Append('\t').AppendLine(text.ToString());
     }
+
+    private static CudaArchitecture Architecture(PtxAttribute ptx) => new(ptx.MinArchitecture / 10, ptx.MinArchitecture % 10);
 
     /// <summary>
     /// Makes the first operand's registers the result's. A copy would be an instruction between those that an asynchronous one may overlap with, and

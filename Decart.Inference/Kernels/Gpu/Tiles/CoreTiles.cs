@@ -63,7 +63,7 @@ internal static class CoreTiles
     /// <param name="stride">Padded columns.</param>
     public static long WeightOffset(int row, int column, int rows, int stride)
     {
-        int first = row / WeightBlockRows * WeightBlockRows;
+        int first = row & -WeightBlockRows;
         return ((long)first * stride * sizeof(ushort)) + Offset(row - first, column, Least(WeightBlockRows, rows - first));
     }
 
@@ -80,8 +80,8 @@ internal static class CoreTiles
 
     /// <summary>Bytes from a block's first element to an element.</summary>
     private static long Offset(int row, int column, int blockRows) =>
-        ((long)(column / PieceColumns) * blockRows * RowBytes) + (row / 8 * CoreRowBytes) + (column % PieceColumns / 8 * CoreBytes)
-        + (row % 8 * 8 * sizeof(ushort)) + (column % 8 * sizeof(ushort));
+        ((long)(column >> 6) * blockRows * RowBytes) + ((row >> 3) * CoreRowBytes) + (((column >> 3) & 7) * CoreBytes)
+        + ((row & 7) * 8 * sizeof(ushort)) + ((column & 7) * sizeof(ushort));
 
     private static int Least(int a, int b) => a < b ? a : b;
 }
