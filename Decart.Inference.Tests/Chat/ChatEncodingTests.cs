@@ -106,7 +106,7 @@ public class ChatEncodingTests
     [Test]
     public void Tokenizers_of_others_are_given_plain_text_and_the_templates_tokens()
     {
-        ITokenizer tokenizer = new ByteTokenizer();
+        ByteTokenizer tokenizer = new();
         ChatTemplate template = ChatTemplate.Parse("{% for m in messages %}{{ m.content }}{{ eos_token }}{% endfor %}", tokenizer);
         string end = tokenizer.SpecialTokens.Single(token => token.Value == ByteTokenizer.Eos).Key;
         int[] ids = Encode(template, $"a{end}");
