@@ -8,7 +8,7 @@ namespace Decart.Inference;
 /// <summary>How tokens are chosen and when a completion ends. Immutable: lists are copied when they are set.</summary>
 /// <remarks>
 /// <para>
-/// From logits to a token, in this order: repetition penalty, frequency and presence penalties, logit bias, temperature, top-k, top-p
+/// From logits to a token, in this order: repetition penalty, frequency and presence penalties, grammar, logit bias, temperature, top-k, top-p
 /// (over the probabilities that top-k left, renormalised), min-p; then one token is drawn in proportion to the remaining probabilities.
 /// At temperature 0 the token with the largest logit after penalties and bias is chosen; ties go to the lower id.
 /// </para>
@@ -83,9 +83,18 @@ public sealed record GenerationOptions
     public int? TopLogprobs { get; init; }
 
     /// <summary>
-    /// Whether to go on generating after the model has ended the text, until <see cref="MaxTokens"/>, a stop sequence or a stop token. Default <see langword="false"/>.
+    /// Whether to go on generating after the model has ended the text, until <see cref="MaxTokens"/>, a stop sequence or a stop token, or as far as a
+    /// <see cref="Grammar"/> allows. Default <see langword="false"/>.
     /// </summary>
     public bool IgnoreEndOfText { get; init; }
+
+    /// <summary>
+    /// What the completion must look like: JSON, a schema, a regular expression, a choice, a grammar of one's own. It restricts the tokens before bias,
+    /// temperature and what follows. Stop sequences still end the completion where they appear, complete or not; stop tokens only where it may end. Left out
+    /// when options are written as JSON. Default none.
+    /// </summary>
+    [JsonIgnore]
+    public Grammar? Grammar { get; init; }
 
     /// <summary>
     /// Requests of higher priority run first and are the last to give up their memory; among equals, earlier requests come first. Default 0.

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Decart.Inference.Engine;
+using Decart.Inference.Grammars;
 using Decart.Inference.Loading;
 using Decart.Inference.Sampling;
 using Microsoft.Extensions.Logging;
@@ -22,6 +23,7 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
     private readonly EngineLoop _engine;
     private readonly Sampler _sampler;
     private readonly ILogger _logger;
+    private readonly GrammarCache? _grammars; // null without a tokenizer
     private readonly Lazy<Task> _disposal;
 
     internal LlmSession(LoadedModel model, LlmSessionOptions options)
@@ -30,6 +32,7 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
         _logger = options.LoggerFactory?.CreateLogger<LlmSession>() ?? NullLogger<LlmSession>.Instance;
         _logger.ModelLoaded(Model.Architecture, Model.Source, Model.Device, Model.VocabularySize, Model.ContextLength);
         _sampler = new Sampler(model.Decoder.VocabularySize);
+        _grammars = model.Tokenizer is { } tokenizer ? new GrammarCache(tokenizer, Model.VocabularySize, model.EndOfTextTokens) : null;
         _disposal = new Lazy<Task>(StopAsync);
         _scheduler = new Scheduler(model.Kv, options.TokensPerStep, options.MaxConcurrentSequences, model.Decoder.RotaryLength);
         _engine = new EngineLoop(model.Decoder, model.Kv, _scheduler, _logger, Model.Source);
@@ -89,7 +92,8 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
     /// <exception cref="ContextLengthExceededException">
     /// The prompt leaves no room for a completion in the model's context, or in the memory for keys and values.
     /// </exception>
-    /// <exception cref="NotSupportedException">The prompt or a stop sequence is text and the checkpoint has no tokenizer.</exception>
+    /// <exception cref="GrammarException">The grammar has no text that fits into the completion, or none that the vocabulary's tokens can make.</exception>
+    /// <exception cref="NotSupportedException">The prompt or a stop sequence is text, or there is a grammar, and the checkpoint has no tokenizer.</exception>
     /// <exception cref="InvalidOperationException">The model failed while it computed this request; the message says how.</exception>
     /// <exception cref="ObjectDisposedException">The session has been disposed.</exception>
     /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled.</exception>
@@ -218,6 +222,7 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
         options ??= GenerationOptions.Default;
         options.Validate(Model.VocabularySize);
         if (options.StopSequences.Count > 0 && _model.Tokenizer is null) throw NoTokenizer("Stop sequences cannot be found");
+        if (options.Grammar is not null && _model.Tokenizer is null) throw NoTokenizer("A grammar cannot be followed");
         return options;
     }
 
@@ -276,13 +281,16 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
         cancellationToken.ThrowIfCancellationRequested();
         // Resolved for each enumeration: without a seed, each draws its own.
         SamplingParameters parameters = SamplingParameters.Resolve(request.Options, _model.Defaults);
+        int contextLength = Math.Min(Model.ContextLength, _model.Kv.CapacityTokens + 1);
+        GrammarMatcher? grammar = _grammars?.Match(request.Options, Math.Min(parameters.MaxTokens, contextLength - request.Prompt.Length));
         var sequence = new GenerationSequence(
             request.Prompt,
             parameters,
             _sampler,
             new CompletionText(_model.Tokenizer, EndConditions.Create(request.Options, _model.Tokenizer, _model.EndOfTextTokens)),
-            Math.Min(Model.ContextLength, _model.Kv.CapacityTokens + 1),
-            kept);
+            contextLength,
+            kept,
+            grammar);
         _logger.RequestReceived(request.Prompt.Length, parameters.MaxTokens);
         using var reader = new SequenceReader(_engine, sequence, forgotten);
         // Cancels also while the reader is busy elsewhere with an update, not only while it waits for the next.

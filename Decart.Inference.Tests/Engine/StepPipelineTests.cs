@@ -2,6 +2,7 @@ using Decart.Inference.Engine;
 using Decart.Inference.Kernels;
 using Decart.Inference.Memory;
 using Decart.Inference.Models;
+using Decart.Inference.Sampling;
 using Decart.Inference.Tests.Memory;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -34,6 +35,54 @@ internal sealed class StepPipelineTests
         steps.Step();
         Assert.That(_events[7..], Is.EqualTo(new[] { "finish 3", "a ends with 3" }), "its last token is on its way: there is nothing to launch");
         Assert.That((steps.IsSettled, scheduler.HasWork, steps.PromptTokens, steps.GeneratedTokens), Is.EqualTo((true, false, 3, 3)));
+    }
+
+    [Test]
+    public void Tokens_under_a_mask_are_chosen_once_the_step_before_is_finished_and_its_layers_are_launched_before()
+    {
+        (Scheduler scheduler, StepPipeline steps, _) = Create();
+        scheduler.Add(new StubSequence(_events, "a", prompt: 3, tokens: 3, onDevice: true, isMasked: true));
+        scheduler.Add(new StubSequence(_events, "b", prompt: 3, tokens: 3, onDevice: true));
+        for (int i = 0; i < 4; i++) steps.Step();
+        Assert.That(_events, Is.EqualTo(new[]
+        {
+            "launch 1: ab", "choose 1 of a under mask 0", "launch 2: ab", "finish 1", "a has 1", "b has 1", "choose 2 of a under mask 1", "launch 3: ab", "finish 2", "a has 2", "b has 2",
+            "choose 3 of a under mask 2", "finish 3", "a ends with 3", "b ends with 3",
+        }));
+    }
+
+    [Test]
+    public void A_masked_sequence_that_ends_sooner_than_it_must_needs_no_further_mask()
+    {
+        (Scheduler scheduler, StepPipeline steps, KvMemory memory) = Create();
+        StubSequence sequence = new(_events, "a", prompt: 3, tokens: 1, onDevice: true, maxTokens: 20, isMasked: true);
+        scheduler.Add(sequence);
+        for (int i = 0; i < 3; i++) steps.Step();
+        Assert.That(_events, Is.EqualTo(new[] { "launch 1: a", "choose 1 of a under mask 0", "launch 2: a", "finish 1", "finish 2", "a ends with 1" }));
+        Assert.That((sequence.State, memory.Pool.InUse, steps.IsSettled), Is.EqualTo((SequenceState.Ended, 0, true)));
+    }
+
+    [Test]
+    public void A_sequence_whose_mask_cannot_be_made_fails_alone()
+    {
+        (Scheduler scheduler, StepPipeline steps, KvMemory memory) = Create();
+        scheduler.Add(new StubSequence(_events, "a", prompt: 3, tokens: 5, onDevice: true, isMasked: true, maskFailsAfter: 1));
+        scheduler.Add(new StubSequence(_events, "b", prompt: 3, tokens: 2, onDevice: true));
+        for (int i = 0; i < 60 && (scheduler.HasWork || !steps.IsSettled); i++) steps.Step();
+        Assert.That(_events, Does.Contain("a fails: no mask").And.Contain("b ends with 2"));
+        Assert.That(memory.Pool.InUse, Is.Zero);
+    }
+
+    [Test]
+    public void A_step_whose_tokens_cannot_be_chosen_after_another_has_ended_leaves_nothing_behind()
+    {
+        (Scheduler scheduler, StepPipeline steps, KvMemory memory) = Create(failsToChoose: 2);
+        StubSequence ended = new(_events, "a", prompt: 3, tokens: 1, onDevice: true, maxTokens: 20, isMasked: true);
+        scheduler.Add(ended);
+        scheduler.Add(new StubSequence(_events, "b", prompt: 3, tokens: 2, onDevice: true));
+        for (int i = 0; i < 60 && (scheduler.HasWork || !steps.IsSettled); i++) steps.Step();
+        Assert.That(_events, Does.Contain("a ends with 1").And.Contain("b ends with 2"));
+        Assert.That((ended.State, memory.Pool.InUse), Is.EqualTo((SequenceState.Ended, 0)));
     }
 
     [Test]
@@ -119,20 +168,20 @@ internal sealed class StepPipelineTests
     }
 
     /// <summary>A pipeline over pages of 16 tokens.</summary>
-    private (Scheduler Scheduler, StepPipeline Steps, KvMemory Memory) Create(int pages = 100, char? refuses = null, int failsToFinish = 0)
+    private (Scheduler Scheduler, StepPipeline Steps, KvMemory Memory) Create(int pages = 100, char? refuses = null, int failsToFinish = 0, int failsToChoose = 0)
     {
         KvLayout layout = new(1, 1, 1, sizeof(float));
         KvMemory memory = new(new FaultyPageMap(new TablePageMap(new HostMemory(), layout, pages, slots: 8, slotTokens: 128), () => _hasNoMemory), prefixes: null);
         _memories.Add(memory);
         Scheduler scheduler = new(memory, maxBatchTokens: 64, maxConcurrentSequences: 8);
-        RecordingDecoder decoder = new(layout, _events, refuses, failsToFinish);
+        RecordingDecoder decoder = new(layout, _events, refuses, failsToFinish, failsToChoose);
         return (scheduler, new StepPipeline(decoder, memory, scheduler, NullLogger.Instance, "a test"), memory);
     }
 
-    private sealed class RecordingDecoder(KvLayout layout, List<string> events, char? refuses, int failsToFinish) : IDecoder
+    private sealed class RecordingDecoder(KvLayout layout, List<string> events, char? refuses, int failsToFinish, int failsToChoose) : IDecoder
     {
         private readonly Dictionary<KvView, char> _names = [];
-        private int _launched, _finished;
+        private int _launched, _finished, _chosen;
 
         public int VocabularySize => 128;
 
@@ -164,8 +213,13 @@ internal sealed class StepPipelineTests
 
         public SampledTokens Sample(ReadOnlySpan<SampledRow> rows)
         {
+            if (++_chosen == failsToChoose) throw new InvalidOperationException("cannot choose");
             int[] tokens = new int[MaxBatchSequences];
-            foreach (SampledRow row in rows) tokens[row.LogitRow] = ((StubSampler)row.Sampler).Name;
+            foreach (SampledRow row in rows)
+            {
+                tokens[row.LogitRow] = ((StubSampler)row.Sampler).Name;
+                if (row.Mask is { } mask) events.Add($"choose {_launched} of {((StubSampler)row.Sampler).Name} under mask {mask.Words[0]}");
+            }
             return new Tokens(this, _launched, tokens);
         }
 
@@ -206,9 +260,14 @@ internal sealed class StepPipelineTests
     }
 
     /// <summary>Its tokens are all its name.</summary>
-    private sealed class StubSequence(List<string> events, string name, int prompt, int tokens, bool onDevice, int maxTokens = 0)
+    private sealed class StubSequence(List<string> events, string name, int prompt, int tokens, bool onDevice, int maxTokens = 0, bool isMasked = false, int maskFailsAfter = int.MaxValue)
         : Sequence([.. Enumerable.Repeat((int)name[0], prompt)], Math.Max(maxTokens, prompt + tokens - 1))
     {
+        public override bool IsMasked => isMasked;
+
+        public override TokenMask NextMask() =>
+            CompletionLength < maskFailsAfter ? new TokenMask([(uint)CompletionLength]) : throw new InvalidOperationException("no mask");
+
         public override bool Accept(Span<float> logits) => Accept(name[0]);
 
         public override bool Accept(int token)

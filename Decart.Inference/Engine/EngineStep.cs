@@ -41,7 +41,7 @@ internal sealed class EngineStep
     private readonly List<Sequence> _failed = [];
     private StepChunk[] _chunks = []; // those that have been added take the places of the scheduled ones, which are as many or more
     private int _scheduled, _added;
-    private bool _wantsLogits;
+    private bool _wantsLogits, _isMasked;
 
     public Batch Batch { get; } = new();
 
@@ -56,6 +56,9 @@ internal sealed class EngineStep
 
     /// <summary>What the device is to sample from, in the order of the rows.</summary>
     public ReadOnlySpan<SampledRow> SampledRows => CollectionsMarshal.AsSpan(_sampledRows);
+
+    /// <summary>Whether some tokens are sampled under masks that depend on those of the step before.</summary>
+    public bool IsMasked => _isMasked;
 
     /// <summary>The sequences whose tokens fill a page.</summary>
     public ReadOnlySpan<FilledPage> Filled => CollectionsMarshal.AsSpan(_filled);
@@ -84,7 +87,7 @@ internal sealed class EngineStep
         _filled.Clear();
         _failed.Clear();
         Sampled = null;
-        _wantsLogits = false;
+        _wantsLogits = _isMasked = false;
     }
 
     /// <summary>Notes that the step is to compute a sequence's next tokens, or as many of them as it may. Before any is added.</summary>
@@ -122,11 +125,35 @@ internal sealed class EngineStep
         {
             chunk.OnDevice = true;
             _wantsLogits |= sequence.WantsLogits;
+            _isMasked |= sequence.IsMasked;
             _sampledRows.Add(new SampledRow(chunk.LogitRow, sampler, sequence.CompletionLength + sequence.PendingTokens));
             sequence.ExpectToken(chunk.LogitRow);
         }
         int promptTokens = sequence.Start(ref kv, chunk.Length);
         if (kv.Tokens >= kv.NextIndexed) _filled.Add(new FilledPage(sequence.Kv!, sequence, kv.Tokens));
         return promptTokens;
+    }
+
+    /// <summary>Gives the rows that are sampled under a mask theirs; of sequences that have ended meanwhile, any token will do.</summary>
+    /// <param name="failed">Told of each sequence whose mask cannot be made; the sequence ends.</param>
+    public void AddMasks(Action<Sequence, Exception> failed)
+    {
+        if (!IsMasked) return;
+        int next = 0;
+        Span<SampledRow> rows = CollectionsMarshal.AsSpan(_sampledRows);
+        foreach (ref readonly StepChunk chunk in Chunks)
+        {
+            if (!chunk.OnDevice) continue;
+            ref SampledRow row = ref rows[next++];
+            if (!chunk.Sequence.IsMasked || chunk.Sequence.HasEnded) continue;
+            try
+            {
+                row = row with { Mask = chunk.Sequence.NextMask() };
+            }
+            catch (Exception error)
+            {
+                failed(chunk.Sequence, error);
+            }
+        }
     }
 }

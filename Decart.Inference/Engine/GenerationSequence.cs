@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 using System.Threading.Channels;
+using Decart.Inference.Grammars;
 using Decart.Inference.Kernels;
 using Decart.Inference.Models;
 using Decart.Inference.Sampling;
@@ -20,6 +21,7 @@ internal sealed class GenerationSequence : Sequence
     private readonly Sampler _sampler;
     private TokenCounts? _counts; // of the host's sampler
     private readonly CompletionText _text;
+    private readonly GrammarMatcher? _grammar;
     private readonly int _maxLength;
     private readonly long _arrival = Stopwatch.GetTimestamp();
     private long _firstToken;
@@ -37,22 +39,27 @@ internal sealed class GenerationSequence : Sequence
     /// <param name="text">Turns tokens into text and says which of them end it.</param>
     /// <param name="contextLength">The most tokens of prompt and completion together.</param>
     /// <param name="kept">See <see cref="Sequence"/>.</param>
+    /// <param name="grammar">What the completion must look like; null for anything. For masked parameters.</param>
     public GenerationSequence(
         ReadOnlySpan<int> prompt,
         SamplingParameters parameters,
         Sampler sampler,
         CompletionText text,
         int contextLength,
-        KeptKv? kept = null)
+        KeptKv? kept = null,
+        GrammarMatcher? grammar = null)
         : base(prompt, prompt.Length + Math.Min(parameters.MaxTokens, contextLength - prompt.Length) - 1, parameters.Priority, kept)
     {
         _parameters = parameters;
         _sampler = sampler;
         _text = text;
+        _grammar = grammar;
         _maxLength = Math.Min(parameters.MaxTokens, contextLength - prompt.Length);
     }
 
     public override bool WantsLogits => _parameters.TopLogprobs is not null;
+
+    public override bool IsMasked => _grammar is not null;
 
     public override bool HasRoom => Volatile.Read(ref _unread) + PendingTokens < (IsPaused ? UnreadUpdatesToGoOn : MaxUnreadUpdates);
 
@@ -73,7 +80,8 @@ internal sealed class GenerationSequence : Sequence
     public override bool Accept(Span<float> logits)
     {
         if (_parameters.HasPenalties) _counts ??= new TokenCounts(Tokens);
-        int token = _sampler.Sample(logits, _parameters, _counts, CompletionLength, out TokenLogprobs? logprobs);
+        TokenMask? mask = IsMasked ? NextMask() : null;
+        int token = _sampler.Sample(logits, _parameters, _counts, CompletionLength, out TokenLogprobs? logprobs, mask);
         _counts?.Add(token);
         return Accept(token, logprobs);
     }
@@ -82,6 +90,8 @@ internal sealed class GenerationSequence : Sequence
 
     public override bool Accept(int token, ReadOnlySpan<float> logits) =>
         token >= 0 ? Accept(token, _sampler.Logprobs(token, logits, _parameters.TopLogprobs!.Value)) : throw NoToken.Error(token);
+
+    public override TokenMask NextMask() => _grammar!.Next(_maxLength - CompletionLength);
 
     public override void Publish()
     {
@@ -108,9 +118,12 @@ internal sealed class GenerationSequence : Sequence
         if (CompletionLength == 1) _firstToken = _lastToken;
 
         string text = _text.Append(token);
-        bool last = _text.Stopped || CompletionLength == _maxLength;
+        if (!_text.Stopped) _grammar?.Accept(token);
+        bool isCut = CompletionLength == _maxLength && _grammar is not { IsAtEnd: true };
+        bool stops = _text.Stopped || _grammar is { EndsByItself: true } || (CompletionLength == _maxLength && !isCut);
+        bool last = stops || isCut;
         if (last) text += _text.Flush();
-        FinishReason? reason = !last ? null : _text.Stopped ? FinishReason.Stop : FinishReason.Length;
+        FinishReason? reason = !last ? null : stops ? FinishReason.Stop : FinishReason.Length;
         _accepted = new GenerationUpdate
         {
             Text = text,

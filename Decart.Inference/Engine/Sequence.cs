@@ -1,6 +1,7 @@
 using Decart.Inference.Kernels;
 using Decart.Inference.Memory;
 using Decart.Inference.Models;
+using Decart.Inference.Sampling;
 
 namespace Decart.Inference.Engine;
 
@@ -71,6 +72,9 @@ internal abstract class Sequence : IComparable<Sequence>
 
     /// <summary>Whether it needs the model's logits even where the device samples its tokens: who samples must not depend on what a caller asks to see.</summary>
     public virtual bool WantsLogits => false;
+
+    /// <summary>Whether its next token is chosen under a mask that depends on the token before it.</summary>
+    public virtual bool IsMasked => false;
 
     /// <summary>The last of <see cref="Tokens"/>: all that a step of decoding needs of them.</summary>
     public int LastToken { get; private set; }
@@ -201,13 +205,16 @@ internal abstract class Sequence : IComparable<Sequence>
     /// <returns>Whether the request is complete.</returns>
     public abstract bool Accept(Span<float> logits);
 
-    /// <summary>Takes the token that the device has chosen, or a code of <see cref="Sampling.NoToken"/>.</summary>
+    /// <summary>Takes the token that the device has chosen, or a code of <see cref="NoToken"/>.</summary>
     /// <returns>Whether the request is complete.</returns>
     public virtual bool Accept(int token) => throw new NotSupportedException("The device chooses none of its tokens.");
 
     /// <summary>Takes such a token along with the model's logits, where <see cref="WantsLogits"/> says so.</summary>
     /// <returns>Whether the request is complete.</returns>
     public virtual bool Accept(int token, ReadOnlySpan<float> logits) => Accept(token);
+
+    /// <summary>The mask of its next token, where <see cref="IsMasked"/> says so; only while no token is pending but that one.</summary>
+    public virtual TokenMask NextMask() => throw new NotSupportedException("Its tokens have no masks.");
 
     /// <summary>Passes on to the caller what the last logits gave, and ends the request if it is complete.</summary>
     public abstract void Publish();

@@ -115,13 +115,14 @@ internal sealed class StepPipeline(IDecoder decoder, KvMemory memory, Scheduler 
         try
         {
             decoder.Forward(_next.Batch);
+            if (_next.IsMasked) AddMasks();
             if (!_next.SampledRows.IsEmpty) _next.Sampled = decoder.Sample(_next.SampledRows);
             return null;
         }
         catch (Exception error)
         {
             WaitForWhatWasLaunched();
-            foreach (StepChunk chunk in _next.Chunks) CountPromptTokens(-TakeBack(chunk));
+            foreach (StepChunk chunk in _next.Chunks) TakeBack(chunk);
             return error;
         }
     }
@@ -139,8 +140,22 @@ internal sealed class StepPipeline(IDecoder decoder, KvMemory memory, Scheduler 
         }
     }
 
-    private int TakeBack(in StepChunk chunk) =>
-        chunk.Sequence.TakeBack(ref memory.Extent(chunk.Sequence.KvSlot), chunk.Length, chunk.OnDevice);
+    /// <summary>A sequence that the step before has ended waited for this one only.</summary>
+    private void TakeBack(in StepChunk chunk)
+    {
+        CountPromptTokens(-chunk.Sequence.TakeBack(ref memory.Extent(chunk.Sequence.KvSlot), chunk.Length, chunk.OnDevice));
+        if (chunk.Sequence.HasEnded) _results.FreeUnlessInFlight(chunk.Sequence);
+    }
+
+    /// <summary>
+    /// Masks depend on the tokens of the step before, which are there by now or nearly: this one's layers are computed while they are looked at, and only its
+    /// tokens are chosen after that.
+    /// </summary>
+    private void AddMasks()
+    {
+        Settle();
+        _next.AddMasks((sequence, error) => scheduler.End(sequence, error));
+    }
 
     /// <summary>Each chunk of a step that failed by itself, so that the error concerns only those that cause it: what has been written is written again.</summary>
     private void LaunchOneByOne(Exception error)

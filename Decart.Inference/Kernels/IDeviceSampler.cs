@@ -34,7 +34,8 @@ internal abstract class SequenceSampler : IDisposable
 /// <param name="LogitRow">Which.</param>
 /// <param name="Sampler">How. It has been given every token of the completion before this one, and is given this one.</param>
 /// <param name="Index">Which token of the completion it is, from 0.</param>
-internal readonly record struct SampledRow(int LogitRow, SequenceSampler Sampler, int Index);
+/// <param name="Mask">The tokens that may be sampled; null for all. Only for those whose <see cref="SamplingParameters.IsMasked"/> says so.</param>
+internal readonly record struct SampledRow(int LogitRow, SequenceSampler Sampler, int Index, TokenMask? Mask = null);
 
 /// <summary>The tokens of one <see cref="IDeviceSampler.Sample"/>.</summary>
 internal abstract class SampledTokens

@@ -29,7 +29,7 @@ internal static class NoToken
     {
         string found = string.Create(CultureInfo.InvariantCulture, $"(the largest is {largest})");
         return changed
-            ? new InvalidOperationException($"No token is left to choose after penalties and logit bias {found}.")
+            ? new InvalidOperationException($"No token is left to choose after penalties, grammar and logit bias {found}.")
             : new NonFiniteLogitsException($"The model's largest logit is not a finite number {found}.");
     }
 }

@@ -21,19 +21,21 @@ internal sealed class Sampler(int vocabularySize)
     private readonly Candidate[] _candidates = new Candidate[vocabularySize];
 
     /// <summary>Chooses the next token.</summary>
-    /// <param name="logits">The model's logits, one for each token of the vocabulary; changed by penalties and bias.</param>
+    /// <param name="logits">The model's logits, one for each token of the vocabulary; changed by penalties, mask and bias.</param>
     /// <param name="parameters">How to choose.</param>
     /// <param name="counts">What penalties refer to; not needed without penalties.</param>
     /// <param name="index">Which token of the completion this is, from 0: with the seed it determines the random number.</param>
     /// <param name="logprobs">Log-probabilities when <see cref="SamplingParameters.TopLogprobs"/> asks for them.</param>
+    /// <param name="mask">The tokens that may be chosen; null for all.</param>
     /// <exception cref="InvalidOperationException">A logit is NaN or positive infinity, or every token is forbidden.</exception>
-    public int Sample(Span<float> logits, SamplingParameters parameters, TokenCounts? counts, int index, out TokenLogprobs? logprobs)
+    public int Sample(Span<float> logits, SamplingParameters parameters, TokenCounts? counts, int index, out TokenLogprobs? logprobs, TokenMask? mask = null)
     {
         float max = FiniteMax(logits, changed: false);
         if (parameters.TopLogprobs is not null) logits.CopyTo(_modelLogits);
         if (parameters.ChangesLogits)
         {
             if (parameters.HasPenalties) counts!.Penalise(logits, parameters.Numbers);
+            mask?.Apply(logits);
             foreach ((int id, float bias) in parameters.LogitBias) logits[id] += bias;
             max = FiniteMax(logits, changed: true);
         }

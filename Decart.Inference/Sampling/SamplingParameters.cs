@@ -34,9 +34,12 @@ internal sealed record SamplingParameters
 
     public required int Priority { get; init; }
 
+    /// <summary>Whether each token is chosen from those that a mask leaves.</summary>
+    public bool IsMasked { get; init; }
+
     public bool HasPenalties => Numbers is not { RepetitionPenalty: 1, FrequencyPenalty: 0, PresencePenalty: 0 };
 
-    public bool ChangesLogits => HasPenalties || LogitBias.Length > 0;
+    public bool ChangesLogits => HasPenalties || LogitBias.Length > 0 || IsMasked;
 
     /// <summary>Fills in what the caller left open.</summary>
     /// <param name="options">Validated options.</param>
@@ -58,5 +61,6 @@ internal sealed record SamplingParameters
         TopLogprobs = options.TopLogprobs,
         MaxTokens = options.MaxTokens,
         Priority = options.Priority,
+        IsMasked = options.Grammar is not null,
     };
 }

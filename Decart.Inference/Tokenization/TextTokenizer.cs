@@ -68,6 +68,9 @@ internal sealed class TextTokenizer : ITokenizer
 
     public IReadOnlyDictionary<string, int> SpecialTokens { get; }
 
+    /// <summary>The added tokens that are read as plain text where users' text must not act.</summary>
+    public IEnumerable<int> ControlTokens => _parts.AddedTokens.Where(token => token.IsControl).Select(token => token.Id);
+
     /// <summary>What was passed over while the tokenizer was read: whole sentences, for the log.</summary>
     public IReadOnlyList<string> Warnings => _parts.Warnings;
 

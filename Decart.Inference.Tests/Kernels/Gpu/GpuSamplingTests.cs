@@ -338,6 +338,30 @@ internal sealed class GpuSamplingTests(string device)
     }
 
     [Test]
+    public void A_mask_is_sent_when_it_is_another_and_leaves_the_token_that_the_host_would_choose()
+    {
+        const int Size = 1003;
+        using GpuSamplingBench bench = new(_device);
+        SamplingParameters parameters = Resolve(new() { Temperature = 1, Grammar = Grammar.Json() }, seed: 11);
+        GpuSequenceSampler sampler = bench.SequenceSampler(parameters, [], Size), other = bench.SequenceSampler(parameters with { IsMasked = false }, [], Size);
+        Sampler host = new(Size);
+        TokenMask[] masks = [.. Enumerable.Range(0, 3).Select(seed => new TokenMask(Bits([.. Enumerable.Range(0, Size).Select(id => (id * 7 + seed) % 5 == 0)])))];
+        int[] order = [0, 0, 1, 0, 2, 2];
+        for (int i = 0; i < order.Length; i++)
+        {
+            float[] logits = GpuSamplingBench.RandomLogits(Size, seed: i);
+            TokenMask mask = masks[order[i]];
+            ReadOnlySpan<int> tokens = bench.Sampler.Sample(bench.Logits(logits, logits), [new SampledRow(0, sampler, i, mask), new SampledRow(1, other, i)]).Wait();
+            Assert.That(mask.Allows(tokens[0]));
+            Assert.That(tokens[1], Is.EqualTo(host.Sample(logits.AsSpan().ToArray(), parameters with { IsMasked = false }, null, i, out _)));
+            Assert.That(tokens[0], Is.EqualTo(host.Sample(logits, parameters, null, i, out _, mask)));
+            Assert.That(sampler.Sent, Is.SameAs(mask));
+        }
+        Assert.That(() => bench.Sampler.Sample(bench.Logits(new float[Size]), [new SampledRow(0, other, 0, masks[0])]), Throws.ArgumentException);
+        Assert.That(() => bench.Sampler.Sample(bench.Logits(new float[Size]), [new SampledRow(0, sampler, 0, new TokenMask([1]))]), Throws.ArgumentException);
+    }
+
+    [Test]
     public void Log_probabilities_change_neither_tokens_nor_logits()
     {
         const int Size = 700, Rows = 6;

@@ -40,18 +40,20 @@ internal sealed class GpuSampler : IDeviceSampler, IDisposable
     public SequenceSampler? CreateSampler(SamplingParameters parameters, ReadOnlySpan<int> prompt, int vocabularySize)
     {
         if (vocabularySize > GpuLogits.MaxVocabulary) return null;
-        GpuBuffer? counts = null, bias = null;
+        GpuBuffer? counts = null, bias = null, mask = null;
         try
         {
             if (parameters.HasPenalties) counts = CreateCounts(prompt, vocabularySize);
             if (parameters.LogitBias.Length > 0) bias = CreateBias(parameters.LogitBias, vocabularySize);
+            if (parameters.IsMasked) mask = Rent(MaskBytes(vocabularySize));
             GpuSamplingRow row = Describe(parameters, counts, bias, vocabularySize);
-            return new GpuSequenceSampler(this, row, counts, bias) { KeepsLogits = parameters is { TopLogprobs: not null, ChangesLogits: true } };
+            return new GpuSequenceSampler(this, row, counts, bias, mask) { KeepsLogits = parameters is { TopLogprobs: not null, ChangesLogits: true } };
         }
         catch
         {
             Return(counts);
             Return(bias);
+            Return(mask);
             throw;
         }
     }
@@ -64,11 +66,13 @@ internal sealed class GpuSampler : IDeviceSampler, IDisposable
         int previous = -1;
         for (int i = 0; i < rows.Length; i++)
         {
-            (int row, SequenceSampler sampler, int index) = rows[i];
+            (int row, SequenceSampler sampler, int index, TokenMask? mask) = rows[i];
             if (row <= previous || row >= Math.Min(logits.Rows, TokenBytes / sizeof(int)))
                 throw new ArgumentException($"Row {row} follows row {previous} of {logits.Rows}.", nameof(rows));
             previous = row;
-            _descriptors[i] = ((GpuSequenceSampler)sampler).Row;
+            GpuSequenceSampler own = (GpuSequenceSampler)sampler;
+            _descriptors[i] = own.Row;
+            _descriptors[i].Mask = mask is null ? 0 : Send(mask, own, logits.Columns);
             _descriptors[i].LogitRow = row;
             _descriptors[i].Index = index;
         }
@@ -109,6 +113,19 @@ internal sealed class GpuSampler : IDeviceSampler, IDisposable
         _prompt.Dispose();
         _kept.Dispose();
     }
+
+    /// <summary>Has a mask on the device, which most often is there already: within a string, tokens follow one another under the same mask.</summary>
+    private long Send(TokenMask mask, GpuSequenceSampler sampler, int vocabularySize)
+    {
+        GpuBuffer buffer = sampler.MaskBuffer ?? throw new ArgumentException("The request was said to have no masks.", nameof(sampler));
+        if (mask.Words.Length != TokenMask.WordCount(vocabularySize))
+            throw new ArgumentException($"A mask of {mask.Words.Length} words is not for {vocabularySize} tokens.", nameof(mask));
+        if (sampler.Sent != mask) _device.Upload(buffer.Address, MemoryMarshal.AsBytes(mask.Words));
+        sampler.Sent = mask;
+        return buffer.Address;
+    }
+
+    private static long MaskBytes(int vocabularySize) => (long)TokenMask.WordCount(vocabularySize) * sizeof(uint);
 
     /// <summary>Sets aside those rows that are to stay as they are though the kernel changes them, or puts them back.</summary>
     private void CopyKept(GpuActivations logits, ReadOnlySpan<SampledRow> rows, bool restore)

@@ -1,0 +1,66 @@
+using Decart.Inference.Grammars.Automata;
+using Decart.Inference.Grammars.Languages;
+
+namespace Decart.Inference.Grammars;
+
+/// <summary>A grammar as an automaton that grows while it is used. Any number of threads may use it; they take turns.</summary>
+internal sealed class GrammarAutomaton
+{
+    private readonly Lock _gate = new();
+    private readonly Automaton _automaton;
+    private readonly MaskBuilder? _masks;
+
+    /// <param name="table">The languages of its terminals.</param>
+    /// <param name="automaton">Its states.</param>
+    /// <param name="vocabulary">What texts are made of; null where only whole texts are looked at.</param>
+    public GrammarAutomaton(LanguageTable table, Automaton automaton, GrammarVocabulary? vocabulary)
+    {
+        _automaton = automaton;
+        if (vocabulary is not null) _masks = new MaskBuilder(automaton, table, vocabulary.Trie, vocabulary.EndTokens);
+    }
+
+    /// <summary>Where texts begin.</summary>
+    public State Start => _automaton.Start;
+
+    /// <summary>Whether so much is remembered that a new one should take its place.</summary>
+    public bool IsFull
+    {
+        get
+        {
+            lock (_gate) return _automaton.IsFull;
+        }
+    }
+
+    /// <summary>The state after some bytes; dead where they may not follow.</summary>
+    public State After(State state, ReadOnlySpan<byte> bytes)
+    {
+        lock (_gate)
+        {
+            foreach (byte value in bytes) state = _automaton.After(state, value);
+            return state;
+        }
+    }
+
+    /// <summary>The tokens that may follow so that the text can be completed.</summary>
+    /// <param name="state">The state.</param>
+    /// <param name="tokensLeft">How many more tokens there may be after the next.</param>
+    public AllowedTokens Allowed(State state, int tokensLeft)
+    {
+        lock (_gate) return _masks!.Of(state, tokensLeft);
+    }
+
+    /// <summary>Finds the tokens that may follow before they are asked for. Never throws: what goes wrong is told to whoever asks.</summary>
+    public void Prepare(State state)
+    {
+        try
+        {
+            lock (_gate) _masks!.Of(state);
+        }
+        catch (Exception)
+        {
+            // It goes wrong again when the step needs it, and there it can be told.
+        }
+    }
+
+    public bool IsMatch(ReadOnlySpan<byte> text) => After(Start, text).Accepts;
+}

@@ -1,0 +1,84 @@
+using Decart.Inference.Grammars.Automata;
+using Decart.Inference.Sampling;
+
+namespace Decart.Inference.Grammars;
+
+/// <summary>
+/// One completion on its way through a grammar. For one thread at a time, the engine's; masks are prepared by threads of the pool while the model computes.
+/// </summary>
+internal sealed class GrammarMatcher
+{
+    private readonly CompiledGrammar _grammar;
+    private readonly int[] _stopTokens;
+    private readonly bool _ignoresEnd;
+    private readonly List<byte> _text = [];
+    private GrammarAutomaton _automaton;
+    private State _state;
+
+    /// <param name="grammar">The grammar.</param>
+    /// <param name="stopTokens">Tokens that end this completion besides those that end any.</param>
+    /// <param name="ignoresEnd">Whether the text is to go on as long as it can.</param>
+    public GrammarMatcher(CompiledGrammar grammar, IEnumerable<int> stopTokens, bool ignoresEnd)
+    {
+        _grammar = grammar;
+        _stopTokens = [.. stopTokens];
+        _ignoresEnd = ignoresEnd;
+        _automaton = grammar.Automaton;
+        _state = _automaton.Start;
+        Prepare();
+    }
+
+    /// <summary>Tokens that complete the text; there may be a shorter way.</summary>
+    public int TokensToComplete => _state.Cost;
+
+    /// <summary>Whether the text is complete and nothing can be added to it.</summary>
+    public bool IsAtEnd => _state is { Accepts: true, Configurations: [] };
+
+    /// <summary>Whether it is, and no token is there to say so.</summary>
+    public bool EndsByItself => IsAtEnd && _stopTokens.Length == 0 && (_ignoresEnd || _grammar.Vocabulary.EndTokens.Count == 0);
+
+    /// <summary>The tokens that may come next.</summary>
+    /// <param name="tokensLeft">How many more there may be, the next included.</param>
+    public TokenMask Next(int tokensLeft)
+    {
+        TokenMask mask = _automaton.Allowed(_state, tokensLeft - 1).Mask;
+        if (_stopTokens.Length == 0 && !_ignoresEnd) return mask;
+        uint[] words = [.. mask.Words];
+        if (_ignoresEnd)
+        {
+            foreach (int token in _grammar.Vocabulary.EndTokens) TokenMask.Forbid(words, token);
+        }
+        foreach (int token in _stopTokens)
+        {
+            if (_state.Accepts) TokenMask.Allow(words, token);
+            else TokenMask.Forbid(words, token);
+        }
+        return new TokenMask(words);
+    }
+
+    /// <summary>Takes the next token, unless it ends the text.</summary>
+    /// <exception cref="InvalidOperationException">The grammar does not allow it.</exception>
+    public void Accept(int token)
+    {
+        ReadOnlySpan<byte> bytes = token < _grammar.Vocabulary.Bytes.Count ? _grammar.Vocabulary.Bytes[token].Span : default;
+        _text.AddRange(bytes);
+        if (_automaton.IsFull && _grammar.Automaton is var other && other != _automaton)
+        {
+            // All it needs of the other one is where the text leads there.
+            _automaton = other;
+            _state = other.After(other.Start, _text.ToArray());
+        }
+        else
+        {
+            _state = _automaton.After(_state, bytes);
+        }
+        if (_state.IsDead) throw new InvalidOperationException($"Token {token} cannot follow in the grammar.");
+        Prepare();
+    }
+
+    private void Prepare()
+    {
+        if (_state.Allowed is not null) return;
+        ThreadPool.UnsafeQueueUserWorkItem(static work => work.Automaton.Prepare(work.State), (Automaton: _automaton, State: _state), preferLocal: false);
+    }
+}

@@ -1,0 +1,165 @@
+using Decart.Inference.Grammars.Automata;
+
+namespace Decart.Inference.Grammars.Languages;
+
+/// <summary>
+/// How many tokens complete a text of a language. Not always the fewest, but never too few: from each language that is not complete there is a token
+/// that leads to one with a smaller distance. Infinite where no tokens complete a text, which is how dead ends are known.
+/// </summary>
+internal sealed class Distances(LanguageTable table, TokenTrie? tokens)
+{
+    public const int Infinite = int.MaxValue, Unknown = -1;
+
+    /// <summary>Larger distances are taken for this, so that sums of several fit.</summary>
+    private const int Largest = 1 << 28;
+
+    /// <summary>Languages that one search may visit, byte by byte or token by token.</summary>
+    private const int MaxVisited = 1 << 17, MaxVisitedByTokens = 1 << 10;
+
+    private readonly ByteSet _single = tokens?.SingleBytes ?? ByteSet.All;
+
+    /// <summary>Whether all bytes that texts have are tokens: then what is infinite between two tokens is so within one.</summary>
+    public bool HasAllBytes { get; } = tokens is null || (tokens.SingleBytes | ~Utf8.Bytes) == ByteSet.All;
+
+    public static int Add(int left, int right) => left == Infinite || right == Infinite ? Infinite : Math.Min(Largest, left + right);
+
+    public static int Multiply(int distance, int times) => times == 0 ? 0 : distance == Infinite ? Infinite : (int)Math.Min(Largest, (long)distance * times);
+
+    public int Of(Language language)
+    {
+        if (language.Distance == Unknown)
+        {
+            int distance = Find(language);
+            language.Distance = distance == Infinite && !HasAllBytes && language.Kind != LanguageKind.Nothing ? SearchByTokens(language) : distance;
+        }
+        return language.Distance;
+    }
+
+    /// <summary>Whether nothing of a language can follow, wherever in a token that is.</summary>
+    public bool IsDead(Language language) => language.Kind == LanguageKind.Nothing || (HasAllBytes && Of(language) == Infinite);
+
+    private int Find(Language language)
+    {
+        if (language.IsNullable) return 0;
+        switch (language.Kind)
+        {
+            case LanguageKind.Bytes:
+                return (language.Bytes & _single).IsEmpty ? Infinite : 1;
+            case LanguageKind.Concatenation:
+                return language.IsByteAndRest(out _, out _) ? OfLiteral(language) : Add(Of(language.Parts[0]), Of(language.Parts[1]));
+            case LanguageKind.Union:
+                int least = Infinite;
+                foreach (Language part in language.Parts) least = Math.Min(least, Of(part));
+                return least;
+            case LanguageKind.Repetition:
+                return Multiply(Of(language.Parts[0]), language.Min);
+            case LanguageKind.Intersection or LanguageKind.Complement or LanguageKind.Multiples:
+                return Search(language);
+            default:
+                return Infinite;
+        }
+    }
+
+    /// <summary>Of a chain of single bytes, which tokens of several bytes may cover.</summary>
+    private int OfLiteral(Language language)
+    {
+        Stack<Language> chain = [];
+        Language? rest = language;
+        for (; rest is { Distance: Unknown, IsNullable: false } && rest.IsByteAndRest(out _, out Language? next); rest = next) chain.Push(rest);
+        while (chain.TryPop(out Language? place)) place.Distance = tokens is null ? Add(1, OfRest(place)) : OfTokens(place, tokens);
+        return language.Distance;
+    }
+
+    private int OfRest(Language place)
+    {
+        place.IsByteAndRest(out _, out Language? rest);
+        return rest is null ? 0 : Of(rest);
+    }
+
+    private int OfTokens(Language place, TokenTrie tokens)
+    {
+        int least = Infinite, node = TokenTrie.Root;
+        for (Language? rest = place; rest is not null && rest.IsByteAndRest(out byte value, out Language? next); rest = next)
+        {
+            node = tokens.Child(node, value);
+            if (node < 0) break;
+            if (tokens.HasToken(node)) least = Math.Min(least, Add(1, next is null ? 0 : Of(next)));
+        }
+        return least;
+    }
+
+    /// <summary>Looks, breadth first, for the nearest language whose distance is known, and notes the distances on the way there.</summary>
+    private int Search(Language start)
+    {
+        Dictionary<Language, Language?> cameFrom = new() { [start] = null };
+        Queue<Language> open = new([start]);
+        while (open.TryDequeue(out Language? language))
+        {
+            ByteSet left = _single;
+            while (!left.IsEmpty)
+            {
+                byte value = left.Smallest;
+                left &= ~LanguageTable.Alike(language, value);
+                Language next = table.After(language, value);
+                if (cameFrom.ContainsKey(next)) continue;
+                int known = next.Distance != Unknown || !IsSearched(next) ? Of(next) : Unknown;
+                if (known == Infinite) continue;
+                if (known != Unknown) return Note(language, known, cameFrom);
+                cameFrom.Add(next, language);
+                if (cameFrom.Count > MaxVisited)
+                    throw new GrammarException($"An expression has too many states: {MaxVisited} were searched for an end of its texts.");
+                open.Enqueue(next);
+            }
+        }
+        foreach (Language language in cameFrom.Keys) language.Distance = Infinite;
+        return Infinite;
+    }
+
+    /// <summary>Where bytes are not all tokens, tokens of several bytes may lead on.</summary>
+    private int SearchByTokens(Language start)
+    {
+        Dictionary<Language, Language?> cameFrom = new() { [start] = null };
+        Queue<Language> open = new([start]);
+        TrieWalk<Language> walk = new(tokens!);
+        while (open.TryDequeue(out Language? language) && cameFrom.Count < MaxVisitedByTokens)
+        {
+            Following walked = new(table, tokens!, []);
+            walk.Run(TokenTrie.Root, language, ref walked);
+            foreach (Language next in walked.Found)
+            {
+                if (cameFrom.ContainsKey(next)) continue;
+                int known = next.Distance != Unknown ? next.Distance : Find(next);
+                if (known == Infinite && next.Distance == Infinite) continue;
+                if (known != Infinite) return Note(language, known, cameFrom);
+                cameFrom.Add(next, language);
+                open.Enqueue(next);
+            }
+        }
+        return Infinite;
+    }
+
+    private readonly struct Following(LanguageTable table, TokenTrie trie, HashSet<Language> found) : IWalked<Language>
+    {
+        public HashSet<Language> Found => found;
+
+        public Language? After(Language state, byte value) => table.After(state, value) is { Kind: not LanguageKind.Nothing } after ? after : null;
+
+        public void Visit(int node, Language state)
+        {
+            if (trie.HasToken(node)) found.Add(state);
+        }
+    }
+
+    private static bool IsSearched(Language language) =>
+        !language.IsNullable && language.Kind is LanguageKind.Intersection or LanguageKind.Complement or LanguageKind.Multiples;
+
+    private static int Note(Language language, int distance, Dictionary<Language, Language?> cameFrom)
+    {
+        for (Language? place = language; place is not null; place = cameFrom[place])
+        {
+            distance = Add(distance, 1);
+            place.Distance = distance;
+        }
+        return distance;
+    }
+}

@@ -1,0 +1,211 @@
+using System.Globalization;
+using System.Text.Json;
+using Decart.Inference.Grammars.Json;
+using Decart.Inference.Grammars.Languages;
+using Decart.Inference.Grammars.Productions;
+
+namespace Decart.Inference.Grammars.Schemas;
+
+/// <summary>Makes a grammar of a JSON schema (draft 2020-12, and what drafts 4 to 2019-09 wrote otherwise).</summary>
+internal sealed class SchemaCompiler
+{
+    /// <summary>Regular expressions for names of members in one object: there are kinds of names for all that can match together.</summary>
+    private const int MaxNamePatterns = 5;
+
+    private readonly RuleSet _rules;
+    private readonly LanguageTable _table;
+    private readonly JsonSyntax _json;
+    private readonly SchemaDocument _document;
+    private readonly SchemaReader _reader;
+    private readonly StringLanguage _strings;
+    private readonly NumberLanguage _numbers;
+    private readonly SchemaValues _values;
+    private readonly Dictionary<string, Production> _compiled = [];
+    private Production? _anyValue;
+
+    public SchemaCompiler(RuleSet rules, JsonElement schema)
+    {
+        _rules = rules;
+        _table = rules.Table;
+        _json = new JsonSyntax(_table);
+        _document = new SchemaDocument(schema);
+        _reader = new SchemaReader(_document);
+        _strings = new StringLanguage(_table, _json);
+        _numbers = new NumberLanguage(_table);
+        _values = new SchemaValues(_reader, _strings, _json, _table);
+    }
+
+    /// <summary>The texts of the values that match the schema.</summary>
+    public Production Compile() => Sequence.Of(_rules, _rules.Terminal(_json.Space), Compile([_document.Root]));
+
+    /// <summary>The texts of the values that match all of some schemas.</summary>
+    private Production Compile(IReadOnlyList<Schema> schemas)
+    {
+        if (schemas.Count == 0) return AnyValue();
+        string key = string.Join('\n', schemas.Select(schema => schema.Key).Distinct().Order(StringComparer.Ordinal));
+        if (_compiled.TryGetValue(key, out Production? known)) return known;
+        Rule rule = _rules.Add($"#{schemas[0].Path}");
+        _compiled.Add(key, new Reference(rule));
+        rule.Body = Compile(_reader.Read(schemas));
+        // What refers to nothing need not be a rule: terminals next to each other become one.
+        return rule.Body is Terminal ? _compiled[key] = rule.Body : _compiled[key];
+    }
+
+    private Production AnyValue() => _anyValue ??= _json.AnyValue(_rules);
+
+    private Production Compile(Constraints constraints)
+    {
+        if (constraints.Alternatives is [var group, ..]) return CompileAlternatives(constraints, group);
+        if (constraints.Values is { } values) return Choice.Of(_rules, values.Where(value => _values.Allows(constraints, value)).Select(Constant));
+        List<Production> ways = [];
+        if (constraints.Has(JsonTypes.Null)) ways.Add(Literal("null"));
+        if (constraints.Has(JsonTypes.Boolean)) ways.Add(_rules.Terminal(_table.Union(_json.Text("true"), _json.Text("false"))));
+        if (constraints.Has(JsonTypes.Number)) ways.Add(_rules.Terminal(Number(constraints)));
+        if (constraints.Has(JsonTypes.String)) ways.Add(_rules.Terminal(_strings.Quoted(constraints)));
+        if (constraints.Has(JsonTypes.Array)) ways.Add(Array(constraints));
+        if (constraints.Has(JsonTypes.Object)) ways.Add(Object(constraints));
+        return Choice.Of(_rules, ways);
+    }
+
+    private Production CompileAlternatives(Constraints constraints, Alternatives group)
+    {
+        if (group.Schema.Scope == SchemaScope.OneOf) RequireExclusive(constraints, group);
+        return Choice.Of(_rules, group.Options.Select(option => Compile(SchemaValues.Expand(constraints, option))));
+    }
+
+    /// <summary>A value that matches two of them is not allowed; that there is none must be seen from the schemas.</summary>
+    private void RequireExclusive(Constraints constraints, Alternatives group)
+    {
+        Constraints[] options = [.. group.Options.Select(option => _values.With(constraints, option))];
+        for (int i = 0; i < options.Length; i++)
+        {
+            for (int j = 0; j < i; j++)
+            {
+                if (!_values.AreApart(options[j], options[i]))
+                {
+                    throw new GrammarException(
+                        $"{group.Schema.Path}/oneOf",
+                        $"has the schemas {j} and {i}, which a value may match both; give them different types, or a required property with different constants, or use anyOf");
+                }
+            }
+        }
+    }
+
+    private Language Number(Constraints constraints)
+    {
+        NumberBounds bounds = constraints.Numbers;
+        foreach ((string format, _) in constraints.Formats)
+        {
+            if (!bounds.IsInteger || !format.EndsWith("int32", StringComparison.Ordinal)) continue;
+            bounds.RaiseMin(new NumberBound(new DecimalNumber(format[0] == 'u' ? 0 : int.MinValue, 0), false));
+            bounds.LowerMax(new NumberBound(new DecimalNumber(format[0] == 'u' ? uint.MaxValue : int.MaxValue, 0), false));
+        }
+        if (bounds.IsInteger) return _numbers.Integers(bounds);
+        return bounds is { Min: null, Max: null, Multiples: [] } ? _json.Number : _numbers.Decimals(bounds);
+    }
+
+    private Production Literal(string text) => _rules.Terminal(_json.Text(text));
+
+    /// <summary>One value.</summary>
+    private Production Constant(JsonElement value)
+    {
+        switch (value.ValueKind)
+        {
+            case JsonValueKind.Array:
+                Production[] items = [.. value.EnumerateArray().Select(Constant)];
+                return _json.Array(_rules, items, _rules.Terminal(_table.Nothing), items.Length, items.Length);
+            case JsonValueKind.Object:
+                return _json.Object(_rules, value.EnumerateObject().DistinctBy(member => member.Name).Select(member => Member(member.Name, Constant(member.Value), true, [])), []);
+            case JsonValueKind.String:
+                return _rules.Terminal(_table.Literal(SchemaValues.StringText(value.GetString()!)));
+            case JsonValueKind.Number when DecimalNumber.Read(value) is { IsInteger: true } number:
+                return _rules.Terminal(_table.Union(_json.Text(value.GetRawText()), _json.Text(number.Digits.ToString(CultureInfo.InvariantCulture))));
+            default:
+                return Literal(value.GetRawText());
+        }
+    }
+
+    private Production Array(Constraints constraints)
+    {
+        int min = constraints.MinItems, max = constraints.MaxItems;
+        int prefix = constraints.Items.Select(items => items.Prefix.Count).DefaultIfEmpty().Max();
+        // Items that nothing matches end the array.
+        for (int i = 0; i <= prefix && i < max; i++)
+        {
+            if (SchemaValues.OfItem(constraints, i) is { Count: > 0 } schemas && _reader.Read(schemas).Types == JsonTypes.None) max = i;
+        }
+        if (constraints.UniqueItems is { } unique && max > 1) throw new GrammarException(unique, "is not supported for arrays of more than one item");
+        if (min > max) return _rules.Terminal(_table.Nothing);
+        Production[] first = [.. Enumerable.Range(0, Math.Min(prefix, max)).Select(index => Compile(SchemaValues.OfItem(constraints, index)))];
+        Production rest = first.Length == max ? _rules.Terminal(_table.Nothing) : Compile(SchemaValues.OfItem(constraints, prefix));
+        return _json.Array(_rules, first, rest, min, max == int.MaxValue ? Language.Unbounded : max);
+    }
+
+    private Production Object(Constraints constraints)
+    {
+        string[] names = [.. constraints.KnownNames];
+        Dictionary<string, int> indices = names.Select((name, index) => (name, index)).ToDictionary(entry => entry.name, entry => entry.index);
+        ObjectMember[] members = [.. names.Select(name => Member(
+            name,
+            _values.AllowsName(constraints, name) ? Compile(_values.OfMember(constraints, name)) : _rules.Terminal(_table.Nothing),
+            constraints.Required.Contains(name),
+            constraints.DependentRequired.TryGetValue(name, out HashSet<string>? required) ? [.. required.Select(its => indices[its])] : []))];
+        (ObjectRest[] rest, bool isOpen) = Rest(constraints, names);
+        if (!isOpen && rest.Length > 0 && constraints.MinProperties > Math.Max(1, names.Length))
+            throw new GrammarException($"{constraints.Path}/minProperties", "is not supported where names of members must match a regular expression");
+        return _json.Object(_rules, members, rest, constraints.MinProperties, constraints.MaxProperties);
+    }
+
+    private ObjectMember Member(string name, Production value, bool isRequired, int[] requires) =>
+        new(_table.Concatenate(_table.Literal(SchemaValues.StringText(name)), _json.Spaced(":")), value, isRequired, requires);
+
+    /// <summary>The members with other names than the known ones, by the regular expressions that their names match.</summary>
+    private (ObjectRest[] Kinds, bool IsOpen) Rest(Constraints constraints, string[] names)
+    {
+        (string Pattern, Schema Schema)[] patterns = [.. constraints.Members.SelectMany(members => members.Patterns).DistinctBy(pattern => pattern.Schema.Path)];
+        if (patterns.Length > MaxNamePatterns)
+            throw new GrammarException(patterns[MaxNamePatterns].Schema.Path, $"is one of more than {MaxNamePatterns} regular expressions for names of members");
+        Language allowed = _table.Intersect([.. constraints.Names.Select(NameContent), _table.Repeat(_json.PlainCharacter, 0)]);
+        Language known = _table.Complement(_table.Literals(names.Select(SchemaValues.StringText)));
+        List<ObjectRest> rest = [];
+        for (int matching = 0; matching < 1 << patterns.Length; matching++)
+        {
+            if (Schemas(constraints, patterns, matching) is not { } schemas) continue;
+            Language content = allowed;
+            for (int i = 0; i < patterns.Length; i++)
+            {
+                Language matches = _strings.OfPattern(patterns[i].Pattern, patterns[i].Schema.Path);
+                content = _table.Intersect(content, (matching >> i & 1) != 0 ? matches : _table.Complement(matches));
+            }
+            Language key = names.Length == 0 ? _json.Quoted(content) : _table.Intersect(_json.Quoted(content), known);
+            if (_table.Distances.Of(key) != Distances.Infinite) rest.Add(new ObjectRest(key, Compile(schemas)));
+        }
+        return ([.. rest], IsOpen: patterns.Length == 0 && constraints.Names.Count == 0);
+    }
+
+    /// <summary>The schemas of members whose names match certain ones of the regular expressions; null where there can be no such members.</summary>
+    private static List<Schema>? Schemas(Constraints constraints, (string Pattern, Schema Schema)[] patterns, int matching)
+    {
+        List<Schema> schemas = [];
+        foreach (MemberConstraints members in constraints.Members)
+        {
+            Schema[] its = [.. members.Patterns.Select(pattern => pattern.Schema).Where(schema => IsMatching(schema.Path))];
+            schemas.AddRange(its);
+            if (its.Length == 0 && members.Rest is { } other) schemas.Add(other);
+        }
+        return schemas.Exists(schema => schema.Element.ValueKind == JsonValueKind.False) ? null : schemas;
+
+        bool IsMatching(string path) => (matching >> System.Array.FindIndex(patterns, pattern => pattern.Schema.Path == path) & 1) != 0;
+    }
+
+    private Language NameContent(Schema schema)
+    {
+        Constraints constraints = _reader.Read([schema]);
+        if (constraints.Alternatives.Count > 0) throw new GrammarException(schema.Path, "has alternatives, which are not supported for names of members");
+        if (!constraints.Has(JsonTypes.String)) return _table.Nothing;
+        Language content = _strings.Content(constraints);
+        if (constraints.Values is not { } values) return content;
+        IEnumerable<byte[]> texts = values.Where(value => value.ValueKind == JsonValueKind.String).Select(value => SchemaValues.StringText(value.GetString()!)[1..^1]);
+        return _table.Intersect(content, _table.Literals(texts));
+    }
+}
