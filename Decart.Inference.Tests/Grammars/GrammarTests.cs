@@ -100,9 +100,10 @@ internal sealed class GrammarTests
     [Test]
     public void Grammars_of_the_same_source_are_the_same()
     {
-        Assert.That(Grammar.Choice("a", "b"), Is.EqualTo(Grammar.Choice("a", "b")));
-        Assert.That(Grammar.Choice("a", "b").GetHashCode(), Is.EqualTo(Grammar.Choice("a", "b").GetHashCode()));
-        Assert.That(Grammar.Choice("a", "b"), Is.Not.EqualTo(Grammar.Choice("ab")));
+        Grammar one = Grammar.Choice("a", "b"), same = Grammar.Choice("a", "b");
+        Assert.That(one, Is.EqualTo(same));
+        Assert.That(one.GetHashCode(), Is.EqualTo(same.GetHashCode()));
+        Assert.That(one, Is.Not.EqualTo(Grammar.Choice("ab")));
         Assert.That(Grammar.Regex("a|b"), Is.Not.EqualTo(Grammar.Choice("a|b")));
         Assert.That(Grammar.Regex("a|b").ToString(), Does.Contain("a|b"));
     }
