@@ -1,9 +1,12 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
+using System.Runtime.CompilerServices;
 using System.Text;
 using System.Text.Json;
 using Decart.Inference.Checkpoints;
 using Decart.Inference.Grammars;
 using Decart.Inference.Grammars.Patterns;
+using Decart.Inference.Grammars.Productions;
 
 namespace Decart.Inference;
 
@@ -25,10 +28,10 @@ public sealed class Grammar : IEquatable<Grammar>
     /// <summary>Levels of a schema; more than a reader of JSON expects, because schemas nest twice as deep as what they describe.</summary>
     private const int MaxSchemaDepth = 256;
 
-    private readonly Func<GrammarBuilder, GrammarRoot> _build;
+    private readonly Func<GrammarBuilder, Production> _build;
     private readonly Lazy<GrammarAutomaton> _bytes;
 
-    private Grammar(string source, Func<GrammarBuilder, GrammarRoot> build)
+    private Grammar(string source, Func<GrammarBuilder, Production> build)
     {
         Source = source;
         _build = build;
@@ -95,6 +98,85 @@ public sealed class Grammar : IEquatable<Grammar>
         return new Grammar($"choice {string.Join('\0', choices.Select(Convert.ToBase64String))}", builder => builder.Choice(choices));
     }
 
+    /// <summary>Texts of a grammar as llama.cpp writes them (GBNF).</summary>
+    /// <param name="grammar">
+    /// Rules <c>name ::= alternatives</c>, made of quoted texts, classes of characters, names of other rules and groups, each with a quantifier or not. A rule must not
+    /// begin with itself.
+    /// </param>
+    /// <param name="root">The rule that whole texts follow.</param>
+    /// <exception cref="GrammarException">The grammar is malformed, a rule is missing or begins with itself, or there is no text.</exception>
+    public static Grammar Gbnf(string grammar, string root = "root")
+    {
+        ArgumentNullException.ThrowIfNull(grammar);
+        ArgumentNullException.ThrowIfNull(root);
+        IReadOnlyDictionary<string, Pattern> rules = GbnfParser.Parse(grammar);
+        if (!rules.ContainsKey(root)) throw new GrammarException($"The grammar has no rule {Quoted.Value(root)}, which texts were to follow.");
+        return new Grammar($"GBNF {root} {grammar}", builder => builder.Gbnf(rules, root));
+    }
+
+    /// <summary>Texts of several grammars, one after the other.</summary>
+    /// <param name="parts">The grammars; at least one.</param>
+    /// <exception cref="GrammarException">There is no such text, or the grammars are too large together.</exception>
+    public static Grammar Sequence(params IEnumerable<Grammar> parts)
+    {
+        Grammar[] all = RequireSome(parts);
+        return new Grammar($"sequence {Sources(all)}", builder => builder.Sequence(all.Select(part => part._build(builder))));
+    }
+
+    /// <summary>Texts of any one of several grammars.</summary>
+    /// <param name="alternatives">The grammars; at least one.</param>
+    /// <inheritdoc cref="Sequence" path="/exception"/>
+    public static Grammar AnyOf(params IEnumerable<Grammar> alternatives)
+    {
+        Grammar[] all = RequireSome(alternatives);
+        return new Grammar($"any of {Sources(all)}", builder => builder.AnyOf(all.Select(part => part._build(builder))));
+    }
+
+    /// <summary>Texts of a grammar several times, one after the other.</summary>
+    /// <param name="part">The grammar.</param>
+    /// <param name="min">How often at least, from 0 on.</param>
+    /// <param name="max">How often at most, at least 1 and <paramref name="min"/>; <see langword="null"/> for any number.</param>
+    /// <inheritdoc cref="Sequence" path="/exception"/>
+    /// <exception cref="ArgumentOutOfRangeException">A bound is out of range.</exception>
+    public static Grammar Repeat(Grammar part, int min = 0, int? max = null)
+    {
+        ArgumentNullException.ThrowIfNull(part);
+        ArgumentOutOfRangeException.ThrowIfNegative(min);
+        if (max is { } most) ArgumentOutOfRangeException.ThrowIfLessThan(most, Math.Max(1, min), nameof(max));
+        return new Grammar(string.Create(CultureInfo.InvariantCulture, $"repeat {min} {max} {Sources([part])}"), builder => GrammarBuilder.Repeat(part._build(builder), min, max));
+    }
+
+    /// <summary>
+    /// One text, exactly. Where it names special tokens of the vocabulary (<c>[TOOL_CALLS]</c>), it means those tokens, which have no text of their own: never make
+    /// it of what a user has written.
+    /// </summary>
+    /// <param name="text">The text.</param>
+    public static Grammar Literal(string text)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        return new Grammar($"literal {text}", builder => builder.Literal(text));
+    }
+
+    /// <summary>Any text, also none, in which none of some others occurs. Special tokens are no text.</summary>
+    /// <param name="excluded">The texts that must not occur, none of them empty.</param>
+    /// <exception cref="ArgumentException">One of them is empty.</exception>
+    public static Grammar TextWithout(params IEnumerable<string> excluded)
+    {
+        ArgumentNullException.ThrowIfNull(excluded);
+        string[] texts = [.. excluded];
+        foreach (string text in texts) ArgumentException.ThrowIfNullOrEmpty(text, nameof(excluded));
+        return new Grammar($"text without {string.Join('\0', texts)}", builder => builder.TextWithout(texts));
+    }
+
+    /// <summary>Any text up to another, which is its end and occurs nowhere else in it: a model's thoughts, for one.</summary>
+    /// <param name="end">The end; where it names a special token, that token.</param>
+    /// <exception cref="ArgumentException"><paramref name="end"/> is empty.</exception>
+    public static Grammar TextUntil(string end)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(end);
+        return new Grammar($"text until {end}", builder => builder.TextUntil(end));
+    }
+
     /// <summary>What it was made of: grammars of the same source are the same.</summary>
     internal string Source { get; }
 
@@ -126,6 +208,18 @@ public sealed class Grammar : IEquatable<Grammar>
         GrammarBuilder builder = new(vocabulary);
         return builder.Finish(_build(builder));
     }
+
+    private static Grammar[] RequireSome(IEnumerable<Grammar> grammars, [CallerArgumentExpression(nameof(grammars))] string? name = null)
+    {
+        ArgumentNullException.ThrowIfNull(grammars, name);
+        Grammar[] all = [.. grammars];
+        foreach (Grammar grammar in all) ArgumentNullException.ThrowIfNull(grammar, name);
+        return all.Length > 0 ? all : throw new GrammarException("There is no grammar to make another of: at least one was expected.");
+    }
+
+    /// <summary>The sources of several grammars, with their lengths, so that no two lists give the same.</summary>
+    private static string Sources(Grammar[] grammars) =>
+        string.Concat(grammars.Select(grammar => string.Create(CultureInfo.InvariantCulture, $"({grammar.Source.Length}: {grammar.Source})")));
 
     private static class JsonGrammars
     {

@@ -60,7 +60,7 @@ internal sealed class GrammarMatcher
     /// <exception cref="InvalidOperationException">The grammar does not allow it.</exception>
     public void Accept(int token)
     {
-        ReadOnlySpan<byte> bytes = token < _grammar.Vocabulary.Bytes.Count ? _grammar.Vocabulary.Bytes[token].Span : default;
+        ReadOnlySpan<byte> bytes = token < _grammar.Vocabulary.Bytes.Length ? _grammar.Vocabulary.Bytes[token].Span : default;
         _text.AddRange(bytes);
         if (_automaton.IsFull && _grammar.Automaton is var other && other != _automaton)
         {

@@ -71,7 +71,7 @@ internal sealed class Automaton
         {
             Language after = _table.After(language, value);
             if (_table.Distances.IsDead(after)) continue;
-            if (TryCapture(frame, value, out Frame? captured)) accepts |= Add(after, captured);
+            if (TryCapture(frame, [value], out Frame? captured)) accepts |= Add(after, captured);
         }
         State next = Intern(_next, accepts);
         state.AfterByte.Set(value, next);
@@ -89,10 +89,10 @@ internal sealed class Automaton
     }
 
     /// <summary>The frame that follows after more bytes of a terminal, for those that must know its text.</summary>
-    public bool TryCapture(Frame? frame, byte value, out Frame? captured)
+    public bool TryCapture(Frame? frame, ReadOnlySpan<byte> bytes, out Frame? captured)
     {
         captured = frame;
-        return frame?.Production is not KeyCapture key || TryPush(key.With(value), frame.Below, out captured);
+        return frame?.Production is not KeyCapture name || TryPush(name.With(bytes), frame.Below, out captured);
     }
 
     /// <summary>Adds a way to go on, and what follows it if it may be complete.</summary>

@@ -1,6 +1,5 @@
 using System.Numerics.Tensors;
 using Decart.Inference.Grammars.Languages;
-using Decart.Inference.Grammars.Productions;
 using Decart.Inference.Sampling;
 
 namespace Decart.Inference.Grammars.Automata;
@@ -15,8 +14,9 @@ namespace Decart.Inference.Grammars.Automata;
 /// <param name="endTokens">The tokens that end a text.</param>
 internal sealed class MaskBuilder(Automaton automaton, LanguageTable table, TokenTrie trie, IReadOnlyCollection<int> endTokens)
 {
-    private readonly TrieWalk<Language> _languages = new(trie);
-    private readonly TrieWalk<State> _states = new(trie);
+    private readonly Language[] _languages = new Language[trie.LongestToken + 1]; // on the way to a node
+    private readonly Dictionary<Language, CountedTokens?> _counted = [];
+    private readonly State[] _states = new State[trie.LongestToken + 1];
 
     /// <summary>The tokens that may follow in a state.</summary>
     public AllowedTokens Of(State state) => state.Allowed ??= Build(state, Distances.Infinite - 1);
@@ -59,29 +59,22 @@ internal sealed class MaskBuilder(Automaton automaton, LanguageTable table, Toke
     /// <summary>Adds the tokens within a terminal that leave at most a certain distance.</summary>
     private void AddWithin(Language language, int maxDistance, uint[] words)
     {
-        Within walked = new(table, trie, maxDistance, words);
-        _languages.Run(TokenTrie.Root, language, ref walked);
+        _languages[0] = language;
+        Within walk = new(table, trie, _languages, maxDistance, words);
+        trie.Walk(TokenTrie.Root, ref walk);
     }
 
     /// <summary>Adds the tokens that go on behind the end of a terminal.</summary>
     /// <returns>The largest cost that one leaves.</returns>
     private int AddBeyond(int exit, State start, int maxCost, uint[] words)
     {
-        Beyond walked = new(automaton, trie, maxCost, words);
-        _states.Run(exit, start, ref walked);
-        return walked.LargestCost;
+        _states[trie.Path(exit).Length] = start;
+        Beyond walk = new(automaton, trie, _states, maxCost, words);
+        trie.Walk(exit, ref walk);
+        return walk.LargestCost;
     }
 
-    private bool TryCapture(Frame? frame, int exit, out Frame? captured)
-    {
-        captured = frame;
-        if (frame?.Production is not KeyCapture) return true;
-        foreach (byte value in trie.Path(exit))
-        {
-            if (!automaton.TryCapture(captured, value, out captured)) return false;
-        }
-        return true;
-    }
+    private bool TryCapture(Frame? frame, int exit, out Frame? captured) => automaton.TryCapture(frame, trie.Path(exit), out captured);
 
     private LanguageTokens TokensOf(Language language)
     {
@@ -101,16 +94,22 @@ internal sealed class MaskBuilder(Automaton automaton, LanguageTable table, Toke
 
     private LanguageTokens Find(Language language)
     {
-        Finding walked = new(table, trie, []);
-        _languages.Run(TokenTrie.Root, language, ref walked);
-        uint[] words = [];
-        if (walked.Nodes.Count > LanguageTokens.MostListed)
-        {
-            words = new uint[trie.MaskWords];
-            foreach (int node in walked.Nodes) trie.Allow(node, words);
-            walked.Nodes.Clear();
-        }
-        return new LanguageTokens { Words = words, Nodes = [.. walked.Nodes], Exits = [.. walked.Exits], LargestDistance = walked.LargestDistance };
+        if (Counted(language) is { } counted) return counted.UpTo(language.Parts[0].Max);
+        _languages[0] = language;
+        Finding walk = new(table, trie, _languages);
+        trie.Walk(TokenTrie.Root, ref walk);
+        return walk.Result();
+    }
+
+    /// <summary>The counts of a limited repetition and what follows it; null for anything else.</summary>
+    private CountedTokens? Counted(Language language)
+    {
+        if (language is not { Kind: LanguageKind.Concatenation, Parts: [{ Kind: LanguageKind.Repetition, Min: 0, Max: > 0 } repetition, var tail] }) return null;
+        Language unlimited = table.Concatenate(table.Repeat(repetition.Parts[0], 0), tail);
+        if (_counted.TryGetValue(unlimited, out CountedTokens? known)) return known;
+        known = CountedTokens.Create(table, trie, repetition.Parts[0], tail, TokensOf(unlimited));
+        _counted.Add(unlimited, known);
+        return known;
     }
 
     /// <summary>Parts at the beginning of a language whose bounds are looked at.</summary>
@@ -137,57 +136,35 @@ internal sealed class MaskBuilder(Automaton automaton, LanguageTable table, Toke
         }
     }
 
-    /// <summary>Follows a terminal.</summary>
-    private struct Finding(LanguageTable table, TokenTrie trie, List<int> nodes) : IWalked<Language>
-    {
-        public readonly List<int> Nodes => nodes;
-
-        public List<int> Exits { get; } = [];
-
-        public int LargestDistance { get; private set; }
-
-        public readonly Language? After(Language state, byte value) => Next(table, state, value);
-
-        public void Visit(int node, Language state)
-        {
-            if (trie.HasToken(node) && table.Distances.Of(state) != Distances.Infinite)
-            {
-                nodes.Add(node);
-                LargestDistance = Math.Max(LargestDistance, state.Distance);
-            }
-            if (state.IsNullable && trie.End(node) > node + 1) Exits.Add(node);
-        }
-    }
-
     /// <summary>Follows a terminal that must soon be complete.</summary>
-    private readonly struct Within(LanguageTable table, TokenTrie trie, int maxDistance, uint[] words) : IWalked<Language>
+    private readonly struct Within(LanguageTable table, TokenTrie trie, Language[] path, int maxDistance, uint[] words) : IWalk
     {
-        public Language? After(Language state, byte value) => Next(table, state, value);
-
-        public void Visit(int node, Language state)
+        public bool TryEnter(int index, in TokenTrie.Node node)
         {
-            if (trie.HasToken(node) && table.Distances.Of(state) <= maxDistance) trie.Allow(node, words);
+            Language after = table.After(path[node.Depth - 1], node.Value);
+            if (table.Distances.IsDead(after)) return false;
+            path[node.Depth] = after;
+            if (node.HasToken && table.Distances.Of(after) <= maxDistance) trie.Allow(index, words);
+            return after.Kind != LanguageKind.EmptyText;
         }
     }
 
     /// <summary>Follows the whole grammar.</summary>
-    private struct Beyond(Automaton automaton, TokenTrie trie, int maxCost, uint[] words) : IWalked<State>
+    private struct Beyond(Automaton automaton, TokenTrie trie, State[] path, int maxCost, uint[] words) : IWalk
     {
         public int LargestCost { get; private set; }
 
-        public readonly State? After(State state, byte value) => automaton.After(state, value) is { IsDead: false } after ? after : null;
-
-        public void Visit(int node, State state)
+        public bool TryEnter(int index, in TokenTrie.Node node)
         {
-            if (!trie.HasToken(node) || state.Cost == Distances.Infinite) return;
-            LargestCost = Math.Max(LargestCost, state.Cost);
-            if (state.Cost <= maxCost) trie.Allow(node, words);
+            State after = automaton.After(path[node.Depth - 1], node.Value);
+            if (after.IsDead) return false;
+            path[node.Depth] = after;
+            if (node.HasToken && after.Cost != Distances.Infinite)
+            {
+                LargestCost = Math.Max(LargestCost, after.Cost);
+                if (after.Cost <= maxCost) trie.Allow(index, words);
+            }
+            return true;
         }
-    }
-
-    private static Language? Next(LanguageTable table, Language state, byte value)
-    {
-        Language after = table.After(state, value);
-        return table.Distances.IsDead(after) ? null : after;
     }
 }

@@ -1,4 +1,6 @@
 using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using Decart.Inference.Grammars.Languages;
 using Decart.Inference.Sampling;
 
@@ -14,51 +16,66 @@ internal sealed class TokenTrie
 
     private const int None = -1;
 
+    /// <summary>Longer tokens take no part.</summary>
+    private const int MaxTokenBytes = 4096;
+
     private readonly Node[] _nodes;
+    private readonly int[] _paths; // for each node where the bytes up to it lie
     private readonly int[] _sameBytes; // for each id the next one with the same bytes
     private readonly byte[] _bytes;
 
-    private struct Node
+    /// <summary>A place that tokens lead to or end at.</summary>
+    public struct Node
     {
-        public int End; // one past the last node of its branch
+        /// <summary>One past the last node of its branch.</summary>
+        public int End;
+
+        /// <summary>A token that ends here, or -1.</summary>
         public int Token;
-        public int Path; // where the bytes up to this node lie
+
+        /// <summary>How many bytes lead here.</summary>
         public ushort Depth;
+
+        /// <summary>The last of them.</summary>
         public byte Value;
+
+        public readonly bool HasToken => Token != None;
     }
 
     /// <param name="vocabularySize">One more than the largest id of the model.</param>
     /// <param name="tokens">The tokens' bytes by id; those that are empty take no part.</param>
-    public TokenTrie(int vocabularySize, IReadOnlyList<ReadOnlyMemory<byte>> tokens)
+    public TokenTrie(int vocabularySize, ReadOnlySpan<ReadOnlyMemory<byte>> tokens)
     {
         VocabularySize = vocabularySize;
-        int[] order = Sort(tokens);
-        _sameBytes = new int[tokens.Count];
+        _bytes = Flatten(tokens, out int[] starts);
+        int[] order = Sort(_bytes, starts);
+        _sameBytes = new int[tokens.Length];
         _sameBytes.AsSpan().Fill(None);
-        _bytes = new byte[order.Sum(id => tokens[id].Length)];
-        List<Node> nodes = new(order.Length * 3) { new Node { Token = None } };
+        List<Node> nodes = new((order.Length * 2) + 16) { new Node { Token = None } };
+        List<int> paths = new(nodes.Capacity) { 0 };
         List<int> path = [Root];
-        int at = 0;
         ReadOnlySpan<byte> previous = default;
         foreach (int id in order)
         {
-            ReadOnlySpan<byte> bytes = tokens[id].Span;
-            bytes.CopyTo(_bytes.AsSpan(at));
+            ReadOnlySpan<byte> bytes = _bytes.AsSpan(starts[id]..starts[id + 1]);
             int common = previous.CommonPrefixLength(bytes);
             Close(nodes, path, common + 1);
             for (int depth = common; depth < bytes.Length; depth++)
             {
                 path.Add(nodes.Count);
-                nodes.Add(new Node { Token = None, Path = at, Depth = (ushort)(depth + 1), Value = bytes[depth] });
+                nodes.Add(new Node { Token = None, Depth = (ushort)(depth + 1), Value = bytes[depth] });
+                paths.Add(starts[id]);
             }
-            AddToken(nodes, path[^1], id);
+            ref Node last = ref CollectionsMarshal.AsSpan(nodes)[path[^1]];
+            _sameBytes[id] = last.Token;
+            last.Token = id;
             LongestToken = Math.Max(LongestToken, bytes.Length);
             if (bytes.Length == 1) SingleBytes |= ByteSet.Of(bytes[0]);
             previous = bytes;
-            at += bytes.Length;
         }
         Close(nodes, path, 0);
         _nodes = [.. nodes];
+        _paths = [.. paths];
     }
 
     /// <summary>One more than the largest id of the model.</summary>
@@ -76,17 +93,13 @@ internal sealed class TokenTrie
     /// <summary>Words of a mask of the vocabulary.</summary>
     public int MaskWords => TokenMask.WordCount(VocabularySize);
 
-    public int Depth(int node) => _nodes[node].Depth;
-
-    public byte Value(int node) => _nodes[node].Value;
-
     /// <summary>The node after the last one of a branch.</summary>
     public int End(int node) => _nodes[node].End;
 
     public bool HasToken(int node) => _nodes[node].Token != None;
 
     /// <summary>The bytes on the way to a node.</summary>
-    public ReadOnlySpan<byte> Path(int node) => _bytes.AsSpan(_nodes[node].Path, _nodes[node].Depth);
+    public ReadOnlySpan<byte> Path(int node) => _bytes.AsSpan(_paths[node], _nodes[node].Depth);
 
     /// <summary>The child for a byte, or -1.</summary>
     public int Child(int node, byte value)
@@ -104,19 +117,67 @@ internal sealed class TokenTrie
         for (int id = _nodes[node].Token; id != None; id = _sameBytes[id]) TokenMask.Allow(mask, id);
     }
 
-    private static int[] Sort(IReadOnlyList<ReadOnlyMemory<byte>> tokens)
+    /// <summary>Forbids the tokens that end at a node.</summary>
+    public void Forbid(int node, Span<uint> mask)
     {
-        int[] ids = [.. Enumerable.Range(0, tokens.Count).Where(id => !tokens[id].IsEmpty && tokens[id].Length <= ushort.MaxValue)];
-        ulong[] beginnings = [.. ids.Select(id => Beginning(tokens[id].Span))];
+        for (int id = _nodes[node].Token; id != None; id = _sameBytes[id]) TokenMask.Forbid(mask, id);
+    }
+
+    /// <summary>Walks all nodes below one.</summary>
+    /// <remarks>Few walks are long, so that the first must be fast already.</remarks>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public void Walk<TWalk>(int below, ref TWalk walk)
+        where TWalk : struct, IWalk
+    {
+        Node[] nodes = _nodes;
+        int end = nodes[below].End;
+        for (int i = below + 1; i < end;)
+        {
+            ref readonly Node node = ref nodes[i];
+            i = walk.TryEnter(i, node) ? i + 1 : node.End;
+        }
+    }
+
+    /// <summary>The bytes of all tokens, one after the other.</summary>
+    /// <param name="tokens">The tokens.</param>
+    /// <param name="starts">Where each begins, and where the last ends.</param>
+    private static byte[] Flatten(ReadOnlySpan<ReadOnlyMemory<byte>> tokens, out int[] starts)
+    {
+        starts = new int[tokens.Length + 1];
+        for (int id = 0; id < tokens.Length; id++) starts[id + 1] = starts[id] + (tokens[id].Length <= MaxTokenBytes ? tokens[id].Length : 0);
+        byte[] bytes = new byte[starts[^1]];
+        for (int id = 0; id < tokens.Length; id++)
+        {
+            if (starts[id + 1] > starts[id]) tokens[id].Span.CopyTo(bytes.AsSpan(starts[id]));
+        }
+        return bytes;
+    }
+
+    /// <summary>The ids of the tokens that have bytes, in the order of these.</summary>
+    private static int[] Sort(byte[] bytes, int[] starts)
+    {
+        int count = 0;
+        int[] ids = new int[starts.Length - 1];
+        ulong[] beginnings = new ulong[ids.Length];
+        for (int id = 0; id < starts.Length - 1; id++)
+        {
+            if (starts[id + 1] == starts[id]) continue;
+            beginnings[count] = Beginning(Of(id));
+            ids[count++] = id;
+        }
+        Array.Resize(ref ids, count);
+        Array.Resize(ref beginnings, count);
         Array.Sort(beginnings, ids);
         for (int start = 0; start < ids.Length;)
         {
             int end = start + 1;
             while (end < ids.Length && beginnings[end] == beginnings[start]) end++;
-            if (end - start > 1) ids.AsSpan(start, end - start).Sort((a, b) => tokens[a].Span.SequenceCompareTo(tokens[b].Span) is not 0 and int order ? order : a.CompareTo(b));
+            if (end - start > 1) ids.AsSpan(start, end - start).Sort((a, b) => Of(a).SequenceCompareTo(Of(b)) is not 0 and int order ? order : a.CompareTo(b));
             start = end;
         }
         return ids;
+
+        ReadOnlySpan<byte> Of(int id) => bytes.AsSpan(starts[id]..starts[id + 1]);
     }
 
     private static ulong Beginning(ReadOnlySpan<byte> bytes)
@@ -127,18 +188,11 @@ internal sealed class TokenTrie
         return BinaryPrimitives.ReadUInt64BigEndian(first);
     }
 
-    private void AddToken(List<Node> nodes, int node, int id)
-    {
-        Node changed = nodes[node];
-        if (changed.Token != None) _sameBytes[id] = changed.Token;
-        changed.Token = id;
-        nodes[node] = changed;
-    }
-
     /// <summary>Notes where the branches of all nodes but the first <paramref name="kept"/> of the path end.</summary>
     private static void Close(List<Node> nodes, List<int> path, int kept)
     {
-        for (int i = path.Count - 1; i >= kept; i--) nodes[path[i]] = nodes[path[i]] with { End = nodes.Count };
+        Span<Node> all = CollectionsMarshal.AsSpan(nodes);
+        for (int i = path.Count - 1; i >= kept; i--) all[path[i]].End = all.Length;
         path.RemoveRange(kept, path.Count - kept);
     }
 }

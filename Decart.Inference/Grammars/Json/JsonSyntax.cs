@@ -117,10 +117,9 @@ internal sealed class JsonSyntax
     /// <param name="max">How many at most.</param>
     public Production Object(RuleSet rules, IEnumerable<ObjectMember> members, IEnumerable<ObjectRest> rest, int min = 0, int max = int.MaxValue)
     {
-        ObjectShape shape = new()
+        ObjectShape shape = new(members)
         {
             Table = _table,
-            Members = [.. members],
             Rest = [.. rest],
             Min = min,
             Max = max,

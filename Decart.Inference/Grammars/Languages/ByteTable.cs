@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Decart.Inference.Grammars.Languages;
 
 /// <summary>A value for each byte, in pages that are made when the first of their bytes is set: most tables have few.</summary>
@@ -8,7 +10,11 @@ internal struct ByteTable<T>
 
     private T?[]?[]? _pages;
 
-    public readonly T? this[byte value] => _pages?[value >> PageBits]?[value & (PageSize - 1)];
+    public readonly T? this[byte value]
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => _pages?[value >> PageBits]?[value & (PageSize - 1)];
+    }
 
     public void Set(byte value, T item)
     {

@@ -76,14 +76,17 @@ internal sealed class Distances(LanguageTable table, TokenTrie? tokens)
         return rest is null ? 0 : Of(rest);
     }
 
-    private int OfTokens(Language place, TokenTrie tokens)
+    private int OfTokens(Language place, TokenTrie tokens) => OfTokens(place, tokens, TokenTrie.Root);
+
+    /// <summary>Of what follows within a token, along the chain and the branches of the tree that literals make.</summary>
+    private int OfTokens(Language place, TokenTrie tokens, int node)
     {
-        int least = Infinite, node = TokenTrie.Root;
-        for (Language? rest = place; rest is not null && rest.IsByteAndRest(out byte value, out Language? next); rest = next)
+        int least = Infinite;
+        foreach (Language part in place.Kind == LanguageKind.Union ? place.Parts : [place])
         {
-            node = tokens.Child(node, value);
-            if (node < 0) break;
-            if (tokens.HasToken(node)) least = Math.Min(least, Add(1, next is null ? 0 : Of(next)));
+            if (!part.IsByteAndRest(out byte value, out Language? rest) || tokens.Child(node, value) is not (>= 0 and int child)) continue;
+            if (tokens.HasToken(child)) least = Math.Min(least, Add(1, rest is null ? 0 : Of(rest)));
+            if (rest is not null) least = Math.Min(least, OfTokens(rest, tokens, child));
         }
         return least;
     }
@@ -120,12 +123,13 @@ internal sealed class Distances(LanguageTable table, TokenTrie? tokens)
     {
         Dictionary<Language, Language?> cameFrom = new() { [start] = null };
         Queue<Language> open = new([start]);
-        TrieWalk<Language> walk = new(tokens!);
+        Language[] path = new Language[tokens!.LongestToken + 1];
         while (open.TryDequeue(out Language? language) && cameFrom.Count < MaxVisitedByTokens)
         {
-            Following walked = new(table, tokens!, []);
-            walk.Run(TokenTrie.Root, language, ref walked);
-            foreach (Language next in walked.Found)
+            path[0] = language;
+            Following walk = new(table, path, []);
+            tokens.Walk(TokenTrie.Root, ref walk);
+            foreach (Language next in walk.Found)
             {
                 if (cameFrom.ContainsKey(next)) continue;
                 int known = next.Distance != Unknown ? next.Distance : Find(next);
@@ -138,15 +142,16 @@ internal sealed class Distances(LanguageTable table, TokenTrie? tokens)
         return Infinite;
     }
 
-    private readonly struct Following(LanguageTable table, TokenTrie trie, HashSet<Language> found) : IWalked<Language>
+    private readonly struct Following(LanguageTable table, Language[] path, HashSet<Language> found) : IWalk
     {
         public HashSet<Language> Found => found;
 
-        public Language? After(Language state, byte value) => table.After(state, value) is { Kind: not LanguageKind.Nothing } after ? after : null;
-
-        public void Visit(int node, Language state)
+        public bool TryEnter(int index, in TokenTrie.Node node)
         {
-            if (trie.HasToken(node)) found.Add(state);
+            path[node.Depth] = table.After(path[node.Depth - 1], node.Value);
+            if (path[node.Depth].Kind == LanguageKind.Nothing) return false;
+            if (node.HasToken) found.Add(path[node.Depth]);
+            return true;
         }
     }
 

@@ -9,24 +9,27 @@ internal sealed class ObjectState
     /// <summary>
     /// Tokens of a new name, quotes included, that is none of those an object has: there are some hundred thousand of three characters.
     /// </summary>
-    private const int NewKeyCost = 5;
+    private const int NewNameCost = 5;
 
     private readonly ObjectShape _shape;
     private readonly SeenMembers _seen;
-    private readonly int[] _missing; // members that it must have
-    private readonly KeyCapture[] _names; // what follows the other names
-    private Language[]? _restKeys;
+    private readonly bool[] _isMissing; // members that it must have
+    private readonly int _missing;
+    private readonly Dictionary<int, KeyCapture[]> _names = []; // by depth
+    private Language[]? _restNames;
 
     public ObjectState(ObjectShape shape, SeenMembers seen)
     {
         _shape = shape;
         _seen = seen;
-        _missing = FindMissing(seen);
+        _isMissing = FindMissing();
+        _missing = _isMissing.AsSpan().Count(true);
         AfterOpening = new BeforeMember(this, isFirst: true);
         AfterComma = new BeforeMember(this, isFirst: false);
         AfterMember = new Tail(this);
-        _names = [.. shape.Rest.Select(rest => new KeyCapture(this, shape, rest.Value))];
     }
+
+    public ObjectShape Shape => _shape;
 
     /// <summary>A member, or the end of an empty object.</summary>
     public Production AfterOpening { get; }
@@ -37,26 +40,53 @@ internal sealed class ObjectState
     /// <summary>A comma and a member, or the end.</summary>
     public Production AfterMember { get; }
 
-    private bool MayEnd => _missing.Length == 0 && _seen.Count >= _shape.Min;
+    private bool MayEnd => _missing == 0 && _seen.Count >= _shape.Min;
+
+    /// <summary>The object with a further member.</summary>
+    public ObjectState With(int member) => _shape.Get(_seen.With(member));
 
     /// <summary>The object with a further member, whose name in quotes is none of the known ones.</summary>
     public ObjectState With(byte[] name) => _shape.Get(_seen.With(name));
 
-    private ObjectState With(int member) => _shape.Get(_seen.With(member));
-
-    private int[] FindMissing(SeenMembers seen)
+    /// <summary>What a member costs from its colon on, and what follows it.</summary>
+    private int CostFromColon(int member, int depth)
     {
-        ObjectMember[] members = _shape.Members;
-        HashSet<int> needed = [.. Enumerable.Range(0, members.Length).Where(member => members[member].IsRequired)];
-        Queue<int> open = new(Enumerable.Range(0, members.Length).Where(member => members[member].Requires.Length > 0 && (seen.Has(member) || needed.Contains(member))));
-        while (open.TryDequeue(out int member))
+        int own = Distances.Add(Of(_shape.Colon), _shape.Members[member].Value.Cost(depth));
+        return Distances.Add(own, CostAfter(member, depth, isSettled: true));
+    }
+
+    /// <summary>What the rest of the object costs after one more member that is none of the known ones.</summary>
+    private int CostAfterOther(int depth, bool isSettled) =>
+        Distances.Add(CostOfNeeded(depth, isSettled, _seen.Count + 1, out _), Of(_shape.Close));
+
+    private int CostAfter(int member, int depth, bool isSettled)
+    {
+        if (_shape.HasConditions || _shape.Min > _seen.Count) return With(member).AfterMember.Cost(depth, isSettled);
+        int needed = CostOfNeeded(depth, isSettled, _seen.Count, out _);
+        if (needed != Distances.Infinite && _isMissing[member]) needed -= _shape.Costs(depth, isSettled)[member];
+        return Distances.Add(needed, Of(_shape.Close));
+    }
+
+    private bool[] FindMissing()
+    {
+        ReadOnlySpan<ObjectMember> members = _shape.Members;
+        bool[] missing = new bool[members.Length];
+        for (int i = 0; i < missing.Length; i++) missing[i] = members[i].IsRequired;
+        for (bool changed = _shape.HasConditions; changed;)
         {
-            foreach (int required in members[member].Requires)
+            changed = false;
+            for (int i = 0; i < missing.Length; i++)
             {
-                if (needed.Add(required)) open.Enqueue(required);
+                if (!missing[i] && !_seen.Has(i)) continue;
+                foreach (int required in members[i].Requires)
+                {
+                    changed |= !missing[required];
+                    missing[required] = true;
+                }
             }
         }
-        return [.. needed.Where(member => !seen.Has(member)).Order()];
+        for (int i = 0; i < missing.Length; i++) missing[i] &= !_seen.Has(i);
+        return missing;
     }
 
     private bool HasRoom(int missingAfter) => _seen.Count + 1 + (long)missingAfter <= _shape.Max;
@@ -65,41 +95,43 @@ internal sealed class ObjectState
     {
         if (_seen.Has(member)) return false;
         if (_shape.Max == int.MaxValue) return true;
-        return HasRoom(With(member)._missing.Length);
+        return HasRoom(_shape.HasConditions ? With(member)._missing : _isMissing[member] ? _missing - 1 : _missing);
     }
 
     /// <summary>The names, in quotes, that a further member may have beside the known ones.</summary>
-    private Language[] RestKeys()
+    private Language[] RestNames()
     {
-        if (_restKeys is not null) return _restKeys;
+        if (_restNames is not null) return _restNames;
         LanguageTable table = _shape.Table;
-        if (!HasRoom(_missing.Length)) return _restKeys = [.. _shape.Rest.Select(_ => table.Nothing)];
-        if (_seen.Others.Count == 0) return _restKeys = [.. _shape.Rest.Select(rest => rest.Key)];
+        if (!HasRoom(_missing)) return _restNames = [.. _shape.Rest.Select(_ => table.Nothing)];
+        if (_seen.Others.Count == 0) return _restNames = [.. _shape.Rest.Select(rest => rest.Name)];
         Language others = table.Complement(table.Literals(_seen.Others));
-        return _restKeys = [.. _shape.Rest.Select(rest => table.Intersect(rest.Key, others))];
+        return _restNames = [.. _shape.Rest.Select(rest => table.Intersect(rest.Name, others))];
     }
-
-    /// <summary>What the rest of the object costs after one more member that is none of the known ones.</summary>
-    public int CostAfterOther(int depth, bool isSettled) =>
-        Distances.Add(CostOfNeeded(depth, isSettled, _seen.Count + 1, out _), Of(_shape.Close));
 
     /// <summary>What the members cost that are still needed, each with its comma.</summary>
     private int CostOfNeeded(int depth, bool isSettled, int seen, out int count)
     {
         int cost = 0;
-        count = Math.Max(_missing.Length, _shape.Min - seen);
-        foreach (int member in _missing) cost = Distances.Add(cost, CostOf(member, depth, isSettled));
-        int others = count - _missing.Length;
-        if (others > 0) cost = Distances.Add(cost, CostOfOthers(others, depth, isSettled));
-        return cost;
+        count = Math.Max(_missing, _shape.Min - seen);
+        if (_missing > 0)
+        {
+            ReadOnlySpan<int> costs = _shape.Costs(depth, isSettled);
+            for (int i = 0; i < _isMissing.Length; i++)
+            {
+                if (_isMissing[i]) cost = Distances.Add(cost, costs[i]);
+            }
+        }
+        int others = count - _missing;
+        return others > 0 ? Distances.Add(cost, CostOfOthers(others, depth, isSettled)) : cost;
     }
 
     /// <summary>What some members cost that need not be there.</summary>
     private int CostOfOthers(int count, int depth, bool isSettled)
     {
         int cost = 0;
-        IEnumerable<int> optional = Enumerable.Range(0, _shape.Members.Length)
-            .Where(member => Array.IndexOf(_missing, member) < 0 && MayHave(member))
+        IEnumerable<int> optional = Enumerable.Range(0, _isMissing.Length)
+            .Where(member => !_isMissing[member] && MayHave(member))
             .Select(member => CostWithRequired(member, depth, isSettled))
             .Where(its => its != Distances.Infinite).Order().Take(count);
         foreach (int its in optional)
@@ -115,24 +147,52 @@ internal sealed class ObjectState
 
     private int CostWithRequired(int member, int depth, bool isSettled)
     {
-        int cost = CostOf(member, depth, isSettled);
+        ReadOnlySpan<int> costs = _shape.Costs(depth, isSettled);
+        int cost = costs[member];
         if (_shape.Members[member].Requires.Length == 0) return cost;
-        foreach (int required in With(member)._missing.Except(_missing)) cost = Distances.Add(cost, CostOf(required, depth, isSettled));
+        bool[] missing = With(member)._isMissing;
+        for (int i = 0; i < missing.Length; i++)
+        {
+            if (missing[i] && !_isMissing[i]) cost = Distances.Add(cost, costs[i]);
+        }
         return cost;
     }
 
-    private int CostOf(int member, int depth, bool isSettled) =>
-        Distances.Add(Of(_shape.Comma), Distances.Add(Of(_shape.Members[member].Key), _shape.Members[member].Value.Cost(depth, isSettled)));
-
     private int CostOfRest(int rest, int depth, bool isSettled)
     {
-        int key = Of(RestKeys()[rest]);
-        if (key == Distances.Infinite) return key;
+        int name = Of(RestNames()[rest]);
+        if (name == Distances.Infinite) return name;
         int colonAndValue = Distances.Add(Of(_shape.Colon), _shape.Rest[rest].Value.Cost(depth, isSettled));
-        return Distances.Add(Of(_shape.Comma), Distances.Add(Math.Max(key, NewKeyCost), colonAndValue));
+        return Distances.Add(Of(_shape.Comma), Distances.Add(Math.Max(name, NewNameCost), colonAndValue));
     }
 
     private int Of(Language language) => _shape.Table.Distances.Of(language);
+
+    /// <summary>
+    /// The names that a further member may have. Those of members that cost the same are one language: it is read like any other, and only when the name is
+    /// complete is it looked at which it was.
+    /// </summary>
+    private KeyCapture[] Names(int depth)
+    {
+        if (_names.TryGetValue(depth, out KeyCapture[]? known)) return known;
+        List<KeyCapture> names = [];
+        var byCost = Enumerable.Range(0, _isMissing.Length)
+            .Where(member => _isMissing[member] || MayHave(member))
+            .GroupBy(member => CostFromColon(member, depth))
+            .Where(group => group.Key != Distances.Infinite);
+        foreach (IGrouping<int, int> group in byCost)
+        {
+            Language literals = _shape.Table.Literals(group.Select(member => _shape.Members[member].Name));
+            if (Of(literals) != Distances.Infinite) names.Add(new KeyCapture(this, rest: null, literals, group.Key));
+        }
+        for (int i = 0; i < _shape.Rest.Length; i++)
+        {
+            ObjectRest rest = _shape.Rest[i];
+            int cost = Distances.Add(Distances.Add(Of(_shape.Colon), rest.Value.Cost(depth)), CostAfterOther(depth, isSettled: true));
+            if (cost != Distances.Infinite && Of(RestNames()[i]) != Distances.Infinite) names.Add(new KeyCapture(this, rest, RestNames()[i], cost));
+        }
+        return _names[depth] = [.. names];
+    }
 
     /// <summary>What comes after a complete member.</summary>
     private sealed class Tail(ObjectState state) : Production
@@ -156,20 +216,10 @@ internal sealed class ObjectState
     {
         public override void Expand(Automaton automaton, Frame? below, List<Configuration> into)
         {
-            ObjectShape shape = state._shape;
-            if (isFirst && state.MayEnd) into.Add(new Configuration(shape.CloseEmpty, below));
-            for (int member = 0; member < shape.Members.Length; member++)
+            if (isFirst && state.MayEnd) into.Add(new Configuration(state._shape.CloseEmpty, below));
+            foreach (KeyCapture name in state.Names(Automaton.DepthAbove(below)))
             {
-                if (!state.MayHave(member) || !automaton.TryPush(state.With(member).AfterMember, below, out Frame? after)) continue;
-                if (automaton.TryPush(shape.Members[member].Value, after, out Frame? value) && state.Of(shape.Members[member].Key) != Distances.Infinite)
-                    into.Add(new Configuration(shape.Members[member].Key, value));
-            }
-            Language[] keys = state.RestKeys();
-            for (int rest = 0; rest < keys.Length; rest++)
-            {
-                if (state.Of(keys[rest]) == Distances.Infinite) continue;
-                if (automaton.TryPush(state._names[rest], below, out Frame? name))
-                    into.Add(new Configuration(keys[rest], name));
+                if (automaton.TryPush(name, below, out Frame? frame)) into.Add(new Configuration(name.Names, frame));
             }
         }
 
@@ -187,4 +237,3 @@ internal sealed class ObjectState
         }
     }
 }
-

@@ -156,8 +156,8 @@ internal sealed class SchemaCompiler
         return _json.Object(_rules, members, rest, constraints.MinProperties, constraints.MaxProperties);
     }
 
-    private ObjectMember Member(string name, Production value, bool isRequired, int[] requires) =>
-        new(_table.Concatenate(_table.Literal(SchemaValues.StringText(name)), _json.Spaced(":")), value, isRequired, requires);
+    private static ObjectMember Member(string name, Production value, bool isRequired, int[] requires) =>
+        new(SchemaValues.StringText(name), value, isRequired, requires);
 
     /// <summary>The members with other names than the known ones, by the regular expressions that their names match.</summary>
     private (ObjectRest[] Kinds, bool IsOpen) Rest(Constraints constraints, string[] names)
