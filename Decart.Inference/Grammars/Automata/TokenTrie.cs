@@ -96,20 +96,13 @@ internal sealed class TokenTrie
     /// <summary>The node after the last one of a branch.</summary>
     public int End(int node) => _nodes[node].End;
 
+    /// <summary>The byte that leads to a node.</summary>
+    public byte Value(int node) => _nodes[node].Value;
+
     public bool HasToken(int node) => _nodes[node].Token != None;
 
     /// <summary>The bytes on the way to a node.</summary>
     public ReadOnlySpan<byte> Path(int node) => _bytes.AsSpan(_paths[node], _nodes[node].Depth);
-
-    /// <summary>The child for a byte, or -1.</summary>
-    public int Child(int node, byte value)
-    {
-        for (int child = node + 1; child < _nodes[node].End; child = _nodes[child].End)
-        {
-            if (_nodes[child].Value == value) return child;
-        }
-        return None;
-    }
 
     /// <summary>Allows the tokens that end at a node.</summary>
     public void Allow(int node, Span<uint> mask)

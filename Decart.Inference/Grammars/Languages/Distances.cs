@@ -46,7 +46,7 @@ internal sealed class Distances(LanguageTable table, TokenTrie? tokens)
             case LanguageKind.Bytes:
                 return (language.Bytes & _single).IsEmpty ? Infinite : 1;
             case LanguageKind.Concatenation:
-                return language.IsByteAndRest(out _, out _) ? OfLiteral(language) : Add(Of(language.Parts[0]), Of(language.Parts[1]));
+                return IsLiteral(language, out _) ? OfLiteral(language) : Add(Of(language.Parts[0]), Of(language.Parts[1]));
             case LanguageKind.Union:
                 int least = Infinite;
                 foreach (Language part in language.Parts) least = Math.Min(least, Of(part));
@@ -65,18 +65,22 @@ internal sealed class Distances(LanguageTable table, TokenTrie? tokens)
     {
         Stack<Language> chain = [];
         Language? rest = language;
-        for (; rest is { Distance: Unknown, IsNullable: false } && rest.IsByteAndRest(out _, out Language? next); rest = next) chain.Push(rest);
-        while (chain.TryPop(out Language? place)) place.Distance = tokens is null ? Add(1, OfRest(place)) : OfTokens(place, tokens);
+        for (; rest is { Distance: Unknown, IsNullable: false } && IsLiteral(rest, out Language? next); rest = next) chain.Push(rest);
+        while (chain.TryPop(out Language? place))
+        {
+            int distance = tokens is null ? Add(1, OfRest(place)) : OfTokens(place, tokens, TokenTrie.Root);
+            place.Distance = distance == Infinite && !HasAllBytes ? SearchByTokens(place) : distance;
+        }
         return language.Distance;
     }
 
+    private static bool IsLiteral(Language language, out Language? rest) => language.IsBytesAndRest(out ByteSet bytes, out rest) && bytes.Count == 1;
+
     private int OfRest(Language place)
     {
-        place.IsByteAndRest(out _, out Language? rest);
+        place.IsBytesAndRest(out _, out Language? rest);
         return rest is null ? 0 : Of(rest);
     }
-
-    private int OfTokens(Language place, TokenTrie tokens) => OfTokens(place, tokens, TokenTrie.Root);
 
     /// <summary>Of what follows within a token, along the chain and the branches of the tree that literals make.</summary>
     private int OfTokens(Language place, TokenTrie tokens, int node)
@@ -84,9 +88,13 @@ internal sealed class Distances(LanguageTable table, TokenTrie? tokens)
         int least = Infinite;
         foreach (Language part in place.Kind == LanguageKind.Union ? place.Parts : [place])
         {
-            if (!part.IsByteAndRest(out byte value, out Language? rest) || tokens.Child(node, value) is not (>= 0 and int child)) continue;
-            if (tokens.HasToken(child)) least = Math.Min(least, Add(1, rest is null ? 0 : Of(rest)));
-            if (rest is not null) least = Math.Min(least, OfTokens(rest, tokens, child));
+            if (!part.IsBytesAndRest(out ByteSet bytes, out Language? rest) || (HasAllBytes && bytes.Count > 1)) continue;
+            for (int child = node + 1; child < tokens.End(node); child = tokens.End(child))
+            {
+                if (!bytes.Contains(tokens.Value(child))) continue;
+                if (tokens.HasToken(child)) least = Math.Min(least, Add(1, rest is null ? 0 : Of(rest)));
+                if (rest is not null) least = Math.Min(least, OfTokens(rest, tokens, child));
+            }
         }
         return least;
     }

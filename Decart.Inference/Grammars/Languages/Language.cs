@@ -72,12 +72,11 @@ internal sealed class Language
     /// <summary>What follows after each byte, as far as it has been asked for.</summary>
     public ref ByteTable<Language> AfterByte => ref _after;
 
-    /// <summary>Whether it is a text that begins with a certain byte, and then what follows; for the chains that literals are.</summary>
-    public bool IsByteAndRest(out byte value, out Language? rest)
+    /// <summary>Whether its texts begin with one of some bytes and then go on alike; null for texts of that byte alone.</summary>
+    public bool IsBytesAndRest(out ByteSet bytes, out Language? rest)
     {
         (Language head, rest) = Kind == LanguageKind.Concatenation ? (Parts[0], Parts[1]) : (this, null);
-        bool isOne = head.Kind == LanguageKind.Bytes && head.Bytes.Count == 1;
-        value = isOne ? head.Bytes.Smallest : default;
-        return isOne;
+        bytes = head.Bytes;
+        return head.Kind == LanguageKind.Bytes;
     }
 }
