@@ -92,6 +92,33 @@ internal sealed class GpuTensorMatMulTests(string device)
         }
     }
 
+    /// <summary>What rows there are beside it does not matter, nor which kernels they take.</summary>
+    [Test]
+    public void A_normalised_row_has_the_same_bits_in_every_kernel([Values(24, 250, 700)] int columns, [Values(1, 3)] int multiprocessors)
+    {
+        const int Outputs = 41, Most = 17;
+        using GpuBench bench = new(GpuDevices.Create(device, multiprocessors, tensorCores: true, hopper: true));
+        var weight = bench.Weight(bench.Tensor(TensorType.BF16, Outputs, columns));
+        (Norm Gpu, Norm Reference) norm = bench.Norm(columns, removeMean: false, bias: false);
+        float[][] rows = [.. Enumerable.Range(0, Most).Select(_ => Enumerable.Range(0, columns).Select(_ => bench.NextValue()).ToArray())];
+        float[][]? expected = null;
+        foreach (int count in (int[])[Most, 8, 5, 2, 1])
+        {
+            bench.Begin(count);
+            GpuActivationsPair x = bench.Activations(count, columns), y = bench.Activations(count + 1, Outputs, poisoned: true);
+            for (int row = 0; row < count; row++) bench.Write(x, row, rows[row]);
+
+            bench.Gpu.Kernels.MatMul(x.Gpu, norm.Gpu, weight.Gpu, default, y.Gpu);
+            bench.Reference.Kernels.MatMul(x.Reference, norm.Reference, weight.Reference, default, y.Reference);
+
+            bench.AssertClose(y, count, 1e-2);
+            bench.AssertUntouched(y.Gpu, count);
+            float[][] found = [.. Enumerable.Range(0, count).Select(row => bench.Row(y.Gpu, row))];
+            expected ??= found;
+            Assert.That(found, Is.EqualTo(expected[..count]), $"{count} rows");
+        }
+    }
+
     /// <summary>Every kind of result that has stores of its own, by shares and in turn: the same bits, and nothing else touched.</summary>
     [Test]
     public void Every_division_of_the_work_has_the_same_bits([Values("floats", "adds", "gated", "halves")] string kind)
