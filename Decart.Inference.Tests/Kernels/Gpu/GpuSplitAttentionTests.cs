@@ -73,6 +73,42 @@ internal sealed class GpuSplitAttentionTests(string device)
     }
 
     [Test]
+    public void Long_contexts_have_the_same_bits_however_they_are_batched_chunked_and_divided()
+    {
+        AttentionShape shape = new(Heads: 3, KvHeads: 1, HeadDim: 16, Scale: 0.5f);
+        using GpuBench few = new(GpuDevices.Create(device, Few, tensorCores: true, hopper: true)), many = new(GpuDevices.Create(device, Many, tensorCores: true, hopper: true));
+        // From splits of 256 keys to one of 2,048, and from one of these to the next.
+        foreach (int border in (int[])(IsSlow ? [16_384] : [16_384, 18_432]))
+        {
+            int first = border - 1, tokens = IsSlow ? 2 : 7;
+            GpuKvPair kv = GpuAttentionTests.Filled(few, shape, first + tokens, seed: 3), same = GpuAttentionTests.Filled(many, shape, first + tokens, tokensPerPage: 16, seed: 3);
+            GpuKvPair other = GpuAttentionTests.Filled(many, shape, 700);
+            GpuActivationsPair qkv = few.Activations(tokens, GpuAttentionTests.Columns(shape));
+            float[][] inputs = [.. Enumerable.Range(0, tokens).Select(row => few.Row(qkv.Gpu, row))], alone = [.. inputs.Select((input, i) => Attend(few, [(kv, first + i, 1)], [input])[0])];
+            for (int i = 0; i < tokens; i++)
+                Assert.That(Attend(many, [(other, 699, 1), (same, first + i, 1)], [inputs[0], inputs[i]])[1], Is.EqualTo(alone[i]), $"position {first + i}, divided and in company");
+            if (!IsSlow) Assert.That(Attend(many, [(same, first, tokens)], inputs), Is.EqualTo(alone), $"as a chunk from {first}");
+
+            few.Begin((kv, first + tokens - 1, 1));
+            GpuActivationsPair last = few.Activations(1, GpuAttentionTests.Columns(shape)), y = few.Activations(1, shape.Heads * shape.HeadDim, operand: true);
+            few.Write(last, 0, inputs[^1]);
+            few.Gpu.Kernels.Attend(last.Gpu, Layer, shape, null, null, null, y.Gpu);
+            few.Reference.Kernels.Attend(last.Reference, Layer, shape, null, null, null, y.Reference);
+            few.AssertClose(y, 1, 1e-3);
+        }
+
+        float[][] Attend(GpuBench bench, (GpuKvPair, int, int)[] chunks, float[][] rows)
+        {
+            bench.Begin(chunks);
+            GpuActivationsPair qkv = bench.Activations(rows.Length, rows[0].Length);
+            for (int i = 0; i < rows.Length; i++) bench.Write(qkv, i, rows[i]);
+            GpuActivationsPair y = bench.Activations(rows.Length, shape.Heads * shape.HeadDim, operand: true, poisoned: true);
+            bench.Gpu.Kernels.Attend(qkv.Gpu, Layer, shape, null, null, null, y.Gpu);
+            return [.. Enumerable.Range(0, rows.Length).Select(i => bench.Row(y.Gpu, i))];
+        }
+    }
+
+    [Test]
     public void Many_rows_keep_all_warps_busy_and_have_the_bits_that_they_have_alone()
     {
         AttentionShape shape = new(Heads: 4, KvHeads: 4, HeadDim: 16, Scale: 0.3f);

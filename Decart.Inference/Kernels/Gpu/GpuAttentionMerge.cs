@@ -4,12 +4,6 @@ using ILGPU;
 
 namespace Decart.Inference.Kernels.Gpu;
 
-/// <summary>Splits of a row that lie in memory.</summary>
-internal struct AttentionMerge
-{
-    public int Row, FirstSlot, Splits, FirstHead, Heads;
-}
-
 /// <summary>A row's softmax with one more split, and what totals and the split's sums are multiplied with.</summary>
 internal struct AttentionJoin
 {
@@ -25,6 +19,11 @@ internal static class GpuAttentionMerge
 {
     /// <summary>Splits of a <see cref="PartialBatch"/>.</summary>
     private const int Batch = 4;
+
+    private const int Lanes = 32;
+
+    /// <summary>Dimensions of warp number <paramref name="rank"/> of a team begin here; there are 16 for each group of 64.</summary>
+    private static int FirstDim(int rank, int groups) => rank * 16 * groups;
 
     /// <summary>Brings the softmaxes of a row up to date with those of a split; returns what totals so far are multiplied with.</summary>
     /// <param name="a">The operation.</param>
@@ -49,10 +48,12 @@ internal static class GpuAttentionMerge
         return join;
     }
 
-    /// <summary>Whether the warp is the last that is done with a unit of a row and its heads; if so it sees what the others have stored.</summary>
-    public static bool IsLast(AttentionArguments a, GpuAttentionHeader header, AttentionUnit unit)
+    /// <summary>
+    /// Whether the warp is the last of its rank that is done with a unit of a row and its heads; if so it sees what the others have stored.
+    /// </summary>
+    public static bool IsLast(AttentionArguments a, GpuAttentionHeader header, AttentionUnit unit, int rank)
     {
-        long counter = a.Counters + ((((long)unit.HeadUnit * header.Tiles) + unit.Tile) * sizeof(int));
+        long counter = a.Counters + ((((((long)unit.HeadUnit * header.Tiles) + unit.Tile) * AttentionColumns.TeamWarps) + rank) * sizeof(int));
         Warp.Barrier();
         int done = 0;
         if (Warp.LaneIdx == 0) done = Global.AddOrdered(counter, 1);
@@ -63,123 +64,137 @@ internal static class GpuAttentionMerge
         return true;
     }
 
-    /// <summary>What is to be merged: all splits of a row for the heads of a unit.</summary>
-    public static AttentionMerge JobOf(AttentionUnit unit) => new()
+    /// <summary>Merges all splits of a row for the heads of a unit and the dimensions of a warp, whose lanes divide them.</summary>
+    public static void Merge(AttentionArguments a, AttentionUnit unit, int rank, int groups)
     {
-        Row = unit.RowNumber,
-        FirstSlot = unit.Row.PartialStart,
-        Splits = GpuSplits.Of(unit.Row.Position) + 1 - unit.RowSplit,
-        FirstHead = unit.FirstHead,
-        Heads = unit.HeadCount,
-    };
-
-    /// <summary>Does it; the lanes of a warp divide heads and dimensions.</summary>
-    public static void Merge(AttentionArguments a, AttentionMerge job)
-    {
-        for (int i = Warp.LaneIdx; i < job.Heads * (a.HeadDim >> 2); i += 32) MergeFour(a, job, i);
-    }
-
-    /// <summary>Merges number <paramref name="i"/> of the fours of dimensions of the heads of a job, if there is one.</summary>
-    public static void MergeFour(AttentionArguments a, AttentionMerge job, int i)
-    {
-        int quads = a.HeadDim >> 2, head = i / quads, dim = (i - (head * quads)) * 4;
-        if (head >= job.Heads) return;
-        head += job.FirstHead;
-        AttentionSoftmax whole = AttentionSoftmax.None;
-        Float4 total = default;
-        for (int split = 0; split < job.Splits; split += 3 * Batch)
+        int shift = groups > 1 ? 3 : 2, firstSplit = GpuSplits.Of(unit.FirstKey), splits = GpuSplits.Of(unit.Row.Position) + 1 - firstSplit;
+        for (int i = Warp.LaneIdx; i < unit.HeadCount << shift; i += Lanes)
         {
-            // Twelve are on their way at once: splits are small, and far away.
-            PartialBatch first = LoadBatch(a, job, split, head, dim), second = LoadBatch(a, job, split + Batch, head, dim);
-            PartialBatch third = LoadBatch(a, job, split + (2 * Batch), head, dim);
-            total = AddBatch(total, ref whole, first, job.Splits - split);
-            total = AddBatch(total, ref whole, second, job.Splits - split - Batch);
-            total = AddBatch(total, ref whole, third, job.Splits - split - (2 * Batch));
+            int dim = FirstDim(rank, groups) + ((i & ((1 << shift) - 1)) * 4);
+            if (dim < a.HeadDim) MergeFour(a, unit.RowNumber, unit.FirstSlot + firstSplit, splits, unit.FirstHead + (i >> shift), dim);
         }
-        float inverse = Float32.Divide(1, whole.Sum);
-        StoreOutput(a, job.Row, head, dim, Halves.Round(total.A * inverse, total.B * inverse));
-        StoreOutput(a, job.Row, head, dim + 2, Halves.Round(total.C * inverse, total.D * inverse));
     }
 
-    /// <summary>Stores what a split leaves.</summary>
+    /// <summary>Stores what a split leaves of the dimensions of a warp. What it leaves of the softmax all warps store, so that each sees its own.</summary>
     public static void StorePartial(
-        AttentionArguments a, AttentionUnit unit, int split, AttentionSums sums, AttentionColumnPair softmax, int groups)
+        AttentionArguments a, AttentionUnit unit, int split, int rank, AttentionSums sums, AttentionColumnPair softmax, int groups)
     {
-        int column = (Pinned.Int(Warp.LaneIdx) & 3) * 2, slot = unit.Row.PartialStart + split - unit.RowSplit;
-        long even = GpuAttention.PartialAddress(a, slot, unit.FirstHead + column), odd = GpuAttention.PartialAddress(a, slot, unit.FirstHead + column + 1);
+        int column = (Warp.LaneIdx & 3) * 2, slot = unit.FirstSlot + split, dim = FirstDim(rank, groups);
+        long even = GpuAttention.PartialAddress(a, slot, unit.FirstHead + column), odd = even + ((a.HeadDim + GpuAttention.PartialTail) * sizeof(float));
         bool hasEven = column < unit.HeadCount, hasOdd = column + 1 < unit.HeadCount;
-        StorePartial(a, even, odd, hasEven, hasOdd, 0, sums.A);
-        if (groups > 1) StorePartial(a, even, odd, hasEven, hasOdd, 64, sums.B);
+        StorePartial(a, even, odd, hasEven, hasOdd, dim, sums.A);
+        if (groups > 1) StorePartial(a, even, odd, hasEven, hasOdd, dim + 16, sums.B);
         if (Warp.LaneIdx >= 4) return;
         if (hasEven) StoreTail(a, even, softmax.Even);
         if (hasOdd) StoreTail(a, odd, softmax.Odd);
     }
 
-    /// <summary>Stores the outputs of the unit's heads.</summary>
-    public static void StoreOutputs(AttentionArguments a, AttentionUnit unit, AttentionSums totals, AttentionColumnPair whole, int groups)
+    /// <summary>Stores the outputs of the unit's heads, of the dimensions of a warp.</summary>
+    public static void StoreOutputs(AttentionArguments a, AttentionUnit unit, int rank, AttentionSums totals, AttentionColumnPair whole, int groups)
     {
         // Averages of halves do not exceed the largest half.
         Float4 inverses = new() { A = Float32.Divide(1, whole.Even.Sum), B = Float32.Divide(1, whole.Odd.Sum) };
-        StoreOutputs(a, unit, 0, totals.A, inverses);
-        if (groups > 1) StoreOutputs(a, unit, 64, totals.B, inverses);
+        int dim = FirstDim(rank, groups);
+        StoreOutputs(a, unit, dim, totals.A, inverses);
+        if (groups > 1) StoreOutputs(a, unit, dim + 16, totals.B, inverses);
     }
 
     /// <summary>Stores two neighbouring elements of a head's output.</summary>
     public static void StoreOutput(AttentionArguments a, int row, int head, int dim, uint halves) =>
         Global.StoreInt(a.Y + CoreTiles.OperandOffset(row, (head * a.HeadDim) + dim, a.YStride, a.YBlockRows), (int)halves);
 
-    private static PartialBatch LoadBatch(AttentionArguments a, AttentionMerge job, int split, int head, int dim) => new()
+    /// <summary>Merges four elements of a head.</summary>
+    private static void MergeFour(AttentionArguments a, int row, int firstSlot, int splits, int head, int dim)
     {
-        A = Load(a, job, split, head, dim),
-        B = Load(a, job, split + 1, head, dim),
-        C = Load(a, job, split + 2, head, dim),
-        D = Load(a, job, split + 3, head, dim),
+        AttentionSoftmax whole = AttentionSoftmax.None;
+        Float4 total = default;
+        long address = GpuAttention.PartialAddress(a, firstSlot, head), step = (long)a.Heads * (a.HeadDim + GpuAttention.PartialTail) * sizeof(float);
+        for (int left = splits; left > 0; left -= 3 * Batch)
+        {
+            // Twelve are on their way at once: splits are small, and far away.
+            PartialBatch first = LoadBatch(a, address, step, left, dim), second = LoadBatch(a, address + (Batch * step), step, left - Batch, dim);
+            PartialBatch third = LoadBatch(a, address + (2 * Batch * step), step, left - (2 * Batch), dim);
+            total = AddBatch(total, ref whole, first);
+            total = AddBatch(total, ref whole, second);
+            total = AddBatch(total, ref whole, third);
+            address += 3 * Batch * step;
+        }
+        float inverse = Float32.Divide(1, whole.Sum);
+        StoreOutput(a, row, head, dim, Halves.Round(total.A * inverse, total.B * inverse));
+        StoreOutput(a, row, head, dim + 2, Halves.Round(total.C * inverse, total.D * inverse));
+    }
+
+    private static PartialBatch LoadBatch(AttentionArguments a, long address, long step, int left, int dim) => new()
+    {
+        A = LoadSums(address, left > 0, dim),
+        B = LoadSums(address + step, left > 1, dim),
+        C = LoadSums(address + (2 * step), left > 2, dim),
+        D = LoadSums(address + (3 * step), left > 3, dim),
+        Maxima = new Float4
+        {
+            A = LoadMax(a, address, left > 0),
+            B = LoadMax(a, address + step, left > 1),
+            C = LoadMax(a, address + (2 * step), left > 2),
+            D = LoadMax(a, address + (3 * step), left > 3),
+        },
+        WeightSums = new Float4
+        {
+            A = LoadWeightSum(a, address, left > 0),
+            B = LoadWeightSum(a, address + step, left > 1),
+            C = LoadWeightSum(a, address + (2 * step), left > 2),
+            D = LoadWeightSum(a, address + (3 * step), left > 3),
+        },
     };
 
-    private static Partial Load(AttentionArguments a, AttentionMerge job, int split, int head, int dim)
+    /// <summary>Where there is no split, what changes nothing: adding the product of minus zero and zero keeps a total's sign.</summary>
+    private static Float4 LoadSums(long address, bool exists, int dim)
     {
-        Partial partial = default;
-        if (split >= job.Splits) return partial;
-        long address = GpuAttention.PartialAddress(a, job.FirstSlot + split, head), tail = address + (a.HeadDim * sizeof(float));
-        partial.Sums = Global.LoadFloat4(address + (dim * sizeof(float)));
-        partial.Tail = Global.LoadFloat4(tail);
-        return partial;
+        Float4 sums = new() { A = -0f, B = -0f, C = -0f, D = -0f };
+        if (exists) sums = Global.LoadFloat4(address + (dim * sizeof(float)));
+        return sums;
     }
 
-    private static Float4 AddBatch(Float4 total, ref AttentionSoftmax whole, PartialBatch batch, int count)
+    /// <inheritdoc cref="LoadSums"/>
+    private static float LoadMax(AttentionArguments a, long address, bool exists)
     {
-        if (count > 0) total = Add(total, ref whole, batch.A);
-        if (count > 1) total = Add(total, ref whole, batch.B);
-        if (count > 2) total = Add(total, ref whole, batch.C);
-        if (count > 3) total = Add(total, ref whole, batch.D);
-        return total;
+        float max = AttentionScores.NoMaximum;
+        if (exists) max = Global.LoadFloat(address + (a.HeadDim * sizeof(float)));
+        return max;
     }
 
-    private static Float4 Add(Float4 total, ref AttentionSoftmax whole, Partial partial)
+    /// <inheritdoc cref="LoadSums"/>
+    private static float LoadWeightSum(AttentionArguments a, long address, bool exists)
     {
-        AttentionJoin join = Join(whole, partial.Tail.A, partial.Tail.B);
+        float sum = 0;
+        if (exists) sum = Global.LoadFloat(address + ((a.HeadDim + 1) * sizeof(float)));
+        return sum;
+    }
+
+    private static Float4 AddBatch(Float4 total, ref AttentionSoftmax whole, PartialBatch batch)
+    {
+        total = Add(total, ref whole, batch.A, batch.Maxima.A, batch.WeightSums.A);
+        total = Add(total, ref whole, batch.B, batch.Maxima.B, batch.WeightSums.B);
+        total = Add(total, ref whole, batch.C, batch.Maxima.C, batch.WeightSums.C);
+        return Add(total, ref whole, batch.D, batch.Maxima.D, batch.WeightSums.D);
+    }
+
+    private static Float4 Add(Float4 total, ref AttentionSoftmax whole, Float4 sums, float max, float weightSum)
+    {
+        AttentionJoin join = Join(whole, max, weightSum);
         float old = join.Old, factor = join.Factor;
         whole = join.Whole;
         return new Float4
         {
-            A = Float32.Fma(total.A, old, partial.Sums.A * factor),
-            B = Float32.Fma(total.B, old, partial.Sums.B * factor),
-            C = Float32.Fma(total.C, old, partial.Sums.C * factor),
-            D = Float32.Fma(total.D, old, partial.Sums.D * factor),
+            A = Float32.Fma(total.A, old, sums.A * factor),
+            B = Float32.Fma(total.B, old, sums.B * factor),
+            C = Float32.Fma(total.C, old, sums.C * factor),
+            D = Float32.Fma(total.D, old, sums.D * factor),
         };
-    }
-
-    private static void StorePartial(AttentionArguments a, long even, long odd, bool hasEven, bool hasOdd, int dim, Columns64 sums)
-    {
-        StorePartial(a, even, odd, hasEven, hasOdd, dim, sums.A);
-        StorePartial(a, even, odd, hasEven, hasOdd, dim + 16, sums.B);
-        StorePartial(a, even, odd, hasEven, hasOdd, dim + 32, sums.C);
-        StorePartial(a, even, odd, hasEven, hasOdd, dim + 48, sums.D);
     }
 
     private static void StorePartial(AttentionArguments a, long even, long odd, bool hasEven, bool hasOdd, int dim, Float4 sum)
     {
-        dim += Pinned.Int(Warp.LaneIdx) >> 2;
+        dim += Warp.LaneIdx >> 2;
         long offset = dim * sizeof(float), next = offset + (8 * sizeof(float));
         if (hasEven && dim < a.HeadDim) Global.StoreFloat(even + offset, sum.A);
         if (hasOdd && dim < a.HeadDim) Global.StoreFloat(odd + offset, sum.B);
@@ -190,34 +205,20 @@ internal static class GpuAttentionMerge
     private static void StoreTail(AttentionArguments a, long partial, AttentionSoftmax softmax) => Global.StoreFloat4(
         partial + (a.HeadDim * sizeof(float)), new Float4 { A = softmax.Max * a.Factor, B = softmax.Sum });
 
-    private static void StoreOutputs(AttentionArguments a, AttentionUnit unit, int dim, Columns64 totals, Float4 inverses)
-    {
-        StoreOutputs(a, unit, dim, totals.A, inverses);
-        StoreOutputs(a, unit, dim + 16, totals.B, inverses);
-        StoreOutputs(a, unit, dim + 32, totals.C, inverses);
-        StoreOutputs(a, unit, dim + 48, totals.D, inverses);
-    }
-
     /// <summary>Transposed, a lane has neighbouring elements of one head.</summary>
     private static void StoreOutputs(AttentionArguments a, AttentionUnit unit, int dim, Float4 total, Float4 inverses)
     {
         uint upper = TensorCore.Transpose(Halves.Round(total.A * inverses.A, total.B * inverses.B));
         uint lower = TensorCore.Transpose(Halves.Round(total.C * inverses.A, total.D * inverses.B));
-        int lane = Pinned.Int(Warp.LaneIdx), head = lane >> 2;
+        int lane = Warp.LaneIdx, head = lane >> 2;
         dim += (lane & 3) * 2;
         if (head < unit.HeadCount && dim < a.HeadDim) StoreOutput(a, unit.RowNumber, unit.FirstHead + head, dim, upper);
         if (head < unit.HeadCount && dim + 8 < a.HeadDim) StoreOutput(a, unit.RowNumber, unit.FirstHead + head, dim + 8, lower);
     }
 
-    /// <summary>Four elements of what a split leaves for a head, its maximum and its sum of weights.</summary>
-    /// <remarks>ILGPU takes structs for one that have the same registers, whatever structs these stand in: eight are no other struct's here.</remarks>
-    private struct Partial
-    {
-        public Float4 Sums, Tail;
-    }
-
+    /// <summary>Of four splits: four elements of what each leaves for a head, its maximum and its sum of weights.</summary>
     private struct PartialBatch
     {
-        public Partial A, B, C, D;
+        public Float4 A, B, C, D, Maxima, WeightSums;
     }
 }

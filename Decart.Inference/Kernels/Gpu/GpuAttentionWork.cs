@@ -47,12 +47,12 @@ internal readonly record struct GpuAttentionPlan(
         _ => true,
     };
 
-    private int FirstKey(int position) => Window != 0 && position >= Window ? position - Window + 1 : 0;
+    /// <summary>The first key that the query at a position sees.</summary>
+    public int FirstKey(int position) => Window != 0 && position >= Window ? position - Window + 1 : 0;
 }
 
 /// <summary>
-/// Consecutive rows of one chunk that attention computes together. Its items are its splits, or one for all of them. A single token's items are runs of
-/// keys; then <see cref="Rows"/> is how many keys a run has.
+/// Consecutive rows of one chunk that attention computes together. Its items are its splits, or one for all of them.
 /// </summary>
 [StructLayout(LayoutKind.Sequential)]
 internal struct GpuTile
@@ -63,17 +63,49 @@ internal struct GpuTile
     public int FirstItem, Items;
 }
 
+/// <summary>
+/// A single token, in a list of such: all that attention must know of it, so that one look tells where its keys are. Its items are runs of keys at
+/// absolute positions.
+/// </summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct GpuSingle
+{
+    public const int Bytes = 64;
+
+    /// <summary>See <see cref="GpuRow"/>.</summary>
+    public long Kv, PageTable, TokenBytes;
+
+    /// <inheritdoc cref="Kv"/>
+    public int PageShift, Position;
+
+    /// <summary>Its row in the batch.</summary>
+    public int Row;
+
+    /// <summary>The slot for partial results of split 0, whether the row sees it or not.</summary>
+    public int FirstSlot;
+
+    /// <summary>The first key that it sees.</summary>
+    public int FirstKey;
+
+    /// <summary>Keys of a run, and the number of its first run among those from position 0 on.</summary>
+    public int Keys, FirstRun;
+
+    /// <summary>The number of its first item among the items of the list, and how many it has.</summary>
+    public int FirstItem, Items;
+
+    /// <summary>Makes it as long as <see cref="Bytes"/>.</summary>
+    private readonly int _unused;
+}
+
 /// <summary>What a work list begins with.</summary>
 internal struct GpuAttentionHeader
 {
     public int Tiles, Items;
-
-    /// <summary>How many warps of a group take units of single tokens.</summary>
-    public int ActiveWarps;
 }
 
 /// <summary>
-/// The work list of a plan in the device's memory: its <see cref="GpuAttentionHeader"/>, four bytes unused, then the tiles. Kernels of any grid take items in turn until there are no more.
+/// The work list of a plan in the device's memory: its <see cref="GpuAttentionHeader"/>, eight bytes unused, then the tiles, or the single tokens. Kernels of any
+/// grid take items in turn until there are no more.
 /// </summary>
 internal static class GpuAttentionWork
 {
@@ -84,7 +116,7 @@ internal static class GpuAttentionWork
     public static GpuAttentionHeader LoadHeader(long work)
     {
         UInt4 words = Global.Load16(work);
-        return new GpuAttentionHeader { Tiles = (int)words.A, Items = (int)words.B, ActiveWarps = (int)words.C };
+        return new GpuAttentionHeader { Tiles = (int)words.A, Items = (int)words.B };
     }
 
     /// <summary>The tile that an item belongs to: the last that begins at or before it.</summary>
@@ -105,4 +137,29 @@ internal static class GpuAttentionWork
         UInt4 words = Global.Load16(work + HeaderBytes + ((long)tile * TileBytes));
         return new GpuTile { FirstRow = (int)words.A, Rows = (int)words.B, FirstItem = (int)words.C, Items = (int)words.D };
     }
+
+    public static GpuSingle LoadSingle(long work, int index)
+    {
+        long address = SingleAddress(work, index);
+        return new GpuSingle
+        {
+            Kv = Global.LoadLong(address),
+            PageTable = Global.LoadLong(address + 8),
+            TokenBytes = Global.LoadLong(address + 16),
+            PageShift = Global.LoadInt(address + 24),
+            Position = Global.LoadInt(address + 28),
+            Row = Global.LoadInt(address + 32),
+            FirstSlot = Global.LoadInt(address + 36),
+            FirstKey = Global.LoadInt(address + 40),
+            Keys = Global.LoadInt(address + 44),
+            FirstRun = Global.LoadInt(address + 48),
+            FirstItem = Global.LoadInt(address + 52),
+            Items = Global.LoadInt(address + 56),
+        };
+    }
+
+    /// <summary>The first item of a single token.</summary>
+    public static int LoadFirstItem(long work, int index) => Global.LoadInt(SingleAddress(work, index) + 52);
+
+    private static long SingleAddress(long work, int index) => work + HeaderBytes + ((long)index * GpuSingle.Bytes);
 }

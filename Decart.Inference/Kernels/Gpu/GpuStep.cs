@@ -1,6 +1,7 @@
 using System.Numerics;
 using System.Runtime.InteropServices;
 using Decart.Inference.Kernels.Gpu.Tiles;
+using Decart.Inference.Memory;
 using Decart.Inference.Native.Cuda;
 
 namespace Decart.Inference.Kernels.Gpu;
@@ -14,7 +15,10 @@ namespace Decart.Inference.Kernels.Gpu;
 internal sealed class GpuStep(IGpuDevice device) : IDisposable
 {
     /// <summary>Warps for each multiprocessor from which on contexts are not divided.</summary>
-    public const int WarpsPerMultiprocessor = 8;
+    private const int WarpsPerMultiprocessor = 8;
+
+    /// <summary>The most runs of a single token that a team takes, and how many keys it could read while it begins and ends one.</summary>
+    private const int MostRuns = 8, KeysOfOneRun = 32;
 
     /// <summary>Bytes of partial results beyond which contexts are not divided either.</summary>
     private const long MaxPartialBytes = 256L << 20;
@@ -152,7 +156,7 @@ internal sealed class GpuStep(IGpuDevice device) : IDisposable
     private void ReserveCounters(int tokens, GpuAttentionPlan plan)
     {
         // More than the buffer begins with, so that all of it is cleared.
-        long bytes = Math.Max((long)tokens * plan.HeadGroups * sizeof(int), MinCounterBytes);
+        long bytes = Math.Max((long)tokens * plan.HeadGroups * AttentionColumns.TeamWarps * sizeof(int), MinCounterBytes);
         if (_counters.Reserve(bytes)) device.Clear(_counters.Address, bytes);
     }
 
@@ -219,7 +223,7 @@ internal sealed class GpuStep(IGpuDevice device) : IDisposable
                     Kv = chunk.Kv.Address,
                     PageTable = chunk.Kv.PageTable,
                     TokenBytes = chunk.Kv.TokenStride * GpuKernels.KvBytes,
-                    PageShift = chunk.Kv.PageTable == 0 ? 0 : BitOperations.Log2((uint)chunk.Kv.TokensPerPage),
+                    PageShift = PageShift(chunk.Kv),
                     Position = chunk.FirstPosition + i,
                     TokenId = _batch.TokenIds[row],
                     PartialStart = (int)slot,
@@ -238,53 +242,90 @@ internal sealed class GpuStep(IGpuDevice device) : IDisposable
         {
             if (plan.Takes(chunk)) tileCount += (chunk.Length + plan.RowsPerTile - 1) / plan.RowsPerTile;
         }
-        bool divided = plan.Rows == GpuAttentionRows.All && IsDivided(plan, tileCount);
-        int keys = plan.Rows == GpuAttentionRows.Singles ? KeysPerRun(plan) : 0;
-        Span<GpuTile> tiles = MemoryMarshal.Cast<byte, GpuTile>(list[GpuAttentionWork.HeaderBytes..])[..tileCount];
-        int tile = 0;
-        foreach (BatchChunk chunk in _batch.Chunks)
+        Span<byte> tiles = list[GpuAttentionWork.HeaderBytes..];
+        if (plan.Rows == GpuAttentionRows.Singles) items = WriteSingles(plan, MemoryMarshal.Cast<byte, GpuSingle>(tiles)[..tileCount]);
+        else items = WriteTiles(plan, MemoryMarshal.Cast<byte, GpuTile>(tiles)[..tileCount]);
+        MemoryMarshal.Write(list, tileCount);
+        MemoryMarshal.Write(list[sizeof(int)..], items);
+    }
+
+    /// <summary>Returns how many items there are.</summary>
+    private int WriteTiles(GpuAttentionPlan plan, Span<GpuTile> tiles)
+    {
+        bool divided = plan.Rows == GpuAttentionRows.All && IsDivided(plan, tiles.Length);
+        int tile = 0, items = 0;
+        foreach (BatchChunk chunk in _batch!.Chunks)
         {
             for (int i = 0; i < chunk.Length && plan.Takes(chunk); i += plan.RowsPerTile)
             {
                 int rows = Math.Min(plan.RowsPerTile, chunk.Length - i), own = divided ? plan.Splits(chunk.FirstPosition + i, rows) : 1;
-                if (keys != 0)
-                {
-                    rows = GpuSplits.RoundUp(keys, chunk.FirstPosition);
-                    own = plan.Runs(chunk.FirstPosition, rows);
-                }
                 tiles[tile++] = new GpuTile { FirstRow = chunk.FirstRow + i, Rows = rows, FirstItem = items, Items = own };
                 items += own;
             }
         }
-        MemoryMarshal.Write(list, tileCount);
-        MemoryMarshal.Write(list[sizeof(int)..], items);
-        MemoryMarshal.Write(list[(2 * sizeof(int))..], ActiveWarps((long)items * plan.HeadGroups));
+        return items;
     }
 
-    /// <summary>Warps of a group that take units: fewer where there is little work, so that it is spread over all multiprocessors.</summary>
-    private int ActiveWarps(long units)
+    /// <inheritdoc cref="WriteTiles"/>
+    private int WriteSingles(GpuAttentionPlan plan, Span<GpuSingle> singles)
     {
-        int warps = 1;
-        while (warps < WarpsPerMultiprocessor && units > (long)warps * device.Multiprocessors) warps *= 2;
-        return warps;
+        int single = 0, items = 0, share = KeysPerRun(plan);
+        long slot = 0;
+        foreach (BatchChunk chunk in _batch!.Chunks)
+        {
+            if (!plan.Takes(chunk)) continue;
+            int position = chunk.FirstPosition, first = plan.FirstKey(position), keys = GpuSplits.RoundUp(share, position), own = plan.Runs(position, keys);
+            singles[single++] = new GpuSingle
+            {
+                Kv = chunk.Kv.Address,
+                PageTable = chunk.Kv.PageTable,
+                TokenBytes = chunk.Kv.TokenStride * GpuKernels.KvBytes,
+                PageShift = PageShift(chunk.Kv),
+                Position = position,
+                Row = chunk.FirstRow,
+                FirstSlot = (int)slot - GpuSplits.Of(first),
+                FirstKey = first,
+                Keys = keys,
+                FirstRun = first / keys,
+                FirstItem = items,
+                Items = own,
+            };
+            slot += Slots(position);
+            items += own;
+        }
+        return items;
     }
 
     /// <summary>
-    /// Keys of a run, so that the runs of single tokens are about as many as warps and none is much longer than their share; more than there are where
-    /// there is no room for partial results.
+    /// Keys of a run of single tokens, so that the team that has most to do has as little as can be; more than there are where there is no room for partial
+    /// results.
     /// </summary>
     private int KeysPerRun(GpuAttentionPlan plan)
     {
-        long bytes = _singleSlots * plan.SlotBytes, keys = 0, warps = (long)WarpsPerMultiprocessor * Math.Max(device.Multiprocessors, 1);
-        if (bytes > (_contextLength == 0 ? MaxPartialBytes : _partials.Bytes)) return int.MaxValue / 2;
+        const int Undivided = int.MaxValue / 2;
+        long bytes = _singleSlots * plan.SlotBytes, keys = 0, rows = 0, teams = (long)GpuDecodeAttention.Teams * Math.Max(device.Multiprocessors, 1);
+        if (bytes > (_contextLength == 0 ? MaxPartialBytes : _partials.Bytes)) return Undivided;
+        int last = 0;
         foreach (BatchChunk chunk in _batch!.Chunks)
         {
-            if (chunk.Length == 1) keys += plan.Keys(chunk.FirstPosition);
+            if (chunk.Length != 1) continue;
+            keys += plan.Keys(chunk.FirstPosition);
+            last = Math.Max(last, chunk.FirstPosition);
+            rows++;
         }
-        int share = (int)(keys * plan.HeadGroups / warps) + 1, run = share;
-        while (run < 2 * share && Runs(plan, run) * plan.HeadGroups > warps) run += Math.Max(run / 16, 1);
+        if (rows == 0) return Undivided;
+        int best = Undivided;
+        long least = Rounds(rows * plan.HeadGroups) * plan.Keys(last);
+        for (int runs = 1; runs <= MostRuns; runs *= 2)
+        {
+            int share = (int)(keys * plan.HeadGroups / (teams * runs)) + 1;
+            long cost = Rounds(Runs(plan, share) * plan.HeadGroups) * (GpuSplits.RoundUp(share, last) + KeysOfOneRun);
+            if (cost < least) (best, least) = (share, cost);
+        }
         _partials.Reserve(bytes);
-        return run;
+        return best;
+
+        long Rounds(long units) => (units + teams - 1) / teams;
     }
 
     private long Runs(GpuAttentionPlan plan, int keys)
@@ -317,10 +358,17 @@ internal sealed class GpuStep(IGpuDevice device) : IDisposable
 
     private int WorkOffset(int plan)
     {
-        int tables = HeaderBytes + (Capacity * (GpuRow.Bytes + sizeof(int)));
-        tables = (tables + Alignment - 1) / Alignment * Alignment;
-        return checked(tables + (plan * (GpuAttentionWork.HeaderBytes + (Capacity * GpuAttentionWork.TileBytes))));
+        long offset = HeaderBytes + ((long)Capacity * (GpuRow.Bytes + sizeof(int)));
+        offset = (offset + Alignment - 1) / Alignment * Alignment;
+        for (int i = 0; i < plan; i++)
+        {
+            int tileBytes = _plans[i].Rows == GpuAttentionRows.Singles ? GpuSingle.Bytes : GpuAttentionWork.TileBytes;
+            offset += GpuAttentionWork.HeaderBytes + ((long)Capacity * tileBytes);
+        }
+        return checked((int)offset);
     }
+
+    private static int PageShift(KvView kv) => kv.PageTable == 0 ? 0 : BitOperations.Log2((uint)kv.TokensPerPage);
 
     private static int Slots(int position) => (position / SlotTokens) + 1;
 }

@@ -45,6 +45,10 @@ internal static unsafe class Global
     [IntrinsicImplementation, Ptx("st.global.v4.b32 [$0], {$1};")]
     public static void StoreFloat4(long address, Float4 value) => *(Float4*)address = value;
 
+    /// <summary>Fetches the 128 bytes around an address into the second-level cache (PTX ISA, "prefetch").</summary>
+    [IntrinsicImplementation, Ptx("prefetch.global.L2 [$0];")]
+    public static void Prefetch(long address) => _ = address;
+
     /// <summary>Adds, rounded to nearest, and waits for nothing (PTX ISA, "red"). Subnormal numbers count as 0.</summary>
     [IntrinsicImplementation, Ptx("red.global.add.f32 [$0], $1;")]
     public static void AddFloat(long address, float value) => *(float*)address += value;

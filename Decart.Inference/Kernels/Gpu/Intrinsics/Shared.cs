@@ -36,6 +36,9 @@ internal static unsafe class Shared
     [IntrinsicImplementation, Ptx("ld.shared.v4.b32 {$r}, [$0];")]
     public static UInt4 Load16(int address) => *(UInt4*)Pointer(address);
 
+    [IntrinsicImplementation, Ptx("ld.shared.v4.b32 {$r}, [$0];")]
+    public static Float4 LoadFloat4(int address) => *(Float4*)Pointer(address);
+
     [IntrinsicImplementation, Ptx("st.shared.b32 [$0], $1;")]
     public static void StoreInt(int address, int value) => *(int*)Pointer(address) = value;
 
@@ -47,6 +50,9 @@ internal static unsafe class Shared
 
     [IntrinsicImplementation, Ptx("st.shared.v4.b32 [$0], {$1};")]
     public static void Store16(int address, UInt4 value) => *(UInt4*)Pointer(address) = value;
+
+    [IntrinsicImplementation, Ptx("st.shared.v4.b32 [$0], {$1};")]
+    public static void StoreFloat4(int address, Float4 value) => *(Float4*)Pointer(address) = value;
 
     /// <summary>For emulations: the host's address of an address of the running group.</summary>
     internal static byte* Pointer(int address) => Emulated + address;

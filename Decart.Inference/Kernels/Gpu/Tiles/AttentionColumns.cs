@@ -12,10 +12,10 @@ internal struct Columns64
     public Float4 A, B, C, D;
 }
 
-/// <summary>The sums of up to 128 dimensions.</summary>
+/// <summary>A warp's sums: of 16 dimensions, or of 32.</summary>
 internal struct AttentionSums
 {
-    public Columns64 A, B;
+    public Float4 A, B;
 }
 
 /// <summary>Eight queries as right operands of products over 16 dimensions: a pair of registers for each 16.</summary>
@@ -37,27 +37,50 @@ internal struct AttentionColumnPair
 }
 
 /// <summary>
-/// What a warp does with eight queries and 64 keys on tensor cores (sm_80): S = K Q' has keys as rows, O = V' P' dimensions, so few queries leave little of
-/// the tensor cores idle and registers are few. Keys and values lie as <see cref="AttentionCursor"/> leaves them.
+/// What a team of four warps does with eight queries and 64 keys on tensor cores (sm_80): S = K Q' has keys as rows, O = V' P' dimensions, so few queries
+/// leave little of the tensor cores idle and registers are few. A warp multiplies 16 of the keys and, when the four have exchanged their products, adds to
+/// a quarter of the dimensions. Keys and values lie as <see cref="AttentionCursor"/> leaves them.
 /// </summary>
 internal static class AttentionColumns
 {
-    /// <summary>The products of 32 keys with the queries; over the dimensions in ascending order.</summary>
-    /// <param name="stage">Address of the first of the keys.</param>
+    public const int TeamWarps = 4;
+
+    private const int Lanes = 32, ProductBytes = 16;
+
+    /// <summary>Shared memory through which a team exchanges the products of a tile.</summary>
+    public const int ExchangeBytes = TeamWarps * Lanes * ProductBytes;
+
+    /// <summary>The products of a warp's 16 keys with the queries; over the dimensions in ascending order.</summary>
+    /// <param name="keys">Address of the first of the keys.</param>
     /// <param name="queries">The queries.</param>
-    /// <param name="near">Of the first 16 keys.</param>
-    /// <param name="far">Of the others.</param>
     /// <param name="groups">Groups of 64 dimensions: a constant, 1 or 2.</param>
-    public static void Products(int stage, AttentionQueries queries, out Float4 near, out Float4 far, int groups)
+    public static Float4 Products(int keys, AttentionQueries queries, int groups)
     {
-        int lane = Warp.LaneIdx, row = stage + ((lane & 15) * 128 * groups), swizzle = lane & 7, high = lane >> 4;
+        int lane = Warp.LaneIdx, row = keys + ((lane & 15) * 128 * groups), swizzle = lane & 7, high = lane >> 4;
         // All loads come first: the driver's compiler leaves them where they are, and a product would wait for each.
-        Fragments first = LoadKeys(row, 16 * 128 * groups, swizzle, high), second = default;
-        if (groups > 1) second = LoadKeys(row + 128, 16 * 128 * groups, swizzle, high);
-        near = default;
-        far = default;
-        Multiply(ref near, ref far, first, queries.A, queries.B);
-        if (groups > 1) Multiply(ref near, ref far, second, queries.C, queries.D);
+        Fragments first = LoadKeys(row, swizzle, high), second = default;
+        if (groups > 1) second = LoadKeys(row + 128, swizzle, high);
+        Float4 products = default;
+        products = Multiply(products, first, queries.A, queries.B);
+        if (groups > 1) products = Multiply(products, second, queries.C, queries.D);
+        return products;
+    }
+
+    /// <summary>Leaves a warp's products for the team.</summary>
+    public static void Publish(int exchange, int rank, Float4 products) =>
+        Shared.StoreFloat4(exchange + (((rank * Lanes) + Warp.LaneIdx) * ProductBytes), products);
+
+    /// <summary>The products of all 64 keys.</summary>
+    public static Columns64 Collect(int exchange)
+    {
+        int own = exchange + (Warp.LaneIdx * ProductBytes);
+        return new Columns64
+        {
+            A = Shared.LoadFloat4(own),
+            B = Shared.LoadFloat4(own + (Lanes * ProductBytes)),
+            C = Shared.LoadFloat4(own + (2 * Lanes * ProductBytes)),
+            D = Shared.LoadFloat4(own + (3 * Lanes * ProductBytes)),
+        };
     }
 
     /// <summary>Loads the queries of a unit; zeros where there is none, and behind their ends.</summary>
@@ -126,14 +149,17 @@ internal static class AttentionColumns
         return weights;
     }
 
-    /// <summary>Adds the values of 32 keys, in ascending order, times their weights.</summary>
-    public static AttentionSums AddValues(AttentionSums sums, int stage, UInt4 weights, int groups)
+    /// <summary>Adds the values of 64 keys, in ascending order, times their weights, for the dimensions of warp number <paramref name="rank"/>.</summary>
+    public static AttentionSums AddValues(AttentionSums sums, int values, int rank, AttentionWeights weights, int groups)
     {
-        int lane = Warp.LaneIdx, swizzle = lane & 7, row = stage + ((((lane >> 4) * 8) + swizzle) * 128 * groups), high = (lane >> 3) & 1, next = 16 * 128 * groups;
-        Fragments first = LoadValues(row, next, swizzle, high), second = default;
-        if (groups > 1) second = LoadValues(row + 128, next, swizzle, high);
-        sums.A = AddValues(sums.A, first, weights);
-        if (groups > 1) sums.B = AddValues(sums.B, second, weights);
+        int lane = Warp.LaneIdx, swizzle = lane & 7, row = values + ((((lane >> 4) * 8) + swizzle) * 128 * groups), next = 16 * 128 * groups;
+        // Of the pieces of 8 dimensions in 128 bytes.
+        int piece = (groups > 1 ? (rank & 1) * 4 : rank * 2) + ((lane >> 3) & 1);
+        if (groups > 1) row += (rank >> 1) * 128;
+        Fragments first = LoadValues(row + ((piece ^ swizzle) * 16), next), second = default;
+        if (groups > 1) second = LoadValues(row + (((piece + 2) ^ swizzle) * 16), next);
+        sums.A = Multiply(sums.A, first, weights.First, weights.Second);
+        if (groups > 1) sums.B = Multiply(sums.B, second, weights.First, weights.Second);
         return sums;
     }
 
@@ -160,34 +186,31 @@ internal static class AttentionColumns
         return value + Warp.ShuffleXor(value, 16);
     }
 
-    private static Fragments LoadKeys(int row, int next, int swizzle, int high)
+    /// <summary>Of 16 keys, 16 dimensions each.</summary>
+    private static Fragments LoadKeys(int row, int swizzle, int high) => new()
     {
-        int first = row + ((high ^ swizzle) * 16), second = row + (((2 + high) ^ swizzle) * 16);
-        int third = row + (((4 + high) ^ swizzle) * 16), fourth = row + (((6 + high) ^ swizzle) * 16);
-        return new Fragments
-        {
-            A = TensorCore.LoadMatrices(first),
-            B = TensorCore.LoadMatrices(first + next),
-            C = TensorCore.LoadMatrices(second),
-            D = TensorCore.LoadMatrices(second + next),
-            E = TensorCore.LoadMatrices(third),
-            F = TensorCore.LoadMatrices(third + next),
-            G = TensorCore.LoadMatrices(fourth),
-            H = TensorCore.LoadMatrices(fourth + next),
-        };
-    }
+        A = TensorCore.LoadMatrices(row + ((high ^ swizzle) * 16)),
+        B = TensorCore.LoadMatrices(row + (((2 + high) ^ swizzle) * 16)),
+        C = TensorCore.LoadMatrices(row + (((4 + high) ^ swizzle) * 16)),
+        D = TensorCore.LoadMatrices(row + (((6 + high) ^ swizzle) * 16)),
+    };
 
-    /// <summary>Over 64 dimensions.</summary>
-    private static void Multiply(ref Float4 near, ref Float4 far, Fragments keys, UInt4 first, UInt4 second)
+    /// <summary>Of 16 dimensions, 16 keys each.</summary>
+    private static Fragments LoadValues(int first, int next) => new()
     {
-        near = TensorCore.MultiplyHalves(near, keys.A, first.A, first.B);
-        far = TensorCore.MultiplyHalves(far, keys.B, first.A, first.B);
-        near = TensorCore.MultiplyHalves(near, keys.C, first.C, first.D);
-        far = TensorCore.MultiplyHalves(far, keys.D, first.C, first.D);
-        near = TensorCore.MultiplyHalves(near, keys.E, second.A, second.B);
-        far = TensorCore.MultiplyHalves(far, keys.F, second.A, second.B);
-        near = TensorCore.MultiplyHalves(near, keys.G, second.C, second.D);
-        far = TensorCore.MultiplyHalves(far, keys.H, second.C, second.D);
+        A = TensorCore.LoadTransposed(first),
+        B = TensorCore.LoadTransposed(first + next),
+        C = TensorCore.LoadTransposed(first + (2 * next)),
+        D = TensorCore.LoadTransposed(first + (3 * next)),
+    };
+
+    /// <summary>Adds products over 64 dimensions or keys, in ascending order.</summary>
+    private static Float4 Multiply(Float4 sums, Fragments left, UInt4 first, UInt4 second)
+    {
+        sums = TensorCore.MultiplyHalves(sums, left.A, first.A, first.B);
+        sums = TensorCore.MultiplyHalves(sums, left.B, first.C, first.D);
+        sums = TensorCore.MultiplyHalves(sums, left.C, second.A, second.B);
+        return TensorCore.MultiplyHalves(sums, left.D, second.C, second.D);
     }
 
     private static UInt4 LoadPairs(AttentionArguments a, long address, int dim, bool used) => new()
@@ -243,55 +266,8 @@ internal static class AttentionColumns
         return Float32.Max(value, Warp.ShuffleXor(value, 16));
     }
 
-    private static Fragments LoadValues(int row, int next, int swizzle, int high)
-    {
-        int first = row + ((high ^ swizzle) * 16), second = row + (((2 + high) ^ swizzle) * 16);
-        int third = row + (((4 + high) ^ swizzle) * 16), fourth = row + (((6 + high) ^ swizzle) * 16);
-        return new Fragments
-        {
-            A = TensorCore.LoadTransposed(first),
-            B = TensorCore.LoadTransposed(second),
-            C = TensorCore.LoadTransposed(third),
-            D = TensorCore.LoadTransposed(fourth),
-            E = TensorCore.LoadTransposed(first + next),
-            F = TensorCore.LoadTransposed(second + next),
-            G = TensorCore.LoadTransposed(third + next),
-            H = TensorCore.LoadTransposed(fourth + next),
-        };
-    }
-
-    /// <summary>Over 32 keys, to 64 dimensions.</summary>
-    private static Columns64 AddValues(Columns64 sums, Fragments values, UInt4 weights)
-    {
-        sums.A = TensorCore.MultiplyHalves(sums.A, values.A, weights.A, weights.B);
-        sums.B = TensorCore.MultiplyHalves(sums.B, values.B, weights.A, weights.B);
-        sums.C = TensorCore.MultiplyHalves(sums.C, values.C, weights.A, weights.B);
-        sums.D = TensorCore.MultiplyHalves(sums.D, values.D, weights.A, weights.B);
-        sums.A = TensorCore.MultiplyHalves(sums.A, values.E, weights.C, weights.D);
-        sums.B = TensorCore.MultiplyHalves(sums.B, values.F, weights.C, weights.D);
-        sums.C = TensorCore.MultiplyHalves(sums.C, values.G, weights.C, weights.D);
-        sums.D = TensorCore.MultiplyHalves(sums.D, values.H, weights.C, weights.D);
-        return sums;
-    }
-
-    private static Columns64 Scale(Columns64 sums, Float4 factors) => new()
-    {
-        A = Scale(sums.A, factors),
-        B = Scale(sums.B, factors),
-        C = Scale(sums.C, factors),
-        D = Scale(sums.D, factors),
-    };
-
     private static Float4 Scale(Float4 sum, Float4 factors) =>
         new() { A = sum.A * factors.A, B = sum.B * factors.B, C = sum.C * factors.A, D = sum.D * factors.B };
-
-    private static Columns64 Merge(Columns64 totals, Float4 old, Columns64 sums, Float4 factors) => new()
-    {
-        A = Merge(totals.A, old, sums.A, factors),
-        B = Merge(totals.B, old, sums.B, factors),
-        C = Merge(totals.C, old, sums.C, factors),
-        D = Merge(totals.D, old, sums.D, factors),
-    };
 
     private static Float4 Merge(Float4 total, Float4 old, Float4 sum, Float4 factors) => new()
     {
@@ -301,9 +277,9 @@ internal static class AttentionColumns
         D = Float32.Fma(total.D, old.B, sum.D * factors.B),
     };
 
-    /// <summary>Eight left operands of 16 rows.</summary>
+    /// <summary>Four left operands of 16 rows.</summary>
     private struct Fragments
     {
-        public UInt4 A, B, C, D, E, F, G, H;
+        public UInt4 A, B, C, D;
     }
 }
