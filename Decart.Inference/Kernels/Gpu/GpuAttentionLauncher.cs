@@ -50,9 +50,9 @@ internal sealed class GpuAttentionLauncher(IGpuDevice device, GpuStep step) : ID
     /// <summary>One kernel for heads, then one for single tokens and one for chunks, where there are any.</summary>
     private void LaunchByWarpGroups(AttentionArguments arguments, AttentionShape shape)
     {
-        int group = shape.Heads / shape.KvHeads, prompts = shape.KvHeads * GpuPromptAttention.HeadTiles(group);
+        int group = shape.Heads / shape.KvHeads, prompts = PromptUnit.PerTile(shape.Heads, shape.KvHeads);
         GpuAttentionPlan singles = new(1, 0, shape.Window, AttentionUnit.PerItem(shape.Heads, shape.KvHeads), 1, SlotBytes(shape), GpuAttentionRows.Singles);
-        GpuAttentionPlan chunks = new(GpuPromptAttention.RowsPerTile(group, device.MaxGroupSize), 0, shape.Window, prompts, 1, 0, GpuAttentionRows.Chunks);
+        GpuAttentionPlan chunks = new(PromptUnit.RowsPerTile(group), 0, shape.Window, prompts, 1, 0, GpuAttentionRows.Chunks);
         _queries.Reserve((long)step.MaxRows * shape.Heads * shape.HeadDim * sizeof(ushort));
         bool plain = AttentionScores.ArePlain(shape);
         arguments.Queries = _queries.Address;
@@ -74,7 +74,7 @@ internal sealed class GpuAttentionLauncher(IGpuDevice device, GpuStep step) : ID
             GpuKernel<AttentionArguments> kernel = step.ChunksHaveMaps
                 ? narrow ? GpuPromptAttention.Heads64 : GpuPromptAttention.Heads128
                 : narrow ? GpuPromptAttention.Paged64 : GpuPromptAttention.Paged128;
-            device.Launch(kernel, new GpuGrid((int)step.UnitsOf(chunks)), WithStep(arguments));
+            device.Launch(kernel, new GpuGrid(step.GroupsOf(chunks)), WithStep(arguments));
         }
     }
 

@@ -185,10 +185,10 @@ internal static class GpuAttentionMerge
         whole = join.Whole;
         return new Float4
         {
-            A = Float32.Fma(total.A, old, sums.A * factor),
-            B = Float32.Fma(total.B, old, sums.B * factor),
-            C = Float32.Fma(total.C, old, sums.C * factor),
-            D = Float32.Fma(total.D, old, sums.D * factor),
+            A = Float32.Fma(sums.A, factor, total.A * old),
+            B = Float32.Fma(sums.B, factor, total.B * old),
+            C = Float32.Fma(sums.C, factor, total.C * old),
+            D = Float32.Fma(sums.D, factor, total.D * old),
         };
     }
 

@@ -52,14 +52,15 @@ internal readonly record struct GpuAttentionPlan(
 }
 
 /// <summary>
-/// Consecutive rows of one chunk that attention computes together. Its items are its splits, or one for all of them.
+/// Consecutive rows of one chunk that attention computes together. Its items are its splits, or one for all of them. In a list of chunks each tile is one
+/// item, and those come first whose rows see most keys.
 /// </summary>
 [StructLayout(LayoutKind.Sequential)]
 internal struct GpuTile
 {
     public int FirstRow, Rows;
 
-    /// <summary>The number of its first item among the items of the list, and how many it has.</summary>
+    /// <summary>The number of its first item among the items of the list, in a list of chunks the position of its first row; and how many items it has.</summary>
     public int FirstItem, Items;
 }
 
@@ -90,7 +91,7 @@ internal struct GpuSingle
     /// <summary>Keys of a run, and the number of its first run among those from position 0 on.</summary>
     public int Keys, FirstRun;
 
-    /// <summary>The number of its first item among the items of the list, and how many it has.</summary>
+    /// <summary>The number of its first item among the items of the list, in a list of chunks the position of its first row; and how many items it has.</summary>
     public int FirstItem, Items;
 
     /// <summary>Makes it as long as <see cref="Bytes"/>.</summary>

@@ -1,294 +1,374 @@
 using Decart.Inference.Kernels.Gpu.Intrinsics;
 using Decart.Inference.Kernels.Gpu.Tiles;
-using Decart.Inference.Native.Cuda;
 using ILGPU;
 
 namespace Decart.Inference.Kernels.Gpu;
 
 /// <summary>
-/// Attention of chunks by <see cref="WarpGroup"/> (sm_90a), for heads of up to 128 elements, with the bits of <see cref="GpuDecodeAttention"/>. A warp
-/// group takes 64 queries, rows of one chunk times heads that share a key/value head; the groups of a block share tiles of 64 keys. The
-/// products of the next tile and the sums of this one are under way while weights of the next are computed (Shah et al., 2024, "FlashAttention-3").
+/// Attention of chunks by <see cref="WarpGroup"/> (sm_90a), for heads of up to 128 elements, with the bits of <see cref="GpuDecodeAttention"/>. One warp
+/// copies tiles of 64 keys and their values into a ring; two warp groups attend, 64 queries each, which stay in registers, and take turns: while the tensor
+/// cores have the products of one, the other computes weights (Shah et al., 2024, "FlashAttention-3"). One group stays on each multiprocessor and takes one
+/// <see cref="PromptUnit"/> after the other.
 /// </summary>
 internal static class GpuPromptAttention
 {
-    /// <summary>Queries of a warp group.</summary>
-    public const int TileQueries = 64;
-
-    private const int WarpGroups = 2, StageShift = 2, Stages = 1 << StageShift;
+    private const int Lanes = 32, Readers = PromptUnit.WarpGroups * WarpGroup.Threads / Lanes, Threads = (Readers * Lanes) + WarpGroup.Threads;
 
     /// <summary>Bytes of 64 rows of 64 elements.</summary>
     private const int BlockBytes = 64 * 128;
 
     private const int PieceBytes = 16, PieceElements = 8;
 
-    /// <summary>For heads of up to 64 and 128 elements, whose tokens lie at one distance from each other. A group for each unit of the work list.</summary>
-    public static readonly GpuKernel<AttentionArguments> Heads64 = Create(Run64, 1), Heads128 = Create(Run128, 2);
+    /// <summary>For heads of up to 64 and 128 elements, whose tokens lie at one distance from each other. Any number of groups.</summary>
+    public static readonly GpuKernel<AttentionArguments> Heads64 = Create<Narrow>(Run64), Heads128 = Create<Wide>(Run128);
 
     /// <summary>The same wherever tokens lie.</summary>
-    public static readonly GpuKernel<AttentionArguments> Paged64 = Create(RunPaged64, 1), Paged128 = Create(RunPaged128, 2);
+    public static readonly GpuKernel<AttentionArguments> Paged64 = Create<Narrow>(RunPaged64), Paged128 = Create<Wide>(RunPaged128);
 
-    /// <summary>Rows of a tile of the work list when that many query heads share a key/value head, on a device with groups of up to that many threads.</summary>
-    public static int RowsPerTile(int group, int maxGroupSize) => Math.Min(WarpGroups, maxGroupSize / WarpGroup.Threads) * RowsPerWarpGroup(group);
-
-    /// <summary>Tiles that the query heads of a key/value head take.</summary>
-    public static int HeadTiles(int group) => (group + TileQueries - 1) / TileQueries;
-
-    private static int RowsPerWarpGroup(int group) => group < TileQueries ? TileQueries / group : 1;
-
-    private static GpuKernel<AttentionArguments> Create(Action<AttentionArguments> run, int groups) => new(run, WarpGroups * WarpGroup.Threads)
+    /// <summary>How long heads are.</summary>
+    private interface IShape : IRingShape
     {
-        MinArchitecture = 90,
-        ForOneArchitecture = true,
-        StartsEarly = true,
-        SharedBytes = (((2 * Stages) + WarpGroups) * groups * BlockBytes) + (2 * Stages * MBarrier.Bytes),
-    };
+        /// <summary>Groups of 64 dimensions, 1 or 2.</summary>
+        static abstract int Groups { get; }
+    }
 
-    private static void Run64(AttentionArguments a) => Run(a, 1, tensors: true);
+    private static GpuKernel<AttentionArguments> Create<TShape>(Action<AttentionArguments> run)
+        where TShape : IShape => new(run, Threads)
+        {
+            MinArchitecture = 90,
+            ForOneArchitecture = true,
+            StartsEarly = true,
+            SharedBytes = Ring<TShape>.Bytes + (PromptUnit.WarpGroups * MBarrier.Bytes),
+        };
 
-    private static void Run128(AttentionArguments a) => Run(a, 2, tensors: true);
+    private static void Run64(AttentionArguments a) => Run<Narrow>(a, tensors: true);
 
-    private static void RunPaged64(AttentionArguments a) => Run(a, 1, tensors: false);
+    private static void Run128(AttentionArguments a) => Run<Wide>(a, tensors: true);
 
-    private static void RunPaged128(AttentionArguments a) => Run(a, 2, tensors: false);
+    private static void RunPaged64(AttentionArguments a) => Run<Narrow>(a, tensors: false);
+
+    private static void RunPaged128(AttentionArguments a) => Run<Wide>(a, tensors: false);
 
     /// <param name="a">The operation.</param>
-    /// <param name="groups">Groups of 64 dimensions: a constant, 1 or 2.</param>
-    /// <param name="tensors">Whether keys and values are copied as boxes of a tensor, by one thread: a constant.</param>
-    private static void Run(AttentionArguments a, int groups, bool tensors)
+    /// <param name="tensors">Whether keys and values are copied as boxes of a tensor: a constant.</param>
+    private static void Run<TShape>(AttentionArguments a, bool tensors)
+        where TShape : IShape
     {
         GridDependency.LaunchDependents();
-        if (tensors) CreateBarriers(groups);
-        else if (a.HeadDim < 64 * groups) ClearPadding(groups);
-        GridDependency.Wait();
-        int group = a.Heads / a.KvHeads, headTiles = (group + TileQueries - 1) / TileQueries, perItem = a.KvHeads * headTiles;
-        // The last rows see most keys: they come first.
-        int item = GpuAttentionWork.Items(a.Work) - 1 - (Grid.IdxX / perItem), heads = Grid.IdxX % perItem;
-        GpuTile tile = GpuAttentionWork.Load(a.Work, item);
-        GpuRow row = GpuRow.Load(a.Rows, tile.FirstRow);
-        int kvHead = heads / headTiles, firstHead = heads % headTiles * TileQueries, warpGroup = Warp.Shuffle(Group.IdxX >> 7, 0);
-        Place place = new() { FirstRow = tile.FirstRow, Rows = tile.Rows, Position = row.Position, Group = group, KvHead = kvHead, FirstHead = firstHead, FirstIndex = warpGroup * RowsPerWarpGroup(group) };
-        Source source = new()
+        if (!tensors && a.HeadDim < 64 * TShape.Groups) ClearPadding<TShape>();
+        // By shuffles, so that the driver's compiler knows them to be the same for all lanes, and what depends on them.
+        int memory = Warp.Shuffle(Shared.Base(), 0), warp = Warp.Shuffle(Group.IdxX >> 5, 0), turns = memory + Ring<TShape>.Bytes;
+        if (Group.IdxX < PromptUnit.WarpGroups) MBarrier.Init(turns + (Group.IdxX * MBarrier.Bytes), WarpGroup.Threads / Lanes);
+        Ring<TShape> ring = Ring<TShape>.Create(memory);
+        if (warp >= Readers)
         {
-            Row = row,
-            Map = tensors ? GpuRow.LoadMap(a.Rows, tile.FirstRow) : 0,
-            Column = ((a.Layer * 2 * a.KvHeads) + kvHead) * a.HeadDim,
-            First = a.Window != 0 && row.Position >= a.Window ? row.Position - a.Window + 1 : 0,
-            End = row.Position + tile.Rows,
-        };
-        int memory = Shared.Base(), queries = memory + (((2 * Stages) + warpGroup) * groups * BlockBytes);
-        source.Begin = source.First / AttentionScores.TileKeys * AttentionScores.TileKeys;
-        if (tensors && Group.IdxX == 0) TensorCopy.Acquire(source.Map);
-        for (int i = 0; i < Stages - 1; i++) Copy(a, source, i, memory, groups, tensors);
-        CopyQueries(a, place, queries, groups);
-        BulkCopy.Fence();
-        Group.Barrier();
-        Attend(a, source, place, memory, MatrixDescriptor.Create(queries, CudaTensorSwizzle.Bytes128), groups, tensors);
-    }
-
-    /// <summary>For each stage one that it is filled, and behind those one that all warps have read it.</summary>
-    private static void CreateBarriers(int groups)
-    {
-        if (Group.IdxX == 0)
-        {
-            for (int stage = 0; stage < Stages; stage++)
-            {
-                MBarrier.Init(Filled(stage, groups), 1);
-                MBarrier.Init(Read(stage, groups), Group.DimX >> 5);
-            }
-            MBarrier.PublishInit();
-            BulkCopy.Fence();
+            WarpGroup.LowerRegisters(24);
+            GridDependency.Wait();
+            if (!tensors) CopyTokens(a, ring, warp - Readers);
+            else if (warp == Readers) CopyBoxes(a, ring);
         }
-        Group.Barrier();
+        else
+        {
+            WarpGroup.RaiseRegisters(240);
+            GridDependency.Wait();
+            Attend(a, ring, turns, warp >> 2);
+        }
     }
-
-    private static int Filled(int tile, int groups) =>
-        Shared.Base() + (((2 * Stages) + WarpGroups) * groups * BlockBytes) + ((tile & (Stages - 1)) * MBarrier.Bytes);
-
-    private static int Read(int tile, int groups) => Filled(tile, groups) + (Stages * MBarrier.Bytes);
-
-    /// <summary>Where the keys of a tile lie; its values lie behind.</summary>
-    private static int Stage(int memory, int tile, int groups) => memory + ((tile & (Stages - 1)) * 2 * groups * BlockBytes);
 
     /// <summary>What is behind the ends of heads is multiplied, with zeros, so it must be numbers.</summary>
-    private static void ClearPadding(int groups)
+    private static void ClearPadding<TShape>()
+        where TShape : IShape
     {
-        int end = Shared.Base() + (((2 * Stages) + WarpGroups) * groups * BlockBytes);
+        int end = Shared.Base() + (TShape.Stages * TShape.StageBytes);
         for (int address = Shared.Base() + (PieceBytes * Group.IdxX); address < end; address += PieceBytes * Group.DimX) Shared.Store16(address, default);
-        Group.Barrier();
-    }
-
-    private static void Attend(AttentionArguments a, Source source, Place place, int memory, long queries, int groups, bool tensors)
-    {
-        AttentionRowQueries own = new() { Upper = LoadQuery(a, place, 0), Lower = LoadQuery(a, place, 8) };
-        // From the first position on some query does not see a key, before the last window some does not.
-        int lastUnmasked = place.Position + place.FirstIndex - (AttentionScores.TileKeys - 1), firstUnmasked = a.Window != 0 ? source.End - a.Window : 0;
-        AttentionRowSoftmaxes softmax = new() { Upper = AttentionRowSoftmax.None, Lower = AttentionRowSoftmax.None };
-        AttentionRowTotals whole = new() { Upper = AttentionSoftmax.None, Lower = AttentionSoftmax.None };
-        Tile64 products = default;
-        Tile128 sums = default, totals = default;
-        int key = source.Begin, tile = 0, split = GpuSplits.Of(key);
-
-        Await(0, groups, tensors);
-        WarpGroup.Fence();
-        products = Multiply(products, queries, memory, groups);
-        WarpGroup.Commit();
-        WarpGroup.Wait(0);
-        AttentionRowWeights weights = AttentionRows.Weigh(
-            a, products, key, key > lastUnmasked || key < firstUnmasked, own, ref softmax, out AttentionRowFactors factors);
-        for (key += AttentionScores.TileKeys; key < source.End; key += AttentionScores.TileKeys)
-        {
-            Await(tile + 1, groups, tensors);
-            WarpGroup.Fence();
-            products = Multiply(products, queries, Stage(memory, tile + 1, groups), groups);
-            WarpGroup.Commit();
-            sums = AddValues(sums, weights, Stage(memory, tile, groups) + (groups * BlockBytes), groups);
-            WarpGroup.Commit();
-            Copy(a, source, tile + Stages - 1, memory, groups, tensors);
-            WarpGroup.Wait(1);
-            AttentionRowSoftmaxes before = softmax;
-            bool begins = key == GpuSplits.Start(split + 1);
-            if (begins)
-            {
-                softmax.Upper = AttentionRowSoftmax.None;
-                softmax.Lower = AttentionRowSoftmax.None;
-                split++;
-            }
-            AttentionRowWeights next = AttentionRows.Weigh(a, products, key, key > lastUnmasked || key < firstUnmasked, own, ref softmax, out factors);
-            WarpGroup.ComputeFirst(AttentionRows.Any(next));
-            WarpGroup.Wait(0);
-            if (tensors && Warp.LaneIdx == 0) MBarrier.Arrive(Read(tile, groups));
-            tile++;
-            weights = next;
-            if (begins)
-            {
-                AttentionRowFactors old = Join(a, ref whole, before, out AttentionRowFactors splitFactors);
-                totals.Left = AttentionRows.Merge(totals.Left, old, sums.Left, splitFactors);
-                if (groups > 1) totals.Right = AttentionRows.Merge(totals.Right, old, sums.Right, splitFactors);
-                sums = default;
-            }
-            else
-            {
-                sums.Left = AttentionRows.Scale(sums.Left, factors);
-                if (groups > 1) sums.Right = AttentionRows.Scale(sums.Right, factors);
-            }
-        }
-        WarpGroup.Fence();
-        sums = AddValues(sums, weights, Stage(memory, tile, groups) + (groups * BlockBytes), groups);
-        WarpGroup.Commit();
-        WarpGroup.Wait(0);
-        AttentionRowFactors last = Join(a, ref whole, softmax, out AttentionRowFactors lastFactors);
-        totals.Left = AttentionRows.Merge(totals.Left, last, sums.Left, lastFactors);
-        if (groups > 1) totals.Right = AttentionRows.Merge(totals.Right, last, sums.Right, lastFactors);
-        Store(a, place, own, totals, whole, groups);
-        if (!tensors) AsyncCopy.Wait(0);
-    }
-
-    /// <summary>Waits for a tile. Where threads copy, all wait, and the tile before the one before is free then.</summary>
-    private static void Await(int tile, int groups, bool tensors)
-    {
-        if (tensors)
-        {
-            MBarrier.Wait(Filled(tile, groups), (tile >> StageShift) & 1);
-            return;
-        }
-        AsyncCopy.Wait(Stages - 2);
         BulkCopy.Fence();
-        Group.Barrier();
     }
 
-    /// <summary>Starts the copies of the keys and values of a tile, if it is one.</summary>
-    private static void Copy(AttentionArguments a, Source source, int tile, int memory, int groups, bool tensors)
+    /// <summary>The other warp group may start its products.</summary>
+    private static void PassTurn(int turns, int warpGroup)
     {
-        int first = source.Begin + (tile * AttentionScores.TileKeys), stage = Stage(memory, tile, groups);
-        if (!tensors)
-        {
-            if (first < source.End) CopyTokens(a, source, first, stage, groups);
-            AsyncCopy.Commit();
-        }
-        else if (Group.IdxX == 0 && first < source.End)
-        {
-            if (tile >= Stages) MBarrier.Wait(Read(tile, groups), ((tile >> StageShift) - 1) & 1);
-            int filled = Filled(tile, groups);
-            MBarrier.ArriveExpecting(filled, 2 * groups * BlockBytes);
-            TensorCopy.Load2(stage, source.Map, source.Column, first, filled);
-            if (groups > 1) TensorCopy.Load2(stage + BlockBytes, source.Map, source.Column + 64, first, filled);
-            int values = source.Column + (a.KvHeads * a.HeadDim);
-            TensorCopy.Load2(stage + (groups * BlockBytes), source.Map, values, first, filled);
-            if (groups > 1) TensorCopy.Load2(stage + (3 * BlockBytes), source.Map, values + 64, first, filled);
-        }
+        Warp.Barrier();
+        if (Warp.LaneIdx == 0) MBarrier.Arrive(turns + ((warpGroup ^ 1) * MBarrier.Bytes));
     }
 
-    /// <summary>Each thread copies a part. Tokens that no query sees are replaced by some that one does.</summary>
-    private static void CopyTokens(AttentionArguments a, Source source, int tile, int stage, int groups)
+    /// <summary>One lane copies keys and values of a tile as boxes of 64 elements of 64 tokens.</summary>
+    private static void CopyBoxes<TShape>(AttentionArguments a, Ring<TShape> ring)
+        where TShape : IShape
     {
-        int thread = Pinned.Int(Group.IdxX), pieces = PieceElements * groups, piece = thread & (pieces - 1), first = thread >> PieceShift(groups);
-        int step = Group.DimX >> PieceShift(groups), swizzle = (piece ^ (first & 7)) & 7;
-        if (piece * PieceElements >= a.HeadDim) return;
-        // A thread's rows are the same modulo 8, so its pieces are exchanged alike.
-        int address = stage + ((piece >> 3) * BlockBytes) + (first * 128) + (swizzle * PieceBytes), row = first;
-        long offset = ((long)source.Column * sizeof(ushort)) + (piece * PieceBytes), values = (long)a.KvHeads * a.HeadDim * sizeof(ushort);
-        for (int i = 0; i < AttentionScores.TileKeys; i += step)
+        int units = PromptUnit.Count(a);
+        long known = 0;
+        for (int round = 0; PromptUnit.Number(round) < units; round++)
         {
-            int key = tile + row;
-            key = key < source.First ? source.First : key >= source.End ? source.End - 1 : key;
-            long keys = GpuRow.TokenAddress(source.Row, key) + offset;
-            AsyncCopy.Start16(address, keys);
-            AsyncCopy.Start16(address + (groups * BlockBytes), keys + values);
-            row += step;
-            address += step * 128;
+            PromptUnit unit = PromptUnit.Load(a, PromptUnit.Number(round));
+            long map = GpuRow.LoadMap(a.Rows, unit.FirstRow);
+            if (map != known) TensorCopy.Acquire(map);
+            known = map;
+            int keys = ((a.Layer * 2 * a.KvHeads) + unit.KvHead) * a.HeadDim, values = keys + (a.KvHeads * a.HeadDim);
+            for (int key = PromptUnit.Begin(a, unit); key < PromptUnit.End(unit); key += AttentionScores.TileKeys)
+            {
+                Ring<TShape>.BeginFill(ring, TShape.StageBytes);
+                if (Warp.LaneIdx == 0)
+                {
+                    int stage = Ring<TShape>.Stage(ring), full = Ring<TShape>.Full(ring);
+                    TensorCopy.Load2(stage, map, keys, key, full);
+                    if (TShape.Groups > 1) TensorCopy.Load2(stage + BlockBytes, map, keys + 64, key, full);
+                    TensorCopy.Load2(stage + (TShape.Groups * BlockBytes), map, values, key, full);
+                    if (TShape.Groups > 1) TensorCopy.Load2(stage + (3 * BlockBytes), map, values + 64, key, full);
+                }
+                ring = Ring<TShape>.Next(ring);
+            }
         }
     }
 
-    private static int PieceShift(int groups) => groups > 1 ? 4 : 3;
-
-    /// <summary>Copies the warp group's queries, zeros where there is none.</summary>
-    private static void CopyQueries(AttentionArguments a, Place place, int memory, int groups)
+    /// <summary>Four warps copy a tile each in turn. Tokens that no query sees are replaced by some that one does.</summary>
+    private static void CopyTokens<TShape>(AttentionArguments a, Ring<TShape> ring, int warp)
+        where TShape : IShape
     {
-        int thread = Group.IdxX & (WarpGroup.Threads - 1), piece = thread & ((PieceElements * groups) - 1);
-        for (int m = thread >> PieceShift(groups); m < TileQueries; m += WarpGroup.Threads >> PieceShift(groups))
+        int tile = 0;
+        for (int round = 0; PromptUnit.Number(round) < PromptUnit.Count(a); round++)
         {
-            UInt4 halves = default;
-            if (IsUsed(place, m) && piece * PieceElements < a.HeadDim)
-                halves = Global.Load16(GpuHeads.QueryAddress(a, place.FirstRow + Index(place, m), Head(place, m)) + (piece * PieceBytes));
-            Shared.Store16(memory + ((piece >> 3) * BlockBytes) + (m * 128) + (((piece ^ m) & 7) * PieceBytes), halves);
+            PromptUnit unit = PromptUnit.Load(a, PromptUnit.Number(round));
+            // Half a tile at a time: a token a lane.
+            for (int key = PromptUnit.Begin(a, unit); (key & -AttentionScores.TileKeys) < PromptUnit.End(unit); key += Lanes)
+            {
+                Ring<TShape> stage = Ring<TShape>.After(ring, tile);
+                bool ends = (key & Lanes) != 0;
+                if ((tile & 3) == warp)
+                {
+                    if (!ends) Ring<TShape>.AwaitEmpty(stage);
+                    CopyRows(a, AddressOf(a, unit, key), Ring<TShape>.Stage(stage) + ((key & Lanes) * 128), TShape.Groups);
+                    if (ends) EndCopies(Ring<TShape>.Full(stage));
+                }
+                if (ends) tile++;
+            }
         }
     }
 
-    private static Tile64 Multiply(Tile64 products, long queries, int keys, int groups)
+    /// <summary>Waits for a warp's copies and says that they are there.</summary>
+    private static void EndCopies(int full)
     {
-        long matrix = MatrixDescriptor.Create(keys, CudaTensorSwizzle.Bytes128), block = MatrixDescriptor.Offset(BlockBytes);
-        products = WarpGroup.MultiplyHalves64(products, queries, matrix, 0);
-        products = WarpGroup.MultiplyHalves64(products, queries + MatrixDescriptor.Step, matrix + MatrixDescriptor.Step, 1);
-        products = WarpGroup.MultiplyHalves64(products, queries + (2 * MatrixDescriptor.Step), matrix + (2 * MatrixDescriptor.Step), 1);
-        products = WarpGroup.MultiplyHalves64(products, queries + (3 * MatrixDescriptor.Step), matrix + (3 * MatrixDescriptor.Step), 1);
-        if (groups > 1) products = WarpGroup.MultiplyHalves64(products, queries + block, matrix + block, 1);
-        if (groups > 1) products = WarpGroup.MultiplyHalves64(products, queries + block + MatrixDescriptor.Step, matrix + block + MatrixDescriptor.Step, 1);
-        if (groups > 1) products = WarpGroup.MultiplyHalves64(products, queries + block + (2 * MatrixDescriptor.Step), matrix + block + (2 * MatrixDescriptor.Step), 1);
-        if (groups > 1) products = WarpGroup.MultiplyHalves64(products, queries + block + (3 * MatrixDescriptor.Step), matrix + block + (3 * MatrixDescriptor.Step), 1);
+        AsyncCopy.Commit();
+        AsyncCopy.Wait(0);
+        BulkCopy.Fence();
+        Warp.Barrier();
+        if (Warp.LaneIdx == 0) MBarrier.Arrive(full);
+    }
+
+    /// <summary>Where the head of a lane's token lies, of 32 from <paramref name="key"/> on.</summary>
+    private static long AddressOf(AttentionArguments a, PromptUnit unit, int key)
+    {
+        // There are few registers, and nothing here is worth one all along.
+        a.Layer = Pinned.Int(a.Layer);
+        unit.Position = Pinned.Int(unit.Position);
+        int first = PromptUnit.First(a, unit), last = PromptUnit.End(unit) - 1;
+        key += Pinned.Int(Warp.LaneIdx);
+        GpuRow row = GpuRow.Load(a.Rows, Pinned.Int(unit.FirstRow));
+        int offset = ((a.Layer * 2 * a.KvHeads) + unit.KvHead) * a.HeadDim * sizeof(ushort);
+        return GpuRow.TokenAddress(row, key < first ? first : key > last ? last : key) + offset;
+    }
+
+    /// <summary>Starts the copies of keys and values of 32 tokens, of each of which a lane has the address.</summary>
+    private static void CopyRows(AttentionArguments a, long address, int stage, int groups)
+    {
+        int lane = Pinned.Int(Warp.LaneIdx), pieces = PieceElements * groups, piece = lane & (pieces - 1), step = 4 / groups, end = Pinned.Int(Lanes);
+        int values = Pinned.Int(a.KvHeads) * a.HeadDim * sizeof(ushort);
+        for (int row = lane >> (groups > 1 ? 4 : 3); row < end; row += step)
+        {
+            long source = Warp.Shuffle(address, row) + (piece * PieceBytes);
+            int destination = stage + ((piece >> 3) * BlockBytes) + (row * 128) + (((piece ^ row) & 7) * PieceBytes);
+            if (piece * PieceElements < a.HeadDim)
+            {
+                AsyncCopy.Start16(destination, source);
+                AsyncCopy.Start16(destination + (groups * BlockBytes), source + values);
+            }
+        }
+    }
+
+    /// <param name="a">The operation.</param>
+    /// <param name="ring">Keys and values.</param>
+    /// <param name="turns">For each warp group a barrier that it is its turn.</param>
+    /// <param name="warpGroup">The number of the warp group.</param>
+    private static void Attend<TShape>(AttentionArguments a, Ring<TShape> ring, int turns, int warpGroup)
+        where TShape : IShape
+    {
+        int units = PromptUnit.Count(a), number = PromptUnit.Number(0), turn = turns + (warpGroup * MBarrier.Bytes), parity = 0;
+        if (number >= units) return;
+        if (warpGroup == 1) PassTurn(turns, 1);
+        PromptUnit unit = PromptUnit.Load(a, number);
+        AttentionRowOperands queries = LoadQueries(a, unit, warpGroup, TShape.Groups);
+        for (int round = 1; number < units; round++)
+        {
+            // From the first position on some query does not see a key, before the last window some does not.
+            int lastPlain = a.Plain != 0 ? unit.Position + PromptUnit.FirstIndex(unit, warpGroup) - (AttentionScores.TileKeys - 1) : -1;
+            int end = PromptUnit.End(unit), firstPlain = a.Window != 0 ? end - a.Window : 0;
+            int key = PromptUnit.Begin(a, unit), split = GpuSplits.Of(key), splitEnd = GpuSplits.Start(split + 1), ownEnd = Pinned.Varying(splitEnd), accumulate = 0;
+            AttentionRowTotals whole = new() { Upper = AttentionSoftmax.None, Lower = AttentionSoftmax.None };
+            Tile64 products = default;
+            Tile128 sums = default, totals = default;
+
+            Ring<TShape>.Await(ring);
+            MBarrier.Wait(turn, parity);
+            WarpGroup.Fence();
+            products = Multiply(products, queries, Ring<TShape>.Stage(ring), TShape.Groups);
+            WarpGroup.Commit();
+            PassTurn(turns, warpGroup);
+            parity ^= 1;
+            // What comes next is known before it is needed.
+            number = PromptUnit.Number(round);
+            PromptUnit following = unit;
+            if (number < units) following = PromptUnit.Load(a, number);
+            WarpGroup.Wait(0);
+            Tile64 scores = products;
+            if (key > lastPlain || key < firstPlain) scores = AttentionRows.Score(a, scores, key, unit, warpGroup);
+            AttentionRowSoftmaxes softmax = AttentionRowSoftmaxes.None;
+            AttentionRows.Raise(a, scores, ref softmax);
+            AttentionRowWeights weights = AttentionRows.Weigh(a, scores, ref softmax);
+            for (key += AttentionScores.TileKeys; key < end; key += AttentionScores.TileKeys)
+            {
+                Ring<TShape> before = ring;
+                ring = Ring<TShape>.Next(ring);
+                Ring<TShape>.Await(ring);
+                MBarrier.Wait(turn, parity);
+                WarpGroup.Fence();
+                products = Multiply(products, queries, Ring<TShape>.Stage(ring), TShape.Groups);
+                WarpGroup.Commit();
+                sums = AddValues(sums, weights, Ring<TShape>.Stage(before) + (TShape.Groups * BlockBytes), TShape.Groups, accumulate);
+                WarpGroup.Commit();
+                PassTurn(turns, warpGroup);
+                parity ^= 1;
+                accumulate = 1;
+                WarpGroup.Wait(1);
+                scores = products;
+                if (key > lastPlain || key < firstPlain) scores = AttentionRows.Score(a, scores, key, unit, warpGroup);
+                AttentionRowFactors old = default, factors = default;
+                // What lanes and what the scalar unit hold changes apart.
+                if (Vote.Any(key == ownEnd ? 1 : 0) != 0)
+                {
+                    old = Join(a, ref whole, softmax, out factors);
+                    softmax = AttentionRowSoftmaxes.None;
+                    ownEnd = Pinned.Varying(GpuSplits.Start(split + 2));
+                }
+                if (key == splitEnd)
+                {
+                    split++;
+                    splitEnd = GpuSplits.Start(split + 1);
+                    accumulate = 0;
+                }
+                // Mostly no maximum changes, and what sums so far are multiplied with is 1.
+                int raises = AttentionRows.Exceeds(scores, softmax);
+                AttentionRowFactors raised = default;
+                if (raises != 0) raised = AttentionRows.Raise(a, scores, ref softmax);
+                AttentionRowWeights next = AttentionRows.Weigh(a, scores, ref softmax);
+                WarpGroup.ComputeFirst(AttentionRows.Any(next));
+                WarpGroup.Wait(0);
+                Ring<TShape>.Release(before);
+                weights = next;
+                if (accumulate == 0)
+                {
+                    totals = Merge(totals, old, sums, factors, TShape.Groups);
+                }
+                else if (raises != 0)
+                {
+                    sums.Left = AttentionRows.Scale(sums.Left, raised);
+                    if (TShape.Groups > 1) sums.Right = AttentionRows.Scale(sums.Right, raised);
+                }
+            }
+            MBarrier.Wait(turn, parity);
+            WarpGroup.Fence();
+            sums = AddValues(sums, weights, Ring<TShape>.Stage(ring) + (TShape.Groups * BlockBytes), TShape.Groups, accumulate);
+            WarpGroup.Commit();
+            PassTurn(turns, warpGroup);
+            parity ^= 1;
+            // The next queries come while this unit ends.
+            if (number < units) queries = LoadQueries(a, following, warpGroup, TShape.Groups);
+            AttentionRowFactors last = Join(a, ref whole, softmax, out AttentionRowFactors lastFactors);
+            WarpGroup.Wait(0);
+            Ring<TShape>.Release(ring);
+            ring = Ring<TShape>.Next(ring);
+            totals = Merge(totals, last, sums, lastFactors, TShape.Groups);
+            Store(a, unit, warpGroup, totals, whole, TShape.Groups);
+            unit = following;
+        }
+    }
+
+    /// <summary>Loads the warp group's queries, in place of those that there are not some that there are; zeros behind their ends.</summary>
+    private static AttentionRowOperands LoadQueries(AttentionArguments a, PromptUnit unit, int warpGroup, int groups)
+    {
+        int dim = (Pinned.Int(Warp.LaneIdx) & 3) * 2;
+        long upper = AddressOf(a, unit, PromptUnit.Query(unit, warpGroup, AttentionRows.FirstQuery())) + (dim * sizeof(ushort));
+        long lower = AddressOf(a, unit, PromptUnit.Query(unit, warpGroup, AttentionRows.FirstQuery() + 8)) + (dim * sizeof(ushort));
+        AttentionRowOperands operands = default;
+        operands.Left = LoadOperands(a, upper, lower, 0);
+        if (groups > 1) operands.Right = LoadOperands(a, upper, lower, 64);
+        return operands;
+    }
+
+    private static long AddressOf(AttentionArguments a, PromptUnit unit, PromptQuery query) =>
+        GpuHeads.QueryAddress(a, query.Used != 0 ? query.Row : unit.FirstRow, query.Used != 0 ? query.Head : (unit.KvHead * unit.Group) + unit.FirstHead);
+
+    private static AttentionRowWeights LoadOperands(AttentionArguments a, long upper, long lower, int dim) => new()
+    {
+        A = LoadOperand(a, upper, lower, dim),
+        B = LoadOperand(a, upper, lower, dim + 16),
+        C = LoadOperand(a, upper, lower, dim + 32),
+        D = LoadOperand(a, upper, lower, dim + 48),
+    };
+
+    private static UInt4 LoadOperand(AttentionArguments a, long upper, long lower, int dim)
+    {
+        UInt4 operand = default;
+        if (dim < a.HeadDim)
+        {
+            operand.A = (uint)Global.LoadInt(upper + (dim * sizeof(ushort)));
+            operand.B = (uint)Global.LoadInt(lower + (dim * sizeof(ushort)));
+        }
+        if (dim + 8 < a.HeadDim)
+        {
+            operand.C = (uint)Global.LoadInt(upper + ((dim + 8) * sizeof(ushort)));
+            operand.D = (uint)Global.LoadInt(lower + ((dim + 8) * sizeof(ushort)));
+        }
+        return operand;
+    }
+
+    private static Tile64 Multiply(Tile64 products, AttentionRowOperands queries, int keys, int groups)
+    {
+        const int Step = (int)MatrixDescriptor.Step;
+        int matrix = MatrixDescriptor.CreateRows(keys), block = MatrixDescriptor.Advance(BlockBytes);
+        products = WarpGroup.MultiplyRows64(products, queries.Left.A, MatrixDescriptor.Swizzled(matrix), 0);
+        products = WarpGroup.MultiplyRows64(products, queries.Left.B, MatrixDescriptor.Swizzled(matrix + Step), 1);
+        products = WarpGroup.MultiplyRows64(products, queries.Left.C, MatrixDescriptor.Swizzled(matrix + (2 * Step)), 1);
+        products = WarpGroup.MultiplyRows64(products, queries.Left.D, MatrixDescriptor.Swizzled(matrix + (3 * Step)), 1);
+        if (groups > 1) products = WarpGroup.MultiplyRows64(products, queries.Right.A, MatrixDescriptor.Swizzled(matrix + block), 1);
+        if (groups > 1) products = WarpGroup.MultiplyRows64(products, queries.Right.B, MatrixDescriptor.Swizzled(matrix + block + Step), 1);
+        if (groups > 1) products = WarpGroup.MultiplyRows64(products, queries.Right.C, MatrixDescriptor.Swizzled(matrix + block + (2 * Step)), 1);
+        if (groups > 1) products = WarpGroup.MultiplyRows64(products, queries.Right.D, MatrixDescriptor.Swizzled(matrix + block + (3 * Step)), 1);
         return products;
     }
 
-    private static Tile128 AddValues(Tile128 sums, AttentionRowWeights weights, int values, int groups)
+    private static Tile128 AddValues(Tile128 sums, AttentionRowWeights weights, int values, int groups, int accumulate)
     {
         // 16 keys are 16 rows of 128 bytes.
-        long matrix = MatrixDescriptor.CreateTransposed(values, BlockBytes), step = MatrixDescriptor.Offset(16 * 128);
+        int matrix = MatrixDescriptor.CreateTransposed(values, BlockBytes), step = MatrixDescriptor.Advance(16 * 128);
         if (groups > 1)
         {
-            sums = WarpGroup.MultiplyTransposed128(sums, weights.A, matrix, 1);
-            sums = WarpGroup.MultiplyTransposed128(sums, weights.B, matrix + step, 1);
-            sums = WarpGroup.MultiplyTransposed128(sums, weights.C, matrix + (2 * step), 1);
-            return WarpGroup.MultiplyTransposed128(sums, weights.D, matrix + (3 * step), 1);
+            sums = WarpGroup.MultiplyTransposed128(sums, weights.A, MatrixDescriptor.Swizzled(matrix), accumulate);
+            sums = WarpGroup.MultiplyTransposed128(sums, weights.B, MatrixDescriptor.Swizzled(matrix + step), 1);
+            sums = WarpGroup.MultiplyTransposed128(sums, weights.C, MatrixDescriptor.Swizzled(matrix + (2 * step)), 1);
+            return WarpGroup.MultiplyTransposed128(sums, weights.D, MatrixDescriptor.Swizzled(matrix + (3 * step)), 1);
         }
-        sums.Left = WarpGroup.MultiplyTransposed64(sums.Left, weights.A, matrix, 1);
-        sums.Left = WarpGroup.MultiplyTransposed64(sums.Left, weights.B, matrix + step, 1);
-        sums.Left = WarpGroup.MultiplyTransposed64(sums.Left, weights.C, matrix + (2 * step), 1);
-        sums.Left = WarpGroup.MultiplyTransposed64(sums.Left, weights.D, matrix + (3 * step), 1);
+        sums.Left = WarpGroup.MultiplyTransposed64(sums.Left, weights.A, MatrixDescriptor.Swizzled(matrix), accumulate);
+        sums.Left = WarpGroup.MultiplyTransposed64(sums.Left, weights.B, MatrixDescriptor.Swizzled(matrix + step), 1);
+        sums.Left = WarpGroup.MultiplyTransposed64(sums.Left, weights.C, MatrixDescriptor.Swizzled(matrix + (2 * step)), 1);
+        sums.Left = WarpGroup.MultiplyTransposed64(sums.Left, weights.D, MatrixDescriptor.Swizzled(matrix + (3 * step)), 1);
         return sums;
     }
 
-    private static AttentionRowFactors Join(
-        AttentionArguments a, ref AttentionRowTotals whole, AttentionRowSoftmaxes split, out AttentionRowFactors factors)
+    /// <summary>Brings the softmaxes of the rows up to date with those of a split; returns what totals so far are multiplied with.</summary>
+    /// <param name="a">The operation.</param>
+    /// <param name="whole">Of the rows.</param>
+    /// <param name="split">Of the split.</param>
+    /// <param name="factors">What the split's sums are multiplied with.</param>
+    private static AttentionRowFactors Join(AttentionArguments a, ref AttentionRowTotals whole, AttentionRowSoftmaxes split, out AttentionRowFactors factors)
     {
         AttentionJoin upper = GpuAttentionMerge.Join(whole.Upper, split.Upper.Max * a.Factor, AttentionRows.RowSum(split.Upper));
         AttentionJoin lower = GpuAttentionMerge.Join(whole.Lower, split.Lower.Max * a.Factor, AttentionRows.RowSum(split.Lower));
@@ -298,75 +378,90 @@ internal static class GpuPromptAttention
         return new AttentionRowFactors { Upper = upper.Old, Lower = lower.Old };
     }
 
-    /// <summary>Which of the warp group's queries is number g of its warp, or g + 8.</summary>
-    private static int QueryOf(int offset) => (((Group.IdxX >> 5) & 3) * 16) + (Warp.LaneIdx >> 2) + offset;
-
-    private static AttentionQuery LoadQuery(AttentionArguments a, Place place, int offset)
+    /// <summary>totals times <paramref name="old"/> plus sums times <paramref name="factors"/>.</summary>
+    private static Tile128 Merge(Tile128 totals, AttentionRowFactors old, Tile128 sums, AttentionRowFactors factors, int groups)
     {
-        int m = QueryOf(offset);
-        return AttentionQuery.Load(a, place.Position + Index(place, m), Head(place, m), IsUsed(place, m));
+        // Mostly it is 1.
+        if (Vote.Any(old.Upper != 1 || old.Lower != 1 ? 1 : 0) != 0)
+        {
+            totals.Left = AttentionRows.Scale(totals.Left, old);
+            if (groups > 1) totals.Right = AttentionRows.Scale(totals.Right, old);
+        }
+        totals.Left = AttentionRows.Add(totals.Left, sums.Left, factors);
+        if (groups > 1) totals.Right = AttentionRows.Add(totals.Right, sums.Right, factors);
+        return totals;
     }
 
-    /// <summary>Query m: row by row, the heads side by side. The number of its row in the tile.</summary>
-    private static int Index(Place place, int m) => place.FirstIndex + (m / PerRow(place));
-
-    private static int Head(Place place, int m) => (place.KvHead * place.Group) + place.FirstHead + (m % PerRow(place));
-
-    private static bool IsUsed(Place place, int m) =>
-        Index(place, m) < place.Rows && m / PerRow(place) < RowsPerWarpGroup(place.Group) && place.FirstHead + (m % PerRow(place)) < place.Group;
-
-    private static int PerRow(Place place) => place.Group < TileQueries ? place.Group : TileQueries;
-
-    private static void Store(
-        AttentionArguments a, Place place, AttentionRowQueries own, Tile128 totals, AttentionRowTotals whole, int groups)
+    private static void Store(AttentionArguments a, PromptUnit unit, int warpGroup, Tile128 totals, AttentionRowTotals whole, int groups)
     {
-        int m = Pinned.Int(QueryOf(0)), dim = (Warp.LaneIdx & 3) * 2;
-        Output upper = new() { Row = place.FirstRow + Index(place, m), Head = Head(place, m), Used = own.Upper.Keys, Inverse = Float32.Divide(1, whole.Upper.Sum) };
-        Output lower = new() { Row = place.FirstRow + Index(place, m + 8), Head = Head(place, m + 8), Used = own.Lower.Keys, Inverse = Float32.Divide(1, whole.Lower.Sum) };
-        StoreTile(a, upper, lower, totals.Left, dim);
-        if (groups > 1) StoreTile(a, upper, lower, totals.Right, dim + 64);
+        Output upper = Output.Of(a, PromptUnit.Query(unit, warpGroup, AttentionRows.FirstQuery()), whole.Upper), lower = Output.Of(a, PromptUnit.Query(unit, warpGroup, AttentionRows.FirstQuery() + 8), whole.Lower);
+        Store(a, upper, lower, totals.Left, 0);
+        if (groups > 1) Store(a, upper, lower, totals.Right, 8);
     }
 
-    private static void StoreTile(AttentionArguments a, Output upper, Output lower, Tile64 totals, int dim)
+    private static void Store(AttentionArguments a, Output upper, Output lower, Tile64 totals, int core)
     {
-        StorePairs(a, upper, lower, totals.T0, dim);
-        StorePairs(a, upper, lower, totals.T1, dim + 8);
-        StorePairs(a, upper, lower, totals.T2, dim + 16);
-        StorePairs(a, upper, lower, totals.T3, dim + 24);
-        StorePairs(a, upper, lower, totals.T4, dim + 32);
-        StorePairs(a, upper, lower, totals.T5, dim + 40);
-        StorePairs(a, upper, lower, totals.T6, dim + 48);
-        StorePairs(a, upper, lower, totals.T7, dim + 56);
+        StorePairs(a, upper, lower, totals.T0, core);
+        StorePairs(a, upper, lower, totals.T1, core + 1);
+        StorePairs(a, upper, lower, totals.T2, core + 2);
+        StorePairs(a, upper, lower, totals.T3, core + 3);
+        StorePairs(a, upper, lower, totals.T4, core + 4);
+        StorePairs(a, upper, lower, totals.T5, core + 5);
+        StorePairs(a, upper, lower, totals.T6, core + 6);
+        StorePairs(a, upper, lower, totals.T7, core + 7);
     }
 
-    private static void StorePairs(AttentionArguments a, Output upper, Output lower, Float4 total, int dim)
+    private static void StorePairs(AttentionArguments a, Output upper, Output lower, Float4 total, int core)
     {
-        if (dim >= a.HeadDim) return;
-        if (upper.Used != 0) GpuAttentionMerge.StoreOutput(a, upper.Row, upper.Head, dim, Halves.Round(total.A * upper.Inverse, total.B * upper.Inverse));
-        if (lower.Used != 0) GpuAttentionMerge.StoreOutput(a, lower.Row, lower.Head, dim, Halves.Round(total.C * lower.Inverse, total.D * lower.Inverse));
+        if (core * 8 >= a.HeadDim) return;
+        Output.Store(a, upper, core, Halves.Round(total.A * upper.Inverse, total.B * upper.Inverse));
+        Output.Store(a, lower, core, Halves.Round(total.C * lower.Inverse, total.D * lower.Inverse));
     }
 
     /// <summary>Where a query's output goes, if it is one, and what its totals are multiplied with.</summary>
     private struct Output
     {
-        public int Row, Head, Used;
+        private long _address;
+        private int _core, _used;
+
         public float Inverse;
+
+        public static Output Of(AttentionArguments a, PromptQuery query, AttentionSoftmax whole) => new()
+        {
+            _address = a.Y + CoreTiles.OperandOffset(query.Row, 0, a.YStride, a.YBlockRows) + ((Warp.LaneIdx & 3) * 2 * sizeof(ushort)),
+            _core = query.Head * (a.HeadDim >> 3),
+            _used = query.Used,
+            Inverse = Float32.Divide(1, whole.Sum),
+        };
+
+        /// <summary>Stores the thread's two of eight neighbouring elements, those of a row of a core matrix.</summary>
+        public static void Store(AttentionArguments a, Output output, int core, uint halves)
+        {
+            core += output._core;
+            int offset = ((core >> 3) * a.YBlockRows * CoreTiles.RowBytes) + ((core & 7) * CoreTiles.CoreBytes);
+            if (output._used != 0) Global.StoreInt(output._address + offset, (int)halves);
+        }
     }
 
-    /// <summary>
-    /// Where the keys and values of a tile of rows are, from the first that one of them sees to the end: behind the first row, or in a tensor, whose
-    /// columns are the elements of a token. The tiles of keys begin at <see cref="Begin"/>.
-    /// </summary>
-    private struct Source
+    private struct Narrow : IShape
     {
-        public GpuRow Row;
-        public long Map;
-        public int Column, First, Begin, End;
+        public static int Groups => 1;
+
+        public static int Stages => 8;
+
+        public static int StageBytes => 2 * BlockBytes;
+
+        public static int Readers => GpuPromptAttention.Readers;
     }
 
-    /// <summary>Which queries are a warp group's.</summary>
-    private struct Place
+    private struct Wide : IShape
     {
-        public int FirstRow, Rows, Position, Group, KvHead, FirstHead, FirstIndex;
+        public static int Groups => 2;
+
+        public static int Stages => 6;
+
+        public static int StageBytes => 4 * BlockBytes;
+
+        public static int Readers => GpuPromptAttention.Readers;
     }
 }

@@ -259,10 +259,13 @@ internal sealed class GpuStep(IGpuDevice device) : IDisposable
             for (int i = 0; i < chunk.Length && plan.Takes(chunk); i += plan.RowsPerTile)
             {
                 int rows = Math.Min(plan.RowsPerTile, chunk.Length - i), own = divided ? plan.Splits(chunk.FirstPosition + i, rows) : 1;
-                tiles[tile++] = new GpuTile { FirstRow = chunk.FirstRow + i, Rows = rows, FirstItem = items, Items = own };
+                int first = plan.Rows == GpuAttentionRows.Chunks ? chunk.FirstPosition + i : items;
+                tiles[tile++] = new GpuTile { FirstRow = chunk.FirstRow + i, Rows = rows, FirstItem = first, Items = own };
                 items += own;
             }
         }
+        // Those that take longest come first.
+        if (plan.Rows == GpuAttentionRows.Chunks) tiles.Sort((x, y) => (y.FirstItem + y.Rows).CompareTo(x.FirstItem + x.Rows));
         return items;
     }
 

@@ -48,16 +48,23 @@ internal static class MatrixDescriptor
     public static long Plain(int lower, int strideBytes) => (uint)lower | ((long)(strideBytes >> UnitShift) << StrideShift);
 
     /// <summary>
-    /// A matrix of rows of k whose 64 columns (n) are dense and swizzled by 128 bytes, 8 such rows dense; the next 64 columns lie
+    /// The lower half of the descriptor of rows of 128 bytes as <see cref="TensorCopy"/> leaves a box that is swizzled by as many; the next 16 columns are
+    /// <see cref="Step"/> further.
+    /// </summary>
+    /// <param name="address">Of the first column of the first row, a multiple of 1,024.</param>
+    public static int CreateRows(int address) => ((address & AddressMask) >> UnitShift) | (1 << LeadingShift);
+
+    /// <summary>The whole descriptor of a matrix that is swizzled by 128 bytes, 8 rows of which are dense.</summary>
+    /// <param name="lower">The lower half.</param>
+    public static long Swizzled(int lower) => (uint)lower | ((long)(1024 >> UnitShift) << StrideShift) | (1L << SwizzleShift);
+
+    /// <summary>
+    /// The lower half of the descriptor of rows of k whose 64 columns (n) are dense and swizzled by 128 bytes, 8 such rows dense; the next 64 columns lie
     /// <paramref name="leadingBytes"/> further, the next 8 rows behind.
     /// </summary>
     /// <param name="address">A multiple of 1,024.</param>
     /// <param name="leadingBytes">A multiple of 1,024.</param>
-    public static long CreateTransposed(int address, int leadingBytes) => (long)((address & AddressMask) >> UnitShift)
-        | ((long)(leadingBytes >> UnitShift) << LeadingShift) | ((long)(1024 >> UnitShift) << StrideShift) | (1L << SwizzleShift);
-
-    /// <summary>What the descriptor of a matrix has more that begins as many bytes further.</summary>
-    public static long Offset(int bytes) => bytes >> UnitShift;
+    public static int CreateTransposed(int address, int leadingBytes) => CreatePlain(address, leadingBytes);
 
     /// <summary>For emulations: where the element of a row of k and a column lies in a transposed matrix.</summary>
     internal static int AddressOfTransposed(long descriptor, int k, int column)

@@ -22,7 +22,7 @@ internal static class PtxIntrinsics
     private static readonly Type[] Groups =
     [
         typeof(Global), typeof(Halves), typeof(BFloats), typeof(Float32), typeof(Integers), typeof(AsyncCopy), typeof(TensorCore),
-        typeof(Shared), typeof(MBarrier), typeof(BulkCopy), typeof(TensorCopy), typeof(Cluster), typeof(NamedBarrier), typeof(GridDependency), typeof(WarpGroup), typeof(Pinned),
+        typeof(Shared), typeof(MBarrier), typeof(BulkCopy), typeof(TensorCopy), typeof(Cluster), typeof(NamedBarrier), typeof(GridDependency), typeof(WarpGroup), typeof(Pinned), typeof(Vote),
     ];
 
     /// <summary>Every intrinsic with its PTX.</summary>

@@ -59,6 +59,18 @@ internal static unsafe class TensorCore
         uint Element(int source) => (words[((4 * source) + (row / 2)) * Words] >> (row % 2 * 16)) & 0xFFFF;
     }
 
+    /// <summary>For emulations: rows g and g + 8 of the 16 x 16 halves that a warp holds, 16 each.</summary>
+    internal static void Gather(UInt4 a, float* upper, float* lower)
+    {
+        uint* words = Publish(a.A, a.B, a.C, a.D, 0, 0);
+        for (int k = 0; k < 16; k += 2)
+        {
+            uint* pair = words + (((Warp.LaneIdx / 4 * 4) + (k % 8 / 2)) * Words) + (k / 8 * 2);
+            (upper[k], upper[k + 1]) = (Halves.Low(pair[0]), Halves.High(pair[0]));
+            (lower[k], lower[k + 1]) = (Halves.Low(pair[1]), Halves.High(pair[1]));
+        }
+    }
+
     private static UInt4 LoadMatrices(nuint row)
     {
         ulong* rows = (ulong*)Publish((uint)row, (uint)(row >> 32), 0, 0, 0, 0);

@@ -17,7 +17,8 @@ internal static unsafe class WarpGroup
 {
     public const int Threads = 128, Rows = 64, Columns = 16;
 
-    private const string RegisterScale = "{ .reg .pred p; setp.ne.b32 p, $3, 0; wgmma.mma_async.sync.aligned.", RegisterEnd = " {$r}, {$1}, $2, p, 1, 1, 1; }";
+    private const string RegisterScale = "{ .reg .pred p; setp.ne.b32 p, $3, 0; wgmma.mma_async.sync.aligned.", RegisterEnd = " {$r}, {$1}, $2, p, 1, 1, 0; }",
+        TransposedEnd = " {$r}, {$1}, $2, p, 1, 1, 1; }";
 
     private const string Scale = "{ .reg .pred p; setp.ne.b32 p, $3, 0; wgmma.mma_async.sync.aligned.", End = " {$r}, $1, $2, p, 1, 1, 0, 0; }";
 
@@ -99,37 +100,54 @@ internal static unsafe class WarpGroup
     [IntrinsicImplementation, Ptx(Scale + "m64n256k16.f32.bf16.bf16" + End, MinArchitecture = 90, InPlace = true)]
     public static Tile256 MultiplyBFloats256(Tile256 c, long a, long b, int accumulate) => Multiply(c, a, b, accumulate, &BFloats.Low);
 
-    /// <summary>c + a b for halves, a of 64 rows in registers and b of 16 rows and 64 columns.</summary>
+    /// <summary>c + a b' for halves, a of 64 rows in registers and b of 64 rows.</summary>
     /// <param name="c">The accumulators.</param>
     /// <param name="a">
     /// 16 columns of the warp's 16 rows as <see cref="TensorCore"/> has them. The registers do not change before the operation is done.
     /// </param>
-    /// <param name="b"><see cref="MatrixDescriptor.CreateTransposed"/>.</param>
+    /// <param name="b">Descriptor of as many rows as c has columns.</param>
     /// <param name="accumulate">0 to take c as zero.</param>
     [IntrinsicImplementation, Ptx(RegisterScale + "m64n64k16.f32.f16.f16" + RegisterEnd, MinArchitecture = 90, InPlace = true)]
-    public static Tile64 MultiplyTransposed64(Tile64 c, UInt4 a, long b, int accumulate) => Multiply(c, a, b, accumulate);
+    public static Tile64 MultiplyRows64(Tile64 c, UInt4 a, long b, int accumulate) => Multiply(c, a, b, accumulate, &RowElement);
+
+    /// <inheritdoc cref="MultiplyRows64"/>
+    /// <summary>c + a b for halves, a of 64 rows in registers and b of 16 rows and 64 columns.</summary>
+    /// <param name="c">The accumulators.</param>
+    /// <param name="a">As in <see cref="MultiplyRows64"/>.</param>
+    /// <param name="b"><see cref="MatrixDescriptor.CreateTransposed"/>.</param>
+    /// <param name="accumulate">0 to take c as zero.</param>
+    [IntrinsicImplementation, Ptx(RegisterScale + "m64n64k16.f32.f16.f16" + TransposedEnd, MinArchitecture = 90, InPlace = true)]
+    public static Tile64 MultiplyTransposed64(Tile64 c, UInt4 a, long b, int accumulate) => Multiply(c, a, b, accumulate, &TransposedElement);
 
     /// <inheritdoc cref="MultiplyTransposed64"/>
     /// <summary>c + a b for halves, a of 64 rows in registers and b of 16 rows and 128 columns.</summary>
-    [IntrinsicImplementation, Ptx(RegisterScale + "m64n128k16.f32.f16.f16" + RegisterEnd, MinArchitecture = 90, InPlace = true)]
-    public static Tile128 MultiplyTransposed128(Tile128 c, UInt4 a, long b, int accumulate) => Multiply(c, a, b, accumulate);
+    [IntrinsicImplementation, Ptx(RegisterScale + "m64n128k16.f32.f16.f16" + TransposedEnd, MinArchitecture = 90, InPlace = true)]
+    public static Tile128 MultiplyTransposed128(Tile128 c, UInt4 a, long b, int accumulate) => Multiply(c, a, b, accumulate, &TransposedElement);
 
-    private static TTile Multiply<TTile>(TTile c, UInt4 a, long b, int accumulate)
+    /// <param name="c">The accumulators.</param>
+    /// <param name="a">The left operand.</param>
+    /// <param name="b">The right one's descriptor.</param>
+    /// <param name="accumulate">0 to take c as zero.</param>
+    /// <param name="element">Element (k, n) of the right operand.</param>
+    private static TTile Multiply<TTile>(TTile c, UInt4 a, long b, int accumulate, delegate*<long, int, int, uint> element)
         where TTile : unmanaged
     {
-        Float4* tiles = (Float4*)&c;
-        int row = Group.IdxX % 4 * 2, column = Group.IdxX % 32 / 4;
-        for (int i = 0; i < Unsafe.SizeOf<TTile>() / sizeof(Float4); i++)
+        float* sums = (float*)&c, rows = stackalloc float[2 * Columns];
+        TensorCore.Gather(a, rows, rows + Columns);
+        for (int i = 0; i < Unsafe.SizeOf<TTile>() / sizeof(float); i++)
         {
-            uint low = Pair(row, (8 * i) + column), high = Pair(row + 8, (8 * i) + column);
-            tiles[i] = TensorCore.MultiplyHalves(accumulate != 0 ? tiles[i] : default, a, low, high);
+            float* row = rows + (i / 2 % 2 * Columns);
+            float sum = accumulate != 0 ? sums[i] : 0;
+            int column = (i / 4 * 8) + (2 * (Group.IdxX % 4)) + (i % 2);
+            for (int k = 0; k < Columns; k++) sum += row[k] * Halves.Low(element(b, k, column));
+            sums[i] = sum;
         }
         return c;
-
-        uint Pair(int k, int n) => Element(k, n) | (Element(k + 1, n) << 16);
-
-        uint Element(int k, int n) => *(ushort*)Shared.Pointer(MatrixDescriptor.AddressOfTransposed(b, k, n));
     }
+
+    private static uint RowElement(long b, int k, int n) => *(ushort*)Shared.Pointer(MatrixDescriptor.AddressOf(b, n, k));
+
+    private static uint TransposedElement(long b, int k, int n) => *(ushort*)Shared.Pointer(MatrixDescriptor.AddressOfTransposed(b, k, n));
 
     private static TTile Multiply<TTile>(TTile c, long a, long b, int accumulate, delegate*<uint, float> widen)
         where TTile : unmanaged

@@ -139,8 +139,8 @@ internal static class AttentionColumns
         products.B = Exp(a, products.B, evenShift, oddShift);
         products.C = Exp(a, products.C, evenShift, oddShift);
         products.D = Exp(a, products.D, evenShift, oddShift);
-        softmax.Even.Sum = Float32.Fma(softmax.Even.Sum, factors.A, products.A.A);
-        softmax.Odd.Sum = Float32.Fma(softmax.Odd.Sum, factors.B, products.A.B);
+        softmax.Even.Sum = (softmax.Even.Sum * factors.A) + products.A.A;
+        softmax.Odd.Sum = (softmax.Odd.Sum * factors.B) + products.A.B;
         softmax.Even.Sum = softmax.Even.Sum + products.A.C + products.B.A + products.B.C + products.C.A + products.C.C + products.D.A + products.D.C;
         softmax.Odd.Sum = softmax.Odd.Sum + products.A.D + products.B.B + products.B.D + products.C.B + products.C.D + products.D.B + products.D.D;
         AttentionWeights weights = default;
@@ -271,10 +271,10 @@ internal static class AttentionColumns
 
     private static Float4 Merge(Float4 total, Float4 old, Float4 sum, Float4 factors) => new()
     {
-        A = Float32.Fma(total.A, old.A, sum.A * factors.A),
-        B = Float32.Fma(total.B, old.B, sum.B * factors.B),
-        C = Float32.Fma(total.C, old.A, sum.C * factors.A),
-        D = Float32.Fma(total.D, old.B, sum.D * factors.B),
+        A = Float32.Fma(sum.A, factors.A, total.A * old.A),
+        B = Float32.Fma(sum.B, factors.B, total.B * old.B),
+        C = Float32.Fma(sum.C, factors.A, total.C * old.A),
+        D = Float32.Fma(sum.D, factors.B, total.D * old.B),
     };
 
     /// <summary>Four left operands of 16 rows.</summary>

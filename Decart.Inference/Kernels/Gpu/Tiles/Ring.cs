@@ -60,6 +60,11 @@ internal struct Ring<TShape>
         Warp.Barrier();
     }
 
+    /// <summary>
+    /// Waits until the stage may be filled, for a warp whose threads write it themselves; then one of them arrives at <see cref="Full"/>.
+    /// </summary>
+    public static void AwaitEmpty(Ring<TShape> ring) => MBarrier.Wait(Empty(ring), ring._parity ^ 1);
+
     /// <summary>A reader waits until the stage is full.</summary>
     public static void Await(Ring<TShape> ring) => MBarrier.Wait(Full(ring), ring._parity);
 
@@ -78,6 +83,15 @@ internal struct Ring<TShape>
             ring._stage = 0;
             ring._parity ^= 1;
         }
+        return ring;
+    }
+
+    /// <summary>The place that many stages behind the ring's beginning.</summary>
+    public static Ring<TShape> After(Ring<TShape> ring, int stages)
+    {
+        int rounds = stages / TShape.Stages;
+        ring._stage = stages - (rounds * TShape.Stages);
+        ring._parity = rounds & 1;
         return ring;
     }
 
