@@ -45,7 +45,7 @@ public sealed class ChatTemplate
     public IReadOnlyList<string> Names { get; }
 
     /// <summary>Whether a template looks at the tools that it is given; others ignore them.</summary>
-    public bool SupportsTools => _templates.Values.Any(template => template.Mentions("tools"));
+    public bool SupportsTools => Mentions("tools");
 
     /// <summary>
     /// Loads the template of a model: of a folder <c>chat_template.jinja</c> and the files in <c>additional_chat_templates</c>, else <c>chat_template.json</c>, else the
@@ -113,6 +113,12 @@ public sealed class ChatTemplate
         StringValue text = RenderMarked(messages, options ?? ChatTemplateOptions.Default);
         return ChatEncoder.Encode(_tokenizer.Value, text, cancellationToken);
     }
+
+    /// <summary>Whether one of the templates mentions a variable or an attribute.</summary>
+    internal bool Mentions(string name) => _templates.Values.Any(template => template.Mentions(name));
+
+    /// <summary>Whether one of the templates has a text in it, such as a control token.</summary>
+    internal bool Contains(string text) => _templates.Values.Any(template => template.Contains(text));
 
     /// <summary>A conversation as text that knows which of its characters the template wrote.</summary>
     internal StringValue RenderMarked(IEnumerable<ChatMessage> messages, ChatTemplateOptions options)

@@ -101,6 +101,9 @@ public sealed record GenerationOptions
     /// </summary>
     public int Priority { get; init; }
 
+    /// <summary>Special tokens whose names are part of the text, where they stand for something that is read from it.</summary>
+    internal IReadOnlyDictionary<int, string>? WrittenTokens { get; init; }
+
     internal void Validate(int vocabularySize)
     {
         Require(MaxTokens >= 1, nameof(MaxTokens), MaxTokens, "at least 1");

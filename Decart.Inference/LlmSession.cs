@@ -16,7 +16,7 @@ namespace Decart.Inference;
 /// Dispose the session to free the model; requests still running then end with <see cref="FinishReason.Cancelled"/>. A session that is
 /// never disposed keeps its thread and its memory until the process ends.
 /// </remarks>
-public sealed class LlmSession : IAsyncDisposable, IDisposable
+public sealed class LlmSession : ILlmSession, IDisposable
 {
     private readonly LoadedModel _model;
     private readonly Scheduler _scheduler; // of the engine's thread, but for its counts
@@ -287,7 +287,7 @@ public sealed class LlmSession : IAsyncDisposable, IDisposable
             request.Prompt,
             parameters,
             _sampler,
-            new CompletionText(_model.Tokenizer, EndConditions.Create(request.Options, _model.Tokenizer, _model.EndOfTextTokens)),
+            new CompletionText(_model.Tokenizer, EndConditions.Create(request.Options, _model.Tokenizer, _model.EndOfTextTokens), request.Options.WrittenTokens),
             contextLength,
             kept,
             grammar);

@@ -21,6 +21,9 @@ internal sealed class ConversationTemplate
     /// <summary>Whether the template mentions a variable or an attribute.</summary>
     public bool Mentions(string name) => _template.Mentioned.Contains(name);
 
+    /// <summary>Whether a text is in the template.</summary>
+    public bool Contains(string text) => _template.Text.Contains(text, StringComparison.Ordinal);
+
     public StringValue Render(IReadOnlyList<ChatMessage> messages, IReadOnlyList<AITool> tools, ChatTemplateOptions options)
     {
         MessageForm form = messages.Any(message => message.Contents.Any(content => content is not TextContent)) || Mentions("type") ? _form.Value : MessageForm.Usual;

@@ -17,6 +17,9 @@ internal sealed class Template
         Mentioned = mentioned;
     }
 
+    /// <summary>The template as it is written.</summary>
+    public string Text => _source.Text;
+
     /// <summary>The names of variables, attributes and items that the template mentions.</summary>
     public IReadOnlySet<string> Mentioned { get; }
 

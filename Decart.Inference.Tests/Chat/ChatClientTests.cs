@@ -1,0 +1,231 @@
+using System.Text.Json;
+using Microsoft.Extensions.AI;
+
+namespace Decart.Inference.Tests.Chat;
+
+/// <summary>The contract of chat clients: every option honoured or refused, both styles of calls with the same answer.</summary>
+public class ChatClientTests
+{
+    private const string Plain = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}[assistant]";
+    private const string Hermes = "{% for t in tools or [] %}{{ t.function.name }} {% endfor %}{{ '<tool_call>' if false }}" + Plain;
+    private const string Llama = "{% for t in tools or [] %}{{ t.function.name }} {% endfor %}{{ '<|python_tag|>' if false }}" + Plain;
+    private const string Mistral = "{% for t in tools or [] %}{{ t.function.name }} {% endfor %}{{ '[TOOL_CALLS]' if false }}" + Plain;
+    private const string Thinking = Plain + "{{ '<think>\n\n</think>' if enable_thinking is defined and enable_thinking is false }}{{ reasoning_effort }}";
+
+    private static readonly AITool[] Tools = [Tool("get_weather"), Tool("now")];
+
+    [Test]
+    public async Task An_answer_is_the_same_in_both_styles()
+    {
+        FakeSession session = new(Plain, "Hello \U0001F600, world ");
+        using IChatClient client = session.AsChatClient();
+        ChatResponse response = await client.GetResponseAsync("Hi");
+        Assert.That((response.Text, response.FinishReason, response.ModelId), Is.EqualTo(("Hello \U0001F600, world ", (ChatFinishReason?)ChatFinishReason.Stop, "fake")));
+        Assert.That(response.Messages.Single().Role, Is.EqualTo(ChatRole.Assistant));
+        Assert.That(response.ResponseId, Is.Not.Empty);
+        UsageDetails usage = response.Usage!;
+        Assert.That((usage.InputTokenCount, usage.CachedInputTokenCount, usage.OutputTokenCount, usage.TotalTokenCount), Is.EqualTo(((long?)10, (long?)4, (long?)16, (long?)26)));
+        List<ChatResponseUpdate> updates = await client.GetStreamingResponseAsync("Hi").ToListAsync();
+        Assert.That(string.Concat(updates), Is.EqualTo(response.Text));
+        Assert.That(updates, Has.Count.GreaterThan(5));
+        Assert.That(updates.Select(update => update.ResponseId).Distinct().Count(), Is.EqualTo(1));
+        Assert.That(session.Requests.Select(request => request.Prompt), Is.All.EqualTo("[user]Hi[assistant]"));
+        Assert.That(session.Requests[0].Options.MaxTokens, Is.EqualTo(1000), "as long as the context is");
+    }
+
+    [Test]
+    public async Task Options_reach_the_session()
+    {
+        FakeSession session = new(Plain, "x");
+        ChatOptions options = new()
+        {
+            Temperature = 0.5f,
+            TopP = 0.9f,
+            TopK = 7,
+            FrequencyPenalty = 0.1f,
+            PresencePenalty = 0.2f,
+            Seed = 42,
+            MaxOutputTokens = 11,
+            StopSequences = ["END"],
+            Instructions = "Be terse.",
+            ModelId = "fake",
+            ResponseFormat = ChatResponseFormat.Text,
+            ToolMode = ChatToolMode.Auto,
+            RawRepresentationFactory = _ => new GenerationOptions { MinP = 0.05f, StopSequences = ["STOP"], Temperature = 1, RepetitionPenalty = 1.1f, MaxTokens = 3 },
+        };
+        await session.AsChatClient().GetResponseAsync([new(ChatRole.System, "S"), new(ChatRole.User, "U")], options);
+        (string prompt, GenerationOptions used) = session.Requests.Single();
+        Assert.That(prompt, Is.EqualTo("[system]Be terse.\n\nS[user]U[assistant]"));
+        GenerationOptions expected = new()
+        {
+            Temperature = 0.5f, TopP = 0.9f, TopK = 7, FrequencyPenalty = 0.1f, PresencePenalty = 0.2f, Seed = 42, MaxTokens = 11, MinP = 0.05f, RepetitionPenalty = 1.1f,
+            StopSequences = ["STOP", "END"], WrittenTokens = used.WrittenTokens,
+        };
+        Assert.That(used, Is.EqualTo(expected));
+        await session.AsChatClient().GetResponseAsync("U", new ChatOptions { Instructions = "I" });
+        Assert.That(session.Requests[^1].Prompt, Is.EqualTo("[system]I[user]U[assistant]"));
+    }
+
+    private static IEnumerable<TestCaseData> Refused()
+    {
+        yield return Case("ResponseFormat", new() { ResponseFormat = ChatResponseFormat.Json });
+        yield return Case("ConversationId", new() { ConversationId = "c" });
+        yield return Case("ModelId", new() { ModelId = "gpt" });
+        yield return Case("AllowBackgroundResponses", new() { AllowBackgroundResponses = true });
+        yield return Case("Summary", new() { Reasoning = new() { Output = ReasoningOutput.Summary } });
+        yield return Case("Effort", new() { Reasoning = new() { Effort = ReasoningEffort.High } });
+        yield return Case("AdditionalProperties", new() { AdditionalProperties = new() { ["top_a"] = 1 } });
+        yield return Case("Tools that the template ignores", new() { Tools = [Tool("f")] });
+
+        static TestCaseData Case(string name, ChatOptions options) => new TestCaseData(options).SetArgDisplayNames(name);
+    }
+
+    [TestCaseSource(nameof(Refused))]
+    public void What_cannot_be_done_is_refused(ChatOptions options)
+    {
+        IChatClient client = new FakeSession(Plain, "x").AsChatClient();
+        Assert.That(async () => await client.GetResponseAsync("U", options), Throws.TypeOf<NotSupportedException>());
+        Assert.That(async () => await client.GetStreamingResponseAsync("U", options).ToListAsync(), Throws.TypeOf<NotSupportedException>());
+    }
+
+    [TestCase(FinishReason.Length, "length")]
+    [TestCase(FinishReason.Cancelled, "cancelled")]
+    [TestCase(FinishReason.Stop, "stop")]
+    public async Task The_finish_reason_is_said(FinishReason reason, string expected)
+    {
+        ChatResponse response = await new FakeSession(Plain, "x") { Ends = reason }.AsChatClient().GetResponseAsync("U");
+        Assert.That(response.FinishReason!.Value.Value, Is.EqualTo(expected));
+    }
+
+    [TestCase(Hermes, "Let me see.\n<tool_call>\n{\"name\": \"get_weather\", \"arguments\": {\"city\": \"Köln\", \"n\": [1, null]}}\n</tool_call>\n<tool_call>\n{\"name\": \"now\", \"arguments\": {}}\n</tool_call>", "Let me see.")]
+    [TestCase(Hermes, "<tool_call>{\"name\": \"get_weather\", \"arguments\": \"{\\\"city\\\": \\\"Köln\\\", \\\"n\\\": [1, null]}\"}</tool_call><tool_call>{\"name\": \"now\"}", "")]
+    [TestCase(Llama, "{\"name\": \"get_weather\", \"parameters\": {\"city\": \"Köln\", \"n\": [1, null]}}; {\"name\": \"now\", \"parameters\": {}}", "")]
+    [TestCase(Llama, "<|python_tag|>{\"type\": \"function\", \"name\": \"get_weather\", \"parameters\": {\"city\": \"Köln\", \"n\": [1, null]}}\n{\"name\": \"now\", \"parameters\": {}}", "")]
+    [TestCase(Mistral, "[TOOL_CALLS] [{\"name\": \"get_weather\", \"arguments\": {\"city\": \"Köln\", \"n\": [1, null]}}, {\"name\": \"now\", \"arguments\": {}}]", "")]
+    [TestCase(Mistral, "Hm. [TOOL_CALLS]get_weather[ARGS]{\"city\": \"Köln\", \"n\": [1, null]}[TOOL_CALLS]now[CALL_ID]abcdefghi[ARGS]{}", "Hm.")]
+    public async Task Calls_are_read_in_the_format_of_the_model(string template, string answer, string text)
+    {
+        FakeSession session = new(template, answer);
+        ChatResponse response = await session.AsChatClient().GetResponseAsync("U", new() { Tools = Tools });
+        Assert.That(session.Requests[0].Prompt, Is.EqualTo("get_weather now [user]U[assistant]"));
+        Assert.That((response.FinishReason, response.Text), Is.EqualTo(((ChatFinishReason?)ChatFinishReason.ToolCalls, text)));
+        FunctionCallContent[] calls = [.. response.Messages.Single().Contents.OfType<FunctionCallContent>()];
+        Assert.That(calls.Select(call => call.Name), Is.EqualTo(new[] { "get_weather", "now" }));
+        Assert.That(calls.Select(call => call.CallId), Is.Unique);
+        Assert.That(calls.Select(call => call.CallId.Length), Is.All.EqualTo(9));
+        Assert.That(((JsonElement)calls[0].Arguments!["city"]!).GetString(), Is.EqualTo("Köln"));
+        Assert.That(((JsonElement)calls[0].Arguments!["n"]!).GetRawText(), Is.EqualTo("[1, null]"));
+        Assert.That(calls[1].Arguments, Is.Empty);
+        response = await session.AsChatClient().GetResponseAsync("U", new() { Tools = Tools, AllowMultipleToolCalls = false });
+        Assert.That(response.Messages.Single().Contents.OfType<FunctionCallContent>().Count(), Is.EqualTo(1));
+    }
+
+    [TestCase(Hermes, "<tool_call>\n{\"name\": \"x\", \n</tool_call> and <b>")]
+    [TestCase(Hermes, "a < b, <tool and <tool_callx>")]
+    [TestCase(Llama, "{\"a\": 1}")]
+    [TestCase(Llama, "{ not json")]
+    [TestCase(Mistral, "[TOOL_CALLS] [1]")]
+    public async Task What_is_no_call_is_text(string template, string answer)
+    {
+        ChatResponse response = await new FakeSession(template, answer).AsChatClient().GetResponseAsync("U", new() { Tools = Tools });
+        Assert.That((response.Text, response.FinishReason), Is.EqualTo((answer, (ChatFinishReason?)ChatFinishReason.Stop)));
+        response = await new FakeSession(template, answer).AsChatClient().GetResponseAsync("U");
+        Assert.That(response.Text, Is.EqualTo(answer), "without tools nothing is looked for");
+    }
+
+    [TestCase(Hermes, "[assistant]<tool_call>\n{\"name\": \"get_weather\", \"arguments\": ", "{\"city\": \"Köln\"}}\n</tool_call>")]
+    [TestCase(Llama, "[assistant]{\"name\": \"get_weather\", \"parameters\": ", "{\"city\": \"Köln\"}}")]
+    [TestCase(Mistral, "[assistant][TOOL_CALLS][{\"name\": \"get_weather\", \"arguments\": ", "{\"city\": \"Köln\"}}]")]
+    public async Task A_call_that_is_required_is_begun_for_the_model(string template, string beginning, string answer)
+    {
+        FakeSession session = new(template, answer);
+        ChatResponse response = await session.AsChatClient().GetResponseAsync("U", new() { Tools = Tools, ToolMode = ChatToolMode.RequireSpecific("get_weather") });
+        Assert.That(session.Requests[0].Prompt, Does.EndWith(beginning));
+        FunctionCallContent call = response.Messages.Single().Contents.OfType<FunctionCallContent>().Single();
+        Assert.That((call.Name, ((JsonElement)call.Arguments!["city"]!).GetString(), response.FinishReason), Is.EqualTo(("get_weather", "Köln", (ChatFinishReason?)ChatFinishReason.ToolCalls)));
+        Assert.That(async () => await session.AsChatClient().GetResponseAsync("U", new() { Tools = Tools, ToolMode = ChatToolMode.RequireSpecific("nope") }), Throws.ArgumentException);
+        await session.AsChatClient().GetResponseAsync("U", new() { Tools = Tools, ToolMode = ChatToolMode.None });
+        Assert.That(session.Requests[^1].Prompt, Is.EqualTo("[user]U[assistant]"), "no tools are offered");
+    }
+
+    [TestCase("<think>\nI see.\n</think>\n\nYes.", "I see.", "Yes.")]
+    [TestCase("Yes.", "", "Yes.")]
+    [TestCase("<think>I see", "I see", "")]
+    [TestCase("[THINK]I see[/THINK]Yes.", "I see", "Yes.")]
+    public async Task Thoughts_are_reasoning(string answer, string thought, string text)
+    {
+        ChatResponse response = await new FakeSession(Plain, answer).AsChatClient().GetResponseAsync("U");
+        Assert.That((Thought(response), response.Text), Is.EqualTo((thought, text)));
+        Assert.That(response.Usage!.ReasoningTokenCount > 0, Is.EqualTo(thought.Length > 0));
+        response = await new FakeSession(Plain, answer).AsChatClient().GetResponseAsync("U", new() { Reasoning = new() { Output = ReasoningOutput.None } });
+        Assert.That((Thought(response), response.Text), Is.EqualTo(("", text)));
+        response = await new FakeSession(Plain + "<think>\n", "I see.\n</think>\n\nYes.").AsChatClient().GetResponseAsync("U");
+        Assert.That((Thought(response), response.Text), Is.EqualTo(("I see.", "Yes.")), "the template has begun the thought");
+    }
+
+    [Test]
+    public async Task Effort_and_additional_properties_are_variables_of_the_template()
+    {
+        FakeSession session = new(Thinking, "x");
+        await session.AsChatClient().GetResponseAsync("U", new() { Reasoning = new() { Effort = ReasoningEffort.None } });
+        await session.AsChatClient().GetResponseAsync("U", new() { Reasoning = new() { Effort = ReasoningEffort.Low } });
+        await session.AsChatClient().GetResponseAsync("U", new() { AdditionalProperties = new() { ["enable_thinking"] = false } });
+        Assert.That(session.Requests.Select(request => request.Prompt[18..]), Is.EqualTo(new[] { "<think>\n\n</think>", "low", "<think>\n\n</think>" }));
+    }
+
+    [Test]
+    public async Task Sixty_four_calls_at_once_get_their_own_answers()
+    {
+        IChatClient client = new FakeSession(Hermes, "<think>a</think>b <tool_call>{\"name\": \"now\"}</tool_call>").AsChatClient();
+        ChatResponse[] responses = await Task.WhenAll(Enumerable.Range(0, 64).Select(i => client.GetResponseAsync($"{i}", new() { Tools = Tools })));
+        Assert.That(responses.Select(response => (response.Text, response.FinishReason)), Is.All.EqualTo(("b", (ChatFinishReason?)ChatFinishReason.ToolCalls)));
+        Assert.That(responses.Select(response => response.ResponseId), Is.Unique);
+    }
+
+    [Test]
+    public void A_cancelled_call_ends()
+    {
+        using CancellationTokenSource cancellation = new();
+        IChatClient client = new FakeSession(Plain, new string('x', 100)).AsChatClient();
+        Assert.That(
+            async () =>
+            {
+                await foreach (ChatResponseUpdate update in client.GetStreamingResponseAsync("U", cancellationToken: cancellation.Token)) await cancellation.CancelAsync();
+            },
+            Throws.InstanceOf<OperationCanceledException>());
+    }
+
+    [Test]
+    public void Services_are_the_session_the_template_and_the_metadata()
+    {
+        FakeSession session = new(Plain, "x");
+        IChatClient client = session.AsChatClient();
+        Assert.That(client.GetService<ILlmSession>(), Is.SameAs(session));
+        Assert.That(client.GetService<ChatTemplate>(), Is.SameAs(session.ChatTemplate));
+        Assert.That(client.GetService<IChatClient>(), Is.SameAs(client));
+        Assert.That((client.GetService<ChatClientMetadata>()!.ProviderName, client.GetService<ChatClientMetadata>()!.DefaultModelId), Is.EqualTo(("decart.inference", "fake")));
+        Assert.That((client.GetService(typeof(ILlmSession), "key"), client.GetService<string>()), Is.EqualTo(((object?)null, (string?)null)));
+    }
+
+    [Test]
+    [NeedsFixtures]
+    public async Task A_real_model_answers_and_reuses_what_calls_have_in_common()
+    {
+        await using LlmSession session = await LlmSession.LoadAsync(Fixtures.Path("gguf", "SmolLM2-135M-Instruct-Q4_1.gguf"), new() { Device = Device.Cpu });
+        IChatClient client = session.AsChatClient();
+        List<ChatMessage> history = [new(ChatRole.User, "What is gravity?")];
+        ChatOptions options = new() { Temperature = 0, MaxOutputTokens = 40 };
+        ChatResponse first = await client.GetResponseAsync(history, options);
+        Assert.That(first.Text, Does.StartWith("Gravity is a fundamental concept in physics that describes the curvature of spacetime"));
+        Assert.That(first.FinishReason, Is.EqualTo(ChatFinishReason.Length));
+        history.AddRange(first.Messages);
+        history.Add(new(ChatRole.User, "And light?"));
+        ChatResponse second = await client.GetResponseAsync(history, options);
+        Assert.That(second.Usage!.CachedInputTokenCount, Is.GreaterThan(0));
+        Assert.That(second.Text, Is.Not.Empty);
+    }
+
+    private static string Thought(ChatResponse response) => string.Concat(response.Messages.SelectMany(message => message.Contents).OfType<TextReasoningContent>().Select(content => content.Text));
+
+    private static AIFunctionDeclaration Tool(string name) => AIFunctionFactory.CreateDeclaration(name, "d", JsonElement.Parse("""{"type": "object"}"""));
+}
