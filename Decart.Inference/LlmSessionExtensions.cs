@@ -18,7 +18,8 @@ public static class LlmSessionExtensions
     /// properties. Without <see cref="ChatOptions.MaxOutputTokens"/> an answer may fill the model's context.
     /// </para>
     /// <para>
-    /// Functions are offered and called in the formats of Llama 3, Qwen, Hermes and Mistral. What a model thinks is <see cref="TextReasoningContent"/>. Disposing the client does
+    /// Functions are offered and called in the formats of Llama 3, Qwen, Hermes and Mistral; their arguments always match the functions' schemas, and answers the response
+    /// format, also where the length cuts them. What a schema asks for and is not supported is refused with a <see cref="GrammarException"/>. What a model thinks is <see cref="TextReasoningContent"/>. Disposing the client does
     /// not dispose the session; <c>GetService</c> gives the session and the template.
     /// </para>
     /// </remarks>

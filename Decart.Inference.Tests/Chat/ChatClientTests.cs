@@ -68,7 +68,6 @@ public class ChatClientTests
 
     private static IEnumerable<TestCaseData> Refused()
     {
-        yield return Case("ResponseFormat", new() { ResponseFormat = ChatResponseFormat.Json });
         yield return Case("ConversationId", new() { ConversationId = "c" });
         yield return Case("ModelId", new() { ModelId = "gpt" });
         yield return Case("AllowBackgroundResponses", new() { AllowBackgroundResponses = true });
@@ -133,19 +132,63 @@ public class ChatClientTests
         Assert.That(response.Text, Is.EqualTo(answer), "without tools nothing is looked for");
     }
 
-    [TestCase(Hermes, "[assistant]<tool_call>\n{\"name\": \"get_weather\", \"arguments\": ", "{\"city\": \"Köln\"}}\n</tool_call>")]
-    [TestCase(Llama, "[assistant]{\"name\": \"get_weather\", \"parameters\": ", "{\"city\": \"Köln\"}}")]
-    [TestCase(Mistral, "[assistant][TOOL_CALLS][{\"name\": \"get_weather\", \"arguments\": ", "{\"city\": \"Köln\"}}]")]
-    public async Task A_call_that_is_required_is_begun_for_the_model(string template, string beginning, string answer)
+    [TestCase(Hermes, "<tool_call>\n{\"name\": \"get_weather\", \"arguments\": VALUES}\n</tool_call>", "\n")]
+    [TestCase(Llama, "{\"name\": \"get_weather\", \"parameters\": VALUES}", "; ")]
+    [TestCase(Mistral, "[TOOL_CALLS][{\"name\": \"get_weather\", \"arguments\": VALUES}]", null)]
+    [TestCase(Mistral + "{# [ARGS] #}", "[TOOL_CALLS]get_weather[ARGS]VALUES", "")]
+    public async Task The_arguments_of_calls_match_their_schema(string template, string call, string? separator)
     {
-        FakeSession session = new(template, answer);
-        ChatResponse response = await session.AsChatClient().GetResponseAsync("U", new() { Tools = Tools, ToolMode = ChatToolMode.RequireSpecific("get_weather") });
-        Assert.That(session.Requests[0].Prompt, Does.EndWith(beginning));
-        FunctionCallContent call = response.Messages.Single().Contents.OfType<FunctionCallContent>().Single();
-        Assert.That((call.Name, ((JsonElement)call.Arguments!["city"]!).GetString(), response.FinishReason), Is.EqualTo(("get_weather", "Köln", (ChatFinishReason?)ChatFinishReason.ToolCalls)));
-        Assert.That(async () => await session.AsChatClient().GetResponseAsync("U", new() { Tools = Tools, ToolMode = ChatToolMode.RequireSpecific("nope") }), Throws.ArgumentException);
-        await session.AsChatClient().GetResponseAsync("U", new() { Tools = Tools, ToolMode = ChatToolMode.None });
-        Assert.That(session.Requests[^1].Prompt, Is.EqualTo("[user]U[assistant]"), "no tools are offered");
+        string valid = call.Replace("VALUES", """{"city": "Köln"}""", StringComparison.Ordinal), invalid = call.Replace("VALUES", """{"city": 5}""", StringComparison.Ordinal);
+        FakeSession session = new(template, valid);
+        AITool[] tools = [AIFunctionFactory.CreateDeclaration("get_weather", "d", JsonElement.Parse("""{"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"], "additionalProperties": false}"""))];
+        ChatOptions options = new() { Tools = tools };
+        Assert.That(await Answers("Hello!", valid, invalid, "", call), Is.EqualTo(new[] { true, true, false, true, false }), "the model chooses");
+        if (separator is not null) Assert.That(await Answers(valid + separator + valid), Is.EqualTo(new[] { true }));
+        options.AllowMultipleToolCalls = false;
+        if (separator is not null) Assert.That(await Answers(valid, valid + separator + valid), Is.EqualTo(new[] { true, false }));
+        options.ToolMode = ChatToolMode.RequireAny;
+        Assert.That(await Answers("Hello!", valid, invalid, ""), Is.EqualTo(new[] { false, true, false, false }), "a call is required");
+        options.ResponseFormat = ChatResponseFormat.Json;
+        options.ToolMode = ChatToolMode.Auto;
+        Assert.That(await Answers("Hello!", valid, invalid, "{\"a\": 1}"), Is.EqualTo(new[] { false, true, template == Llama, true }), "JSON, or a call");
+        options.ToolMode = ChatToolMode.None;
+        Assert.That(await Answers("Hello!", "{\"a\": 1}"), Is.EqualTo(new[] { false, true }), "no tools are offered");
+        Assert.That(session.Requests[^1].Prompt, Is.EqualTo("[user]U[assistant]"));
+
+        async Task<bool[]> Answers(params string[] answers)
+        {
+            await session.AsChatClient().GetResponseAsync("U", options);
+            return [.. answers.Select(session.Requests[^1].Options.Grammar!.IsMatch)];
+        }
+    }
+
+    [Test]
+    public void A_required_function_must_be_offered()
+    {
+        IChatClient client = new FakeSession(Hermes, "x").AsChatClient();
+        Assert.That(async () => await client.GetResponseAsync("U", new() { Tools = Tools, ToolMode = ChatToolMode.RequireSpecific("nope") }), Throws.ArgumentException);
+        Assert.That(async () => await client.GetResponseAsync("U", new() { ToolMode = ChatToolMode.RequireAny }), Throws.ArgumentException);
+        AITool[] tools = [AIFunctionFactory.CreateDeclaration("f", "d", JsonElement.Parse("""{"type": "object", "if": {}}"""))];
+        Assert.That(async () => await client.GetResponseAsync("U", new() { Tools = tools }), Throws.TypeOf<GrammarException>());
+    }
+
+    [Test]
+    public async Task Response_formats_are_grammars()
+    {
+        FakeSession session = new(Plain + "{{ '</think>' if false }}", "{}");
+        IChatClient client = session.AsChatClient();
+        await client.GetResponseAsync("U", new() { ResponseFormat = ChatResponseFormat.Json });
+        await client.GetResponseAsync("U", new() { ResponseFormat = ChatResponseFormat.ForJsonSchema(JsonElement.Parse("""{"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}""")) });
+        string[] answers = ["{}", "{\"n\": 1}", "Hello", "[1]", "<think>Hm: {</think>\n\n{\"n\": 1}"];
+        Assert.That(answers.Select(session.Requests[0].Options.Grammar!.IsMatch), Is.EqualTo(new[] { true, true, false, false, true }));
+        Assert.That(answers.Select(session.Requests[1].Options.Grammar!.IsMatch), Is.EqualTo(new[] { false, true, false, false, true }));
+        ChatOptions both = new() { ResponseFormat = ChatResponseFormat.Json, RawRepresentationFactory = _ => new GenerationOptions { Grammar = Grammar.Json() } };
+        Assert.That(async () => await client.GetResponseAsync("U", both), Throws.ArgumentException);
+        await client.GetResponseAsync("U", new() { RawRepresentationFactory = _ => new GenerationOptions { Grammar = Grammar.Choice("a") } });
+        Assert.That(session.Requests[^1].Options.Grammar, Is.EqualTo(Grammar.Choice("a")));
+        FakeSession thinking = new(Plain + "<think>\n{{ '</think>' if false }}", "x");
+        await thinking.AsChatClient().GetResponseAsync("U", new() { ResponseFormat = ChatResponseFormat.Json });
+        Assert.That(answers.Append("Hm.\n</think>\n{}").Select(thinking.Requests[0].Options.Grammar!.IsMatch), Is.EqualTo(new[] { false, false, false, false, true, true }));
     }
 
     [TestCase("<think>\nI see.\n</think>\n\nYes.", "I see.", "Yes.")]
@@ -223,6 +266,9 @@ public class ChatClientTests
         ChatResponse second = await client.GetResponseAsync(history, options);
         Assert.That(second.Usage!.CachedInputTokenCount, Is.GreaterThan(0));
         Assert.That(second.Text, Is.Not.Empty);
+        options.ResponseFormat = ChatResponseFormat.ForJsonSchema(JsonElement.Parse("""{"type": "object", "properties": {"answer": {"type": "string"}}, "required": ["answer"]}"""));
+        ChatResponse structured = await client.GetResponseAsync(history, options);
+        Assert.That(JsonElement.Parse(structured.Text).GetProperty("answer").ValueKind, Is.EqualTo(JsonValueKind.String), structured.Text);
     }
 
     private static string Thought(ChatResponse response) => string.Concat(response.Messages.SelectMany(message => message.Contents).OfType<TextReasoningContent>().Select(content => content.Text));

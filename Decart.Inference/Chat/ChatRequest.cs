@@ -1,4 +1,3 @@
-using System.Text;
 using Decart.Inference.Chat.Answers;
 using Decart.Inference.Chat.Jinja;
 using Microsoft.Extensions.AI;
@@ -6,40 +5,54 @@ using Microsoft.Extensions.AI;
 namespace Decart.Inference.Chat;
 
 /// <summary>A call of a chat client as the session computes it.</summary>
-/// <param name="Prompt">The conversation's tokens, with the beginning of the answer where that is given.</param>
+/// <param name="Prompt">The conversation's tokens.</param>
 /// <param name="Options">How the answer is sampled.</param>
 /// <param name="Calls">The format of calls; null where no functions are offered.</param>
-/// <param name="Given">The beginning of the answer that the prompt has already.</param>
 /// <param name="Thinks">Whether the prompt has begun what the model thinks.</param>
 /// <param name="ShowsThoughts">Whether the caller wants to see it.</param>
 /// <param name="MostCalls">How many calls the caller allows.</param>
-internal sealed record ChatRequest(Prompt Prompt, GenerationOptions Options, ToolCallFormat? Calls, string Given, bool Thinks, bool ShowsThoughts, int MostCalls)
+internal sealed record ChatRequest(Prompt Prompt, GenerationOptions Options, ToolCallFormat? Calls, bool Thinks, bool ShowsThoughts, int MostCalls)
 {
-    private const string ThinkingVariable = "enable_thinking", EffortVariable = "reasoning_effort", ThoughtEnd = "\n</think>\n\n";
+    private const string ThinkingVariable = "enable_thinking", EffortVariable = "reasoning_effort";
 
     public static ChatRequest Create(
-        ILlmSession session, ChatTemplate template, IChatClient client, IEnumerable<ChatMessage> messages, ChatOptions? options, CancellationToken cancellationToken)
+        ILlmSession session, ChatTemplate template, AnswerGrammar grammars, IChatClient client, IEnumerable<ChatMessage> messages, ChatOptions? options, CancellationToken cancellationToken)
     {
         options ??= new ChatOptions();
         ChatSettings.RequireSupported(options, session.Model);
         IList<AITool> tools = options.ToolMode is NoneChatToolMode ? [] : options.Tools ?? [];
+        RequireOffered(options.ToolMode, tools);
         ToolCallFormat? calls = tools.Count == 0 ? null : FindFormat(template);
         ChatTemplateOptions templateOptions = new() { Tools = tools, Variables = Variables(template, options) };
         StringValue text = template.RenderMarked(WithInstructions(messages, options.Instructions), templateOptions);
         bool thinks = AnswerReader.EndsInThought(text.Text);
-        string given = Beginning(calls, options.ToolMode, tools, thinks);
+        GenerationOptions generation = ChatSettings.Generation(session, client, options);
+        if (grammars.Create(calls, options, [.. Required(options.ToolMode, tools)], AnswerReader.ThoughtsOf(template), thinks) is { } grammar)
+        {
+            if (generation.Grammar is not null) throw new ArgumentException("Tools and response formats have grammars of their own; the options' factory gives another.", nameof(options));
+            generation = generation with { Grammar = grammar };
+        }
         return new ChatRequest(
-            ChatEncoder.Encode(session.Tokenizer, Append(text, given), cancellationToken),
-            ChatSettings.Generation(session, client, options, calls),
+            ChatEncoder.Encode(session.Tokenizer, text, cancellationToken),
+            generation,
             calls,
-            given,
             thinks,
             options.Reasoning?.Output is not ReasoningOutput.None,
             options.AllowMultipleToolCalls is false ? 1 : int.MaxValue);
     }
 
-    /// <summary>What the template wrote, and after it what the model is made to begin with.</summary>
-    private static StringValue Append(StringValue text, string given) => given.Length == 0 ? text : new StringValue(text.Text + given, text.Data);
+    private static void RequireOffered(ChatToolMode? mode, IList<AITool> tools)
+    {
+        if (mode is not RequiredChatToolMode required) return;
+        if (tools.Count == 0) throw new ArgumentException("The tool mode requires a function call, but no tools are given.");
+        if (required.RequiredFunctionName is { } name && !tools.Any(tool => tool.Name == name))
+            throw new ArgumentException($"The tool mode requires the function \"{name}\", which is not among the tools.");
+    }
+
+    /// <summary>The functions that may be called.</summary>
+    private static IEnumerable<AIFunctionDeclaration> Required(ChatToolMode? mode, IList<AITool> tools) => tools
+        .OfType<AIFunctionDeclaration>()
+        .Where(tool => mode is not RequiredChatToolMode { RequiredFunctionName: { } name } || tool.Name == name);
 
     private static ToolCallFormat FindFormat(ChatTemplate template)
     {
@@ -55,17 +68,6 @@ internal sealed record ChatRequest(Prompt Prompt, GenerationOptions Options, Too
         ChatMessage[] all = [.. messages];
         if (all is [{ Role: var role } first, .. var rest] && role == ChatRole.System) return [new(ChatRole.System, $"{instructions}\n\n{first.Text}"), .. rest];
         return [new(ChatRole.System, instructions), .. all];
-    }
-
-    private static string Beginning(ToolCallFormat? calls, ChatToolMode? mode, IList<AITool> tools, bool thinks)
-    {
-        if (mode is not RequiredChatToolMode required) return "";
-        if (calls is null) throw new ArgumentException("The tool mode requires a function call, but no tools are given.");
-        if (required.RequiredFunctionName is { } name && !tools.Any(tool => tool.Name == name))
-            throw new ArgumentException($"The tool mode requires the function \"{name}\", which is not among the tools.");
-        StringBuilder given = new();
-        if (thinks) given.Append(ThoughtEnd);
-        return given.Append(calls.Begin(required.RequiredFunctionName ?? (tools.Count == 1 ? tools[0].Name : null))).ToString();
     }
 
     /// <summary>The template's variables: those of the reasoning options, and the additional properties, which must be variables of the template.</summary>

@@ -9,7 +9,8 @@ internal static class ChatSettings
     /// <exception cref="NotSupportedException">An option asks for something that is not there.</exception>
     public static void RequireSupported(ChatOptions options, ModelInfo model)
     {
-        if (options.ResponseFormat is not (null or ChatResponseFormatText)) throw new NotSupportedException("The response format is not supported: answers are text.");
+        if (options.ResponseFormat is not (null or ChatResponseFormatText or ChatResponseFormatJson))
+            throw new NotSupportedException($"The response format {options.ResponseFormat.GetType().Name} is not known: answers are text or JSON.");
         if (options.ConversationId is not null) throw new NotSupportedException("No conversations are kept on this side: send the messages of the conversation, without an id.");
         if (options.Reasoning?.Output is ReasoningOutput.Summary) throw new NotSupportedException("What the model thinks is not summarised: ask for all of it, or for none.");
         if (options.AllowBackgroundResponses is true || options.ContinuationToken is not null) throw new NotSupportedException("Answers are not computed in the background.");
@@ -20,7 +21,7 @@ internal static class ChatSettings
     public static string ModelId(ModelInfo model) => Path.GetFileName(Path.TrimEndingDirectorySeparator(model.Source)) is { Length: > 0 } name ? name : model.Source;
 
     /// <summary>How the answer is sampled: what the options say, else what their factory of our own options says, else the model's defaults.</summary>
-    public static GenerationOptions Generation(ILlmSession session, IChatClient client, ChatOptions options, ToolCallFormat? calls)
+    public static GenerationOptions Generation(ILlmSession session, IChatClient client, ChatOptions options)
     {
         GenerationOptions own = options.RawRepresentationFactory?.Invoke(client) switch
         {
@@ -28,8 +29,6 @@ internal static class ChatSettings
             GenerationOptions given => given,
             { } other => throw new ArgumentException($"The raw representation must be {nameof(GenerationOptions)}, not {other.GetType().Name}."),
         };
-        List<string> stops = [.. own.StopSequences, .. options.StopSequences ?? []];
-        if (options.AllowMultipleToolCalls is false && calls?.Closing is { } closing) stops.Add(closing);
         return own with
         {
             MaxTokens = options.MaxOutputTokens ?? own.MaxTokens,
@@ -39,7 +38,7 @@ internal static class ChatSettings
             FrequencyPenalty = options.FrequencyPenalty ?? own.FrequencyPenalty,
             PresencePenalty = options.PresencePenalty ?? own.PresencePenalty,
             Seed = options.Seed ?? own.Seed,
-            StopSequences = stops,
+            StopSequences = [.. own.StopSequences, .. options.StopSequences ?? []],
             WrittenTokens = WrittenTokens(session.Tokenizer),
         };
     }

@@ -8,6 +8,7 @@ namespace Decart.Inference.Chat;
 internal sealed class SessionChatClient(ILlmSession session, ChatTemplate template) : IChatClient
 {
     private readonly ChatClientMetadata _metadata = new("decart.inference", defaultModelId: ChatSettings.ModelId(session.Model));
+    private readonly AnswerGrammar _grammars = new();
 
     public async Task<ChatResponse> GetResponseAsync(IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellationToken = default) =>
         await GetStreamingResponseAsync(messages, options, cancellationToken).ToChatResponseAsync(cancellationToken).ConfigureAwait(false);
@@ -34,9 +35,8 @@ internal sealed class SessionChatClient(ILlmSession session, ChatTemplate templa
     private async IAsyncEnumerable<ChatResponseUpdate> StreamAsync(
         IEnumerable<ChatMessage> messages, ChatOptions? options, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        ChatRequest request = ChatRequest.Create(session, template, this, messages, options, cancellationToken);
+        ChatRequest request = ChatRequest.Create(session, template, _grammars, this, messages, options, cancellationToken);
         Answer answer = new(request, _metadata.DefaultModelId);
-        answer.Begin();
         await foreach (GenerationUpdate update in session.StreamAsync(request.Prompt, request.Options, cancellationToken).ConfigureAwait(false))
         {
             if (answer.Append(update) is { } response) yield return response;
@@ -51,9 +51,6 @@ internal sealed class SessionChatClient(ILlmSession session, ChatTemplate templa
         private readonly DateTimeOffset _time = DateTimeOffset.UtcNow;
         private int _calls;
         private long _thoughtTokens;
-
-        /// <summary>Reads the beginning that was given to the model.</summary>
-        public void Begin() => _reader.Append(request.Given);
 
         /// <summary>Takes more of the answer; null while there is nothing to pass on.</summary>
         public ChatResponseUpdate? Append(GenerationUpdate update)

@@ -44,6 +44,10 @@ internal sealed class AnswerReader(ToolCallFormat? calls, bool thinks)
     /// <summary>Whether a prompt ends within a thought, so that the answer begins there.</summary>
     public static bool EndsInThought(string prompt) => Thoughts.Any(thought => prompt.AsSpan().TrimEnd().EndsWith(thought.Open, StringComparison.Ordinal));
 
+    /// <summary>The marks around the thoughts of a template's model; null where it has none.</summary>
+    public static (string Open, string Close)? ThoughtsOf(ChatTemplate template) =>
+        Thoughts.Where(thought => template.Contains(thought.Close)).Cast<(string, string)?>().FirstOrDefault();
+
     /// <summary>Takes more of the answer and gives what is certain.</summary>
     public List<AIContent> Append(string text)
     {

@@ -15,8 +15,12 @@ internal sealed class HermesCalls : ToolCallFormat
 
     public override string Closing => "</tool_call>";
 
-    public override string Begin(string? function) =>
-        function is null ? $"{Opening}\n{{\"name\": \"" : $"{Opening}\n{{\"name\": \"{Escaped(function)}\", \"arguments\": ";
+    public override Grammar Text { get; } = Grammar.TextWithout(Opening);
+
+    public override Grammar Call(AIFunctionDeclaration function) =>
+        Grammar.Sequence(Grammar.Literal(Opening), Grammar.Choice("\n"), Object(function, "arguments"), Grammar.Choice("\n"), Grammar.Literal(Closing));
+
+    public override Grammar Calls(Grammar call, int? most) => List(call, "\n", most);
 
     public override List<FunctionCallContent>? Read(string text) =>
         JsonText.TryParse(text, out System.Text.Json.JsonElement call) && ReadCall(call) is { } content ? [content] : null;

@@ -6,13 +6,22 @@ namespace Decart.Inference.Chat.Answers;
 /// <summary>The format of Llama 3.1 and later: an answer that is nothing but JSON objects with a name and parameters, perhaps after <c>&lt;|python_tag|&gt;</c>.</summary>
 internal sealed class LlamaCalls : ToolCallFormat
 {
+    private const string Tag = "<|python_tag|>";
+
     private LlamaCalls() { }
 
     public static LlamaCalls Instance { get; } = new();
 
-    public override IReadOnlyList<string> Openings { get; } = ["<|python_tag|>"];
+    public override IReadOnlyList<string> Openings { get; } = [Tag];
 
-    public override string Begin(string? function) => function is null ? "{\"name\": \"" : $"{{\"name\": \"{Escaped(function)}\", \"parameters\": ";
+    public override Grammar Text { get; } = Grammar.Regex("([^{][\\s\\S]*)?");
+
+    public override Grammar Call(AIFunctionDeclaration function) => Object(function, "parameters");
+
+    public override Grammar Calls(Grammar call, int? most) => Grammar.Sequence(Grammar.Repeat(Grammar.Literal(Tag), 0, 1), List(call, "; ", most));
+
+    /// <summary>What begins like a call is one, to its end.</summary>
+    public override Grammar Answer(Grammar calls) => Grammar.AnyOf(Text, calls);
 
     public override bool MayBegin(char first) => first == '{';
 

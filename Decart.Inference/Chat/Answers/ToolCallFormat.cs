@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using Microsoft.Extensions.AI;
 
@@ -16,9 +17,19 @@ internal abstract class ToolCallFormat
     /// <summary>The text that ends a call; null where calls last until the answer ends.</summary>
     public virtual string? Closing => null;
 
-    /// <summary>Begins a call for the model, which then has to go on with it.</summary>
-    /// <param name="function">The function, or null where the model chooses.</param>
-    public abstract string Begin(string? function);
+    /// <summary>What a model says that calls nothing.</summary>
+    public abstract Grammar Text { get; }
+
+    /// <summary>A call of one function, whose arguments match its schema.</summary>
+    public abstract Grammar Call(AIFunctionDeclaration function);
+
+    /// <summary>One or more calls.</summary>
+    /// <param name="call">A call of any of the functions.</param>
+    /// <param name="most">How many at most; null for any number.</param>
+    public abstract Grammar Calls(Grammar call, int? most);
+
+    /// <summary>An answer that says something, or calls functions, or both.</summary>
+    public virtual Grammar Answer(Grammar calls) => Grammar.Sequence(Text, Grammar.Repeat(calls, 0, 1));
 
     /// <summary>Whether an answer that begins with this character may be a call.</summary>
     public virtual bool MayBegin(char first) => false;
@@ -29,13 +40,24 @@ internal abstract class ToolCallFormat
 
     /// <summary>The format that a template writes calls in; null if none is recognised.</summary>
     public static ToolCallFormat? Find(ChatTemplate template) =>
-        template.Contains("[TOOL_CALLS]") ? MistralCalls.Instance
+        template.Contains("[TOOL_CALLS]") ? template.Contains("[ARGS]") ? MistralCalls.Named : MistralCalls.Listed
         : template.Contains("<tool_call>") ? HermesCalls.Instance
         : template.Contains("<|python_tag|>") || (template.Contains("<|start_header_id|>") && template.SupportsTools) ? LlamaCalls.Instance
         : null;
 
-    /// <summary>A text as a string of JSON without the quotation marks.</summary>
-    protected static string Escaped(string text) => JsonEncodedText.Encode(text, System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping).ToString();
+    /// <summary>A JSON object that names a function and its arguments.</summary>
+    /// <param name="function">The function.</param>
+    /// <param name="arguments">What the format calls the arguments.</param>
+    protected static Grammar Object(AIFunctionDeclaration function, string arguments) => Grammar.Sequence(
+        Grammar.Choice($"{{\"name\": \"{JsonEncodedText.Encode(function.Name, JavaScriptEncoder.UnsafeRelaxedJsonEscaping)}\", \"{arguments}\": "), Arguments(function), Grammar.Choice("}"));
+
+    /// <summary>The arguments of a function: an object that matches its schema.</summary>
+    protected static Grammar Arguments(AIFunctionDeclaration function) =>
+        function.JsonSchema is { ValueKind: JsonValueKind.Object } schema && schema.EnumerateObject().Any() ? Grammar.JsonSchema(schema) : Grammar.JsonObject();
+
+    /// <summary>A grammar once, and again after a separator.</summary>
+    protected static Grammar List(Grammar item, string separator, int? most) =>
+        most == 1 ? item : Grammar.Sequence(item, Grammar.Repeat(Grammar.Sequence(Grammar.Choice(separator), item), 0, most - 1));
 
     /// <summary>The call that a JSON object describes; null if it is none.</summary>
     protected static FunctionCallContent? ReadCall(JsonElement call)
