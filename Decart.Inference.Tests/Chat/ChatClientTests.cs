@@ -58,8 +58,17 @@ public class ChatClientTests
         Assert.That(prompt, Is.EqualTo("[system]Be terse.\n\nS[user]U[assistant]"));
         GenerationOptions expected = new()
         {
-            Temperature = 0.5f, TopP = 0.9f, TopK = 7, FrequencyPenalty = 0.1f, PresencePenalty = 0.2f, Seed = 42, MaxTokens = 11, MinP = 0.05f, RepetitionPenalty = 1.1f,
-            StopSequences = ["STOP", "END"], WrittenTokens = used.WrittenTokens,
+            Temperature = 0.5f,
+            TopP = 0.9f,
+            TopK = 7,
+            FrequencyPenalty = 0.1f,
+            PresencePenalty = 0.2f,
+            Seed = 42,
+            MaxTokens = 11,
+            MinP = 0.05f,
+            RepetitionPenalty = 1.1f,
+            StopSequences = ["STOP", "END"],
+            WrittenTokens = used.WrittenTokens,
         };
         Assert.That(used, Is.EqualTo(expected));
         await session.AsChatClient().GetResponseAsync("U", new ChatOptions { Instructions = "I" });
