@@ -317,13 +317,17 @@ internal sealed class GpuStep(IGpuDevice device) : IDisposable
             rows++;
         }
         if (rows == 0) return Undivided;
-        int best = Undivided;
+        // Where there are few rows, somewhat longer runs may spare each a run of few keys, and all of them a round.
+        int best = Undivided, parts = rows * plan.HeadGroups <= 4 * teams ? 4 : 0;
         long least = Rounds(rows * plan.HeadGroups) * plan.Keys(last);
         for (int runs = 1; runs <= MostRuns; runs *= 2)
         {
-            int share = (int)(keys * plan.HeadGroups / (teams * runs)) + 1;
-            long cost = Rounds(Runs(plan, share) * plan.HeadGroups) * (GpuSplits.RoundUp(share, last) + KeysOfOneRun);
-            if (cost < least) (best, least) = (share, cost);
+            for (int part = 0; part <= parts; part++)
+            {
+                int share = (int)(keys * plan.HeadGroups * (16 + part) / (16 * teams * runs)) + 1;
+                long cost = Rounds(Runs(plan, share) * plan.HeadGroups) * (GpuSplits.RoundUp(share, last) + KeysOfOneRun);
+                if (cost < least) (best, least) = (share, cost);
+            }
         }
         _partials.Reserve(bytes);
         return best;
