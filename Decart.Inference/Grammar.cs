@@ -205,8 +205,15 @@ public sealed class Grammar : IEquatable<Grammar>
     /// <param name="vocabulary">What its texts are made of; null for single bytes.</param>
     internal GrammarAutomaton Build(GrammarVocabulary? vocabulary)
     {
-        GrammarBuilder builder = new(vocabulary);
-        return builder.Finish(_build(builder));
+        try
+        {
+            GrammarBuilder builder = new(vocabulary);
+            return builder.Finish(_build(builder));
+        }
+        catch (InsufficientExecutionStackException error)
+        {
+            throw GrammarBuilder.TooDeep(error);
+        }
     }
 
     private static Grammar[] RequireSome(IEnumerable<Grammar> grammars, [CallerArgumentExpression(nameof(grammars))] string? name = null)

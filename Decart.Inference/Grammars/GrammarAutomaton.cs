@@ -34,10 +34,17 @@ internal sealed class GrammarAutomaton
     /// <summary>The state after some bytes; dead where they may not follow.</summary>
     public State After(State state, ReadOnlySpan<byte> bytes)
     {
-        lock (_gate)
+        try
         {
-            foreach (byte value in bytes) state = _automaton.After(state, value);
-            return state;
+            lock (_gate)
+            {
+                foreach (byte value in bytes) state = _automaton.After(state, value);
+                return state;
+            }
+        }
+        catch (InsufficientExecutionStackException error)
+        {
+            throw GrammarBuilder.TooDeep(error);
         }
     }
 
@@ -46,7 +53,14 @@ internal sealed class GrammarAutomaton
     /// <param name="tokensLeft">How many more tokens there may be after the next.</param>
     public AllowedTokens Allowed(State state, int tokensLeft)
     {
-        lock (_gate) return _masks!.Of(state, tokensLeft);
+        try
+        {
+            lock (_gate) return _masks!.Of(state, tokensLeft);
+        }
+        catch (InsufficientExecutionStackException error)
+        {
+            throw GrammarBuilder.TooDeep(error);
+        }
     }
 
     /// <summary>Finds the tokens that may follow before they are asked for. Never throws: what goes wrong is told to whoever asks.</summary>

@@ -78,6 +78,9 @@ internal sealed class GrammarBuilder
         return _rules.Terminal(_table.Intersect(_table.Concatenate(anything, literal), _table.Complement(earlier)));
     }
 
+    /// <summary>What is said where recursion would need more stack than there is.</summary>
+    public static GrammarException TooDeep(InsufficientExecutionStackException error) => new("The grammar nests too deep.", error);
+
     public GrammarAutomaton Finish(Production text)
     {
         _rules.Settle();

@@ -129,8 +129,6 @@ internal sealed class MaskBuilder(Automaton automaton, LanguageTable table, Toke
             case LanguageKind.Concatenation when spine > 0:
                 Language rest = Alike(language.Parts[1], spine - 1);
                 return table.Concatenate(Alike(language.Parts[0], 0), rest);
-            case LanguageKind.Union when language.Parts.Length <= MaxSpine && spine > 0:
-                return table.Union(language.Parts.Select(part => Alike(part, spine - 1)));
             default:
                 return language;
         }

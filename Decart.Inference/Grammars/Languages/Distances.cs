@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Decart.Inference.Grammars.Automata;
 
 namespace Decart.Inference.Grammars.Languages;
@@ -14,7 +15,7 @@ internal sealed class Distances(LanguageTable table, TokenTrie? tokens)
     private const int Largest = 1 << 28;
 
     /// <summary>Languages that one search may visit, byte by byte or token by token.</summary>
-    private const int MaxVisited = 1 << 17, MaxVisitedByTokens = 1 << 10;
+    private const int MaxVisited = 1 << 14, MaxVisitedByTokens = 1 << 10;
 
     private readonly ByteSet _single = tokens?.SingleBytes ?? ByteSet.All;
 
@@ -29,8 +30,9 @@ internal sealed class Distances(LanguageTable table, TokenTrie? tokens)
     {
         if (language.Distance == Unknown)
         {
-            int distance = Find(language);
-            language.Distance = distance == Infinite && !HasAllBytes && language.Kind != LanguageKind.Nothing ? SearchByTokens(language) : distance;
+            RuntimeHelpers.EnsureSufficientExecutionStack();
+            if (language.Kind == LanguageKind.Concatenation) FindAlong(language);
+            else Note(language, Find(language));
         }
         return language.Distance;
     }
@@ -46,7 +48,7 @@ internal sealed class Distances(LanguageTable table, TokenTrie? tokens)
             case LanguageKind.Bytes:
                 return (language.Bytes & _single).IsEmpty ? Infinite : 1;
             case LanguageKind.Concatenation:
-                return IsLiteral(language, out _) ? OfLiteral(language) : Add(Of(language.Parts[0]), Of(language.Parts[1]));
+                return tokens is not null && IsLiteral(language) ? OfTokens(language, tokens, TokenTrie.Root) : Add(Of(language.Parts[0]), Of(language.Parts[1]));
             case LanguageKind.Union:
                 int least = Infinite;
                 foreach (Language part in language.Parts) least = Math.Min(least, Of(part));
@@ -60,41 +62,41 @@ internal sealed class Distances(LanguageTable table, TokenTrie? tokens)
         }
     }
 
-    /// <summary>Of a chain of single bytes, which tokens of several bytes may cover.</summary>
-    private int OfLiteral(Language language)
+    /// <summary>Of all that a chain of parts still needs, from its end: chains may be long.</summary>
+    private void FindAlong(Language language)
     {
         Stack<Language> chain = [];
-        Language? rest = language;
-        for (; rest is { Distance: Unknown, IsNullable: false } && IsLiteral(rest, out Language? next); rest = next) chain.Push(rest);
-        while (chain.TryPop(out Language? place))
-        {
-            int distance = tokens is null ? Add(1, OfRest(place)) : OfTokens(place, tokens, TokenTrie.Root);
-            place.Distance = distance == Infinite && !HasAllBytes ? SearchByTokens(place) : distance;
-        }
-        return language.Distance;
+        Language rest = language;
+        for (; rest is { Distance: Unknown, Kind: LanguageKind.Concatenation }; rest = rest.Parts[1]) chain.Push(rest);
+        Of(rest);
+        while (chain.TryPop(out Language? place)) Note(place, Find(place));
     }
 
-    private static bool IsLiteral(Language language, out Language? rest) => language.IsBytesAndRest(out ByteSet bytes, out rest) && bytes.Count == 1;
+    private void Note(Language language, int distance) =>
+        language.Distance = distance == Infinite && !HasAllBytes && language.Kind != LanguageKind.Nothing ? SearchByTokens(language) : distance;
 
-    private int OfRest(Language place)
-    {
-        place.IsBytesAndRest(out _, out Language? rest);
-        return rest is null ? 0 : Of(rest);
-    }
+    private static bool IsLiteral(Language language) => language.IsBytesAndRest(out ByteSet bytes, out _) && bytes.Count == 1;
 
     /// <summary>Of what follows within a token, along the chain and the branches of the tree that literals make.</summary>
     private int OfTokens(Language place, TokenTrie tokens, int node)
     {
         int least = Infinite;
-        foreach (Language part in place.Kind == LanguageKind.Union ? place.Parts : [place])
+        if (place.Kind == LanguageKind.Union)
         {
-            if (!part.IsBytesAndRest(out ByteSet bytes, out Language? rest) || (HasAllBytes && bytes.Count > 1)) continue;
-            for (int child = node + 1; child < tokens.End(node); child = tokens.End(child))
-            {
-                if (!bytes.Contains(tokens.Value(child))) continue;
-                if (tokens.HasToken(child)) least = Math.Min(least, Add(1, rest is null ? 0 : Of(rest)));
-                if (rest is not null) least = Math.Min(least, OfTokens(rest, tokens, child));
-            }
+            foreach (Language part in place.Parts) least = Math.Min(least, OfTokens(part, tokens, node));
+            return least;
+        }
+        if (place is { Kind: LanguageKind.Concatenation, Parts: [{ Kind: LanguageKind.Union } union, var tail] })
+        {
+            foreach (Language part in union.Parts) least = Math.Min(least, OfTokens(table.Concatenate(part, tail), tokens, node));
+            return least;
+        }
+        if (!place.IsBytesAndRest(out ByteSet bytes, out Language? rest) || (HasAllBytes && bytes.Count > 1)) return Infinite;
+        for (int child = node + 1; child < tokens.End(node); child = tokens.End(child))
+        {
+            if (!bytes.Contains(tokens.Value(child))) continue;
+            if (tokens.HasToken(child)) least = Math.Min(least, Add(1, rest is null ? 0 : Of(rest)));
+            if (rest is not null) least = Math.Min(least, OfTokens(rest, tokens, child));
         }
         return least;
     }
@@ -115,7 +117,7 @@ internal sealed class Distances(LanguageTable table, TokenTrie? tokens)
                 if (cameFrom.ContainsKey(next)) continue;
                 int known = next.Distance != Unknown || !IsSearched(next) ? Of(next) : Unknown;
                 if (known == Infinite) continue;
-                if (known != Unknown) return Note(language, known, cameFrom);
+                if (known != Unknown) return NoteAlong(language, known, cameFrom);
                 cameFrom.Add(next, language);
                 if (cameFrom.Count > MaxVisited)
                     throw new GrammarException($"An expression has too many states: {MaxVisited} were searched for an end of its texts.");
@@ -142,7 +144,7 @@ internal sealed class Distances(LanguageTable table, TokenTrie? tokens)
                 if (cameFrom.ContainsKey(next)) continue;
                 int known = next.Distance != Unknown ? next.Distance : Find(next);
                 if (known == Infinite && next.Distance == Infinite) continue;
-                if (known != Infinite) return Note(language, known, cameFrom);
+                if (known != Infinite) return NoteAlong(language, known, cameFrom);
                 cameFrom.Add(next, language);
                 open.Enqueue(next);
             }
@@ -166,7 +168,7 @@ internal sealed class Distances(LanguageTable table, TokenTrie? tokens)
     private static bool IsSearched(Language language) =>
         !language.IsNullable && language.Kind is LanguageKind.Intersection or LanguageKind.Complement or LanguageKind.Multiples;
 
-    private static int Note(Language language, int distance, Dictionary<Language, Language?> cameFrom)
+    private static int NoteAlong(Language language, int distance, Dictionary<Language, Language?> cameFrom)
     {
         for (Language? place = language; place is not null; place = cameFrom[place])
         {

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace Decart.Inference.Grammars.Languages;
@@ -10,8 +11,12 @@ internal sealed class LanguageTable
     /// <summary>Languages that one grammar may need at most: hostile expressions have more states than there is memory.</summary>
     private const int MaxLanguages = 1 << 20;
 
+    /// <summary>Bytes of common beginnings that are factored out at once, and levels of the tree that texts make.</summary>
+    private const int MaxFactoring = 100, MaxTree = 500;
+
     private readonly HashSet<Language> _languages = new(SameExpression.Comparer);
     private readonly Language[] _bytes = new Language[256];
+    private int _factoring;
 
     /// <param name="tokens">The tokens that texts are made of; null where each byte is one.</param>
     public LanguageTable(Automata.TokenTrie? tokens = null)
@@ -53,7 +58,7 @@ internal sealed class LanguageTable
     public Language Literals(IEnumerable<byte[]> texts)
     {
         byte[][] sorted = [.. texts.OrderBy(text => text, ByteOrder.Comparer)];
-        return Tree(sorted, 0);
+        return Tree(sorted, 0, 0);
     }
 
     public Language Concatenate(params ReadOnlySpan<Language> parts)
@@ -77,7 +82,12 @@ internal sealed class LanguageTable
         List<Language> flat = Flatten(LanguageKind.Union, parts, neutral: Nothing);
         if (flat.Contains(Anything)) return Anything;
         MergeBytes(flat);
-        if (flat.Count > 1) flat = Factor(flat);
+        if (flat.Count > 1 && _factoring < MaxFactoring)
+        {
+            _factoring++;
+            flat = Factor(flat);
+            _factoring--;
+        }
         if (flat.Count == 0) return Nothing;
         if (flat.Count == 1) return flat[0];
         bool isNullable = flat.Exists(part => part.IsNullable);
@@ -122,6 +132,7 @@ internal sealed class LanguageTable
     public Language After(Language language, byte value)
     {
         if (language.AfterByte[value] is { } known) return known;
+        RuntimeHelpers.EnsureSufficientExecutionStack();
         Language after = Derive(language, value);
         ByteSet alike = Alike(language, value);
         for (int other = 0; other < 256; other++)
@@ -167,6 +178,7 @@ internal sealed class LanguageTable
     /// <summary>Bytes, with the given one, after which the same follows.</summary>
     public static ByteSet Alike(Language language, byte value)
     {
+        RuntimeHelpers.EnsureSufficientExecutionStack();
         switch (language.Kind)
         {
             case LanguageKind.Bytes:
@@ -236,57 +248,52 @@ internal sealed class LanguageTable
         SortDistinct(parts);
     }
 
-    /// <summary>a x | a y = a (x | y), and of single bytes a x | b x = (a | b) x: what derivatives and ranges of characters are full of.</summary>
+    /// <summary>
+    /// a x | a y = a (x | y): what derivatives are full of. Not a x | b x = (a | b) x, which looks as good: distances count the tokens of literals, and must not
+    /// grow when texts are written together.
+    /// </summary>
     private List<Language> Factor(List<Language> parts)
-    {
-        List<Language> byHead = Group(parts, head: true);
-        List<Language> byTail = byHead.Count > 1 ? Group(byHead, head: false) : byHead;
-        if (byTail.Count < parts.Count) SortDistinct(byTail);
-        return byTail;
-    }
-
-    private List<Language> Group(List<Language> parts, bool head)
     {
         Dictionary<Language, List<Language>>? groups = null;
         bool merges = false;
         foreach (Language part in parts)
         {
-            if (!IsFactored(part, head)) continue;
+            if (part.Kind != LanguageKind.Concatenation) continue;
             groups ??= [];
-            ref List<Language>? group = ref CollectionsMarshal.GetValueRefOrAddDefault(groups, part.Parts[head ? 0 : 1], out bool exists);
-            (group ??= []).Add(part.Parts[head ? 1 : 0]);
+            ref List<Language>? group = ref CollectionsMarshal.GetValueRefOrAddDefault(groups, part.Parts[0], out bool exists);
+            (group ??= []).Add(part.Parts[1]);
             merges |= exists;
         }
         if (!merges) return parts;
-        List<Language> merged = parts.FindAll(part => !IsFactored(part, head));
+        List<Language> merged = parts.FindAll(part => part.Kind != LanguageKind.Concatenation);
         foreach ((Language common, List<Language> others) in groups!)
-        {
-            Language union = others.Count == 1 ? others[0] : Union(CollectionsMarshal.AsSpan(others));
-            merged.Add(head ? Concatenate(common, union) : Concatenate(union, common));
-        }
+            merged.Add(Concatenate(common, others.Count == 1 ? others[0] : Union(CollectionsMarshal.AsSpan(others))));
+        SortDistinct(merged);
         return merged;
     }
 
-    private static bool IsFactored(Language part, bool head) =>
-        part.Kind == LanguageKind.Concatenation && (head || part.Parts[0].Kind == LanguageKind.Bytes);
-
-    private Language Tree(ReadOnlySpan<byte[]> sorted, int depth)
+    /// <summary>The tree of what texts have behind a beginning that they have in common.</summary>
+    private Language Tree(ReadOnlySpan<byte[]> sorted, int from, int level)
     {
+        if (sorted.IsEmpty) return Nothing;
+        int common = from + sorted[0].AsSpan(from).CommonPrefixLength(sorted[^1].AsSpan(from));
+        if (sorted.Length == 1 || common == sorted[^1].Length) return Literal(sorted[0].AsSpan(from)); // one text, or the same several times
+        Language beginning = Literal(sorted[0].AsSpan(from, common - from));
         List<Language> branches = [];
-        while (!sorted.IsEmpty && sorted[0].Length == depth)
+        while (sorted[0].Length == common)
         {
             branches.Add(EmptyText);
             sorted = sorted[1..];
         }
         while (!sorted.IsEmpty)
         {
-            byte value = sorted[0][depth];
+            byte value = sorted[0][common];
             int count = 1;
-            while (count < sorted.Length && sorted[count][depth] == value) count++;
-            branches.Add(count == 1 ? Literal(sorted[0].AsSpan(depth)) : Concatenate(_bytes[value], Tree(sorted[..count], depth + 1)));
+            while (level < MaxTree && count < sorted.Length && sorted[count][common] == value) count++;
+            branches.Add(Tree(sorted[..count], common, level + 1));
             sorted = sorted[count..];
         }
-        return branches.Count == 1 ? branches[0] : Union(CollectionsMarshal.AsSpan(branches));
+        return Concatenate(beginning, Union(CollectionsMarshal.AsSpan(branches)));
     }
 
     private Language Add(Language language)

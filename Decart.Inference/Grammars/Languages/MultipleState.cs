@@ -14,7 +14,7 @@ internal readonly record struct MultipleState(long Divisor, int Digits, long Rem
     private const int BeforePoint = -1;
 
     /// <summary>The most that a divisor can be: the automaton has that many states.</summary>
-    public const long MaxDivisor = 10_000;
+    public const long MaxDivisor = 1_000;
 
     public static MultipleState Start(long divisor, int digits) => new(divisor, digits, 0, BeforePoint);
 

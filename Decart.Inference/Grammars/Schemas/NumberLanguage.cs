@@ -139,7 +139,7 @@ internal sealed class NumberLanguage(LanguageTable table)
 
     private Language AtLeast(NumberBound bound)
     {
-        BigInteger limit = BigInteger.Pow(10, IntegerDigits);
+        BigInteger limit = BigInteger.Max(BigInteger.Pow(10, IntegerDigits), BigInteger.Abs(bound.Value.Floor()) * 10);
         Language any = table.Union(NotBelow(DecimalNumber.Zero, isExclusive: false, limit));
         if (bound.Value.Sign > 0 || (bound.Value.Sign == 0 && bound.IsExclusive)) return NotBelow(bound.Value, bound.IsExclusive, limit);
         if (bound.Value.Sign == 0) return any;
@@ -151,7 +151,7 @@ internal sealed class NumberLanguage(LanguageTable table)
     private Language NotBelow(DecimalNumber bound, bool isExclusive, BigInteger limit)
     {
         BigInteger integer = bound.Floor();
-        Language larger = table.Concatenate(Natural(integer + 1, BigInteger.Max(limit, integer * 10)), AnyFraction());
+        Language larger = table.Concatenate(Natural(integer + 1, limit), AnyFraction());
         string fraction = bound.Fraction();
         Language after = isExclusive ? SomeNonZero() : table.Repeat(_digit, 0);
         Language more = after;

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.CompilerServices;
 using System.Text.Json;
 using Decart.Inference.Grammars.Json;
 using Decart.Inference.Grammars.Languages;
@@ -41,6 +42,7 @@ internal sealed class SchemaCompiler
     /// <summary>The texts of the values that match all of some schemas.</summary>
     private Production Compile(IReadOnlyList<Schema> schemas)
     {
+        RuntimeHelpers.EnsureSufficientExecutionStack();
         if (schemas.Count == 0) return AnyValue();
         string key = string.Join('\n', schemas.Select(schema => schema.Key).Distinct().Order(StringComparer.Ordinal));
         if (_compiled.TryGetValue(key, out Production? known)) return known;
@@ -56,7 +58,7 @@ internal sealed class SchemaCompiler
     private Production Compile(Constraints constraints)
     {
         if (constraints.Alternatives is [var group, ..]) return CompileAlternatives(constraints, group);
-        if (constraints.Values is { } values) return Choice.Of(_rules, values.Where(value => _values.Allows(constraints, value)).Select(Constant));
+        if (constraints.Values is { } values) return Choice.Of(_rules, values.Where(value => _values.AllowsOtherwise(constraints, value)).Select(Constant));
         List<Production> ways = [];
         if (constraints.Has(JsonTypes.Null)) ways.Add(Literal("null"));
         if (constraints.Has(JsonTypes.Boolean)) ways.Add(_rules.Terminal(_table.Union(_json.Text("true"), _json.Text("false"))));

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Text;
 using System.Text.Json;
 using Decart.Inference.Grammars.Json;
@@ -12,9 +13,13 @@ internal sealed class SchemaValues(SchemaReader reader, StringLanguage strings, 
     private const int MaxDepth = 8;
 
     /// <summary>Whether a value matches schemas.</summary>
-    public bool Allows(Constraints constraints, JsonElement value)
+    public bool Allows(Constraints constraints, JsonElement value) =>
+        constraints.Values?.Exists(allowed => JsonElement.DeepEquals(allowed, value)) is not false && AllowsOtherwise(constraints, value);
+
+    /// <summary>Whether a value matches what schemas say besides listing values.</summary>
+    public bool AllowsOtherwise(Constraints constraints, JsonElement value)
     {
-        if (constraints.Values is { } values && !values.Exists(allowed => JsonElement.DeepEquals(allowed, value))) return false;
+        RuntimeHelpers.EnsureSufficientExecutionStack();
         bool allows = value.ValueKind switch
         {
             JsonValueKind.Null => constraints.Has(JsonTypes.Null),

@@ -49,7 +49,8 @@ internal static class StringFormats
 
     private const string Hierarchy = $"(//{Authority}(/{PathCharacter}*)*|/({PathCharacter}+(/{PathCharacter}*)*)?|{PathCharacter}+(/{PathCharacter}*)*)?";
 
-    private const string Uri = $"[a-zA-Z][a-zA-Z0-9+.-]*:{Hierarchy}{QueryAndFragment}";
+    /// <remarks>A scheme of one letter is taken for a drive by some.</remarks>
+    private const string Uri = $"[a-zA-Z][a-zA-Z0-9+.-]+:{Hierarchy}{QueryAndFragment}";
 
     private const string RelativeReference =
         $"(//{Authority}(/{PathCharacter}*)*|/({PathCharacter}+(/{PathCharacter}*)*)?|([a-zA-Z0-9._~!$&'()*+,;=@-]|%[0-9a-fA-F]{{2}})+(/{PathCharacter}*)*)?{QueryAndFragment}";
@@ -71,7 +72,7 @@ internal static class StringFormats
             "date-time" => Of($"{Date}T{Time}"),
             "duration" => Of(Duration),
             "uuid" => Of(Uuid),
-            "email" => table.Concatenate(Limited(Of(LocalPart), 64), table.Literal("@"u8), Limited(Hostname(), 253)),
+            "email" => table.Concatenate(Limited(Of(LocalPart), 64), table.Literal("@"u8), Limited(MailHost(), 253)),
             "hostname" => Limited(Hostname(), 253),
             "ipv4" => Of(Ipv4),
             "ipv6" => Of(Ipv6),
@@ -81,6 +82,9 @@ internal static class StringFormats
             "relative-json-pointer" => Of($"(0|[1-9][0-9]{{0,9}})(#|{JsonPointer})"),
             _ => null,
         };
+
+        // Validators differ about names without a point, and about those that look like an address.
+        Language MailHost() => table.Concatenate(Hostname(), Of("\\.[a-zA-Z]{2,63}"));
 
         // Names in other scripts have two hyphens at the third and fourth place of a label, and rules of their own.
         Language Hostname()

@@ -1,0 +1,63 @@
+namespace Decart.Inference.Tests.Grammars;
+
+/// <summary>What is meant to take for ever takes a bounded time, and ends with a text or a <see cref="GrammarException"/>, never with the process.</summary>
+[CancelAfter(120_000)]
+internal sealed class HostileGrammarTests
+{
+    private static readonly GrammarSampler Sampler = new(PieceTokenizer.Typical());
+
+    private static IEnumerable<TestCaseData> Grammars()
+    {
+        yield return Case("counts of counts", () => Grammar.Regex("((a{1000}){1000}){1000}"));
+        yield return Case("counts of what may be empty", () => Grammar.Regex("((a{0,1000}){0,1000}){0,1000}b"));
+        yield return Case("stars of stars", () => Grammar.Regex("((a*)*|(a|a)*)*b"));
+        yield return Case("a subset for each text", () => Grammar.Regex(".*a.{200}"));
+        yield return Case("many lookaheads", () => Grammar.Regex(string.Concat(Enumerable.Range(0, 26).Select(i => $"(?=.*{(char)('a' + i)})")) + ".*"));
+        yield return Case("a million", () => Grammar.Regex("a{1000000}"));
+        yield return Case("optional parts in a row", () => Grammar.Regex(string.Concat(Enumerable.Repeat("a?", 20_000))));
+        yield return Case("a long text", () => Grammar.Regex(new string('a', 60_000)));
+        yield return Case("texts with a long beginning in common", () => Grammar.Choice(new string('x', 100_000), new string('x', 99_999) + "y"));
+        yield return Case("each text begins the next", () => Grammar.Choice(Enumerable.Range(1, 3000).Select(length => new string('x', length))));
+        yield return Case("deep groups", () => Grammar.Regex(Nest(10_000, "(", "a", ")*")));
+        yield return Case("ambiguous stacks", () => Grammar.Gbnf("root ::= \"a\" root x | \"a\" root y | \"b\"\nx ::= \"c\" root | \"d\"\ny ::= \"c\" root | \"d\""));
+        yield return Case("loops of nothing", () => Grammar.Gbnf("root ::= ((a?)* b?){0,100000}\na ::= \"a\" a?\nb ::= \"b\" a? b?"));
+        yield return Case("doubling rules", () => Grammar.Gbnf(Rules(60, i => $"r{i + 1} r{i + 1}")));
+        yield return Case("a chain of rules", () => Grammar.Gbnf(Rules(3000, i => $"r{i + 1}")));
+        yield return Case("deep schema", () => Grammar.JsonSchema(Nest(120, "{\"type\":\"array\",\"items\":", "{}", "}")));
+        yield return Case("schema deeper than is read", () => Grammar.JsonSchema(Nest(2000, "{\"items\":", "{}", "}")));
+        yield return Case("product of alternatives", () => Grammar.JsonSchema(
+            "{\"allOf\":[" + string.Join(',', Enumerable.Range(0, 14).Select(i => $"{{\"anyOf\":[{{\"required\":[\"a{i}\"]}},{{\"required\":[\"b{i}\"]}}]}}")) + "]}"));
+        yield return Case("a reference to itself", () => Grammar.JsonSchema("{\"$ref\":\"#\"}"));
+        yield return Case("alternatives of itself", () => Grammar.JsonSchema("{\"anyOf\":[{\"$ref\":\"#\"},{\"type\":\"null\"}]}"));
+        yield return Case("a value that needs itself", () => Grammar.JsonSchema("{\"type\":\"object\",\"properties\":{\"a\":{\"$ref\":\"#\"}},\"required\":[\"a\"]}"));
+        yield return Case("a billion items", () => Grammar.JsonSchema("{\"type\":\"array\",\"minItems\":1000000000,\"items\":{\"type\":\"null\"}}"));
+        yield return Case("many members", () => Grammar.JsonSchema(
+            "{\"type\":\"object\",\"properties\":{" + string.Join(',', Enumerable.Range(0, 2000).Select(i => $"\"p{i}\":{{\"type\":\"string\"}}")) + "}}"));
+        yield return Case("many constants", () => Grammar.JsonSchema("{\"enum\":[" + string.Join(',', Enumerable.Range(0, 10_000).Select(i => $"\"v{i * 7919 % 1000003}\"")) + "]}"));
+        yield return Case("a number of many digits", () => Grammar.JsonSchema("{\"type\":\"number\",\"minimum\":1e999999999}"));
+
+        static TestCaseData Case(string name, Func<Grammar> create) => new TestCaseData(create).SetArgDisplayNames(name);
+    }
+
+    [TestCaseSource(nameof(Grammars))]
+    public void It_ends_with_a_text_or_an_error(Func<Grammar> create)
+    {
+        try
+        {
+            Grammar grammar = create();
+            if (Sampler.Compile(grammar).Automaton.Start.Cost > 3000) return;
+            string text = Sampler.Draw(grammar, new Random(1), moreTokens: 40);
+            Assert.That(grammar.IsMatch(text), text);
+        }
+        catch (GrammarException error)
+        {
+            Assert.That(error.Message, Is.Not.Empty);
+        }
+    }
+
+    private static string Nest(int count, string open, string inner, string close) =>
+        string.Concat(Enumerable.Repeat(open, count)) + inner + string.Concat(Enumerable.Repeat(close, count));
+
+    private static string Rules(int count, Func<int, string> body) =>
+        "root ::= r0\n" + string.Join('\n', Enumerable.Range(0, count).Select(i => $"r{i} ::= {body(i)}")) + $"\nr{count} ::= \"a\" root?";
+}
