@@ -81,7 +81,7 @@ public class TokenizerBenchmarks
         return text.ToString();
     }
 
-    private static string FindTokenizer()
+    internal static string FindTokenizer()
     {
         DirectoryInfo? root = new(AppContext.BaseDirectory);
         while (root is not null && !File.Exists(Path.Combine(root.FullName, "Decart.sln"))) root = root.Parent;

@@ -31,6 +31,15 @@ internal sealed class GrammarAutomaton
         }
     }
 
+    /// <summary>Whether texts that have begun with it should go on with a new one too.</summary>
+    public bool IsOverfull
+    {
+        get
+        {
+            lock (_gate) return _automaton.IsOverfull;
+        }
+    }
+
     /// <summary>The state after some bytes; dead where they may not follow.</summary>
     public State After(State state, ReadOnlySpan<byte> bytes)
     {

@@ -62,7 +62,7 @@ internal sealed class GrammarMatcher
     {
         ReadOnlySpan<byte> bytes = token < _grammar.Vocabulary.Bytes.Length ? _grammar.Vocabulary.Bytes[token].Span : default;
         _text.AddRange(bytes);
-        if (_automaton.IsFull && _grammar.Automaton is var other && other != _automaton)
+        if (_automaton.IsOverfull && _grammar.Automaton is var other && other != _automaton)
         {
             // All it needs of the other one is where the text leads there.
             _automaton = other;

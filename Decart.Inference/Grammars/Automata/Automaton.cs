@@ -17,7 +17,10 @@ internal sealed class Automaton
     private const int MaxConfigurations = 512;
 
     /// <summary>States, frames and languages of an automaton that is not yet worth replacing.</summary>
-    private const int ManyStates = 50_000, ManyFrames = 200_000, ManyLanguages = 200_000;
+    private const int ManyStates = 50_000, ManyFrames = 200_000, ManyLanguages = 100_000;
+
+    /// <summary>How many times as many there may be for the texts that have begun with it.</summary>
+    private const int TooMany = 8;
 
     private readonly LanguageTable _table;
     private readonly Dictionary<(Production, Frame?), Frame> _frames = [];
@@ -41,7 +44,10 @@ internal sealed class Automaton
     public State Dead { get; }
 
     /// <summary>Whether so much is remembered that another automaton of the same grammar should take its place.</summary>
-    public bool IsFull => _states.Count + _acceptingStates.Count > ManyStates || _frames.Count > ManyFrames || _table.Count > ManyLanguages;
+    public bool IsFull => Has(1);
+
+    /// <summary>Whether so much is remembered that even texts that have begun with it should go on with another.</summary>
+    public bool IsOverfull => Has(TooMany);
 
     /// <summary>How many levels may nest in what stands above a frame.</summary>
     public static int DepthAbove(Frame? frame) => frame?.Depth ?? Rule.MaxDepth;
@@ -117,6 +123,9 @@ internal sealed class Automaton
         ways.AddRange(below.Configurations);
         return Intern(ways, below.Accepts);
     }
+
+    private bool Has(int times) =>
+        _states.Count + _acceptingStates.Count > ManyStates * times || _frames.Count > ManyFrames * times || _table.Count > ManyLanguages * times;
 
     private State Intern(List<Configuration> ways, bool accepts)
     {
