@@ -59,9 +59,16 @@ internal static class StringFormats
 
     private const string LocalPart = $"{AtomText}(\\.{AtomText})*";
 
-    /// <summary>The strings of a format, each character written as <see cref="JsonSyntax.Character"/> says; null for a format that is not known.</summary>
+    private const string Base64 = "([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?", Base64Url = "([A-Za-z0-9_-]{4})*([A-Za-z0-9_-]{2}(==)?|[A-Za-z0-9_-]{3}=?)?";
+
+    /// <summary>Formats of the standard that are not supported. Others are names that it does not know: they say nothing.</summary>
+    private static readonly HashSet<string> Unsupported = ["regex", "idn-email", "idn-hostname", "iri", "iri-reference", "uri-template"];
+
+    /// <summary>The strings of a format, each character written as <see cref="JsonSyntax.Character"/> says; null for a format that is not supported.</summary>
     public static Language? Find(string format, JsonSyntax json, LanguageTable table)
     {
+        if (Unsupported.Contains(format)) return null;
+
         Language Of(string pattern) => new PatternLanguage(table, json.Character, json.PlainCharacter).Whole(PatternParser.Parse(pattern));
         Language Limited(Language language, int length) => table.Intersect(language, table.Repeat(json.PlainCharacter, 1, length));
 
@@ -72,16 +79,22 @@ internal static class StringFormats
             "date-time" => Of($"{Date}T{Time}"),
             "duration" => Of(Duration),
             "uuid" => Of(Uuid),
+            ['u', 'u', 'i', 'd', >= '1' and <= '8' and var version] => Of(UuidOf(version)),
             "email" => table.Concatenate(Limited(Of(LocalPart), 64), table.Literal("@"u8), Limited(MailHost(), 253)),
             "hostname" => Limited(Hostname(), 253),
             "ipv4" => Of(Ipv4),
             "ipv6" => Of(Ipv6),
+            "ipvanyaddress" => table.Union(Of(Ipv4), Of(Ipv6)),
             "uri" => Of(Uri),
             "uri-reference" => table.Union(Of(Uri), Of(RelativeReference)),
             "json-pointer" => Of(JsonPointer),
             "relative-json-pointer" => Of($"(0|[1-9][0-9]{{0,9}})(#|{JsonPointer})"),
-            _ => null,
+            "base64" or "byte" => Of(Base64),
+            "base64url" => Of(Base64Url),
+            _ => table.Repeat(json.PlainCharacter, 0),
         };
+
+        static string UuidOf(char version) => $"[0-9a-fA-F]{{8}}-[0-9a-fA-F]{{4}}-{version}[0-9a-fA-F]{{3}}-[89abAB][0-9a-fA-F]{{3}}-[0-9a-fA-F]{{12}}";
 
         // Validators differ about names without a point, and about those that look like an address.
         Language MailHost() => table.Concatenate(Hostname(), Of("\\.[a-zA-Z]{2,63}"));
