@@ -118,7 +118,7 @@ public sealed record GenerationOptions
             FormattableString.Invariant($"{MinRepetitionPenalty} to {MaxRepetitionPenalty}"));
         Require(FrequencyPenalty is >= -2 and <= 2, nameof(FrequencyPenalty), FrequencyPenalty, "-2 to 2");
         Require(PresencePenalty is >= -2 and <= 2, nameof(PresencePenalty), PresencePenalty, "-2 to 2");
-        Require(TopLogprobs is null or (>= 0 and <= 20), nameof(TopLogprobs), TopLogprobs, "0 to 20");
+        if (TopLogprobs is { } top) ValidateTopLogprobs(top, nameof(TopLogprobs));
         foreach ((int id, float bias) in LogitBias ?? new Dictionary<int, float>())
         {
             Require(id >= 0 && id < vocabularySize, nameof(LogitBias), id, $"a token id of the vocabulary, 0 to {vocabularySize - 1}");
@@ -126,6 +126,8 @@ public sealed record GenerationOptions
         }
         ValidateStops(vocabularySize);
     }
+
+    internal static void ValidateTopLogprobs(int top, string option) => Require(top is >= 0 and <= 20, option, top, "0 to 20");
 
     private void ValidateStops(int vocabularySize)
     {
@@ -144,7 +146,7 @@ public sealed record GenerationOptions
             Require(id >= 0 && id < vocabularySize, nameof(StopTokenIds), id, $"token ids of the vocabulary, 0 to {vocabularySize - 1}");
     }
 
-    private static void Require([DoesNotReturnIf(false)] bool holds, string option, object? value, string expectation)
+    internal static void Require([DoesNotReturnIf(false)] bool holds, string option, object? value, string expectation)
     {
         if (!holds) throw new ArgumentOutOfRangeException(option, value, $"{option} must be {expectation}.");
     }

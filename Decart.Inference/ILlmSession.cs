@@ -24,6 +24,12 @@ public interface ILlmSession : IAsyncDisposable
     /// <inheritdoc cref="LlmSession.NextTokenLogitsAsync"/>
     Task<float[]> NextTokenLogitsAsync(Prompt prompt, CancellationToken cancellationToken = default);
 
+    /// <inheritdoc cref="LlmSession.ScoreAsync"/>
+    Task<IReadOnlyList<TokenLogprobs>> ScoreAsync(Prompt prompt, int topLogprobs = 0, CancellationToken cancellationToken = default);
+
+    /// <inheritdoc cref="LlmSession.EmbedAsync"/>
+    Task<float[]> EmbedAsync(Prompt prompt, EmbeddingOptions? options = null, CancellationToken cancellationToken = default);
+
     /// <inheritdoc cref="LlmSession.GetStatistics"/>
     SessionStatistics GetStatistics();
 }

@@ -126,19 +126,59 @@ public sealed class LlmSession : ILlmSession, IDisposable
     /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled.</exception>
     public async Task<float[]> NextTokenLogitsAsync(Prompt prompt, CancellationToken cancellationToken = default)
     {
-        int[] tokens = Encode(prompt, begins: true, cancellationToken);
-        RequireRoom(tokens.Length, MaxTokens);
-        cancellationToken.ThrowIfCancellationRequested();
-        var sequence = new LogitsSequence(tokens);
-        _engine.Submit(sequence);
-        try
-        {
-            return await sequence.Logits.WaitAsync(cancellationToken).ConfigureAwait(false);
-        }
-        finally
-        {
-            _engine.Cancel(sequence);
-        }
+        int[] tokens = EncodeWhole(prompt, cancellationToken);
+        return await ComputeAsync(new LogitsSequence(tokens), cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Computes how probable each token of a prompt is after those before it: for rerankers and evaluation.</summary>
+    /// <remarks>
+    /// The log-probabilities are those of <see cref="GenerationResult.Logprobs"/> for the same tokens, bit for bit; only where the rotation of keys depends on a sequence's length (longrope,
+    /// dynamic NTK scaling) all tokens are scored as those of one sequence as long as the prompt less its last token. Memory for logits does not grow with the prompt.
+    /// </remarks>
+    /// <param name="prompt">What to score. Of a text, the special tokens that the model expects around it (usually BOS in front) are part of it.</param>
+    /// <param name="topLogprobs">How many of the most probable tokens are told at each position, 0 to 20.</param>
+    /// <param name="cancellationToken">Cancels the request and frees its resources.</param>
+    /// <returns>
+    /// For every token of the prompt but the first, in order, its log-probability: entry i belongs to token i + 1. Nothing stands before the first token, so it has none; the scores of a
+    /// prompt of one token are empty.
+    /// </returns>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="topLogprobs"/> is out of range.</exception>
+    /// <inheritdoc cref="NextTokenLogitsAsync" path="/exception"/>
+    public async Task<IReadOnlyList<TokenLogprobs>> ScoreAsync(Prompt prompt, int topLogprobs = 0, CancellationToken cancellationToken = default)
+    {
+        GenerationOptions.ValidateTopLogprobs(topLogprobs, nameof(topLogprobs));
+        int[] tokens = EncodeWhole(prompt, cancellationToken);
+        ObjectDisposedException.ThrowIf(_disposal.IsValueCreated, this);
+        return tokens.Length == 1 ? [] : await ComputeAsync(new ScoringSequence(tokens, topLogprobs, _sampler), cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Computes the embedding of a text: the model's hidden states after its final norm, pooled to one vector.</summary>
+    /// <remarks>The same prompt has the same embedding, bit for bit, whatever else is computed at the same time.</remarks>
+    /// <param name="prompt">What to embed. Of a text, the special tokens that the model expects around it are part of it.</param>
+    /// <param name="options">How to pool, and what becomes of the result; <see langword="null"/> for the defaults.</param>
+    /// <param name="cancellationToken">Cancels the request and frees its resources.</param>
+    /// <returns>A new array of <see cref="ModelInfo.HiddenSize"/> elements, or of as many as <see cref="EmbeddingOptions.Dimensions"/> asks for.</returns>
+    /// <exception cref="ArgumentException">The prompt is empty, or has token ids that the model does not.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of range.</exception>
+    /// <exception cref="ContextLengthExceededException">The prompt is longer than the model's context or than the memory for keys and values holds.</exception>
+    /// <exception cref="NotSupportedException">
+    /// The prompt is text and the checkpoint has no tokenizer; or the options leave the pooling to the checkpoint, and it asks for what is not there (another kind of pooling, further
+    /// layers, attention in both directions).
+    /// </exception>
+    /// <exception cref="InvalidOperationException">
+    /// The model failed while it computed this request, or its hidden states are not finite numbers: its weights are probably damaged.
+    /// </exception>
+    /// <exception cref="ObjectDisposedException">The session has been disposed.</exception>
+    /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled.</exception>
+    public async Task<float[]> EmbedAsync(Prompt prompt, EmbeddingOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        options ??= EmbeddingOptions.Default;
+        options.Validate(Model.HiddenSize);
+        EmbeddingPooling pooling = options.Pooling ?? _model.Pooling.Value;
+        int[] tokens = EncodeWhole(prompt, cancellationToken);
+        if (pooling == EmbeddingPooling.Cls) tokens = tokens[..1]; // it sees no other
+        EmbeddingSequence sequence = new(tokens, pooling == EmbeddingPooling.Mean, Model.HiddenSize);
+        return options.Finish(await ComputeAsync(sequence, cancellationToken).ConfigureAwait(false));
     }
 
     /// <summary>Starts an empty conversation, whose turns reuse the keys and values of the turns before.</summary>
@@ -207,6 +247,29 @@ public sealed class LlmSession : ILlmSession, IDisposable
     }
 
     private int MaxTokens => Math.Min(Model.ContextLength, _model.Kv.CapacityTokens);
+
+    /// <summary>The tokens of a prompt that is not continued.</summary>
+    private int[] EncodeWhole(Prompt prompt, CancellationToken cancellationToken)
+    {
+        int[] tokens = Encode(prompt, begins: true, cancellationToken);
+        RequireRoom(tokens.Length, MaxTokens);
+        return tokens;
+    }
+
+    /// <summary>Has the engine compute a request for one result.</summary>
+    private async Task<T> ComputeAsync<T>(ResultSequence<T> sequence, CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        _engine.Submit(sequence);
+        try
+        {
+            return await sequence.Result.WaitAsync(cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            _engine.Cancel(sequence);
+        }
+    }
 
     private Request Prepare(Prompt prompt, GenerationOptions? options, CancellationToken cancellationToken)
     {

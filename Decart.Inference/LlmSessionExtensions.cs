@@ -1,4 +1,5 @@
 using Decart.Inference.Chat;
+using Decart.Inference.Embeddings;
 using Microsoft.Extensions.AI;
 
 namespace Decart.Inference;
@@ -32,5 +33,26 @@ public static class LlmSessionExtensions
         ArgumentNullException.ThrowIfNull(session);
         return new SessionChatClient(session, template ?? session.ChatTemplate ?? throw new NotSupportedException(
             $"{session.Model.Source} has no chat template: it is probably not trained for chats. Give the template that it was trained with, if it was."));
+    }
+
+    /// <summary>Makes a generator of embeddings of a session, for vector stores and whatever else builds on <see cref="IEmbeddingGenerator{TInput, TEmbedding}"/>.</summary>
+    /// <remarks>
+    /// <para>
+    /// The generator keeps nothing between calls and may be called from any number of threads at once. The texts of a call are computed together, and with whatever else the session
+    /// computes; if one fails or the call is cancelled, the others are given up. Embeddings come in the order of the texts, each the same, bit for bit, as <see cref="ILlmSession.EmbedAsync"/> gives.
+    /// </para>
+    /// <para>
+    /// <see cref="EmbeddingGenerationOptions.Dimensions"/> is <see cref="EmbeddingOptions.Dimensions"/>; <see cref="EmbeddingGenerationOptions.RawRepresentationFactory"/> may return
+    /// <see cref="EmbeddingOptions"/>; another <see cref="EmbeddingGenerationOptions.ModelId"/> than the session's and additional properties are refused with a
+    /// <see cref="NotSupportedException"/>. Usage counts the texts' tokens, special ones included. Disposing the generator does not dispose the session; <c>GetService</c> gives the session.
+    /// </para>
+    /// </remarks>
+    /// <param name="session">The session.</param>
+    /// <param name="options">How to embed where a call does not say; <see langword="null"/> for the defaults.</param>
+    /// <exception cref="NotSupportedException">The model has no tokenizer.</exception>
+    public static IEmbeddingGenerator<string, Embedding<float>> AsEmbeddingGenerator(this ILlmSession session, EmbeddingOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(session);
+        return new SessionEmbeddingGenerator(session, options ?? EmbeddingOptions.Default);
     }
 }

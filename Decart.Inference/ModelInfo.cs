@@ -15,6 +15,9 @@ public sealed record ModelInfo
     /// <summary>Number of logits: one more than the largest token id.</summary>
     public required int VocabularySize { get; init; }
 
+    /// <summary>Number of elements of a hidden state, and of an embedding.</summary>
+    public int HiddenSize { get; init; }
+
     /// <summary>The most tokens of one request, prompt and completion together.</summary>
     public required int ContextLength { get; init; }
 

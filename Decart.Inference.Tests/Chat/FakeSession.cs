@@ -34,6 +34,10 @@ internal sealed class FakeSession(string template, string answer) : ILlmSession
 
     public Task<float[]> NextTokenLogitsAsync(Prompt prompt, CancellationToken cancellationToken = default) => throw new NotSupportedException();
 
+    public Task<IReadOnlyList<TokenLogprobs>> ScoreAsync(Prompt prompt, int topLogprobs = 0, CancellationToken cancellationToken = default) => throw new NotSupportedException();
+
+    public Task<float[]> EmbedAsync(Prompt prompt, EmbeddingOptions? options = null, CancellationToken cancellationToken = default) => throw new NotSupportedException();
+
     public SessionStatistics GetStatistics() => throw new NotSupportedException();
 
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;

@@ -37,6 +37,11 @@ internal sealed class ReferenceBackend : IBackend, ITensorFactory, IKernels
 
     public void BeginStep(Batch batch) => _batch = batch;
 
+    public void Read(WeightVector vector, Span<float> destination)
+    {
+        for (int i = 0; i < vector.Length; i++) destination[i] = (float)((ReferenceVector)vector).Values[i];
+    }
+
     public void Embed(Weight table, float scale, Activations x)
     {
         for (int row = 0; row < _batch.TokenCount; row++)

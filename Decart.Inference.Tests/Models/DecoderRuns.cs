@@ -29,6 +29,16 @@ internal static class DecoderRuns
         return logits;
     }
 
+    /// <summary>The hidden state of each token of a prompt, which is one batch.</summary>
+    public static float[][] HiddenStates(this Decoder decoder, ReadOnlySpan<int> prompt)
+    {
+        using TestKv kv = new(decoder.KvLayout, prompt.Length);
+        decoder.Prefill(kv.View, prompt);
+        float[][] rows = [.. Enumerable.Range(0, prompt.Length).Select(_ => new float[decoder.Config.HiddenSize])];
+        for (int row = 0; row < rows.Length; row++) decoder.ReadHidden(row, rows[row]);
+        return rows;
+    }
+
     /// <summary>The greedy continuation of one prompt and the logits after it.</summary>
     public static (int[] Tokens, float[] FirstLogits) Generate(
         this Decoder decoder, ReadOnlySpan<int> prompt, int count, int chunk = int.MaxValue, int tokensPerPage = 0)

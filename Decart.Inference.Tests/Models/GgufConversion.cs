@@ -21,6 +21,9 @@ internal sealed class GgufConversion(string architecture, ModelConfig config, Te
     /// <summary>Factor on cosines and sines beside that of YaRN; 1 is not written.</summary>
     public float AttentionFactor { get; init; } = 1;
 
+    /// <summary>Adds further metadata.</summary>
+    public Action<GgufBytes>? More { get; init; }
+
     public byte[] Convert()
     {
         WriteMetadata();
@@ -42,6 +45,7 @@ internal sealed class GgufConversion(string architecture, ModelConfig config, Te
         {
             for (int i = 0; i < config.VocabularySize; i++) GgufBytes.WriteString(writer, $"token {i}");
         });
+        More?.Invoke(_file);
         Integer("context_length", config.ContextLength);
         Integer("embedding_length", config.HiddenSize);
         Integer("feed_forward_length", config.IntermediateSize);

@@ -14,7 +14,10 @@ internal sealed class FakeDecoder(int vocabularySize, Action<IReadOnlyList<int>,
     /// <summary>192 bytes for a token, so that some lie on two pages.</summary>
     private static readonly KvLayout SmallLayout = new(Layers: 2, KvHeads: 1, HeadDim: 12, sizeof(int));
 
+    public const int HiddenSize = 8;
+
     private readonly List<float[]> _lastLogits = [];
+    private readonly List<int[]> _lastTokens = []; // for each row those up to it
     private readonly KvMarks _marks = new(new HostMemory());
 
     public int VocabularySize => vocabularySize;
@@ -29,6 +32,12 @@ internal sealed class FakeDecoder(int vocabularySize, Action<IReadOnlyList<int>,
 
     /// <summary>Called at the beginning of each step, on the engine's thread.</summary>
     public Action<Batch>? OnForward { get; set; }
+
+    /// <summary>Called when logits of further rows are asked for, on the engine's thread.</summary>
+    public Action? OnComputeLogits { get; set; }
+
+    /// <summary>Changes the hidden state that follows from the tokens.</summary>
+    public Action<IReadOnlyList<int>, float[]>? Hidden { get; init; }
 
     /// <summary>Called when the engine waits for a step, on its thread.</summary>
     public Action? OnWait { get; set; }
@@ -64,16 +73,37 @@ internal sealed class FakeDecoder(int vocabularySize, Action<IReadOnlyList<int>,
         Assert.That(batch.LogitRows.Length, Is.LessThanOrEqualTo(MaxBatchSequences));
         Steps++;
         LargestBatch = Math.Max(LargestBatch, batch.TokenCount);
-        _lastLogits.Clear();
+        _lastTokens.Clear();
         foreach (BatchChunk chunk in batch.Chunks)
         {
             Assert.That(chunk.FirstPosition + chunk.Length, Is.LessThanOrEqualTo(ContextLength));
             int[] tokens = Store(chunk, batch.TokenIds.Slice(chunk.FirstRow, chunk.Length));
-            if (!batch.LogitRows.Contains(chunk.FirstRow + chunk.Length - 1)) continue;
-            float[] row = new float[VocabularySize];
-            logits(tokens, row);
-            _lastLogits.Add(row);
+            for (int i = 1; i <= chunk.Length; i++) _lastTokens.Add(tokens[..(chunk.FirstPosition + i)]);
         }
+        FillLogits(batch);
+    }
+
+    public void ComputeLogits(Batch batch)
+    {
+        ObjectDisposedException.ThrowIf(IsDisposed, this);
+        OnComputeLogits?.Invoke();
+        Assert.That(batch.LogitRows.Length, Is.InRange(1, MaxBatchSequences));
+        Assert.That(batch.TokenCount, Is.EqualTo(_lastTokens.Count));
+        FillLogits(batch);
+    }
+
+    public void ReadHidden(int row, Span<float> destination)
+    {
+        float[] hidden = new float[HiddenSize];
+        uint hash = 7;
+        foreach (int token in _lastTokens[row]) hash = (hash ^ (uint)token) * 16777619;
+        for (int i = 0; i < hidden.Length; i++)
+        {
+            hash = hash * 1664525 + 1013904223;
+            hidden[i] = (int)hash / 1e9f;
+        }
+        Hidden?.Invoke(_lastTokens[row], hidden);
+        hidden.CopyTo(destination);
     }
 
     public void Wait() => OnWait?.Invoke();
@@ -81,6 +111,17 @@ internal sealed class FakeDecoder(int vocabularySize, Action<IReadOnlyList<int>,
     public void ReadLogits(int index, Span<float> destination) => _lastLogits[index].CopyTo(destination);
 
     public void Dispose() => IsDisposed = true;
+
+    private void FillLogits(Batch batch)
+    {
+        _lastLogits.Clear();
+        foreach (int row in batch.LogitRows)
+        {
+            float[] values = new float[VocabularySize];
+            logits(_lastTokens[row], values);
+            _lastLogits.Add(values);
+        }
+    }
 
     /// <summary>Writes the chunk's tokens and reads all that the sequence has.</summary>
     private int[] Store(BatchChunk chunk, ReadOnlySpan<int> tokens)

@@ -1,11 +1,6 @@
-using System.Collections.Frozen;
 using Decart.Inference.Kernels.Gpu;
-using Decart.Inference.Loading;
-using Decart.Inference.Memory;
-using Decart.Inference.Models;
 using Decart.Inference.Tests.Kernels.Gpu;
 using Decart.Inference.Tests.Models;
-using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Decart.Inference.Tests.Session;
 
@@ -29,7 +24,7 @@ internal sealed class GpuLogprobsTests(string device)
         try
         {
             using GpuBackend backend = new(GpuDevices.Create(device));
-            await using LlmSession session = Open(folder, backend);
+            await using LlmSession session = GpuSessions.OpenRandom(folder, backend);
             int[] prompt = [5, 17, 90, 3];
             GenerationResult expected = await session.GenerateAsync(prompt, options);
             Task<GenerationResult> other = session.GenerateAsync(prompt, options); // steps have rows of both kinds
@@ -49,24 +44,6 @@ internal sealed class GpuLogprobsTests(string device)
         {
             Directory.Delete(folder, recursive: true);
         }
-    }
-
-    private static LlmSession Open(string folder, GpuBackend backend)
-    {
-        Decoder decoder = Decoders.LoadRandom(folder, backend, maxBatchTokens: 16, maxBatchSequences: 4, seed: 5);
-        KvMemory kv = KvMemoryPlan
-            .For(backend.Memory, decoder.KvLayout, decoder.ContextLength, sequences: 4, bytes: 64 * decoder.KvLayout.TokenBytes, PagingMode.Table)
-            .Create(backend.Memory, prefixCaching: false, NullLogger.Instance);
-        ModelInfo info = new()
-        {
-            Source = folder,
-            Architecture = decoder.Config.Architecture,
-            VocabularySize = decoder.VocabularySize,
-            ContextLength = decoder.ContextLength,
-            Device = Device.Cuda(0),
-        };
-        return new LlmSession(
-            new LoadedModel(decoder, kv, null, info, new(), FrozenSet<int>.Empty), new() { MaxBatchTokens = 16, MaxConcurrentSequences = 4, PrefixCaching = false });
     }
 
     private static TestCaseData Case(string name, GenerationOptions options) => new TestCaseData(options).SetArgDisplayNames(name);

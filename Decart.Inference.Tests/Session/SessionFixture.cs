@@ -18,6 +18,7 @@ internal static class SessionFixture
             Source = "fake",
             Architecture = "Fake",
             VocabularySize = decoder.VocabularySize,
+            HiddenSize = FakeDecoder.HiddenSize,
             ContextLength = decoder.ContextLength,
             Device = Device.Cpu,
         };

@@ -14,7 +14,13 @@ internal static class ChatSettings
         if (options.ConversationId is not null) throw new NotSupportedException("No conversations are kept on this side: send the messages of the conversation, without an id.");
         if (options.Reasoning?.Output is ReasoningOutput.Summary) throw new NotSupportedException("What the model thinks is not summarised: ask for all of it, or for none.");
         if (options.AllowBackgroundResponses is true || options.ContinuationToken is not null) throw new NotSupportedException("Answers are not computed in the background.");
-        if (options.ModelId is { } id && id != ModelId(model) && id != model.Source) throw new NotSupportedException($"The session has the model \"{ModelId(model)}\", not \"{id}\".");
+        RequireModel(options.ModelId, model);
+    }
+
+    /// <exception cref="NotSupportedException">Another model than the session's is asked for.</exception>
+    public static void RequireModel(string? id, ModelInfo model)
+    {
+        if (id is not null && id != ModelId(model) && id != model.Source) throw new NotSupportedException($"The session has the model \"{ModelId(model)}\", not \"{id}\".");
     }
 
     /// <summary>The model's name: the last part of its path.</summary>

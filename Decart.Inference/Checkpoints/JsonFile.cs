@@ -13,7 +13,13 @@ internal static class JsonFile
 
     /// <summary>The file's root, an object. Independent of the file and of any document: it need not be disposed.</summary>
     /// <exception cref="ModelLoadException">The file is missing, too large, not UTF-8 or not a JSON object.</exception>
-    public static JsonElement ReadObject(string path, int maxBytes = DefaultMaxBytes)
+    public static JsonElement ReadObject(string path, int maxBytes = DefaultMaxBytes) => Read(path, JsonValueKind.Object, "a JSON object", maxBytes);
+
+    /// <summary>The file's root, an array; otherwise as <see cref="ReadObject"/>.</summary>
+    /// <exception cref="ModelLoadException">The file is missing, too large, not UTF-8 or not a JSON array.</exception>
+    public static JsonElement ReadArray(string path) => Read(path, JsonValueKind.Array, "a JSON array", DefaultMaxBytes);
+
+    private static JsonElement Read(string path, JsonValueKind kind, string expected, int maxBytes)
     {
         ReadOnlyMemory<byte> json = CheckpointFile.ReadAllBytes(path, maxBytes);
         if (json.Span.StartsWith("\uFEFF"u8)) json = json[3..];
@@ -22,13 +28,13 @@ internal static class JsonFile
         {
             CheckStrings(json.Span);
             using JsonDocument document = JsonDocument.Parse(json, new JsonDocumentOptions { MaxDepth = MaxDepth });
-            if (document.RootElement.ValueKind != JsonValueKind.Object)
-                throw new ModelLoadException(path, null, $"expected a JSON object, found {document.RootElement.ValueKind}");
+            if (document.RootElement.ValueKind != kind)
+                throw new ModelLoadException(path, null, $"expected {expected}, found {document.RootElement.ValueKind}");
             return document.RootElement.Clone();
         }
         catch (JsonException e)
         {
-            throw new ModelLoadException(path, null, $"expected a JSON object, found malformed JSON: {e.Message.TrimEnd('.')}", e);
+            throw new ModelLoadException(path, null, $"expected {expected}, found malformed JSON: {e.Message.TrimEnd('.')}", e);
         }
     }
 

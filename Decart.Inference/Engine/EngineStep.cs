@@ -41,7 +41,7 @@ internal sealed class EngineStep
     private readonly List<Sequence> _failed = [];
     private StepChunk[] _chunks = []; // those that have been added take the places of the scheduled ones, which are as many or more
     private int _scheduled, _added;
-    private bool _wantsLogits, _isMasked;
+    private bool _wantsLogits, _isMasked, _readsRows;
 
     public Batch Batch { get; } = new();
 
@@ -60,6 +60,9 @@ internal sealed class EngineStep
     /// <summary>Whether some tokens are sampled under masks that depend on those of the step before.</summary>
     public bool IsMasked => _isMasked;
 
+    /// <summary>Whether some sequences read their <see cref="Sequence.Rows"/>, which the next step overwrites.</summary>
+    public bool ReadsRows => _readsRows;
+
     /// <summary>The sequences whose tokens fill a page.</summary>
     public ReadOnlySpan<FilledPage> Filled => CollectionsMarshal.AsSpan(_filled);
 
@@ -71,9 +74,9 @@ internal sealed class EngineStep
 
     /// <summary>
     /// Whether the next step can be started before this one's results are read: the device samples all of its tokens, signals when it has, and nobody needs
-    /// the logits, which the next step overwrites.
+    /// the logits or the rows, which the next step overwrites.
     /// </summary>
-    public bool CanStayInFlight => Sampled is not null && !_wantsLogits && _sampledRows.Count == Batch.LogitRows.Length;
+    public bool CanStayInFlight => Sampled is not null && !_wantsLogits && !_readsRows && _sampledRows.Count == Batch.LogitRows.Length;
 
     /// <summary>Begins a new step.</summary>
     /// <param name="maxTokens">The most tokens that it may compute.</param>
@@ -87,7 +90,7 @@ internal sealed class EngineStep
         _filled.Clear();
         _failed.Clear();
         Sampled = null;
-        _wantsLogits = _isMasked = false;
+        _wantsLogits = _isMasked = _readsRows = false;
     }
 
     /// <summary>Notes that the step is to compute a sequence's next tokens, or as many of them as it may. Before any is added.</summary>
@@ -116,7 +119,8 @@ internal sealed class EngineStep
         if (_added <= index) chunk = _chunks[index];
         Sequence sequence = chunk.Sequence;
         int first = kv.Tokens;
-        bool wantsLogits = first + chunk.Length == sequence.ExpectedLength;
+        bool readsRows = sequence.Rows != RowOutput.None, wantsLogits = !readsRows && first + chunk.Length == sequence.ExpectedLength;
+        _readsRows |= readsRows;
         chunk.LogitRow = wantsLogits ? Batch.LogitRowCount : -1;
         if (first == sequence.Length - 1) Batch.Add(view, sequence.LastToken, first, wantsLogits);
         else if (first == sequence.Length) Batch.AddSampled(view, sequence.PendingRow, first);

@@ -295,7 +295,7 @@ internal sealed class Scheduler(KvMemory memory, int maxBatchTokens, int maxConc
             Answer released = ReleaseIdle(settled);
             if (released != Answer.Yes) return released;
         }
-        _prefixHitTokens += kv.TakePrefix(sequence.Tokens);
+        _prefixHitTokens += kv.TakePrefix(sequence.Tokens[..(sequence.ReusableTokens + 1)]);
         return Answer.Yes;
     }
 
@@ -307,7 +307,7 @@ internal sealed class Scheduler(KvMemory memory, int maxBatchTokens, int maxConc
     {
         int spare = _sequences.Running.IsEmpty ? 0 : 1;
         if (spare > 0 && _refused == (sequence, memory.Room)) return Answer.No;
-        while (memory.Needs(sequence.Tokens, sequence.Kept?.Cache, RotaryLength(sequence)) is var need && !memory.HasRoomFor(need, spare))
+        while (memory.Needs(sequence.Tokens, sequence.Kept?.Cache, RotaryLength(sequence), sequence.ReusableTokens) is var need && !memory.HasRoomFor(need, spare))
         {
             Answer released = spare == 0 ? ReleaseIdle(settled, sequence.Kept) : Kept.TryReleaseOldest(sequence.Kept) ? Answer.Yes : Answer.No;
             if (released == Answer.Yes) continue;

@@ -76,6 +76,12 @@ internal abstract class Sequence : IComparable<Sequence>
     /// <summary>Whether its next token is chosen under a mask that depends on the token before it.</summary>
     public virtual bool IsMasked => false;
 
+    /// <summary>What it reads of each of its tokens, in place of the logits after the last.</summary>
+    public virtual RowOutput Rows => RowOutput.None;
+
+    /// <summary>How many of its first tokens need not be computed if others have computed them; at least one token is left.</summary>
+    public virtual int ReusableTokens => Length - 1;
+
     /// <summary>The last of <see cref="Tokens"/>: all that a step of decoding needs of them.</summary>
     public int LastToken { get; private set; }
 
@@ -203,7 +209,11 @@ internal abstract class Sequence : IComparable<Sequence>
 
     /// <summary>Takes the logits that follow the last token; they may be overwritten.</summary>
     /// <returns>Whether the request is complete.</returns>
-    public abstract bool Accept(Span<float> logits);
+    public virtual bool Accept(Span<float> logits) => throw new NotSupportedException("It wants no logits that follow its last token.");
+
+    /// <summary>Takes what a step has computed of its next tokens, where <see cref="Rows"/> says so; perhaps not for the first time.</summary>
+    /// <returns>Whether the request is complete.</returns>
+    public virtual bool Accept(ComputedRows rows) => throw new NotSupportedException("It reads no rows.");
 
     /// <summary>Takes the token that the device has chosen, or a code of <see cref="NoToken"/>.</summary>
     /// <returns>Whether the request is complete.</returns>

@@ -15,6 +15,7 @@ namespace Decart.Inference.Engine;
 internal sealed class StepResults(IDecoder decoder, Scheduler scheduler, ILogger logger, string source)
 {
     private readonly float[] _logits = new float[decoder.VocabularySize];
+    private readonly ComputedRows _rows = new(decoder);
     private long _generatedTokens;
 
     /// <summary>Tokens that have been chosen.</summary>
@@ -39,8 +40,9 @@ internal sealed class StepResults(IDecoder decoder, Scheduler scheduler, ILogger
         for (int i = 0; i < chunks.Length; i++)
         {
             StepPrefetch.AheadWithTokens(chunks, i);
-            Give(chunks[i], tokens, failure);
+            if (failure is not null || !step.ReadsRows || chunks[i].Sequence.Rows == RowOutput.None) Give(chunks[i], tokens, failure);
         }
+        if (failure is null && step.ReadsRows) GiveRows(step);
     }
 
     /// <summary>Ends a sequence with an error.</summary>
@@ -67,7 +69,7 @@ internal sealed class StepResults(IDecoder decoder, Scheduler scheduler, ILogger
     /// <param name="cause">What went wrong.</param>
     /// <param name="message">How to say it; null for the cause's own words.</param>
     public static InvalidOperationException Failure(Exception cause, string? message = null) =>
-        new($"The model could not compute the next token: {message ?? cause.Message}", cause);
+        new($"The model could not compute the request: {message ?? cause.Message}", cause);
 
     /// <summary>From now on others may share the pages that a step has filled.</summary>
     private void IndexPages(ReadOnlySpan<FilledPage> pages)
@@ -103,11 +105,25 @@ internal sealed class StepResults(IDecoder decoder, Scheduler scheduler, ILogger
         {
             if (sequence.HasEnded) EndLate(chunk);
             else if (failure is not null) Fail(sequence, failure);
+            else if (sequence.Rows != RowOutput.None) ContinueRows(sequence);
             else if (chunk.LogitRow >= 0) Continue(chunk, tokens);
         }
         catch (Exception error)
         {
             Fail(sequence, error);
+        }
+    }
+
+    /// <summary>Gives sequences what they read of their tokens. Last, because logits take the place of those that others have read.</summary>
+    private void GiveRows(EngineStep step)
+    {
+        _rows.Begin(step);
+        for (int i = 0; i < step.Chunks.Length; i++)
+        {
+            ref readonly StepChunk chunk = ref step.Chunks[i];
+            if (chunk.Sequence.Rows == RowOutput.None) continue;
+            _rows.Select(i);
+            Give(chunk, tokens: default, failure: null);
         }
     }
 
@@ -122,11 +138,17 @@ internal sealed class StepResults(IDecoder decoder, Scheduler scheduler, ILogger
             : sequence.WantsLogits ? sequence.Accept(tokens[chunk.LogitRow], _logits)
             : sequence.Accept(tokens[chunk.LogitRow]);
         Volatile.Write(ref _generatedTokens, _generatedTokens + sequence.Length - before); // none where only logits were wanted
-        if (!isComplete)
-        {
-            sequence.Publish();
-            return;
-        }
+        if (isComplete) End(sequence);
+        else sequence.Publish();
+    }
+
+    private void ContinueRows(Sequence sequence)
+    {
+        if (sequence.Accept(_rows)) End(sequence);
+    }
+
+    private void End(Sequence sequence)
+    {
         scheduler.End(sequence, error: null);
         FreeUnlessInFlight(sequence);
     }

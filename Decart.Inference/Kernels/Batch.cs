@@ -78,6 +78,14 @@ internal sealed class Batch
     public void AddSampled(in KvView kv, int previousLogitRow, int position, bool wantsLogits = true) =>
         Add(kv, -1 - previousLogitRow, position, wantsLogits);
 
+    /// <summary>Asks for the logits of these rows instead of those that were asked for.</summary>
+    /// <param name="rows">Rows of the batch, ascending.</param>
+    public void WantLogits(ReadOnlySpan<int> rows)
+    {
+        rows.CopyTo(_logitRows);
+        LogitRowCount = rows.Length;
+    }
+
     /// <summary>The row of the logits that a negative token id stands for.</summary>
     public static int PreviousLogitRow(int tokenId) => -1 - tokenId;
 

@@ -44,6 +44,9 @@ internal interface IBackend : IDisposable
     /// <summary>Copies one row to the host as float32.</summary>
     void Read(Activations x, int row, Span<float> destination);
 
+    /// <summary>Copies a vector to the host.</summary>
+    void Read(WeightVector vector, Span<float> destination);
+
     /// <summary>Waits until everything that was started is done.</summary>
     void Wait()
     {

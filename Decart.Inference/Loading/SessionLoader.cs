@@ -2,6 +2,7 @@ using System.Collections.Frozen;
 using System.Diagnostics;
 using Decart.Inference.Chat;
 using Decart.Inference.Checkpoints;
+using Decart.Inference.Embeddings;
 using Decart.Inference.Kernels;
 using Decart.Inference.Memory;
 using Decart.Inference.Models;
@@ -47,6 +48,7 @@ internal static class SessionLoader
             return new LoadedModel(decoder, kv, tokenizer, Describe(path, config, choice.Device), config.Generation, EndOfText(config, tokenizer), backend)
             {
                 ChatTemplate = chatTemplate,
+                Pooling = new(() => CheckpointPooling.Read(source)),
             };
         }
         catch
@@ -57,6 +59,9 @@ internal static class SessionLoader
             throw;
         }
     }
+
+    /// <summary>The fewest rows of logits that are computed at once, where prompts are scored; steps of so many tokens permitting.</summary>
+    private const int LogitRows = 32;
 
     private static Decoder LoadDecoder(
         TensorSource source, ModelConfig config, DeviceChoice choice, LlmSessionOptions options, ILogger logger, CancellationToken cancellationToken)
@@ -80,7 +85,7 @@ internal static class SessionLoader
                 error);
         }
 
-        Decoder Load() => Decoder.Load(source, config, choice.Backend, options.TokensPerStep, options.MaxConcurrentSequences, cancellationToken);
+        Decoder Load() => Decoder.Load(source, config, choice.Backend, options.TokensPerStep, Math.Max(options.MaxConcurrentSequences, Math.Min(LogitRows, options.TokensPerStep)), cancellationToken);
     }
 
     /// <summary>The checkpoint's tokenizer, or null if it has none.</summary>
@@ -122,6 +127,7 @@ internal static class SessionLoader
         Source = path,
         Architecture = config.Architecture,
         VocabularySize = config.VocabularySize,
+        HiddenSize = config.HiddenSize,
         ContextLength = config.ContextLength,
         Device = device,
     };

@@ -56,13 +56,17 @@ internal sealed class KvMemory : IDisposable
     public bool IsIndexed(int page) => Prefixes is not null && Prefixes.Holds(page);
 
     /// <summary>What a sequence needs beyond what it keeps or would share with sequences that use it.</summary>
-    public KvNeed Needs(ReadOnlySpan<int> tokens, KvCache? kept, int rotaryLength = 0)
+    /// <param name="tokens">The sequence.</param>
+    /// <param name="kept">What it keeps.</param>
+    /// <param name="rotaryLength">See <see cref="KvView.RotaryLength"/>.</param>
+    /// <param name="reusable">The most tokens that it may share.</param>
+    public KvNeed Needs(ReadOnlySpan<int> tokens, KvCache? kept, int rotaryLength = 0, int reusable = int.MaxValue)
     {
         int pages = Geometry.PagesFor(tokens.Length);
         if (kept is not null) return KvNeed.OfNewPages(Math.Max(0, pages - kept.Pages));
         if (Prefixes is null) return KvNeed.OfNewPages(pages);
         long parent = PrefixCache.RootOf(rotaryLength);
-        int shareable = Geometry.FullPages(tokens.Length - 1), found = 0, inUse = 0, seams = 0, before = AddressRanges.Unmapped;
+        int shareable = Geometry.FullPages(Math.Min(tokens.Length - 1, reusable)), found = 0, inUse = 0, seams = 0, before = AddressRanges.Unmapped;
         for (; found < shareable; found++)
         {
             int begin = Geometry.TokensTouching(found), end = Geometry.TokensTouching(found + 1);

@@ -20,7 +20,8 @@ internal sealed class Decoder : IDecoder
     private readonly Activations? _normalised, _delta, _inner, _routerLogits;
     private readonly Action _operations;
     private readonly bool[] _sampled; // by row of the logits: whether the latest tokens that were sampled have one for it
-    private int _logitRows;
+    private HostNorm? _finalNorm; // once hidden states are read
+    private int _tokens, _logitRows;
 
     private Decoder(TensorSource source, ModelConfig config, IBackend backend, DecoderWeights weights, int maxBatchTokens, int maxBatchSequences)
     {
@@ -95,7 +96,7 @@ internal sealed class Decoder : IDecoder
     public void Forward(Batch batch)
     {
         Validate(batch);
-        _logitRows = batch.LogitRows.Length;
+        (_tokens, _logitRows) = (batch.TokenCount, batch.LogitRows.Length);
         _backend.BeginStep(batch);
         _backend.Run(_operations);
     }
@@ -105,6 +106,25 @@ internal sealed class Decoder : IDecoder
         ArgumentOutOfRangeException.ThrowIfNegative(index);
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(index, _logitRows);
         _backend.Read(_logits, index, destination);
+    }
+
+    public void ComputeLogits(Batch batch)
+    {
+        ValidateLogitRows(batch);
+        if (batch.TokenCount != _tokens) throw new ArgumentException($"The last batch had {_tokens} tokens, this one has {batch.TokenCount}.", nameof(batch));
+        _logitRows = batch.LogitRows.Length;
+        _backend.BeginStep(batch);
+        Logits();
+    }
+
+    public void ReadHidden(int row, Span<float> destination)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(row);
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(row, _tokens);
+        _finalNorm ??= new HostNorm(_weights.FinalNorm, _backend);
+        destination = destination[..Config.HiddenSize];
+        _backend.Read(_residual, row, destination);
+        _finalNorm.Apply(destination);
     }
 
     public void Wait() => _backend.Wait();
@@ -155,8 +175,10 @@ internal sealed class Decoder : IDecoder
                     break;
             }
         }
-        _kernels.Logits(_residual, _weights.FinalNorm, _weights.Output, new Epilogue(SoftCap: Config.LogitSoftCap), _logits);
+        Logits();
     }
+
+    private void Logits() => _kernels.Logits(_residual, _weights.FinalNorm, _weights.Output, new Epilogue(SoftCap: Config.LogitSoftCap), _logits);
 
     /// <summary>From the residual to the heads' outputs.</summary>
     private void Attend(int layer, LayerWeights weights)
@@ -208,10 +230,7 @@ internal sealed class Decoder : IDecoder
         {
             throw new ArgumentException($"A batch has from 1 to {MaxBatchTokens} tokens, not {batch.TokenCount}.", nameof(batch));
         }
-        if (batch.LogitRows.Length > MaxBatchSequences)
-        {
-            throw new ArgumentException($"At most {MaxBatchSequences} rows of logits fit in a batch, not {batch.LogitRows.Length}.", nameof(batch));
-        }
+        ValidateLogitRows(batch);
         foreach (int id in batch.TokenIds)
         {
             if ((uint)id >= (uint)VocabularySize)
@@ -220,6 +239,12 @@ internal sealed class Decoder : IDecoder
                 throw new ArgumentException($"Token id {id} is neither of the vocabulary of {VocabularySize} nor a token that was sampled.", nameof(batch));
             }
         }
+    }
+
+    private void ValidateLogitRows(Batch batch)
+    {
+        if (batch.LogitRows.Length > MaxBatchSequences)
+            throw new ArgumentException($"At most {MaxBatchSequences} rows of logits fit in a batch, not {batch.LogitRows.Length}.", nameof(batch));
     }
 
     private Activations Allocate(int rows, int columns, bool operand = false)

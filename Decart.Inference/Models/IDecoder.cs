@@ -33,6 +33,15 @@ internal interface IDecoder : IDisposable
     /// <summary>Copies the logits of the i-th of <see cref="Batch.LogitRows"/> of the last forward pass.</summary>
     void ReadLogits(int index, Span<float> destination);
 
+    /// <summary>Computes logits of other rows of the last forward pass, in place of those that there are.</summary>
+    /// <param name="batch">The same batch; its <see cref="Batch.LogitRows"/>, at most <see cref="MaxBatchSequences"/>, have been changed.</param>
+    void ComputeLogits(Batch batch) => throw new NotSupportedException("Only the logits that a batch asks for are computed.");
+
+    /// <summary>Copies the hidden state of a row of the last forward pass, after the final norm.</summary>
+    /// <param name="row">Row of the batch.</param>
+    /// <param name="destination">As long as hidden states are.</param>
+    void ReadHidden(int row, Span<float> destination) => throw new NotSupportedException("Hidden states are not given.");
+
     /// <summary>Waits until the last forward pass is done.</summary>
     void Wait()
     {

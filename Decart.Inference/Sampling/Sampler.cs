@@ -61,6 +61,15 @@ internal sealed class Sampler(int vocabularySize)
         return new TokenLogprobs(chosen, (float)(logits[chosen] - logSum), entries);
     }
 
+    /// <summary>The log-probabilities of a token that was given, and of the most probable ones.</summary>
+    /// <inheritdoc cref="Logprobs" path="/param"/>
+    /// <exception cref="InvalidOperationException">The largest logit is not a finite number.</exception>
+    public TokenLogprobs Score(int chosen, ReadOnlySpan<float> logits, int top)
+    {
+        FiniteMax(logits, changed: false);
+        return Logprobs(chosen, logits, top);
+    }
+
     private static float FiniteMax(ReadOnlySpan<float> logits, bool changed)
     {
         float max = TensorPrimitives.Max(logits);

@@ -34,6 +34,9 @@ internal sealed class CpuBackend : IBackend
 
     public void Read(Activations x, int row, Span<float> destination) => ((CpuActivations)x).Row(row).CopyTo(destination);
 
+    public unsafe void Read(WeightVector vector, Span<float> destination) =>
+        new ReadOnlySpan<float>(((CpuWeightVector)vector).Pointer, vector.Length).CopyTo(destination);
+
     public void Dispose()
     {
         if (_disposed) return;

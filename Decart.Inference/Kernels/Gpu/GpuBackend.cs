@@ -3,7 +3,7 @@ using Decart.Inference.Memory;
 
 namespace Decart.Inference.Kernels.Gpu;
 
-/// <summary>A GPU that decoders run on; see docs/gpu.md. Operations return when they are started, <see cref="Read"/> when all are done.</summary>
+/// <summary>A GPU that decoders run on; see docs/gpu.md. Operations return when they are started, <see cref="Read(Activations, int, Span{float})"/> when all are done.</summary>
 internal sealed class GpuBackend : IBackend
 {
     /// <summary>Steps of up to that many sequences are recorded before they are needed.</summary>
@@ -73,6 +73,9 @@ internal sealed class GpuBackend : IBackend
         GpuActivations source = ((GpuActivations)x).AsFloats();
         _device.Download(source.Address + (nint)((long)row * source.Stride * sizeof(float)), MemoryMarshal.AsBytes(destination[..x.Columns]));
     }
+
+    public void Read(WeightVector vector, Span<float> destination) =>
+        _device.Download(((GpuWeightVector)vector).Address, MemoryMarshal.AsBytes(destination[..vector.Length]));
 
     public void Wait() => _device.Synchronize();
 
