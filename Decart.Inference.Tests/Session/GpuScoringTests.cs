@@ -1,4 +1,3 @@
-using Decart.Inference.Kernels;
 using Decart.Inference.Kernels.Cpu;
 using Decart.Inference.Kernels.Gpu;
 using Decart.Inference.Models;

@@ -90,16 +90,16 @@ public class ScoringTests
         }
     }
 
-    /// <summary>Seven pages of 21 tokens: the completion grows into what the other request holds when that is a quarter done.</summary>
+    /// <summary>Eight pages of 21 tokens: the completion grows into what the other request holds when that is half done.</summary>
     [Test]
     public async Task What_gives_its_pages_up_goes_on_where_it_was([Values("score", "mean", "last")] string kind, [Values] bool prefixCaching)
     {
-        LlmSessionOptions options = new() { MaxConcurrentSequences = 2, MaxBatchTokens = 2, KvCacheBytes = 7 << 12, PrefixCaching = prefixCaching };
+        LlmSessionOptions options = new() { MaxConcurrentSequences = 2, MaxBatchTokens = 2, KvCacheBytes = 8 << 12, PrefixCaching = prefixCaching };
         await using LlmSession roomy = SessionOver(FakeDecoder.Hashed(Vocabulary)), tight = SessionOver(FakeDecoder.Hashed(Vocabulary), options);
-        Task<GenerationResult> completion = tight.GenerateAsync(Prompt(40, seed: 2), new() { Priority = 1, MaxTokens = 30, Seed = 1 });
+        Task<GenerationResult> completion = tight.GenerateAsync(Prompt(40, seed: 2), new() { Priority = 1, MaxTokens = 50, Seed = 1 });
         Task<object> found = Call(tight);
         Assert.That(await found, Is.EqualTo(await Call(roomy)));
-        Assert.That((await completion).TokenIds, Has.Count.EqualTo(30));
+        Assert.That((await completion).TokenIds, Has.Count.EqualTo(50));
         SessionStatistics statistics = tight.GetStatistics();
         Assert.That((statistics.Preemptions, statistics.PrefixHitTokens > 0), Is.EqualTo((1, prefixCaching)), "what it had read of itself is cached");
         await UntilPagesAreFree(tight);
