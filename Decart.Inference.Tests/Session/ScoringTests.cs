@@ -95,9 +95,13 @@ public class ScoringTests
     public async Task What_gives_its_pages_up_goes_on_where_it_was([Values("score", "mean", "last")] string kind, [Values] bool prefixCaching)
     {
         LlmSessionOptions options = new() { MaxConcurrentSequences = 2, MaxBatchTokens = 2, KvCacheBytes = 8 << 12, PrefixCaching = prefixCaching };
-        await using LlmSession roomy = SessionOver(FakeDecoder.Hashed(Vocabulary)), tight = SessionOver(FakeDecoder.Hashed(Vocabulary), options);
+        using ManualResetEventSlim gate = new();
+        FakeDecoder decoder = FakeDecoder.Hashed(Vocabulary);
+        decoder.OnForward = _ => gate.Wait();
+        await using LlmSession roomy = SessionOver(FakeDecoder.Hashed(Vocabulary)), tight = SessionOver(decoder, options);
         Task<GenerationResult> completion = tight.GenerateAsync(Prompt(40, seed: 2), new() { Priority = 1, MaxTokens = 50, Seed = 1 });
         Task<object> found = Call(tight);
+        gate.Set();
         Assert.That(await found, Is.EqualTo(await Call(roomy)));
         Assert.That((await completion).TokenIds, Has.Count.EqualTo(50));
         SessionStatistics statistics = tight.GetStatistics();
