@@ -22,6 +22,9 @@ public sealed record KvMap
     /// <summary>Pages that no sequence holds, kept for requests that begin with the same tokens.</summary>
     public required int CachedPages { get; init; }
 
+    /// <summary>The numbers of these pages, least recently used first.</summary>
+    public IReadOnlyList<int> Cached { get; init => field = ValueList<int>.Copy(value); } = ValueList<int>.Copy([]);
+
     /// <summary>Everything that holds pages: running and paused requests, and conversations between turns.</summary>
     public required IReadOnlyList<KvMapSequence> Sequences { get; init => field = ValueList<KvMapSequence>.Copy(value); }
 
@@ -33,6 +36,7 @@ public sealed record KvMap
         PageBytes = memory.Geometry.PageBytes,
         TokenBytes = memory.Geometry.TokenBytes,
         CachedPages = memory.Pool.Cached,
+        Cached = [.. memory.Pool.CachedPages],
         Sequences =
         [
             .. scheduler.Sequences.Where(sequence => sequence.Kv is not null).Select(sequence => Describe(memory, sequence.Kv!, isIdle: sequence.IsPaused)),

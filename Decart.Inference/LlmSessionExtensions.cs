@@ -17,6 +17,7 @@ public static class LlmSessionExtensions
     /// Every option of <see cref="ChatOptions"/> is honoured, or refused with a <see cref="NotSupportedException"/>. Further options of the session go through
     /// <see cref="ChatOptions.RawRepresentationFactory"/>, which returns <see cref="GenerationOptions"/>; variables of the chat template (<c>enable_thinking</c>) are additional
     /// properties. Without <see cref="ChatOptions.MaxOutputTokens"/> an answer may fill the model's context.
+    /// The raw representation of an update is the session's <see cref="GenerationUpdate"/>; with <see cref="GenerationOptions.TopLogprobs"/> there is one for each, also where it has no text yet.
     /// </para>
     /// <para>
     /// Functions are offered and called in the formats of Llama 3, Qwen, Hermes and Mistral; their arguments always match the functions' schemas, and answers the response

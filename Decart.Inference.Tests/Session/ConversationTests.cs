@@ -67,6 +67,16 @@ internal sealed class ConversationTests
     }
 
     [Test]
+    public async Task The_map_names_the_pages_that_are_cached()
+    {
+        await using LlmSession session = SessionOver(FakeDecoder.Hashed(40));
+        using (Conversation conversation = session.StartConversation()) await conversation.GenerateAsync(Enumerable.Range(0, 200).Select(i => i % 40).ToArray(), Greedy);
+        await UntilPagesAreFree(session);
+        KvMap map = await session.GetKvMapAsync();
+        Assert.That(map.Cached, Has.Count.EqualTo(map.CachedPages).And.Count.GreaterThan(5).And.Unique.And.All.InRange(0, map.Pages - 1));
+    }
+
+    [Test]
     public async Task Rewinding_forgets_what_came_later_and_leaves_forks_alone([Values(0, 1, 20, 21, 22, 100, 229, 230)] int tokens)
     {
         await using LlmSession session = SessionOver(FakeDecoder.Hashed(40), new() { PrefixCaching = false });

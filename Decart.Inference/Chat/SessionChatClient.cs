@@ -61,8 +61,10 @@ internal sealed class SessionChatClient(ILlmSession session, ChatTemplate templa
             contents.RemoveAll(content => content is TextReasoningContent && !request.ShowsThoughts);
             contents.RemoveAll(content => content is FunctionCallContent && ++_calls > request.MostCalls);
             if (update.Usage is { } usage) contents.Add(new UsageContent(Usage(usage)));
-            return contents.Count == 0 && update.FinishReason is null ? null : new ChatResponseUpdate(ChatRole.Assistant, contents)
+            bool isSilent = contents.Count == 0 && update.FinishReason is null && update.Logprobs is null;
+            return isSilent ? null : new ChatResponseUpdate(ChatRole.Assistant, contents)
             {
+                RawRepresentation = update,
                 ResponseId = _id,
                 MessageId = _id,
                 ModelId = modelId,

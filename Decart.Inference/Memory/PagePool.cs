@@ -37,6 +37,15 @@ internal sealed class PagePool
     /// <summary>The cached page that was used next after a cached one.</summary>
     public int? CachedAfter(int page) => _pages[page].Newer == None ? null : _pages[page].Newer;
 
+    /// <summary>The cached pages, that used longest ago first. For the engine's thread.</summary>
+    public IEnumerable<int> CachedPages
+    {
+        get
+        {
+            for (int? page = OldestCached; page is { } number; page = CachedAfter(number)) yield return number;
+        }
+    }
+
     /// <summary>Prefetches the account of a page.</summary>
     public void Fetch(int page) => Prefetch.Element(_pages, page);
 

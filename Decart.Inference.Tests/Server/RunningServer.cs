@@ -1,0 +1,104 @@
+using System.Net.Http.Json;
+using System.Net;
+using System.Text.Json;
+using System.Text;
+using Decart.Inference.Tests.Session;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Server;
+
+namespace Decart.Inference.Tests.Server;
+
+/// <summary>The server of the samples in this process, on a port of its own, with the storyteller: as it is, or with a chat template.</summary>
+internal sealed class RunningServer : IAsyncDisposable
+{
+    /// <summary>A template in the style of Hermes and Qwen: turns, tools and calls.</summary>
+    private const string Template = """
+        {%- for tool in tools or [] %}{{ tool | tojson }}
+        {% endfor %}
+        {%- for message in messages %}[{{ message.role }}] {{ message.content or '' }}
+        {%- for call in message.tool_calls or [] %}<tool_call>
+        {{ call.function | tojson }}
+        </tool_call>{% endfor %}
+        {% endfor %}
+        {%- if add_generation_prompt %}[assistant] {% endif %}
+        """;
+
+    private readonly WebApplication _app;
+    private readonly string? _folder;
+
+    private RunningServer(WebApplication app, string? folder)
+    {
+        _app = app;
+        _folder = folder;
+        Uri address = new(app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single());
+        Client = new HttpClient(new SocketsHttpHandler { MaxConnectionsPerServer = 1000 }) { BaseAddress = address };
+    }
+
+    public HttpClient Client { get; }
+
+    public LlmSession Session => _app.Services.GetRequiredService<LlmSession>();
+
+    /// <summary>The storyteller, which continues texts.</summary>
+    public static Task<RunningServer> StartAsync(params string[] settings) => StartAsync(null, settings);
+
+    /// <summary>The storyteller with a chat template: its answers are stories whatever it is asked, but for grammars.</summary>
+    public static Task<RunningServer> StartChatAsync(params string[] settings)
+    {
+        string storyteller = Path.Combine(Fixtures.RepositoryRoot()!, "samples", "models", "storyteller");
+        string folder = Path.Combine(Directory.CreateTempSubdirectory().FullName, "chatty");
+        Directory.CreateDirectory(folder);
+        foreach (string file in Directory.GetFiles(storyteller, "*.json").Append(Path.Combine(storyteller, "model.safetensors"))) File.CreateSymbolicLink(Path.Combine(folder, Path.GetFileName(file)), file);
+        File.WriteAllText(Path.Combine(folder, "chat_template.jinja"), Template);
+        return StartAsync(folder, settings);
+    }
+
+    /// <summary>Posts JSON and gives the status with the answer.</summary>
+    public async Task<(HttpStatusCode Status, JsonElement Body)> PostAsync(string path, object body)
+    {
+        using HttpResponseMessage response = await SendAsync(path, body);
+        string text = await response.Content.ReadAsStringAsync();
+        return (response.StatusCode, text.Length > 0 ? JsonElement.Parse(text) : default);
+    }
+
+    public Task<HttpResponseMessage> SendAsync(string path, object body, CancellationToken cancellationToken = default)
+    {
+        HttpRequestMessage request = new(HttpMethod.Post, path) { Content = body is string text ? new StringContent(text, Encoding.UTF8, "application/json") : JsonContent.Create(body) };
+        return Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
+    }
+
+    /// <summary>Posts JSON and gives the events of the answer, without the one that ends them.</summary>
+    public async Task<List<JsonElement>> StreamAsync(string path, object body)
+    {
+        using HttpResponseMessage response = await SendAsync(path, body);
+        string text = await response.Content.ReadAsStringAsync();
+        Assert.That((response.StatusCode, response.Content.Headers.ContentType?.MediaType), Is.EqualTo((HttpStatusCode.OK, "text/event-stream")), text);
+        string[] events = [.. text.Split("\n\n", StringSplitOptions.RemoveEmptyEntries).Select(line => line.Split('\n').Single(part => part.StartsWith("data: ", StringComparison.Ordinal))[6..])];
+        return [.. events.Where(line => line != "[DONE]").Select(line => JsonElement.Parse(line))];
+    }
+
+    /// <summary>Waits until no request holds pages or waits for any.</summary>
+    public Task UntilIdleAsync() => SessionFixture.Until(() => Session.GetStatistics() is { RunningSequences: 0, WaitingSequences: 0, KvPagesInUse: 0 });
+
+    /// <summary>Shuts the server down as a signal does.</summary>
+    public Task StopAsync() => _app.StopAsync();
+
+    public async ValueTask DisposeAsync()
+    {
+        Client.Dispose();
+        await _app.StopAsync();
+        await _app.DisposeAsync();
+        if (_folder is not null) Directory.Delete(Path.GetDirectoryName(_folder)!, recursive: true);
+    }
+
+    private static async Task<RunningServer> StartAsync(string? folder, string[] settings)
+    {
+        string[] args = [.. folder is null ? [] : new[] { folder }, "--urls=http://127.0.0.1:0", "--Server:Device=cpu", .. settings];
+        WebApplication app = ServerApp.Create(args, builder => builder.Logging.ClearProviders());
+        await app.StartAsync();
+        return new RunningServer(app, folder);
+    }
+}

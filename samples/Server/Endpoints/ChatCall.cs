@@ -1,0 +1,57 @@
+using Decart.Inference;
+using Microsoft.Extensions.AI;
+using Server.Contracts;
+using Server.Http;
+
+namespace Server.Endpoints;
+
+/// <summary>A request for a chat, as the chat client takes it.</summary>
+/// <param name="Messages">The conversation.</param>
+/// <param name="Options">What is asked for, but for how the answer is sampled.</param>
+/// <param name="Generation">How it is sampled.</param>
+internal sealed record ChatCall(IReadOnlyList<ChatMessage> Messages, ChatOptions Options, GenerationOptions Generation)
+{
+    /// <summary>Generates one of several answers.</summary>
+    public IAsyncEnumerable<ChatResponseUpdate> Generate(IChatClient client, int choice, CancellationToken cancellationToken)
+    {
+        ChatOptions options = Options.Clone();
+        options.RawRepresentationFactory = _ => GenerationReader.ForChoice(Generation, choice);
+        return client.GetStreamingResponseAsync(Messages, options, cancellationToken);
+    }
+
+    /// <exception cref="ApiException">Something in the request cannot be understood or honoured.</exception>
+    public static ChatCall Read(ChatCompletionRequest request, ServedModel model, ServerOptions options)
+    {
+        if (request.Modalities is not (null or ["text"])) throw new ApiException("Answers are text: \"modalities\" can only be [\"text\"].", "modalities", "unsupported");
+        if (request.Store is true) throw new ApiException("Nothing is stored: \"store\" can only be false.", "store", "unsupported");
+        if (request is { MaxTokens: { } older, MaxCompletionTokens: { } newer } && older != newer) throw new ApiException("\"max_tokens\" and \"max_completion_tokens\" differ.", "max_tokens");
+        if (request.TopLogprobs is not (null or (>= 0 and <= 20))) throw new ApiException("\"top_logprobs\" must be 0 to 20.", "top_logprobs");
+        if (request.TopLogprobs is not null && request.Logprobs is not true) throw new ApiException("\"top_logprobs\" needs \"logprobs\" to be true.", "top_logprobs");
+        List<AITool> tools = ToolReader.Tools([.. (request.Tools ?? []).Select(Function)], index => $"tools[{index}].function", options);
+        ChatOptions chat = new()
+        {
+            Tools = tools,
+            ToolMode = ToolReader.Choice(request.ToolChoice, tools, choice => JsonBody.ParseField(choice, "tool_choice", ServerJson.Default.ChatToolChoice) is { Type: "function" } named ? named.Function?.Name : null),
+            AllowMultipleToolCalls = request.ParallelToolCalls,
+            ResponseFormat = request.ResponseFormat is { } format ? ToolReader.Format(format.Type, format.JsonSchema, "response_format.type", SchemaField) : null,
+            Reasoning = ToolReader.Reasoning(request.ReasoningEffort, "reasoning_effort"),
+        };
+        foreach ((string name, System.Text.Json.JsonElement value) in request.ChatTemplateKwargs ?? new Dictionary<string, System.Text.Json.JsonElement>()) (chat.AdditionalProperties ??= []).Add(name, value);
+        string field = request.MaxCompletionTokens is null ? "max_tokens" : "max_completion_tokens";
+        GenerationOptions generation = GenerationReader.Read(request, request.MaxCompletionTokens ?? request.MaxTokens, field, model.MostTokens, model);
+        return new ChatCall(MessageReader.Read(request.Messages, options), chat, generation with { TopLogprobs = request.Logprobs is true ? request.TopLogprobs ?? 0 : null });
+    }
+
+    /// <summary>The error with the field whose schema it is about.</summary>
+    public static Exception Locate(GrammarException error, ChatCompletionRequest request) => ToolReader.Locate(
+        error,
+        [
+            .. (request.Tools ?? []).Select((tool, index) => ($"tools[{index}].function.parameters", tool.Function?.Parameters)),
+            (SchemaField, request.ResponseFormat?.JsonSchema?.Schema),
+        ]);
+
+    private const string SchemaField = "response_format.json_schema.schema";
+
+    private static FunctionTool? Function(ChatTool? tool, int index) =>
+        tool?.Type is "function" ? tool.Function : throw new ApiException($"\"tools[{index}].type\" must be function.", $"tools[{index}].type", "unsupported");
+}

@@ -1,0 +1,94 @@
+using System.Text;
+using Decart.Inference;
+using Microsoft.Extensions.Options;
+using Server.Contracts;
+using Server.Http;
+
+namespace Server.Endpoints;
+
+/// <summary><c>POST /v1/completions</c>.</summary>
+internal sealed class CompletionsEndpoint(ServedModel model, IOptions<ServerOptions> options)
+{
+    /// <summary>As many as OpenAI's API generates where a request does not say.</summary>
+    private const int DefaultTokens = 16;
+
+    public async Task AnswerAsync(HttpContext context, CompletionRequest request)
+    {
+        List<Prompt> prompts = PromptReader.Read(request.Prompt, "prompt", options.Value.MaxChoices);
+        int each = GenerationReader.Choices(request.N, prompts.Count, options.Value), count = each * prompts.Count;
+        if (request.BestOf is { } best && best != each) throw new ApiException("\"best_of\" can only be as many as are returned.", "best_of", "unsupported");
+        if (request.Logprobs is not (null or (>= 0 and <= 20))) throw new ApiException("\"logprobs\" must be 0 to 20.", "logprobs");
+        if (request is { Echo: true, Logprobs: not null }) throw new ApiException("Log-probabilities of the prompt are not computed.", "echo", "unsupported");
+        GenerationOptions generation = GenerationReader.Read(request, request.MaxTokens, "max_tokens", DefaultTokens, model) with { TopLogprobs = request.Logprobs };
+        string[] echoes = [.. prompts.Select(prompt => request.Echo is true ? Text(prompt) : "")];
+        CompletionDeltas[] deltas = [.. Enumerable.Range(0, count).Select(index => new CompletionDeltas(index, model.Session.Tokenizer, echoes[index / each].Length))];
+        await using Choices<GenerationUpdate> choices = new(
+            count, (choice, cancellation) => model.Session.StreamAsync(prompts[choice / each], GenerationReader.ForChoice(generation, choice % each), cancellation), context.RequestAborted);
+        await choices.RequireBegunAsync();
+        CompletionResponse answer = new($"cmpl-{Guid.NewGuid():N}", "text_completion", DateTimeOffset.UtcNow.ToUnixTimeSeconds(), model.Id, []);
+        Func<int, string> echo = choice => echoes[choice / each];
+        if (request.Stream is true) await StreamAsync(context, answer, choices, deltas, echo, () => Usage(deltas, each), request.StreamOptions?.IncludeUsage is true);
+        else await JsonBody.WriteAsync(context, answer with { Choices = await CollectAsync(choices, deltas, echo), Usage = Usage(deltas, each) }, ServerJson.Default.CompletionResponse);
+    }
+
+    private static async Task StreamAsync(
+        HttpContext context, CompletionResponse answer, Choices<GenerationUpdate> choices, CompletionDeltas[] deltas, Func<int, string> echo, Func<CompletionUsage> usage, bool includesUsage)
+    {
+        EventStream events = EventStream.Begin(context);
+        await events.RunAsync(async () =>
+        {
+            foreach (int index in Enumerable.Range(0, deltas.Length).Where(index => echo(index).Length > 0)) await SendAsync(answer with { Choices = [new CompletionChoice(index, echo(index), null, null)] });
+            await foreach ((int choice, GenerationUpdate update) in choices.ReadAllAsync())
+            {
+                if (deltas[choice].Next(update) is { } piece) await SendAsync(answer with { Choices = [piece] });
+            }
+            if (includesUsage) await SendAsync(answer with { Usage = usage() });
+            await events.EndAsync();
+        });
+
+        Task SendAsync(CompletionResponse piece) => events.SendAsync(piece, ServerJson.Default.CompletionResponse);
+    }
+
+    private static async Task<IReadOnlyList<CompletionChoice>> CollectAsync(Choices<GenerationUpdate> choices, CompletionDeltas[] deltas, Func<int, string> echo)
+    {
+        Collected[] collected = [.. deltas.Select((_, index) => new Collected(echo(index)))];
+        await foreach ((int choice, GenerationUpdate update) in choices.ReadAllAsync())
+        {
+            if (deltas[choice].Next(update) is { } piece) collected[choice].Add(piece);
+        }
+        return [.. collected.Select((choice, index) => choice.ToChoice(index))];
+    }
+
+    private string Text(Prompt prompt) => prompt.Text ?? model.Session.Tokenizer.Decode(prompt.TokenIds.ToArray());
+
+    /// <summary>A prompt counts once, however many completions it has.</summary>
+    private static CompletionUsage Usage(CompletionDeltas[] deltas, int each)
+    {
+        Usage[] first = [.. deltas.Where((_, index) => index % each == 0).Select(delta => delta.Usage!)];
+        int prompt = first.Sum(usage => usage.PromptTokens), completion = deltas.Sum(delta => delta.Usage!.CompletionTokens);
+        return new CompletionUsage(prompt, completion, prompt + completion, new PromptTokensDetails(first.Sum(usage => usage.CachedPromptTokens)), new CompletionTokensDetails(0));
+    }
+
+    /// <summary>A completion that is not streamed.</summary>
+    private sealed class Collected(string echo)
+    {
+        private readonly StringBuilder _text = new(echo);
+        private readonly List<CompletionLogprobs> _logprobs = [];
+        private string? _finishReason;
+
+        public void Add(CompletionChoice piece)
+        {
+            _text.Append(piece.Text);
+            if (piece.Logprobs is not null) _logprobs.Add(piece.Logprobs);
+            _finishReason = piece.FinishReason ?? _finishReason;
+        }
+
+        public CompletionChoice ToChoice(int index) => new(index, _text.ToString(), _logprobs.Count > 0 ? Joined() : null, _finishReason);
+
+        private CompletionLogprobs Joined() => new(
+            [.. _logprobs.SelectMany(part => part.Tokens)],
+            [.. _logprobs.SelectMany(part => part.TokenLogprobs)],
+            [.. _logprobs.SelectMany(part => part.TopLogprobs!)],
+            [.. _logprobs.SelectMany(part => part.TextOffset)]);
+    }
+}

@@ -1,0 +1,23 @@
+using Server.Contracts;
+using Server.Http;
+
+namespace Server.Endpoints;
+
+/// <summary><c>GET /v1/models</c> and <c>GET /v1/models/{id}</c>.</summary>
+internal sealed class ModelsEndpoint(ServedModel model)
+{
+    public Task ListAsync(HttpContext context) => JsonBody.WriteAsync(context, new ModelList("list", [Describe()]), ServerJson.Default.ModelList);
+
+    public Task DescribeAsync(HttpContext context) =>
+        context.GetRouteValue("id") is string id && id != model.Id
+            ? throw new ApiException(StatusCodes.Status404NotFound, $"There is no model \"{id}\"; this server has \"{model.Id}\".", "model", "model_not_found")
+            : JsonBody.WriteAsync(context, Describe(), ServerJson.Default.ModelDescription);
+
+    private ModelDescription Describe()
+    {
+        Decart.Inference.ModelInfo info = model.Session.Model;
+        bool supportsTools = model.Session.ChatTemplate?.SupportsTools ?? false;
+        return new ModelDescription(
+            model.Id, "model", model.Loaded.ToUnixTimeSeconds(), "decart.inference", info.Architecture, info.ContextLength, info.Device.ToString(), model.Chat is not null, supportsTools);
+    }
+}

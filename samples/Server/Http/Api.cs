@@ -1,0 +1,33 @@
+using System.Text.Json.Serialization.Metadata;
+using Server.Contracts;
+
+namespace Server.Http;
+
+/// <summary>What every request goes through before an endpoint answers it.</summary>
+internal sealed class Api(ApiKeys keys, RequestLimits limits, ServedModel model, IHostApplicationLifetime lifetime)
+{
+    /// <summary>An endpoint that answers anybody who has a key.</summary>
+    public RequestDelegate Get(Func<HttpContext, Task> answer) => async context =>
+    {
+        keys.Identify(context.Request);
+        await answer(context);
+    };
+
+    /// <summary>An endpoint that computes: it takes a body of JSON that names the model, and counts towards the caller's limit.</summary>
+    /// <remarks>The body is read before the request counts, so that callers who send only half of one take nobody's place.</remarks>
+    public RequestDelegate Post<T>(JsonTypeInfo<T> type, Func<HttpContext, T, Task> answer) where T : IModelRequest => async context =>
+    {
+        int caller = keys.Identify(context.Request);
+        if (lifetime.ApplicationStopping.IsCancellationRequested) throw new ApiException(StatusCodes.Status503ServiceUnavailable, "The server is shutting down.");
+        T body = await JsonBody.ReadAsync(context, type);
+        RequireModel(body.Model);
+        using RequestLimits.Slot slot = limits.Enter(caller);
+        await answer(context, body);
+    };
+
+    private void RequireModel(string? name)
+    {
+        if (string.IsNullOrEmpty(name)) throw new ApiException($"The request names no model; this server has \"{model.Id}\".", "model");
+        if (name != model.Id) throw new ApiException(StatusCodes.Status404NotFound, $"There is no model \"{name}\"; this server has \"{model.Id}\".", "model", "model_not_found");
+    }
+}

@@ -1,0 +1,58 @@
+using System.ComponentModel.DataAnnotations;
+using Decart.Inference;
+
+namespace Server;
+
+/// <summary>What is served, to whom and how much of it: the section <c>Server</c> of the configuration.</summary>
+internal sealed class ServerOptions
+{
+    public const string Section = "Server";
+
+    /// <summary>A folder or a GGUF file; the storyteller of the samples unless set.</summary>
+    public string? Model { get; set; }
+
+    /// <summary>What requests call the model; the last part of its path unless set.</summary>
+    public string? ModelId { get; set; }
+
+    /// <summary>Where to compute.</summary>
+    public Device Device { get; set; } = Device.Auto;
+
+    /// <summary>The most sequences computed together; more wait.</summary>
+    [Range(1, 65_536)]
+    public int MaxConcurrentSequences { get; set; } = 32;
+
+    /// <summary>Bytes for keys and values; what the session chooses unless set.</summary>
+    [Range(1, long.MaxValue)]
+    public long? KvCacheBytes { get; set; }
+
+    /// <summary>The keys that callers must show one of; without any, everybody is answered.</summary>
+    public IList<string> ApiKeys { get; } = [];
+
+    /// <summary>The most bytes of a request's body.</summary>
+    [Range(1, int.MaxValue)]
+    public int MaxBodyBytes { get; set; } = 4 * 1024 * 1024;
+
+    /// <summary>The most messages of a conversation.</summary>
+    [Range(1, int.MaxValue)]
+    public int MaxMessages { get; set; } = 1024;
+
+    /// <summary>The most tools that a request offers.</summary>
+    [Range(1, int.MaxValue)]
+    public int MaxTools { get; set; } = 128;
+
+    /// <summary>The most tokens of one answer; as many as the model's context unless set.</summary>
+    [Range(1, int.MaxValue)]
+    public int? MaxTokens { get; set; }
+
+    /// <summary>The most answers of one request, for all its prompts together.</summary>
+    [Range(1, 1024)]
+    public int MaxChoices { get; set; } = 16;
+
+    /// <summary>The most requests of one key at a time; without keys, of all callers together.</summary>
+    [Range(1, int.MaxValue)]
+    public int MaxConcurrentRequests { get; set; } = 64;
+
+    /// <summary>The most open connections.</summary>
+    [Range(1, int.MaxValue)]
+    public int MaxConnections { get; set; } = 1024;
+}
