@@ -11,7 +11,7 @@ public enum FinishReason
     /// <summary><see cref="GenerationOptions.MaxTokens"/> tokens were generated, or the model's context is full.</summary>
     Length,
     /// <summary>
-    /// The session was disposed before the completion was finished; what had been generated is kept.
+    /// The session was disposed, or <see cref="LlmSession.DrainAsync"/> was cancelled, before the completion was finished; what had been generated is kept.
     /// (A request cancelled by its own token throws <see cref="OperationCanceledException"/> instead.)
     /// </summary>
     Cancelled,

@@ -95,6 +95,7 @@ public sealed class LlmSession : ILlmSession, IDisposable
     /// <exception cref="GrammarException">The grammar has no text that fits into the completion, or none that the vocabulary's tokens can make.</exception>
     /// <exception cref="NotSupportedException">The prompt or a stop sequence is text, or there is a grammar, and the checkpoint has no tokenizer.</exception>
     /// <exception cref="InvalidOperationException">The model failed while it computed this request; the message says how.</exception>
+    /// <exception cref="SessionDrainingException">The session takes no more requests (<see cref="LlmSession.DrainAsync"/>).</exception>
     /// <exception cref="ObjectDisposedException">The session has been disposed.</exception>
     /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled.</exception>
     public async Task<GenerationResult> GenerateAsync(Prompt prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default) =>
@@ -122,6 +123,7 @@ public sealed class LlmSession : ILlmSession, IDisposable
     /// <exception cref="InvalidOperationException">
     /// The model failed while it computed this request, or its largest logit is not a finite number: its weights are probably damaged.
     /// </exception>
+    /// <exception cref="SessionDrainingException">The session takes no more requests (<see cref="LlmSession.DrainAsync"/>).</exception>
     /// <exception cref="ObjectDisposedException">The session has been disposed.</exception>
     /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled.</exception>
     public async Task<float[]> NextTokenLogitsAsync(Prompt prompt, CancellationToken cancellationToken = default)
@@ -213,11 +215,37 @@ public sealed class LlmSession : ILlmSession, IDisposable
     /// <summary>A snapshot of the session's counters.</summary>
     public SessionStatistics GetStatistics() => _engine.GetStatistics();
 
+    /// <summary>
+    /// Lets the session run out: new requests are refused with a <see cref="SessionDrainingException"/> from now on, those that run or wait go on to their ends. Disposal is still
+    /// to follow. Any thread, any number of times.
+    /// </summary>
+    /// <param name="cancellationToken">
+    /// Ends the patience: completions that are not finished by then end with <see cref="FinishReason.Cancelled"/> and keep what they have; requests of other kinds end with an
+    /// <see cref="ObjectDisposedException"/>.
+    /// </param>
+    /// <returns>Completes, in either case without an exception, when all requests have ended. What streams have not yet read of them can still be read.</returns>
+    public async Task DrainAsync(CancellationToken cancellationToken = default)
+    {
+        _engine.Drain();
+        CancellationTokenRegistration registration = cancellationToken.UnsafeRegister(static engine => ((EngineLoop)engine!).Stop(), _engine);
+        await using (registration.ConfigureAwait(false)) await _engine.Drained.ConfigureAwait(false);
+    }
+
+    /// <summary>Why the session has failed as a whole, so that it takes no more requests; null while it has not.</summary>
+    internal Exception? Failure => _engine.Failure;
+
     /// <summary>Ends all requests and frees the model, after waiting for the current step.</summary>
     public void Dispose() => _disposal.Value.GetAwaiter().GetResult();
 
     /// <summary>Ends all requests and frees the model; completes once the current step has ended.</summary>
     public ValueTask DisposeAsync() => new(_disposal.Value);
+
+    /// <summary>Generates a few tokens, so that no request pays for what happens once.</summary>
+    internal async Task WarmUpAsync(CancellationToken cancellationToken)
+    {
+        int[] prompt = new int[Math.Min(16, MaxTokens / 2)];
+        if (prompt.Length > 0) await GenerateAsync(prompt, new() { MaxTokens = 4, Temperature = 0, IgnoreEndOfText = true }, cancellationToken).ConfigureAwait(false);
+    }
 
     private static LlmSession Load(string path, LlmSessionOptions options, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
     {

@@ -32,6 +32,7 @@ public static class LlmSessionExtensions
     public static IChatClient AsChatClient(this ILlmSession session, ChatTemplate? template = null)
     {
         ArgumentNullException.ThrowIfNull(session);
+        if (session is IChatClientSource source) return source.CreateChatClient(template);
         return new SessionChatClient(session, template ?? session.ChatTemplate ?? throw new NotSupportedException(
             $"{session.Model.Source} has no chat template: it is probably not trained for chats. Give the template that it was trained with, if it was."));
     }

@@ -61,18 +61,20 @@ public sealed record LlmSessionOptions
 
     internal void Validate()
     {
-        if (Threads is < 1 or > MostThreads) throw new ArgumentOutOfRangeException(nameof(Threads), Threads, $"Threads must be 1 to {MostThreads}.");
+        foreach ((string name, object? value, string problem) in Problems()) throw new ArgumentOutOfRangeException(name, value, problem);
+    }
+
+    /// <summary>What is out of range: which option, what it is and what it should be.</summary>
+    internal IEnumerable<(string Name, object? Value, string Problem)> Problems()
+    {
+        if (Threads is < 1 or > MostThreads) yield return (nameof(Threads), Threads, $"Threads must be 1 to {MostThreads}.");
         if (MaxConcurrentSequences is < 1 or > MostSequences)
-        {
-            throw new ArgumentOutOfRangeException(
-                nameof(MaxConcurrentSequences), MaxConcurrentSequences, $"MaxConcurrentSequences must be 1 to {MostSequences}.");
-        }
-        if (KvCacheBytes is < 1)
-            throw new ArgumentOutOfRangeException(nameof(KvCacheBytes), KvCacheBytes, "Keys and values need at least one byte; null for the default.");
-        if (!Enum.IsDefined(Paging)) throw new ArgumentOutOfRangeException(nameof(Paging), Paging, "Paging must be Auto, Hardware or Table.");
+            yield return (nameof(MaxConcurrentSequences), MaxConcurrentSequences, $"MaxConcurrentSequences must be 1 to {MostSequences}.");
+        if (KvCacheBytes is < 1) yield return (nameof(KvCacheBytes), KvCacheBytes, "Keys and values need at least one byte; null for the default.");
+        if (!Enum.IsDefined(Paging)) yield return (nameof(Paging), Paging, "Paging must be Auto, Hardware or Table.");
         if (MaxBatchTokens < MaxConcurrentSequences)
         {
-            throw new ArgumentOutOfRangeException(
+            yield return (
                 nameof(MaxBatchTokens),
                 MaxBatchTokens,
                 $"A step needs room for one token of each of the {MaxConcurrentSequences} concurrent sequences; null for the default.");

@@ -8,6 +8,9 @@ internal sealed class RecordingLog : ILoggerFactory, ILogger
 {
     public Action<LogLevel>? OnLog { get; init; }
 
+    /// <summary>Called with each message, after it is kept.</summary>
+    public Action<string>? OnMessage { get; init; }
+
     public ConcurrentQueue<(LogLevel Level, string Message, Exception? Error)> Entries { get; } = [];
 
     public IEnumerable<string> Messages(LogLevel level) => Entries.Where(entry => entry.Level == level).Select(entry => entry.Message);
@@ -21,7 +24,9 @@ internal sealed class RecordingLog : ILoggerFactory, ILogger
     public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
     {
         OnLog?.Invoke(logLevel);
-        Entries.Enqueue((logLevel, formatter(state, exception), exception));
+        string message = formatter(state, exception);
+        Entries.Enqueue((logLevel, message, exception));
+        OnMessage?.Invoke(message);
     }
 
     public void AddProvider(ILoggerProvider provider) => throw new NotSupportedException();

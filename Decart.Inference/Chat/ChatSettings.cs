@@ -24,7 +24,10 @@ internal static class ChatSettings
     }
 
     /// <summary>The model's name: the last part of its path.</summary>
-    public static string ModelId(ModelInfo model) => Path.GetFileName(Path.TrimEndingDirectorySeparator(model.Source)) is { Length: > 0 } name ? name : model.Source;
+    public static string ModelId(ModelInfo model) => ModelId(model.Source);
+
+    /// <inheritdoc cref="ModelId(ModelInfo)"/>
+    public static string ModelId(string path) => Path.GetFileName(Path.TrimEndingDirectorySeparator(path)) is { Length: > 0 } name ? name : path;
 
     /// <summary>How the answer is sampled: what the options say, else what their factory of our own options says, else the model's defaults.</summary>
     public static GenerationOptions Generation(ILlmSession session, IChatClient client, ChatOptions options)

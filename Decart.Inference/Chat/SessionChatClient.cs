@@ -7,8 +7,11 @@ namespace Decart.Inference.Chat;
 /// <summary>A session as a chat client. Keeps nothing between calls, so any number of threads may call it at once.</summary>
 internal sealed class SessionChatClient(ILlmSession session, ChatTemplate template) : IChatClient
 {
-    private readonly ChatClientMetadata _metadata = new("decart.inference", defaultModelId: ChatSettings.ModelId(session.Model));
+    private readonly ChatClientMetadata _metadata = Metadata(session.Model.Source);
     private readonly AnswerGrammar _grammars = new();
+
+    /// <summary>What chat clients say of a model.</summary>
+    public static ChatClientMetadata Metadata(string path) => new("decart.inference", defaultModelId: ChatSettings.ModelId(path));
 
     public async Task<ChatResponse> GetResponseAsync(IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellationToken = default) =>
         await GetStreamingResponseAsync(messages, options, cancellationToken).ToChatResponseAsync(cancellationToken).ConfigureAwait(false);

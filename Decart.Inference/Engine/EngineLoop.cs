@@ -13,13 +13,15 @@ internal sealed class EngineLoop
     private readonly KvMemory _memory;
     private readonly Scheduler _scheduler;
     private readonly StepPipeline _steps;
-    private readonly object _gate = new(); // guards _arrivals, _waitingArrivals, _woken, _stopping and _failure
+    private readonly object _gate = new(); // guards _arrivals, _waitingArrivals, _woken, _draining, _stopping and _failure
     private readonly Queue<Action> _arrivals = [];
     private int _waitingArrivals;
     private bool _woken;
+    private bool _draining;
     private bool _stopping;
     private Exception? _failure;
     private volatile bool _someCancelled;
+    private readonly TaskCompletionSource _drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <param name="decoder">The model.</param>
@@ -41,13 +43,27 @@ internal sealed class EngineLoop
     /// <summary>Completes when the loop has ended and every sequence with it; with the error, if one could neither be freed nor logged.</summary>
     public Task Ended => _ended.Task;
 
+    /// <summary>Completes when every sequence has ended after <see cref="Drain"/>, or the loop has.</summary>
+    public Task Drained => _drained.Task;
+
+    /// <summary>Why the loop has ended by itself; null unless it has. Any thread.</summary>
+    public Exception? Failure
+    {
+        get
+        {
+            lock (_gate) return _failure;
+        }
+    }
+
     /// <summary>Queues a sequence. Any thread.</summary>
+    /// <exception cref="SessionDrainingException">The loop takes no more sequences.</exception>
     /// <exception cref="ObjectDisposedException">The loop is stopping.</exception>
     /// <exception cref="InvalidOperationException">The loop has failed.</exception>
     public void Submit(Sequence sequence)
     {
         lock (_gate)
         {
+            if (_draining) throw new SessionDrainingException();
             Post(() => Take(sequence));
             _waitingArrivals++;
         }
@@ -57,7 +73,8 @@ internal sealed class EngineLoop
     /// Has the loop's thread do something between two steps, after what was submitted and posted before. Any thread. What fails in it must be told to whoever
     /// waits for it: the loop ends with what it throws.
     /// </summary>
-    /// <inheritdoc cref="Submit" path="/exception"/>
+    /// <exception cref="ObjectDisposedException">The loop is stopping.</exception>
+    /// <exception cref="InvalidOperationException">The loop has failed.</exception>
     public void Post(Action action)
     {
         lock (_gate)
@@ -86,6 +103,13 @@ internal sealed class EngineLoop
             _woken = true;
             Monitor.Pulse(_gate);
         }
+    }
+
+    /// <summary>Takes no more sequences; those that are there go on. Any thread, any number of times.</summary>
+    public void Drain()
+    {
+        lock (_gate) _draining = true;
+        Wake();
     }
 
     /// <summary>Lets the loop end after the step that it is in. Any thread, any number of times.</summary>
@@ -158,6 +182,7 @@ internal sealed class EngineLoop
         {
             _ended.SetException(error);
         }
+        _drained.TrySetResult();
     }
 
     /// <summary>Sleeps while there is nothing to do.</summary>
@@ -166,6 +191,8 @@ internal sealed class EngineLoop
     {
         lock (_gate)
         {
+            bool isEmpty = _scheduler.RunningCount + _scheduler.WaitingCount + _arrivals.Count == 0 && _steps.IsSettled;
+            if (_draining && isEmpty) _drained.TrySetResult();
             while (!_scheduler.HasWork && _steps.IsSettled && _arrivals.Count == 0 && !_woken && !_stopping) Monitor.Wait(_gate);
             _woken = false;
             return !_stopping;

@@ -1,0 +1,148 @@
+using System.Reflection;
+using Decart.Inference.Hosting;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Options;
+using static Decart.Inference.Tests.Hosting.TestHost;
+
+namespace Decart.Inference.Tests.Hosting;
+
+/// <summary>A hosted model's options as configuration holds them, and what is said of wrong ones.</summary>
+[CancelAfter(60_000)]
+public class ConfigurationTests
+{
+    [Test]
+    public void Every_option_is_read_from_configuration()
+    {
+        DecartInferenceOptions options = Read(
+            ("Model", "models/llama"),
+            ("Device", "cuda:1"),
+            ("Threads", "3"),
+            ("MaxConcurrentSequences", "7"),
+            ("maxbatchtokens", "4096"),
+            ("KvCacheBytes", "8589934592"),
+            ("Paging", "table"),
+            ("PrefixCaching", "false"),
+            ("RandomWeights", "true"),
+            ("LoadBeforeStart", "True"),
+            ("WarmUp", "false"),
+            ("DrainTimeout", "00:01:30"),
+            ("ReadinessQueueLimit", "100"));
+        Assert.Multiple(() =>
+        {
+            Assert.That(options.Model, Is.EqualTo("models/llama"));
+            Assert.That(options.ForSession(), Is.EqualTo(new LlmSessionOptions
+            {
+                Device = Device.Cuda(1),
+                Threads = 3,
+                MaxConcurrentSequences = 7,
+                MaxBatchTokens = 4096,
+                KvCacheBytes = 8_589_934_592,
+                Paging = PagingMode.Table,
+                PrefixCaching = false,
+                RandomWeights = true,
+            }));
+            Assert.That((options.LoadBeforeStart, options.WarmUp), Is.EqualTo((true, false)));
+            Assert.That(options.DrainTimeout, Is.EqualTo(TimeSpan.FromSeconds(90)));
+            Assert.That(options.ReadinessQueueLimit, Is.EqualTo(100));
+        });
+    }
+
+    [Test]
+    public void No_option_of_a_session_is_forgotten()
+    {
+        string[] expected = [.. typeof(LlmSessionOptions).GetProperties().Where(property => property.Name is not nameof(LlmSessionOptions.LoggerFactory)).Select(property => property.Name)];
+        string[] hosted = [.. typeof(DecartInferenceOptions).GetProperties(BindingFlags.Public | BindingFlags.Instance).Select(property => property.Name)];
+        Assert.That(hosted, Is.SupersetOf(expected));
+        string message = Assert.Throws<OptionsValidationException>(() => Read(("Model", "m"), ("?", "?")))!.Message;
+        foreach (string name in hosted) Assert.That(message, Does.Contain(name), "the message lists what can be configured");
+    }
+
+    [Test]
+    public void Options_that_are_not_named_keep_their_defaults()
+    {
+        DecartInferenceOptions options = Read(("Model", "m"), ("Threads", null), ("KvCacheBytes", ""));
+        Assert.That(options.ForSession(), Is.EqualTo(new LlmSessionOptions()));
+        Assert.That((options.LoadBeforeStart, options.WarmUp, options.DrainTimeout), Is.EqualTo((false, true, TimeSpan.FromSeconds(25))));
+    }
+
+    [TestCase("Device", "gpu", "Llm:Device: Expected \"auto\", \"cpu\" or \"cuda:0\", found \"gpu\".")]
+    [TestCase("Device", "", "Llm:Device: Expected \"auto\", \"cpu\" or \"cuda:0\", found nothing.")]
+    [TestCase("Model", "", "Llm:Model: Expected a path, found nothing.")]
+    [TestCase("Model", " ", "Llm:Model: A model's folder or GGUF file must be named. Found nothing.")]
+    [TestCase("Threads", "many", "Llm:Threads: Expected a whole number or null, found \"many\".")]
+    [TestCase("Threads", "0", "Llm:Threads: Threads must be 1 to 1024. Found 0.")]
+    [TestCase("MaxConcurrentSequences", "", "Llm:MaxConcurrentSequences: Expected a whole number, found nothing.")]
+    [TestCase("MaxConcurrentSequences", "0", "Llm:MaxConcurrentSequences: MaxConcurrentSequences must be 1 to 65536. Found 0.")]
+    [TestCase("MaxBatchTokens", "4", "Llm:MaxBatchTokens: A step needs room for one token of each of the 32 concurrent sequences; null for the default. Found 4.")]
+    [TestCase("MaxBatchTokens", "3000000000", "Llm:MaxBatchTokens: Expected a whole number or null, found \"3000000000\".")]
+    [TestCase("KvCacheBytes", "8 GB", "Llm:KvCacheBytes: Expected a whole number or null, found \"8 GB\".")]
+    [TestCase("KvCacheBytes", "-1", "Llm:KvCacheBytes: Keys and values need at least one byte; null for the default. Found -1.")]
+    [TestCase("Paging", "yes", "Llm:Paging: Expected Auto, Hardware or Table, found \"yes\".")]
+    [TestCase("Paging", "7", "Llm:Paging: Paging must be Auto, Hardware or Table. Found 7.")]
+    [TestCase("PrefixCaching", "1", "Llm:PrefixCaching: Expected true or false, found \"1\".")]
+    [TestCase("DrainTimeout", "soon", "Llm:DrainTimeout: Expected a time as in 00:00:25, found \"soon\".")]
+    [TestCase("DrainTimeout", "25", "Llm:DrainTimeout: The time must be 00:00:00 to 1.00:00:00. Found 25.00:00:00.")]
+    [TestCase("ReadinessQueueLimit", "-1", "Llm:ReadinessQueueLimit: The number of waiting requests must be at least 0; null for any number. Found -1.")]
+    [TestCase("Device:Kind", "cpu", "Llm:Device: Expected \"auto\", \"cpu\" or \"cuda:0\", found a section.")]
+    public void A_wrong_value_is_an_error_that_names_its_key(string key, string value, string message)
+    {
+        OptionsValidationException error = Assert.Throws<OptionsValidationException>(() => Read(key == "Model" ? [(key, value)] : [("Model", "m"), (key, value)]))!;
+        Assert.That(error.Failures, Does.Contain(message));
+    }
+
+    [Test]
+    public void An_unknown_key_is_an_error_that_lists_the_known_ones() => Assert.That(
+        Assert.Throws<OptionsValidationException>(() => Read(("Model", "m"), ("MaxTokens", "5")))!.Failures,
+        Has.One.StartsWith("Llm:MaxTokens: There is no such option; there are Model, Device, Threads, MaxConcurrentSequences, "));
+
+    [Test]
+    public void Everything_that_is_wrong_is_said_at_once() => Assert.That(
+        Assert.Throws<OptionsValidationException>(() => Read(("Threads", "0"), ("Device", "tpu"), ("KvCacheBytes", "0")))!.Failures,
+        Has.Exactly(4).Items.And.Exactly(4).StartsWith("Llm:"), "the model is missing too");
+
+    [Test]
+    public async Task A_host_with_wrong_options_does_not_start()
+    {
+        using IHost host = Create(builder => builder.Services
+            .AddDecartInference(Section("Llm", ("Model", "m"), ("Threads", "0")))
+            .AddDecartInference("second", Section("Models:second", ("Device", "cpu"))));
+        Exception error = (await Assert.CatchAsync(() => host.StartAsync()))!;
+        Assert.That(error.ToString(), Does.Contain("Llm:Threads: Threads must be").And.Contain("Models:second:Model: A model's folder"));
+    }
+
+    [Test]
+    public void Options_set_in_code_come_on_top_and_are_checked_too()
+    {
+        ServiceCollection services = new();
+        services.AddDecartInference("code", options => options.Threads = 5000);
+        services.AddDecartInference(Section("Llm", ("Model", "m"), ("Threads", "2"))).AddDecartInference(options => options.Threads++);
+        using ServiceProvider provider = services.BuildServiceProvider();
+        IOptionsMonitor<DecartInferenceOptions> options = provider.GetRequiredService<IOptionsMonitor<DecartInferenceOptions>>();
+        Assert.That(options.CurrentValue.Threads, Is.EqualTo(3));
+        Assert.That(
+            Assert.Throws<OptionsValidationException>(() => options.Get("code"))!.Failures,
+            Is.EqualTo(new[] { "DecartInferenceOptions \"code\":Model: A model's folder or GGUF file must be named. Found nothing.", "DecartInferenceOptions \"code\":Threads: Threads must be 1 to 1024. Found 5000." }));
+    }
+
+    [Test]
+    public void The_root_of_a_configuration_can_be_the_section()
+    {
+        IConfigurationRoot root = new ConfigurationBuilder().AddInMemoryCollection([KeyValuePair.Create("Threads", (string?)"0")]).Build();
+        ServiceCollection services = new();
+        services.AddDecartInference(root);
+        using ServiceProvider provider = services.BuildServiceProvider();
+        Assert.That(
+            Assert.Throws<OptionsValidationException>(() => _ = provider.GetRequiredService<IOptions<DecartInferenceOptions>>().Value)!.Failures,
+            Does.Contain("Threads: Threads must be 1 to 1024. Found 0."));
+    }
+
+    private static DecartInferenceOptions Read(params (string Key, string? Value)[] settings)
+    {
+        ServiceCollection services = new();
+        services.AddDecartInference(Section("Llm", settings));
+        using ServiceProvider provider = services.BuildServiceProvider();
+        return provider.GetRequiredService<IOptions<DecartInferenceOptions>>().Value;
+    }
+}

@@ -1,0 +1,96 @@
+using System.Globalization;
+using Decart.Inference.Checkpoints;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.Options;
+
+namespace Decart.Inference.Hosting;
+
+/// <summary>
+/// Reads a hosted model's options from a section of the configuration, without reflection. What cannot be read is noted in the options, for <see cref="OptionsValidator"/>
+/// to tell all of it at once.
+/// </summary>
+/// <param name="name">The name of the options.</param>
+/// <param name="section">The section.</param>
+internal sealed class ConfigurationReader(string name, IConfiguration section) : IConfigureNamedOptions<DecartInferenceOptions>
+{
+    private const string Switch = "true or false", Number = "a whole number", NumberOrNull = "a whole number or null";
+
+    private readonly string _name = name;
+
+    private static readonly Setting[] Settings =
+    [
+        Required<string>(nameof(DecartInferenceOptions.Model), "a path", (options, value) => options.Model = value),
+        Required<Device>(nameof(DecartInferenceOptions.Device), "\"auto\", \"cpu\" or \"cuda:0\"", (options, value) => options.Device = value),
+        Optional<int>(nameof(DecartInferenceOptions.Threads), NumberOrNull, (options, value) => options.Threads = value),
+        Required<int>(nameof(DecartInferenceOptions.MaxConcurrentSequences), Number, (options, value) => options.MaxConcurrentSequences = value),
+        Optional<int>(nameof(DecartInferenceOptions.MaxBatchTokens), NumberOrNull, (options, value) => options.MaxBatchTokens = value),
+        Optional<long>(nameof(DecartInferenceOptions.KvCacheBytes), NumberOrNull, (options, value) => options.KvCacheBytes = value),
+        new(nameof(DecartInferenceOptions.Paging), "Auto, Hardware or Table", TryReadPaging),
+        Required<bool>(nameof(DecartInferenceOptions.PrefixCaching), Switch, (options, value) => options.PrefixCaching = value),
+        Required<bool>(nameof(DecartInferenceOptions.RandomWeights), Switch, (options, value) => options.RandomWeights = value),
+        Required<bool>(nameof(DecartInferenceOptions.LoadBeforeStart), Switch, (options, value) => options.LoadBeforeStart = value),
+        Required<bool>(nameof(DecartInferenceOptions.WarmUp), Switch, (options, value) => options.WarmUp = value),
+        Required<TimeSpan>(nameof(DecartInferenceOptions.DrainTimeout), "a time as in 00:00:25", (options, value) => options.DrainTimeout = value),
+        Optional<int>(nameof(DecartInferenceOptions.ReadinessQueueLimit), NumberOrNull, (options, value) => options.ReadinessQueueLimit = value),
+    ];
+
+    public void Configure(DecartInferenceOptions options) => Configure(Options.DefaultName, options);
+
+    public void Configure(string? name, DecartInferenceOptions options)
+    {
+        if (name != _name) return;
+        string place = (section as IConfigurationSection)?.Path ?? "";
+        options.ConfigurationPath = place;
+        foreach (IConfigurationSection child in section.GetChildren())
+        {
+            if (Problem(child, options) is { } problem) options.ConfigurationErrors.Add($"{Key(place, child.Key)}: {problem}");
+        }
+    }
+
+    /// <summary>The whole key of an option.</summary>
+    public static string Key(string place, string option) => place.Length == 0 ? option : ConfigurationPath.Combine(place, option);
+
+    /// <summary>Reads an option.</summary>
+    /// <returns>Why it could not be read; null if it was.</returns>
+    private static string? Problem(IConfigurationSection child, DecartInferenceOptions options)
+    {
+        if (Settings.FirstOrDefault(setting => setting.Name.Equals(child.Key, StringComparison.OrdinalIgnoreCase)) is not { } setting)
+            return $"There is no such option; there are {string.Join(", ", Settings.Select(each => each.Name))}.";
+        if (child.GetChildren().Any()) return $"Expected {setting.Expected}, found a section.";
+        if (setting.TryRead(options, child.Value ?? "")) return null;
+        return $"Expected {setting.Expected}, found {(string.IsNullOrEmpty(child.Value) ? "nothing" : $"\"{Quoted.Value(child.Value)}\"")}.";
+    }
+
+    private static Setting Required<T>(string name, string expected, Action<DecartInferenceOptions, T> set)
+        where T : IParsable<T> => new(name, expected, (options, text) =>
+        {
+            if (text.Length == 0 || !T.TryParse(text, CultureInfo.InvariantCulture, out T? value)) return false;
+            set(options, value);
+            return true;
+        });
+
+    private static Setting Optional<T>(string name, string expected, Action<DecartInferenceOptions, T?> set)
+        where T : struct, IParsable<T>
+    {
+        Setting given = Required<T>(name, expected, (options, value) => set(options, value));
+        return given with { TryRead = (options, text) => text.Length > 0 ? given.TryRead(options, text) : SetNull(options) };
+
+        bool SetNull(DecartInferenceOptions options)
+        {
+            set(options, null);
+            return true;
+        }
+    }
+
+    private static bool TryReadPaging(DecartInferenceOptions options, string text)
+    {
+        bool isRead = Enum.TryParse(text, ignoreCase: true, out PagingMode paging);
+        if (isRead) options.Paging = paging;
+        return isRead;
+    }
+
+    /// <param name="Name">Its key.</param>
+    /// <param name="Expected">What its value looks like.</param>
+    /// <param name="TryRead">Sets it from a text; false if the text is no value of it. The text is empty where there is none.</param>
+    private sealed record Setting(string Name, string Expected, Func<DecartInferenceOptions, string, bool> TryRead);
+}
