@@ -124,20 +124,19 @@ public class HostingTests
     [Test]
     public async Task Readiness_follows_the_model_and_liveness_does_not()
     {
-        using var loading = new ManualResetEventSlim();
-        using var log = new RecordingLog { OnMessage = message => { if (message.Contains("Warming up")) loading.Wait(); } };
+        using PausedLoad load = new("Warming up");
         using IHost host = Create(
             builder =>
             {
                 builder.Services.AddDecartInference("stories", Small(options => options.ReadinessQueueLimit = 1000));
                 builder.Services.AddHealthChecks().Add(DecartInferenceHealthChecks.Liveness("stories")).Add(DecartInferenceHealthChecks.Readiness("stories"));
             },
-            log);
+            load.Log);
         HealthCheckService health = host.Services.GetRequiredService<HealthCheckService>();
         await host.StartAsync();
-        await SessionFixture.Until(() => log.Messages(LogLevel.Information).Any(message => message.Contains("Preparing the weights")));
+        await load.Reached;
         HealthReport before = await health.CheckHealthAsync();
-        loading.Set();
+        load.GoOn();
         LlmSession session = await host.Services.GetRequiredKeyedService<ILlmSessionProvider>("stories").GetAsync();
         HealthReport ready = await health.CheckHealthAsync();
         await using IAsyncEnumerator<GenerationUpdate> open = session.StreamAsync("Once", new() { MaxTokens = 400, IgnoreEndOfText = true }).GetAsyncEnumerator();
@@ -148,7 +147,7 @@ public class HostingTests
         {
             Assert.That(before.Entries["decart.inference.live.stories"].Status, Is.EqualTo(HealthStatus.Healthy));
             Assert.That(before.Entries["decart.inference.ready.stories"].Status, Is.EqualTo(HealthStatus.Unhealthy));
-            Assert.That(before.Entries["decart.inference.ready.stories"].Description, Does.StartWith("The model is being loaded: "));
+            Assert.That(before.Entries["decart.inference.ready.stories"].Description, Is.EqualTo("The model is being loaded: Warming up."));
             Assert.That(ready.Status, Is.EqualTo(HealthStatus.Healthy));
             Assert.That(ready.Entries["decart.inference.ready.stories"].Data.Keys, Is.EquivalentTo(new[] { "running", "waiting" }));
             Assert.That(ready.Entries["decart.inference.ready.stories"].Tags, Is.EqualTo(new[] { "ready" }));
@@ -172,7 +171,7 @@ public class HostingTests
         LlmSession session = await host.Services.GetRequiredService<ILlmSessionProvider>().GetAsync();
         HealthCheckService health = host.Services.GetRequiredService<HealthCheckService>();
         using var block = new ManualResetEventSlim();
-        session.PostToEngine(_ => block.Wait());
+        session.PostToEngine(_ => block.Wait(60_000));
         Task<GenerationResult>[] requests = [.. Enumerable.Range(0, 2).Select(_ => session.GenerateAsync("Once", Greedy))];
         HealthReport busy = await health.CheckHealthAsync();
         block.Set();
@@ -241,16 +240,45 @@ public class HostingTests
     [Test]
     public async Task A_host_that_stops_while_it_loads_ends_the_loading()
     {
-        using var loading = new ManualResetEventSlim();
-        using var log = new RecordingLog { OnMessage = message => { if (message.Contains("Opening the device")) loading.Wait(); } };
-        using IHost host = Create(builder => builder.Services.AddDecartInference(Small()), log);
+        using PausedLoad load = new("Opening the device");
+        using IHost host = Create(builder => builder.Services.AddDecartInference(Small()), load.Log);
         await host.StartAsync();
         Task<GenerationResult> early = host.Services.GetRequiredService<ILlmSession>().GenerateAsync("Once");
+        await load.Reached;
         Task stopped = host.StopAsync();
-        loading.Set();
+        load.GoOn();
         await stopped;
         await Assert.ThrowsAsync<SessionDrainingException>(() => early);
         await Assert.ThrowsAsync<SessionDrainingException>(() => host.Services.GetRequiredService<ILlmSessionProvider>().GetAsync());
-        Assert.That(log.Messages(LogLevel.Critical), Is.Empty);
+        Assert.That(load.Log.Messages(LogLevel.Critical), Is.Empty);
+    }
+
+    /// <summary>A log that holds loading up when it comes to a step, for no more than a minute: a test that fails must be able to end.</summary>
+    private sealed class PausedLoad : IDisposable
+    {
+        private readonly TaskCompletionSource _reached = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private readonly ManualResetEventSlim _goesOn = new();
+
+        public PausedLoad(string step) => Log = new RecordingLog
+        {
+            OnMessage = message =>
+            {
+                if (!message.Contains(step)) return;
+                _reached.TrySetResult();
+                _goesOn.Wait(60_000);
+            },
+        };
+
+        public RecordingLog Log { get; }
+
+        public Task Reached => _reached.Task.WaitAsync(TimeSpan.FromMinutes(1));
+
+        public void GoOn() => _goesOn.Set();
+
+        public void Dispose()
+        {
+            Log.Dispose();
+            _goesOn.Dispose();
+        }
     }
 }
