@@ -1,5 +1,6 @@
 using Decart.Inference.Chat;
 using Decart.Inference.Embeddings;
+using Decart.Inference.Hosting;
 using Microsoft.Extensions.AI;
 
 namespace Decart.Inference;
@@ -32,7 +33,7 @@ public static class LlmSessionExtensions
     public static IChatClient AsChatClient(this ILlmSession session, ChatTemplate? template = null)
     {
         ArgumentNullException.ThrowIfNull(session);
-        if (session is IChatClientSource source) return source.CreateChatClient(template);
+        if (session is IDeferredSession deferred) return deferred.CreateChatClient(template);
         return new SessionChatClient(session, template ?? session.ChatTemplate ?? throw new NotSupportedException(
             $"{session.Model.Source} has no chat template: it is probably not trained for chats. Give the template that it was trained with, if it was."));
     }
@@ -55,6 +56,7 @@ public static class LlmSessionExtensions
     public static IEmbeddingGenerator<string, Embedding<float>> AsEmbeddingGenerator(this ILlmSession session, EmbeddingOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(session);
+        if (session is IDeferredSession deferred) return deferred.CreateEmbeddingGenerator(options);
         return new SessionEmbeddingGenerator(session, options ?? EmbeddingOptions.Default);
     }
 }

@@ -85,6 +85,23 @@ public class HostingTests
     }
 
     [Test]
+    public async Task Embeddings_and_scores_wait_for_the_model()
+    {
+        using IHost host = Create(builder => builder.Services.AddDecartInference(Small()));
+        ILlmSession session = host.Services.GetRequiredService<ILlmSession>();
+        var generator = host.Services.GetRequiredService<IEmbeddingGenerator<string, Embedding<float>>>();
+        Assert.That(generator.GetService<EmbeddingGeneratorMetadata>()!.DefaultModelId, Is.EqualTo("storyteller"));
+        Task<Embedding<float>> embedding = generator.GenerateAsync("a fox"), own = session.AsEmbeddingGenerator().GenerateAsync("a fox");
+        Task<float[]> vector = session.EmbedAsync("a fox");
+        Task<IReadOnlyList<TokenLogprobs>> scores = session.ScoreAsync("a fox");
+        await host.StartAsync();
+        Assert.That((await embedding).Vector.ToArray(), Is.EqualTo(await vector).And.EqualTo((await own).Vector.ToArray()));
+        Assert.That(await scores, Is.Not.Empty);
+        Assert.That(generator.GetService<EmbeddingGeneratorMetadata>()!.DefaultModelDimensions, Is.EqualTo(256));
+        await host.StopAsync();
+    }
+
+    [Test]
     public async Task A_model_without_a_template_refuses_chats_and_says_why()
     {
         using IHost host = Create(builder => builder.Services.AddDecartInference(Small()));

@@ -13,8 +13,12 @@ internal sealed class SessionEmbeddingGenerator(ILlmSession session, EmbeddingOp
 
     private readonly ITokenizer _tokenizer = session.Tokenizer;
 
-    private readonly EmbeddingGeneratorMetadata _metadata = new(
-        "decart.inference", defaultModelId: ChatSettings.ModelId(session.Model), defaultModelDimensions: options.Dimensions ?? (session.Model.HiddenSize > 0 ? session.Model.HiddenSize : null));
+    private readonly EmbeddingGeneratorMetadata _metadata =
+        Metadata(session.Model.Source, options.Dimensions ?? (session.Model.HiddenSize > 0 ? session.Model.HiddenSize : null));
+
+    /// <summary>What generators say of a model.</summary>
+    public static EmbeddingGeneratorMetadata Metadata(string path, int? dimensions) =>
+        new("decart.inference", defaultModelId: ChatSettings.ModelId(path), defaultModelDimensions: dimensions);
 
     public async Task<GeneratedEmbeddings<Embedding<float>>> GenerateAsync(
         IEnumerable<string> values, EmbeddingGenerationOptions? options = null, CancellationToken cancellationToken = default)

@@ -12,7 +12,7 @@ namespace Microsoft.Extensions.DependencyInjection;
 /// <summary>Models as services of an application.</summary>
 /// <remarks>
 /// <para>
-/// Registers, as singletons: <see cref="ILlmSession"/> and <see cref="IChatClient"/>, which can be used at once and whose requests wait until the model is loaded;
+/// Registers, as singletons: <see cref="ILlmSession"/>, <see cref="IChatClient"/> and <see cref="IEmbeddingGenerator{TInput, TEmbedding}"/> of strings, which can be used at once and whose requests wait until the model is loaded;
 /// <see cref="LlmSession"/>, which cannot be had before; and <see cref="ILlmSessionProvider"/>, which waits for it. With a key, all of them are keyed services with that key, so that an
 /// application can have several models. What it registered itself before is left alone.
 /// </para>
@@ -89,6 +89,7 @@ public static class DecartInferenceServiceCollectionExtensions
         TryAdd<LlmSession>(services, key, model => model.RequireSession());
         TryAdd<ILlmSession>(services, key, model => new HostedSession(model));
         TryAdd<IChatClient>(services, key, model => new HostedSession(model).CreateChatClient(template: null));
+        TryAdd<IEmbeddingGenerator<string, Embedding<float>>>(services, key, model => new HostedSession(model).CreateEmbeddingGenerator(options: null));
         return services;
     }
 

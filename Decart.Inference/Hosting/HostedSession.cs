@@ -1,11 +1,10 @@
 using System.Runtime.CompilerServices;
-using Decart.Inference.Chat;
 using Microsoft.Extensions.AI;
 
 namespace Decart.Inference.Hosting;
 
 /// <summary>The session of a hosted model, from the beginning: requests wait until the model is loaded. What it is and has cannot be asked before.</summary>
-internal sealed class HostedSession(HostedModel model) : ILlmSession, IChatClientSource, IDisposable
+internal sealed class HostedSession(HostedModel model) : ILlmSession, IDeferredSession, IDisposable
 {
     public ModelInfo Model => model.RequireSession().Model;
 
@@ -28,9 +27,23 @@ internal sealed class HostedSession(HostedModel model) : ILlmSession, IChatClien
         return await session.NextTokenLogitsAsync(prompt, cancellationToken).ConfigureAwait(false);
     }
 
+    public async Task<IReadOnlyList<TokenLogprobs>> ScoreAsync(Prompt prompt, int topLogprobs = 0, CancellationToken cancellationToken = default)
+    {
+        LlmSession session = await model.GetAsync(cancellationToken).ConfigureAwait(false);
+        return await session.ScoreAsync(prompt, topLogprobs, cancellationToken).ConfigureAwait(false);
+    }
+
+    public async Task<float[]> EmbedAsync(Prompt prompt, EmbeddingOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        LlmSession session = await model.GetAsync(cancellationToken).ConfigureAwait(false);
+        return await session.EmbedAsync(prompt, options, cancellationToken).ConfigureAwait(false);
+    }
+
     public SessionStatistics GetStatistics() => model.RequireSession().GetStatistics();
 
     public IChatClient CreateChatClient(ChatTemplate? template) => new HostedChatClient(model, this, template);
+
+    public IEmbeddingGenerator<string, Embedding<float>> CreateEmbeddingGenerator(EmbeddingOptions? options) => new HostedEmbeddingGenerator(model, this, options);
 
     /// <summary>The session is the host's.</summary>
     public void Dispose() { }
