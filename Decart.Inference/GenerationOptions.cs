@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Text.Json.Serialization;
 using Decart.Inference.Checkpoints;
+using Decart.Inference.Diagnostics;
 using Decart.Inference.Values;
 
 namespace Decart.Inference;
@@ -103,6 +104,9 @@ public sealed record GenerationOptions
 
     /// <summary>Special tokens whose names are part of the text, where they stand for something that is read from it.</summary>
     internal IReadOnlyDictionary<int, string>? WrittenTokens { get; init; }
+
+    /// <summary>What the completion is for, as listeners are told; null for what they are not told of.</summary>
+    internal string? Operation { get; init; } = TelemetryNames.TextCompletion;
 
     internal void Validate(int vocabularySize)
     {

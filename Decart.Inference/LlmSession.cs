@@ -1,4 +1,6 @@
 using System.Runtime.CompilerServices;
+using Decart.Inference.Chat;
+using Decart.Inference.Diagnostics;
 using Decart.Inference.Engine;
 using Decart.Inference.Grammars;
 using Decart.Inference.Loading;
@@ -22,6 +24,7 @@ public sealed class LlmSession : ILlmSession, IDisposable
     private readonly Scheduler _scheduler; // of the engine's thread, but for its counts
     private readonly EngineLoop _engine;
     private readonly Sampler _sampler;
+    private readonly SessionTelemetry _telemetry;
     private readonly ILogger _logger;
     private readonly GrammarCache? _grammars; // null without a tokenizer
     private readonly Lazy<Task> _disposal;
@@ -37,6 +40,7 @@ public sealed class LlmSession : ILlmSession, IDisposable
         _scheduler = new Scheduler(model.Kv, options.TokensPerStep, options.MaxConcurrentSequences, model.Decoder.RotaryLength);
         _engine = new EngineLoop(model.Decoder, model.Kv, _scheduler, _logger, Model.Source);
         _engine.Start();
+        _telemetry = new SessionTelemetry(ChatSettings.ModelId(Model), _engine.GetStatistics, options.MeterFactory);
     }
 
     /// <summary>Loads a model: a folder with <c>config.json</c> and safetensors files (as on the Hugging Face Hub), or a GGUF file.</summary>
@@ -244,7 +248,7 @@ public sealed class LlmSession : ILlmSession, IDisposable
     internal async Task WarmUpAsync(CancellationToken cancellationToken)
     {
         int[] prompt = new int[Math.Min(16, MaxTokens / 2)];
-        if (prompt.Length > 0) await GenerateAsync(prompt, new() { MaxTokens = 4, Temperature = 0, IgnoreEndOfText = true }, cancellationToken).ConfigureAwait(false);
+        if (prompt.Length > 0) await GenerateAsync(prompt, new() { MaxTokens = 4, Temperature = 0, IgnoreEndOfText = true, Operation = null }, cancellationToken).ConfigureAwait(false);
     }
 
     private static LlmSession Load(string path, LlmSessionOptions options, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
@@ -263,6 +267,7 @@ public sealed class LlmSession : ILlmSession, IDisposable
 
     private async Task StopAsync()
     {
+        _telemetry.Dispose();
         _engine.Stop();
         try
         {
@@ -388,6 +393,7 @@ public sealed class LlmSession : ILlmSession, IDisposable
         using CancellationTokenRegistration registration = cancellationToken.UnsafeRegister(
             static state => (((EngineLoop, Sequence))state!).Item1.Cancel((((EngineLoop, Sequence))state!).Item2), (_engine, (Sequence)sequence));
         _engine.Submit(sequence);
+        using RequestTelemetry telemetry = _telemetry.Begin(sequence, parameters, request.Options);
         while (await reader.WaitToReadAsync(cancellationToken).ConfigureAwait(false))
         {
             while (reader.TryRead(out GenerationUpdate? update))

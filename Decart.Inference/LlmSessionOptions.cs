@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using System.Text.Json.Serialization;
 using Microsoft.Extensions.Logging;
 
@@ -55,6 +56,13 @@ public sealed record LlmSessionOptions
     /// </summary>
     [JsonIgnore]
     public ILoggerFactory? LoggerFactory { get; init; }
+
+    /// <summary>
+    /// Makes the meter of the session; <see langword="null"/> (the default) for the meter that sessions of the process share. Applications that are hosted have a factory, which
+    /// <c>AddDecartInference</c> uses.
+    /// </summary>
+    [JsonIgnore]
+    public IMeterFactory? MeterFactory { get; init; }
 
     /// <summary>The most tokens of one step.</summary>
     internal int TokensPerStep => MaxBatchTokens ?? Math.Max(DefaultBatchTokens, MaxConcurrentSequences);

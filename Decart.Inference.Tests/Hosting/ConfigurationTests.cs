@@ -51,7 +51,7 @@ public class ConfigurationTests
     [Test]
     public void No_option_of_a_session_is_forgotten()
     {
-        string[] expected = [.. typeof(LlmSessionOptions).GetProperties().Where(property => property.Name is not nameof(LlmSessionOptions.LoggerFactory)).Select(property => property.Name)];
+        string[] expected = [.. typeof(LlmSessionOptions).GetProperties().Where(property => property.Name is not (nameof(LlmSessionOptions.LoggerFactory) or nameof(LlmSessionOptions.MeterFactory))).Select(property => property.Name)];
         string[] hosted = [.. typeof(DecartInferenceOptions).GetProperties(BindingFlags.Public | BindingFlags.Instance).Select(property => property.Name)];
         Assert.That(hosted, Is.SupersetOf(expected));
         string message = Assert.Throws<OptionsValidationException>(() => Read(("Model", "m"), ("?", "?")))!.Message;

@@ -1,4 +1,5 @@
 using Decart.Inference.Chat.Answers;
+using Decart.Inference.Diagnostics;
 using Microsoft.Extensions.AI;
 
 namespace Decart.Inference.Chat;
@@ -49,6 +50,7 @@ internal static class ChatSettings
             Seed = options.Seed ?? own.Seed,
             StopSequences = [.. own.StopSequences, .. options.StopSequences ?? []],
             WrittenTokens = WrittenTokens(session.Tokenizer),
+            Operation = TelemetryNames.Chat,
         };
     }
 

@@ -1,4 +1,5 @@
 using Decart.Inference.Chat;
+using Decart.Inference.Diagnostics;
 using Microsoft.Extensions.AI;
 
 namespace Decart.Inference.Embeddings;
@@ -18,7 +19,7 @@ internal sealed class SessionEmbeddingGenerator(ILlmSession session, EmbeddingOp
 
     /// <summary>What generators say of a model.</summary>
     public static EmbeddingGeneratorMetadata Metadata(string path, int? dimensions) =>
-        new("decart.inference", defaultModelId: ChatSettings.ModelId(path), defaultModelDimensions: dimensions);
+        new(TelemetryNames.Provider, defaultModelId: ChatSettings.ModelId(path), defaultModelDimensions: dimensions);
 
     public async Task<GeneratedEmbeddings<Embedding<float>>> GenerateAsync(
         IEnumerable<string> values, EmbeddingGenerationOptions? options = null, CancellationToken cancellationToken = default)

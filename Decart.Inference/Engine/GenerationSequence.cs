@@ -26,7 +26,8 @@ internal sealed class GenerationSequence : Sequence
     private readonly long _arrival = Stopwatch.GetTimestamp();
     private long _firstToken;
     private long _lastToken;
-    private GenerationUpdate? _accepted;
+    private volatile GenerationUpdate? _accepted;
+    private volatile Exception? _failure;
 
     // One place more than the loop fills, for the update that ends a request whose reader lags behind.
     private readonly Channel<GenerationUpdate> _updates =
@@ -56,6 +57,15 @@ internal sealed class GenerationSequence : Sequence
         _grammar = grammar;
         _maxLength = Math.Min(parameters.MaxTokens, contextLength - prompt.Length);
     }
+
+    /// <summary>The latest update, which its reader may not have read yet; null before the first token. Any thread.</summary>
+    public GenerationUpdate? Latest => _accepted;
+
+    /// <summary>Why it failed; null unless it did. Any thread.</summary>
+    public Exception? Failure => _failure;
+
+    /// <summary>The time since its arrival. Any thread.</summary>
+    public TimeSpan Age => Stopwatch.GetElapsedTime(_arrival);
 
     public override bool WantsLogits => _parameters.TopLogprobs is not null;
 
@@ -100,12 +110,17 @@ internal sealed class GenerationSequence : Sequence
         if (_accepted!.FinishReason is not null) _updates.Writer.TryComplete();
     }
 
-    public override void Fail(Exception error) => _updates.Writer.TryComplete(error);
+    public override void Fail(Exception error)
+    {
+        _failure = error;
+        _updates.Writer.TryComplete(error);
+    }
 
     public override void Abandon()
     {
         string text = _text.Flush();
-        _updates.Writer.TryWrite(new GenerationUpdate { Text = text, FinishReason = FinishReason.Cancelled, Usage = Usage() });
+        _accepted = new GenerationUpdate { Text = text, FinishReason = FinishReason.Cancelled, Usage = Usage() };
+        _updates.Writer.TryWrite(_accepted);
         _updates.Writer.TryComplete();
     }
 

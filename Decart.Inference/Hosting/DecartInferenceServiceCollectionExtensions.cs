@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using Decart.Inference;
 using Decart.Inference.Hosting;
 using Microsoft.Extensions.AI;
@@ -83,7 +84,8 @@ public static class DecartInferenceServiceCollectionExtensions
             name,
             provider.GetRequiredService<IOptionsMonitor<DecartInferenceOptions>>(),
             provider.GetService<IHostApplicationLifetime>(),
-            provider.GetService<ILoggerFactory>()));
+            provider.GetService<ILoggerFactory>(),
+            provider.GetService<IMeterFactory>()));
         services.AddSingleton<IHostedService>(provider => provider.GetRequiredKeyedService<HostedModel>(name));
         TryAdd<ILlmSessionProvider>(services, key, model => model);
         TryAdd<LlmSession>(services, key, model => model.RequireSession());

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Diagnostics.Metrics;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -13,6 +14,7 @@ internal sealed class HostedModel : IHostedLifecycleService, ILlmSessionProvider
     private readonly IOptionsMonitor<DecartInferenceOptions> _options;
     private readonly IHostApplicationLifetime? _lifetime;
     private readonly ILoggerFactory? _loggers;
+    private readonly IMeterFactory? _meters;
     private readonly ILogger _logger;
     private readonly Lock _gate = new(); // guards _loading and _isDraining
     private readonly CancellationTokenSource _stopping = new(); // ends loading
@@ -28,12 +30,15 @@ internal sealed class HostedModel : IHostedLifecycleService, ILlmSessionProvider
     /// <param name="options">Has its options, which are not read before the host has checked them.</param>
     /// <param name="lifetime">Stops the host if the model cannot be loaded; null where nothing is hosted.</param>
     /// <param name="loggers">Where messages go; null for nowhere.</param>
-    public HostedModel(string name, IOptionsMonitor<DecartInferenceOptions> options, IHostApplicationLifetime? lifetime, ILoggerFactory? loggers)
+    /// <param name="meters">Makes the session's meter; null for that of the process.</param>
+    public HostedModel(
+        string name, IOptionsMonitor<DecartInferenceOptions> options, IHostApplicationLifetime? lifetime, ILoggerFactory? loggers, IMeterFactory? meters)
     {
         _name = name;
         _options = options;
         _lifetime = lifetime;
         _loggers = loggers;
+        _meters = meters;
         _logger = loggers?.CreateLogger("Decart.Inference.Hosting") ?? NullLogger.Instance;
         _drain = new Lazy<Task>(DrainAsync);
         _disposal = new Lazy<Task>(EndAsync);
@@ -129,7 +134,8 @@ internal sealed class HostedModel : IHostedLifecycleService, ILlmSessionProvider
         _progress = new LoadProgressLog(_logger, own.Model);
         try
         {
-            LlmSession session = await LlmSession.LoadAsync(own.Model, own.ForSession() with { LoggerFactory = _loggers }, _progress, _stopping.Token).ConfigureAwait(false);
+            LlmSessionOptions sessionOptions = own.ForSession() with { LoggerFactory = _loggers, MeterFactory = _meters };
+            LlmSession session = await LlmSession.LoadAsync(own.Model, sessionOptions, _progress, _stopping.Token).ConfigureAwait(false);
             if (own.WarmUp) await WarmUpAsync(session).ConfigureAwait(false);
             _logger.Ready(own.Model, Stopwatch.GetElapsedTime(start));
             return session;
