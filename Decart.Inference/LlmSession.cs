@@ -43,13 +43,19 @@ public sealed class LlmSession : ILlmSession, IDisposable
         _telemetry = new SessionTelemetry(ChatSettings.ModelId(Model), _engine.GetStatistics, options.MeterFactory);
     }
 
-    /// <summary>Loads a model: a folder with <c>config.json</c> and safetensors files (as on the Hugging Face Hub), or a GGUF file.</summary>
+    /// <summary>
+    /// Loads a model: a folder with <c>config.json</c> and safetensors files (as on the Hugging Face Hub), a GGUF file, or a model of the Hub by its name, which is
+    /// downloaded unless it is in the cache.
+    /// </summary>
     /// <remarks>
+    /// Nothing is requested from the network unless <paramref name="model"/> is a name such as <c>org/name</c> or <c>org/name:Q4_K_M</c> (see <see cref="ModelHub"/>) and no path that
+    /// exists. Programs that are trimmed download only if their project sets <c>DecartInferenceHub</c> to true, or through <see cref="ModelHub.DownloadAsync"/>.
+    /// <para/>
     /// Without a tokenizer in the checkpoint (<c>tokenizer.json</c> or <c>tokenizer.model</c>; a GGUF file's metadata) the session takes prompts of
     /// token ids only, and the texts of its results are empty.
     /// </remarks>
     /// <param name="model">
-    /// The folder or file; of a split GGUF model, its first part. The files are mapped into memory and must not change while the session lives.
+    /// The folder or file, or the name of a model on the Hub; of a split GGUF model, its first part. The files are mapped into memory and must not change while the session lives.
     /// </param>
     /// <param name="options">How to compute; <see langword="null"/> for the defaults.</param>
     /// <param name="progress">Receives progress reports, on the loading thread.</param>
@@ -57,6 +63,7 @@ public sealed class LlmSession : ILlmSession, IDisposable
     /// <returns>The session, which the caller disposes. Loading runs on a thread of the pool.</returns>
     /// <exception cref="ArgumentException"><paramref name="model"/> is empty, or an option is out of range.</exception>
     /// <exception cref="ModelLoadException">The model is missing, damaged or not supported; the message names the file and the field.</exception>
+    /// <exception cref="ModelHubException"><paramref name="model"/> is the name of a model, which could not be downloaded.</exception>
     /// <exception cref="NotSupportedException"><see cref="LlmSessionOptions.Device"/> or <see cref="LlmSessionOptions.Paging"/> cannot be used.</exception>
     /// <exception cref="OutOfMemoryException">
     /// There is not enough memory for the weights on a GPU, for steps of <see cref="LlmSessionOptions.MaxBatchTokens"/> or for <see cref="LlmSessionOptions.KvCacheBytes"/>
@@ -69,7 +76,13 @@ public sealed class LlmSession : ILlmSession, IDisposable
         ArgumentException.ThrowIfNullOrEmpty(model);
         options ??= new LlmSessionOptions();
         options.Validate();
-        return Task.Run(() => Load(model, options, progress, cancellationToken), cancellationToken);
+        return Task.Run(
+            async () =>
+            {
+                string path = await ModelSource.FindAsync(model, options, progress, cancellationToken).ConfigureAwait(false);
+                return Load(model, path, options, progress, cancellationToken);
+            },
+            cancellationToken);
     }
 
     /// <summary>What the loaded model is.</summary>
@@ -251,9 +264,9 @@ public sealed class LlmSession : ILlmSession, IDisposable
         if (prompt.Length > 0) await GenerateAsync(prompt, new() { MaxTokens = 4, Temperature = 0, IgnoreEndOfText = true, Operation = null }, cancellationToken).ConfigureAwait(false);
     }
 
-    private static LlmSession Load(string path, LlmSessionOptions options, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
+    private static LlmSession Load(string name, string path, LlmSessionOptions options, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
     {
-        LoadedModel model = SessionLoader.Load(path, options, progress, cancellationToken);
+        LoadedModel model = SessionLoader.Load(name, path, options, progress, cancellationToken);
         try
         {
             return new LlmSession(model, options);

@@ -50,6 +50,11 @@ public sealed record LlmSessionOptions
     public bool RandomWeights { get; init; }
 
     /// <summary>
+    /// How a model that is named <c>org/name</c> is downloaded; <see langword="null"/> (the default) for the defaults of <see cref="ModelHubOptions"/>. Not used where the model is a path.
+    /// </summary>
+    public ModelHubOptions? Hub { get; init; }
+
+    /// <summary>
     /// Where log messages go; <see langword="null"/> (the default) for nowhere. Prompts and completions are logged at level Trace only.
     /// Messages are written on the threads that compute, load and call, so a logger must not wait for the session. One that throws fails the request, the
     /// loading or the disposal that its message is about.
@@ -70,6 +75,7 @@ public sealed record LlmSessionOptions
     internal void Validate()
     {
         foreach ((string name, object? value, string problem) in Problems()) throw new ArgumentOutOfRangeException(name, value, problem);
+        Hub?.Validate();
     }
 
     /// <summary>What is out of range: which option, what it is and what it should be.</summary>

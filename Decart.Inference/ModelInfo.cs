@@ -3,7 +3,7 @@ namespace Decart.Inference;
 /// <summary>What a loaded model is. Immutable.</summary>
 public sealed record ModelInfo
 {
-    /// <summary>The folder or file that the model was loaded from, as it was given.</summary>
+    /// <summary>The folder, file or name that the model was loaded from, as it was given.</summary>
     public required string Source { get; init; }
 
     /// <summary>

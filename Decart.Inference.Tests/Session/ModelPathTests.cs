@@ -81,9 +81,8 @@ internal sealed class ModelPathTests
         Assert.That(session.Model.Architecture, Is.EqualTo("llama"));
     }
 
-    [TestCase("meta-llama/Llama-3.2-1B", "Hugging Face Hub", "hf download meta-llama/Llama-3.2-1B")]
     [TestCase("~/models/x.gguf", "not expanded", "models/x.gguf")]
-    [TestCase("https://huggingface.co/x/y.gguf", "not downloaded")]
+    [TestCase("https://huggingface.co/x/y.gguf", "give the name (org/name)")]
     [TestCase("no such file.gguf", "found nothing at this path")]
     public void What_is_no_path_is_told_apart(string path, params string[] words) => CheckRefused(path, words);
 

@@ -71,6 +71,15 @@ internal sealed class HuggingFaceFolder : TensorSource
         return CheckpointFile.Exists(file) ? JsonFile.ReadObject(file) : null;
     }
 
+    /// <summary>The files that an index lists, each once.</summary>
+    /// <exception cref="ModelLoadException">The index cannot be read, or lists something else than files in its folder.</exception>
+    public static IReadOnlyList<string> ShardNames(string indexPath)
+    {
+        string[] shards = [.. ReadIndex(indexPath).Select(entry => entry.Shard).Distinct(StringComparer.Ordinal)];
+        foreach (string shard in shards) RequireFileName(indexPath, shard);
+        return shards;
+    }
+
     public override bool TryGet(string name, out StoredTensor tensor)
     {
         tensor = default;
@@ -133,12 +142,17 @@ internal sealed class HuggingFaceFolder : TensorSource
 
     private static TensorTable OpenShard(string folder, string indexPath, string shard)
     {
-        if (shard.AsSpan().IndexOfAny("/\\:\0") >= 0 || shard is "" or "." or "..")
-            throw new ModelLoadException(indexPath, "weight_map", $"expected the name of a file in the same folder, found '{Quoted.Value(shard)}'");
+        RequireFileName(indexPath, shard);
         string path = System.IO.Path.Combine(folder, shard);
         return CheckpointFile.Exists(path)
             ? SafetensorsFile.Open(path).Table
             : throw new ModelLoadException(indexPath, "weight_map", $"expected the shard '{Quoted.Value(shard)}' in the folder, found no such file");
+    }
+
+    private static void RequireFileName(string indexPath, string shard)
+    {
+        if (shard.AsSpan().IndexOfAny("/\\:\0") >= 0 || shard is "" or "." or "..")
+            throw new ModelLoadException(indexPath, "weight_map", $"expected the name of a file in the same folder, found '{Quoted.Value(shard)}'");
     }
 
     private static IEnumerable<(string Name, string Shard)> ReadIndex(string path)

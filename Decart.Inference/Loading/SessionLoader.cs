@@ -15,9 +15,14 @@ namespace Decart.Inference.Loading;
 /// <summary>Loads all that a session needs. If loading fails, whatever has been opened is closed again.</summary>
 internal static class SessionLoader
 {
+    /// <param name="name">What the caller calls the model.</param>
+    /// <param name="path">The folder or file.</param>
+    /// <param name="options">How to compute.</param>
+    /// <param name="progress">Receives progress reports.</param>
+    /// <param name="cancellationToken">Cancels loading.</param>
     /// <exception cref="ModelLoadException">The checkpoint or its tokenizer cannot be loaded.</exception>
     /// <exception cref="NotSupportedException">The device cannot be used by this build.</exception>
-    public static LoadedModel Load(string path, LlmSessionOptions options, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
+    public static LoadedModel Load(string name, string path, LlmSessionOptions options, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
     {
         ILogger logger = options.LoggerFactory?.CreateLogger<LlmSession>() ?? NullLogger<LlmSession>.Instance;
         progress?.Report(new LoadProgress("Opening the checkpoint", 0, 0));
@@ -45,7 +50,7 @@ internal static class SessionLoader
             KvMemory kv = KvMemoryPlan
                 .For(backend.Memory, decoder.KvLayout, decoder.ContextLength, options.MaxConcurrentSequences, options.KvCacheBytes, options.Paging)
                 .Create(backend.Memory, options.PrefixCaching, logger);
-            return new LoadedModel(decoder, kv, tokenizer, Describe(path, config, choice.Device), config.Generation, EndOfText(config, tokenizer), backend)
+            return new LoadedModel(decoder, kv, tokenizer, Describe(name, config, choice.Device), config.Generation, EndOfText(config, tokenizer), backend)
             {
                 ChatTemplate = chatTemplate,
                 Pooling = new(() => CheckpointPooling.Read(source)),
@@ -122,9 +127,9 @@ internal static class SessionLoader
         return template;
     }
 
-    private static ModelInfo Describe(string path, ModelConfig config, Device device) => new()
+    private static ModelInfo Describe(string name, ModelConfig config, Device device) => new()
     {
-        Source = path,
+        Source = name,
         Architecture = config.Architecture,
         VocabularySize = config.VocabularySize,
         HiddenSize = config.HiddenSize,

@@ -69,15 +69,15 @@ internal static partial class ModelPath
         }
         else if (path.StartsWith("http://", StringComparison.OrdinalIgnoreCase) || path.StartsWith("https://", StringComparison.OrdinalIgnoreCase))
         {
-            advice = "; models are not downloaded: download it and give the path of the file or folder";
+            advice = "; of a model on the Hugging Face Hub give the name (org/name), of others download the files and give the path";
         }
         else if (HubId().IsMatch(path))
         {
-            advice = $"; if this is the name of a model on the Hugging Face Hub: models are not downloaded, so fetch it (hf download {Quoted.Value(path)} --local-dir FOLDER) and give the path of the folder";
+            advice = "; if this is the name of a model on the Hugging Face Hub: download it with ModelHub.DownloadAsync (a trimmed program does so by itself if its project sets DecartInferenceHub to true)";
         }
         return new ModelLoadException(path, null, $"expected a folder with config.json or a GGUF file, found nothing at this path{advice}");
     }
 
-    [GeneratedRegex(@"^[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}$")]
+    [GeneratedRegex(@"^[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}(:[^/]+)?$")]
     private static partial Regex HubId();
 }

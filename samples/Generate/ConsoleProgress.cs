@@ -6,27 +6,31 @@ namespace Generate;
 /// <summary>Shows how far loading has come: on a terminal one line, rewritten as it changes and gone at the end; elsewhere one line a step.</summary>
 internal sealed class ConsoleProgress : IProgress<LoadProgress>
 {
+    private readonly HashSet<string> _steps = []; // several files are downloaded at once
     private string _shown = "";
 
     public void Report(LoadProgress value)
     {
-        bool terminal = !Console.IsErrorRedirected;
-        string percent = terminal && value.BytesTotal > 0 ? value.Fraction.ToString(" 0%", CultureInfo.InvariantCulture) : "";
-        Show(value.Step + percent, terminal);
+        if (Console.IsErrorRedirected)
+        {
+            if (_steps.Add(value.Step)) Console.Error.WriteLine(value.Step);
+            return;
+        }
+        Show(value.BytesTotal > 0 ? string.Create(CultureInfo.InvariantCulture, $"{value.Step} {value.Fraction:0%} of {value.BytesTotal / 1e6:N0} MB") : value.Step);
     }
 
     /// <summary>Clears the line of a terminal.</summary>
     public void Clear()
     {
         if (Console.IsErrorRedirected) return;
-        Show("", terminal: true);
+        Show("");
         Console.Error.Write('\r');
     }
 
-    private void Show(string line, bool terminal)
+    private void Show(string line)
     {
         if (line == _shown) return;
-        Console.Error.Write(terminal ? $"\r{line.PadRight(_shown.Length)}" : $"{line}\n");
+        Console.Error.Write($"\r{line.PadRight(_shown.Length)}");
         _shown = line;
     }
 }
