@@ -71,11 +71,12 @@ internal sealed class PartialFile : IDisposable
 
     private void ReadExisting(CancellationToken cancellationToken)
     {
-        if (RandomAccess.GetLength(_handle) > _file.Size) RandomAccess.SetLength(_handle, 0);
+        long there = RandomAccess.GetLength(_handle);
+        if (there > _file.Size) RandomAccess.SetLength(_handle, there = 0);
         byte[] buffer = ArrayPool<byte>.Shared.Rent(ReadChunk);
         try
         {
-            while (RandomAccess.Read(_handle, buffer, Length) is > 0 and var read)
+            while (Length < there && RandomAccess.Read(_handle, buffer, Length) is > 0 and var read)
             {
                 cancellationToken.ThrowIfCancellationRequested();
                 _hash.AppendData(buffer, 0, read);
