@@ -6,6 +6,7 @@ namespace Decart.Inference.Tests.Samples;
 
 /// <summary>The sample's conversation, with a session that always answers the same.</summary>
 [CancelAfter(60_000)]
+[FixtureLifeCycle(LifeCycle.InstancePerTestCase)]
 internal sealed class GenerateChatTests
 {
     private readonly StringWriter _output = new(), _notes = new();

@@ -64,8 +64,11 @@ internal sealed class FileDownload(HubSettings settings, HubClient client, HubCa
     {
         using CancellationTokenSource silence = client.Patience(cancellationToken);
         using HttpResponseMessage response = await client.GetAsync(commit, file.Path, part.Length, silence.Token).ConfigureAwait(false);
-        if (part.Length > 0 && !IsRest(response, part.Length, file.Size)) part.Restart();
-        if (response.StatusCode == HttpStatusCode.RequestedRangeNotSatisfiable) throw new HttpRequestException("The server has no such part of the file.");
+        if (!IsRest(response, part.Length, file.Size))
+        {
+            part.Restart();
+            if (response.StatusCode != HttpStatusCode.OK) throw new HttpRequestException($"The server does not send the part of the file that was asked for (status {(int)response.StatusCode}).");
+        }
         if (response.Content.Headers.ContentLength is { } announced && announced > part.Missing) throw TooLong(file, part.Length + announced);
 
         Stream body = await response.Content.ReadAsStreamAsync(silence.Token).ConfigureAwait(false);
