@@ -230,7 +230,7 @@ internal sealed class ModelHubFailureTests : HubFixture
     {
         byte[] content = Hub.ContentOf(Shard);
         HubFile file = new(Shard, content.Length, BlobHash.TryParse(Hub.HashOf(Shard))!.Value);
-        string path = Cache.Write("x.incomplete", content[..1000]);
+        string path = Cache.Write("x.incomplete", content.AsSpan(0, 1000));
         using PartialFile first = PartialFile.Open(path, file, default);
         first.Append(content.AsSpan(1000, 5000));
         File.Copy(path, path + "2");
@@ -239,6 +239,14 @@ internal sealed class ModelHubFailureTests : HubFixture
         first.Append(content.AsSpan(6000));
         Assert.That((first.ReadHash(), second.ReadHash()), Is.EqualTo((file.Hash, file.Hash)));
         await Assert.ThatAsync(() => File.ReadAllBytesAsync(path), Is.EqualTo(content));
+    }
+
+    [Test]
+    public void Git_hashes_are_git_s()
+    {
+        using var hash = new BlobHash(new string('0', 40)).Begin(6);
+        hash.AppendData("hello\n"u8);
+        Assert.That(Convert.ToHexStringLower(hash.GetCurrentHash()), Is.EqualTo("ce013625030ba8dba906f756967f9e9ca394464a"), "git hash-object");
     }
 
     [Test]

@@ -7,10 +7,16 @@ namespace Decart.Inference.Tests.Samples;
 /// <summary>The sample's conversation, with a session that always answers the same.</summary>
 [CancelAfter(60_000)]
 [FixtureLifeCycle(LifeCycle.InstancePerTestCase)]
-internal sealed class GenerateChatTests
+internal sealed class GenerateChatTests : IDisposable
 {
     private readonly StringWriter _output = new(), _notes = new();
     private readonly FakeSession _session = new("{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}", "Yes.");
+
+    public void Dispose()
+    {
+        _output.Dispose();
+        _notes.Dispose();
+    }
 
     [Test]
     public async Task Questions_are_answered_until_the_end()

@@ -23,6 +23,11 @@ public class BindingTests
         }));
     }
 
+    [Test]
+    public void Where_models_come_from_binds_from_configuration() => Assert.That(
+        Configure(("Hub:Revision", "v1"), ("Hub:CacheFolder", "/cache"), ("Hub:Endpoint", "https://mirror"), ("Hub:Offline", "true"), ("Hub:Timeout", "00:01:00")).Get<LlmSessionOptions>()!.Hub,
+        Is.EqualTo(new ModelHubOptions { Revision = "v1", CacheFolder = "/cache", Endpoint = new Uri("https://mirror"), Offline = true, Timeout = TimeSpan.FromMinutes(1) }));
+
     [TestCase("gpu")]
     [TestCase("")]
     public void A_device_that_is_none_is_an_error_that_names_it(string text)
