@@ -223,7 +223,7 @@ public class HostingTests
         using IHost host = Create(
             builder =>
             {
-                builder.Services.AddDecartInference(Small(options => options.Model = "nowhere/model"));
+                builder.Services.AddDecartInference(Small(options => options.Model = "no/such/model"));
                 builder.Services.AddHealthChecks().Add(DecartInferenceHealthChecks.Liveness()).Add(DecartInferenceHealthChecks.Readiness());
             },
             log);
@@ -231,17 +231,17 @@ public class HostingTests
         ILlmSession session = host.Services.GetRequiredService<ILlmSession>();
         await host.StartAsync();
         ModelLoadException error = (await Assert.ThrowsAsync<ModelLoadException>(() => session.GenerateAsync("Once")))!;
-        Assert.That(error.Message, Does.Contain("nowhere/model"));
+        Assert.That(error.Message, Does.Contain("no/such/model"));
         Assert.That(await Assert.ThrowsAsync<ModelLoadException>(() => host.WaitForShutdownAsync()), Is.SameAs(error), "what RunAsync throws");
         Assert.Throws<ModelLoadException>(() => session.GetStatistics());
-        Assert.That(log.Messages(LogLevel.Critical), Has.One.EqualTo("nowhere/model cannot be loaded, the host stops."));
+        Assert.That(log.Messages(LogLevel.Critical), Has.One.EqualTo("no/such/model cannot be loaded, the host stops."));
         Assert.That((await health.CheckHealthAsync()).Entries.Values.Select(entry => entry.Exception), Is.All.SameAs(error));
     }
 
     [Test]
     public async Task A_model_that_cannot_be_loaded_before_the_start_fails_the_start()
     {
-        using IHost host = Create(builder => builder.Services.AddDecartInference(Small(options => (options.Model, options.LoadBeforeStart) = ("nowhere/model", true))));
+        using IHost host = Create(builder => builder.Services.AddDecartInference(Small(options => (options.Model, options.LoadBeforeStart) = ("no/such/model", true))));
         await Assert.ThrowsAsync<ModelLoadException>(() => host.StartAsync());
     }
 
