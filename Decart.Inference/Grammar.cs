@@ -68,9 +68,11 @@ public sealed class Grammar : IEquatable<Grammar>
     }
 
     /// <param name="schema">The schema; it is copied.</param>
+    /// <exception cref="ArgumentException"><paramref name="schema"/> holds no JSON.</exception>
     /// <inheritdoc cref="JsonSchema(string)"/>
     public static Grammar JsonSchema(JsonElement schema)
     {
+        if (schema.ValueKind == JsonValueKind.Undefined) throw new ArgumentException("The element holds no JSON; a schema was expected.", nameof(schema));
         JsonElement copy = schema.Clone();
         return new Grammar($"JSON schema {copy.GetRawText()}", builder => builder.JsonSchema(copy));
     }

@@ -177,7 +177,7 @@ public class ChatClientTests
         IChatClient client = new FakeSession(Hermes, "x").AsChatClient();
         Assert.That(async () => await client.GetResponseAsync("U", new() { Tools = Tools, ToolMode = ChatToolMode.RequireSpecific("nope") }), Throws.ArgumentException);
         Assert.That(async () => await client.GetResponseAsync("U", new() { ToolMode = ChatToolMode.RequireAny }), Throws.ArgumentException);
-        AITool[] tools = [AIFunctionFactory.CreateDeclaration("f", "d", JsonElement.Parse("""{"type": "object", "if": {}}"""))];
+        AITool[] tools = [AIFunctionFactory.CreateDeclaration("f", "d", JsonElement.Parse("""{"type": "array", "contains": {}}"""))];
         Assert.That(async () => await client.GetResponseAsync("U", new() { Tools = tools }), Throws.TypeOf<GrammarException>());
     }
 

@@ -21,8 +21,8 @@ internal sealed class HostileGrammarTests
         yield return Case("deep groups", () => Grammar.Regex(Nest(10_000, "(", "a", ")*")));
         yield return Case("ambiguous stacks", () => Grammar.Gbnf("root ::= \"a\" root x | \"a\" root y | \"b\"\nx ::= \"c\" root | \"d\"\ny ::= \"c\" root | \"d\""));
         yield return Case("loops of nothing", () => Grammar.Gbnf("root ::= ((a?)* b?){0,100000}\na ::= \"a\" a?\nb ::= \"b\" a? b?"));
-        yield return Case("doubling rules", () => Grammar.Gbnf(Rules(60, i => $"r{i + 1} r{i + 1}")));
-        yield return Case("a chain of rules", () => Grammar.Gbnf(Rules(3000, i => $"r{i + 1}")));
+        yield return Case("doubling rules", () => Grammar.Gbnf("root ::= r0\n" + Rules(60, i => $"r{i + 1} r{i + 1}", "\"a\" root?")));
+        yield return Case("a chain of rules", () => Grammar.Gbnf("root ::= r0\n" + Rules(3000, i => $"r{i + 1}", "\"a\" root?")));
         yield return Case("deep schema", () => Grammar.JsonSchema(Nest(120, "{\"type\":\"array\",\"items\":", "{}", "}")));
         yield return Case("schema deeper than is read", () => Grammar.JsonSchema(Nest(2000, "{\"items\":", "{}", "}")));
         yield return Case("product of alternatives", () => Grammar.JsonSchema(
@@ -34,10 +34,29 @@ internal sealed class HostileGrammarTests
         yield return Case("many members", () => Grammar.JsonSchema(
             "{\"type\":\"object\",\"properties\":{" + string.Join(',', Enumerable.Range(0, 2000).Select(i => $"\"p{i}\":{{\"type\":\"string\"}}")) + "}}"));
         yield return Case("many constants", () => Grammar.JsonSchema("{\"enum\":[" + string.Join(',', Enumerable.Range(0, 10_000).Select(i => $"\"v{i * 7919 % 1000003}\"")) + "]}"));
+        yield return Case("thousands of categories", () => Grammar.Regex(string.Concat(Enumerable.Repeat("\\p{L}\\P{Lu}[^\\p{N}\\p{S}]", 2000))));
+        yield return Case("a class of thousands", () => Grammar.Regex($"[{string.Concat(Enumerable.Range(0x4E00, 20_000).Where(character => character % 2 == 0).Select(char.ConvertFromUtf32))}]+"));
+        yield return Case("a chain that comes back", () => Grammar.Gbnf("root ::= \"x\" r0\n" + Rules(15_000, i => $"\"a\" r{i + 1}", "\"b\" | \"c\" root")));
+        yield return Case("a chain both ways", () => Grammar.Gbnf("root ::= \"x\" r0\n" + Rules(15_000, i => $"\"a\" r{i + 1} | \"b\" r{Math.Max(0, i - 1)}", "\"c\"")));
+        yield return Case("not itself", () => Grammar.JsonSchema("{\"not\":{\"$ref\":\"#\"}}"));
+        yield return Case("a member that is not itself", () => Grammar.JsonSchema("{\"type\":\"object\",\"properties\":{\"a\":{\"not\":{\"$ref\":\"#\"}}}}"));
+        yield return Case("one of many that overlap", () => Grammar.JsonSchema(
+            "{\"oneOf\":[" + string.Join(',', Enumerable.Range(0, 30).Select(i => $"{{\"properties\":{{\"a\":{{\"minimum\":{i}}},\"b{i}\":{{\"maxLength\":{i}}}}}}}")) + "]}"));
+        yield return Case("if within if", () => Grammar.JsonSchema(Nest(60, "{\"if\":{\"required\":[\"a\"]},\"then\":", "{\"required\":[\"b\"]}", ",\"else\":{\"required\":[\"c\"]}}")));
+        yield return Case("a million different items", () => Grammar.JsonSchema("{\"type\":\"array\",\"items\":{\"type\":\"string\"},\"uniqueItems\":true,\"minItems\":1000000}"));
         yield return Case("a number of many digits", () => Grammar.JsonSchema("{\"type\":\"number\",\"minimum\":1e999999999}"));
 
         static TestCaseData Case(string name, Func<Grammar> create) => new TestCaseData(create).SetArgDisplayNames(name);
     }
+
+    [TestCase("""{"const":"\ud800"}""")]
+    [TestCase("""{"properties":{"\udc00":{}}}""")]
+    [TestCase("""{"enum":[{"a":["\ud800x"]}]}""")]
+    [TestCase("""{"x-unknown":"\ud83d"}""")]
+    public void Half_a_surrogate_pair_is_refused(string schema) => Assert.That(() => Grammar.JsonSchema(schema), Throws.InstanceOf<GrammarException>().With.Message.Contains("Unicode"));
+
+    [Test]
+    public void An_element_without_json_is_refused() => Assert.That(() => Grammar.JsonSchema(default(System.Text.Json.JsonElement)), Throws.ArgumentException);
 
     [TestCaseSource(nameof(Grammars))]
     public void It_ends_with_a_text_or_an_error(Func<Grammar> create)
@@ -58,6 +77,6 @@ internal sealed class HostileGrammarTests
     private static string Nest(int count, string open, string inner, string close) =>
         string.Concat(Enumerable.Repeat(open, count)) + inner + string.Concat(Enumerable.Repeat(close, count));
 
-    private static string Rules(int count, Func<int, string> body) =>
-        "root ::= r0\n" + string.Join('\n', Enumerable.Range(0, count).Select(i => $"r{i} ::= {body(i)}")) + $"\nr{count} ::= \"a\" root?";
+    private static string Rules(int count, Func<int, string> body, string last) =>
+        string.Join('\n', Enumerable.Range(0, count).Select(i => $"r{i} ::= {body(i)}")) + $"\nr{count} ::= {last}";
 }

@@ -71,6 +71,34 @@ internal sealed class JsonSchemaTests
         yield return Case("""{"oneOf":[{"type":"string"},{"type":"integer","maximum":3},{"type":"integer","minimum":5}]}""", ["\"\"", "3", "5"], ["4"]);
         yield return Case("""{"$defs":{"t":{"type":"object","properties":{"c":{"$ref":"#/$defs/t"}},"additionalProperties":false}},"$ref":"#/$defs/t"}""", ["{}", "{\"c\":{\"c\":{}}}"], ["{\"c\":1}", "{\"d\":{}}"]);
         yield return Case("""{"$id":"http://x/y","$defs":{"a":{"$anchor":"n","type":"null"},"b":{"$id":"z","type":"boolean"}},"anyOf":[{"$ref":"#n"},{"$ref":"z"}]}""", ["null", "true"], ["1"]);
+        yield return Case("""{"type":["string","number","null"],"not":{"enum":["a",1,null,2.5]}}""", ["\"b\"", "\"\"", "0.5", "2", "3"], ["\"a\"", "1", "1.0", "2.50", "null"]);
+        yield return Case("""{"type":["string","integer"],"not":{"type":"string","pattern":"^x"}}""", ["\"ax\"", "3"], ["\"x\"", "\"xa\""]);
+        yield return Case("""{"not":{"type":["object","array","string","null","boolean"]},"minimum":2}""", ["2", "2.5"], ["1", "null", "{}"]);
+        yield return Case("""{"type":"number","not":{"type":"integer"},"maximum":2}""", ["1.5", "-0.25"], ["1", "1.0", "2.5"]);
+        yield return Case("""{"type":"object","properties":{"a":{"type":"integer"},"b":true},"additionalProperties":false,"not":{"required":["a","b"]}}""", ["{}", "{\"a\":1}", "{\"b\":1}"], ["{\"a\":1,\"b\":1}"]);
+        yield return Case("""{"type":"object","additionalProperties":{"type":"null"},"not":{"properties":{"a":{"const":1}}},"properties":{"a":{"enum":[1,2]}}}""", ["{\"a\":2}"], ["{}", "{\"a\":1}", "{\"b\":null}"]);
+        yield return Case("""{"anyOf":[{"not":{}},{"type":"string"}]}""", ["\"a\""], ["1"]);
+        yield return Case("""{"type":"string","not":{"anyOf":[{"minLength":3},{"maxLength":1}]}}""", ["\"ab\""], ["\"a\"", "\"abc\""]);
+        yield return Case("""{"type":"object","properties":{"k":{"enum":["a","b"]},"v":{"type":"integer"}},"required":["k"],"additionalProperties":false,"if":{"properties":{"k":{"const":"a"}}},"then":{"required":["v"]},"else":{"properties":{"v":false}}}""",
+            ["{\"k\":\"a\",\"v\":1}", "{\"k\":\"b\"}"],
+            ["{\"k\":\"a\"}", "{\"k\":\"b\",\"v\":1}"]);
+        yield return Case("""{"type":"object","properties":{"a":true,"b":{"type":"integer"}},"additionalProperties":false,"dependentSchemas":{"a":{"required":["b"]}}}""", ["{}", "{\"b\":1}", "{\"b\":1,\"a\":2}"], ["{\"a\":2}"]);
+        yield return Case("""{"type":"object","properties":{"a":true,"b":{"type":"integer"}},"additionalProperties":false,"dependencies":{"a":{"required":["b"]},"b":["a"]}}""", ["{}", "{\"b\":1,\"a\":2}"], ["{\"a\":2}", "{\"b\":2}"]);
+        yield return Case("""{"type":"number","oneOf":[{"type":"integer"},{"minimum":2}]}""", ["1", "2.5"], ["3", "1.5"]);
+        yield return Case("""{"type":"object","additionalProperties":{"type":"null"},"oneOf":[{"required":["a"]},{"required":["b"]}]}""", ["{\"a\":null}", "{\"b\":null,\"c\":null}"], ["{}", "{\"a\":null,\"b\":null}"]);
+        yield return Case(
+            """{"oneOf":[{"$ref":"#/$defs/cat"},{"$ref":"#/$defs/dog"}],"discriminator":{"propertyName":"k"},"$defs":{"cat":{"type":"object","properties":{"k":{"const":"cat","default":"cat"}}},"dog":{"type":"object","properties":{"k":{"const":"dog"},"n":{"type":"integer"}},"required":["n"]}}}""",
+            ["{\"k\":\"cat\"}", "{\"k\":\"dog\",\"n\":1}"],
+            ["{}", "{\"k\":\"dog\"}", "{\"k\":\"cow\"}"]);
+        yield return Case("""{"type":"array","items":{"type":["string","integer","null"]},"uniqueItems":true,"minItems":2}""", ["[\"a\",\"b\"]", "[1, 12, null, \"1\"]"], ["[\"a\",\"a\"]", "[1,2,1]", "[null,null]", "[\"a\"]"]);
+        yield return Case("""{"type":"array","items":{"enum":["a","b",3]},"uniqueItems":true}""", ["[]", "[ 3 , \"b\" ]", "[\"a\",\"b\",3]"], ["[3,3]", "[\"a\",\"b\",\"a\"]"]);
+        yield return Case("""{"type":"array","items":{"enum":["a","b"]},"uniqueItems":true,"minItems":3}""", [], [], isEmpty: true);
+        yield return Case("""{"type":"object","propertyNames":{"anyOf":[{"const":"a"},{"pattern":"^x"}]},"additionalProperties":{"type":"null"},"required":["a"]}""", ["{\"a\":null}", "{\"a\":null,\"xy\":null}"], ["{}", "{\"a\":null,\"b\":null}"]);
+        yield return Case("""{"type":"object","propertyNames":{"enum":["a"]},"properties":{"b":true}}""", ["{}", "{\"a\":1}"], ["{\"b\":1}"]);
+        yield return Case("""{"type":"string","format":"password"}""", ["\"\"", "\"x\""], ["1"]);
+        yield return Case("""{"type":"string","format":"uuid4"}""", ["\"123e4567-e89b-42d3-a456-426614174000\""], ["\"123e4567-e89b-12d3-a456-426614174000\""]);
+        yield return Case("""{"type":"string","format":"base64"}""", ["\"\"", "\"YQ==\"", "\"YWI=\""], ["\"a\"", "\"YQ=\""]);
+        yield return Case("""{"anyOf":[{"type":"number"},{"type":"string","pattern":"^(?!^[-+.]*$)[+-]?0*\\d*\\.?\\d*$"}]}""", ["1", "\"-1.5\""], ["\"-.\"", "\"x\""]);
         yield return Case("true", ["1", "{\"a\":[]}"], ["", "{"]);
         yield return Case("""{"title":"A","description":"B","default":3,"examples":[1],"x-unknown":{"type":"string"},"type":"null"}""", ["null"], ["1"]);
         yield return Case("false", [], ["null"], isEmpty: true);
@@ -94,14 +122,17 @@ internal sealed class JsonSchemaTests
         });
     }
 
-    [TestCase("""{"properties":{"a/b":{"not":{}}}}""", "/properties/a~1b/not")]
+    [TestCase("""{"properties":{"a/b":{"$dynamicRef":"#a"}}}""", "/properties/a~1b/$dynamicRef")]
     [TestCase("""{"items":{"anyOf":[{},{"contains":{}}]}}""", "/items/anyOf/1/contains")]
-    [TestCase("""{"if":{}}""", "/if")]
+    [TestCase("""{"not":{"uniqueItems":true}}""", "/not/uniqueItems")]
+    [TestCase("""{"if":{"multipleOf":2},"then":false}""", "/if/multipleOf")]
+    [TestCase("""{"not":{"enum":[1,[2]]}}""", "/not/enum/1")]
+    [TestCase("""{"type":"array","items":{"type":"string","pattern":"^a"},"uniqueItems":true,"minItems":2}""", "/minItems")]
     [TestCase("""{"type":"array","uniqueItems":true}""", "/uniqueItems")]
     [TestCase("""{"type":"string","format":"regex"}""", "/format")]
     [TestCase("""{"type":"string","pattern":"(a)\\1"}""", "/pattern")]
     [TestCase("""{"patternProperties":{"(":{}}}""", "/patternProperties/(")]
-    [TestCase("""{"oneOf":[{"type":"integer"},{"type":"number"}]}""", "/oneOf")]
+    [TestCase("""{"oneOf":[{"multipleOf":2},{"multipleOf":3}]}""", "/oneOf")]
     [TestCase("""{"$ref":"https://example.org/other.json"}""", "/$ref")]
     [TestCase("""{"$ref":"#/$defs/missing"}""", "/$ref")]
     [TestCase("""{"type":"text"}""", "/type")]
@@ -152,6 +183,29 @@ internal sealed class JsonSchemaTests
                 Assert.That(grammar.IsMatch(value), $"{value} is out of reach in {text}");
             }
         }).Check(Config.QuickThrowOnFailure.WithMaxTest(600));
+    }
+
+    [Test]
+    public void What_other_schemas_exclude_is_not_drawn([Values(
+        """{"type":"object","properties":{"a":{"type":"integer"},"b":{"type":"string"},"c":{"type":"boolean"}},"additionalProperties":false,"not":{"required":["a","b"]}}""",
+        """{"type":["string","integer","null"],"not":{"enum":["true","",0,null]}}""",
+        """{"type":"object","properties":{"k":{"enum":["a","b","c"]},"v":{"type":"integer"}},"required":["k"],"additionalProperties":false,"if":{"properties":{"k":{"const":"a"}}},"then":{"required":["v"]},"else":{"properties":{"v":{"maximum":5}}}}""",
+        """{"oneOf":[{"type":"object","properties":{"a":{"type":"integer"}}},{"type":"object","properties":{"b":{"type":"string"}},"required":["b"]}]}""",
+        """{"type":"number","oneOf":[{"type":"integer","maximum":50},{"minimum":2}]}""",
+        """{"type":"array","items":{"type":["string","integer"]},"uniqueItems":true,"minItems":3,"maxItems":6}""",
+        """{"type":"array","items":{"enum":["a","ab","abc",1,12,null,true]},"uniqueItems":true,"minItems":5}""",
+        """{"type":"object","properties":{"a":{"type":"integer"},"b":{"type":"integer"}},"dependentSchemas":{"a":{"required":["b"],"properties":{"b":{"minimum":7}}}}}""",
+        """{"not":{"anyOf":[{"type":"object"},{"type":"array"},{"minimum":3},{"type":"string","pattern":"a"}]}}""")] string text)
+    {
+        GrammarSampler sampler = new(PieceTokenizer.Typical());
+        Grammar grammar = Grammar.JsonSchema(text);
+        JsonSchema validator = JsonSchema.FromText(text);
+        for (int seed = 0; seed < 40; seed++)
+        {
+            string drawn = sampler.Draw(grammar, new System.Random(seed), moreTokens: seed);
+            Assert.That(Matches(validator, drawn), drawn);
+            Assert.That(grammar.IsMatch(drawn), drawn);
+        }
     }
 
     [Test]

@@ -2,13 +2,13 @@ using System.Text;
 
 namespace Decart.Inference.Tests.Session;
 
-/// <summary>Each byte of UTF-8 is a token; two special tokens follow.</summary>
+/// <summary>Each byte of UTF-8 is a token; special tokens follow, two unless there are others.</summary>
 internal sealed class ByteTokenizer : ITokenizer
 {
     public const int Bos = 256;
     public const int Eos = 257;
 
-    public int VocabularySize => 258;
+    public int VocabularySize => SpecialTokens.Values.Max() + 1;
 
     public int? BosTokenId => Bos;
 

@@ -45,7 +45,7 @@ internal sealed record ChatRequest(Prompt Prompt, GenerationOptions Options, Too
     {
         if (mode is not RequiredChatToolMode required) return;
         if (tools.Count == 0) throw new ArgumentException("The tool mode requires a function call, but no tools are given.");
-        if (required.RequiredFunctionName is { } name && !tools.Any(tool => tool.Name == name))
+        if (required.RequiredFunctionName is { } name && !tools.Any(tool => tool?.Name == name))
             throw new ArgumentException($"The tool mode requires the function \"{name}\", which is not among the tools.");
     }
 

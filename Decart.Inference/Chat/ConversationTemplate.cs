@@ -26,6 +26,7 @@ internal sealed class ConversationTemplate
 
     public StringValue Render(IReadOnlyList<ChatMessage> messages, IReadOnlyList<AITool> tools, ChatTemplateOptions options)
     {
+        foreach (ChatMessage message in messages) ArgumentNullException.ThrowIfNull(message, nameof(messages));
         MessageForm form = messages.Any(message => message.Contents.Any(content => content is not TextContent)) || Mentions("type") ? _form.Value : MessageForm.Usual;
         return Render(new MessageValues(this, form).Convert(messages), [.. tools.Select(ToolValues.Convert)], options);
     }

@@ -21,7 +21,6 @@ internal sealed class MessageValues(ConversationTemplate template, MessageForm f
 
     private IEnumerable<Value> Convert(ChatMessage message)
     {
-        ArgumentNullException.ThrowIfNull(message);
         List<FunctionCallContent> calls = [];
         List<FunctionResultContent> results = [];
         (string text, string reasoning) = ("", "");

@@ -7,12 +7,16 @@ namespace Decart.Inference.Chat;
 internal static class ToolValues
 {
     /// <exception cref="NotSupportedException">The tool is no function.</exception>
-    public static Value Convert(AITool tool) => tool is AIFunctionDeclaration function
-        ? DataValues.Record(
+    public static Value Convert(AITool tool)
+    {
+        ArgumentNullException.ThrowIfNull(tool);
+        if (tool is not AIFunctionDeclaration function)
+            throw new NotSupportedException($"The tool \"{tool.Name}\" ({tool.GetType().Name}) is no function; a local model can be given functions only.");
+        return DataValues.Record(
             ("type", new StringValue("function")),
             ("function", DataValues.Record(
                 ("name", StringValue.FromData(function.Name)),
                 ("description", StringValue.FromData(function.Description)),
-                ("parameters", DataValues.From(function.JsonSchema)))))
-        : throw new NotSupportedException($"The tool \"{tool.Name}\" ({tool.GetType().Name}) is no function; a local model can be given functions only.");
+                ("parameters", DataValues.From(function.JsonSchema)))));
+    }
 }

@@ -131,6 +131,29 @@ internal sealed class JsonSyntax
         return Level(rules, Sequence.Of(rules, rules.Terminal(_table.Concatenate(Text("{"), Space)), shape.Empty.AfterOpening), "an object");
     }
 
+    /// <summary>An array of different scalars, each written in one way: as an object whose members have no values.</summary>
+    /// <param name="rules">Its rules.</param>
+    /// <param name="constants">Some that it may have.</param>
+    /// <param name="others">Kinds of others.</param>
+    /// <param name="min">How many there are at least.</param>
+    /// <param name="max">How many at most.</param>
+    public Production UniqueItems(RuleSet rules, IEnumerable<byte[]> constants, IEnumerable<Language> others, int min, int max)
+    {
+        Production nothing = rules.Terminal(_table.EmptyText);
+        ObjectShape shape = new(constants.Select(constant => new ObjectMember(constant, nothing, IsRequired: false, [])))
+        {
+            Table = _table,
+            Rest = [.. others.Select(other => new ObjectRest(other, nothing))],
+            Min = min,
+            Max = max,
+            Comma = Spaced(","),
+            Colon = _table.EmptyText,
+            Close = _table.Concatenate(Space, Text("]")),
+            CloseEmpty = Text("]"),
+        };
+        return Level(rules, Sequence.Of(rules, rules.Terminal(_table.Concatenate(Text("["), Space)), shape.Empty.AfterOpening), "an array");
+    }
+
     /// <summary>Any value.</summary>
     /// <param name="rules">Where its rule goes.</param>
     public Production AnyValue(RuleSet rules)

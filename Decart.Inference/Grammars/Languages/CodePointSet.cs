@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 namespace Decart.Inference.Grammars.Languages;
 
 /// <summary>A set of Unicode scalar values, as ascending ranges that neither touch nor overlap. Immutable.</summary>
-internal sealed class CodePointSet
+internal sealed class CodePointSet : IEquatable<CodePointSet>
 {
     private const int Last = 0x10FFFF, FirstSurrogate = 0xD800, LastSurrogate = 0xDFFF;
 
@@ -40,10 +40,17 @@ internal sealed class CodePointSet
 
     public CodePointSet Or(CodePointSet other) => new(_ranges.Concat(other._ranges));
 
-    public CodePointSet And(CodePointSet other) => new(
-        from mine in _ranges
-        from its in other._ranges
-        select (Math.Max(mine.From, its.From), Math.Min(mine.To, its.To)));
+    public CodePointSet And(CodePointSet other)
+    {
+        List<(int, int)> common = [];
+        for (int mine = 0, its = 0; mine < _ranges.Length && its < other._ranges.Length;)
+        {
+            common.Add((Math.Max(_ranges[mine].From, other._ranges[its].From), Math.Min(_ranges[mine].To, other._ranges[its].To)));
+            if (_ranges[mine].To < other._ranges[its].To) mine++;
+            else its++;
+        }
+        return new CodePointSet(common);
+    }
 
     /// <summary>All scalar values but these.</summary>
     public CodePointSet Not()
@@ -60,4 +67,15 @@ internal sealed class CodePointSet
     }
 
     public CodePointSet Except(CodePointSet other) => And(other.Not());
+
+    public bool Equals(CodePointSet? other) => other is not null && _ranges.AsSpan().SequenceEqual(other._ranges);
+
+    public override bool Equals(object? obj) => Equals(obj as CodePointSet);
+
+    public override int GetHashCode()
+    {
+        HashCode hash = default;
+        foreach ((int from, int to) in _ranges) hash.Add((from, to));
+        return hash.ToHashCode();
+    }
 }

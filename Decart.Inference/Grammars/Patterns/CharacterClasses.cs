@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Globalization;
 using Decart.Inference.Grammars.Languages;
 
@@ -10,6 +11,8 @@ internal static class CharacterClasses
 
     private static readonly Lazy<UnicodeCategory[]> Categories = new(
         () => [.. Enumerable.Range(0, LastCodePoint + 1).Select(codePoint => CharUnicodeInfo.GetUnicodeCategory(codePoint))]);
+
+    private static readonly ConcurrentDictionary<string, CodePointSet> Found = [];
 
     public static CodePointSet Digits { get; } = CodePointSet.Of(('0', '9'));
 
@@ -24,6 +27,7 @@ internal static class CharacterClasses
     /// <summary>The characters of a Unicode category, such as L or Lu; null where there is none of that name.</summary>
     public static CodePointSet? Category(string name)
     {
+        if (Found.TryGetValue(name, out CodePointSet? known)) return known;
         HashSet<UnicodeCategory> wanted = [.. Enum.GetValues<UnicodeCategory>().Where(category => IsNamed(category, name))];
         if (wanted.Count == 0) return null;
         UnicodeCategory[] categories = Categories.Value;
@@ -36,7 +40,7 @@ internal static class CharacterClasses
             ranges.Add((from, to));
             from = to;
         }
-        return CodePointSet.Of(ranges);
+        return Found.GetOrAdd(name, CodePointSet.Of(ranges));
     }
 
     private static bool IsNamed(UnicodeCategory category, string name)

@@ -9,6 +9,7 @@ namespace Decart.Inference.Grammars.Patterns;
 internal sealed class PatternLanguage(LanguageTable table, Func<CodePointSet, Language> character, Language any)
 {
     private readonly Language _anything = table.Repeat(any, 0);
+    private readonly Dictionary<CodePointSet, Language> _characters = [];
 
     /// <summary>The texts that match as a whole.</summary>
     public Language Whole(Pattern pattern) => Lower([pattern], opensStart: false, opensEnd: false);
@@ -76,11 +77,17 @@ internal sealed class PatternLanguage(LanguageTable table, Func<CodePointSet, La
     /// <summary>Of a part without anchors and lookaheads.</summary>
     private Language Lower(Pattern pattern) => pattern switch
     {
-        CharacterPattern single => character(single.Set),
+        CharacterPattern single => Character(single.Set),
         SequencePattern sequence => table.Concatenate([.. sequence.Parts.Select(Lower)]),
         AlternativePattern alternatives => table.Union(alternatives.Parts.Select(Lower)),
         RepeatedPattern repeated => table.Repeat(Lower(repeated.Part), repeated.Min, repeated.Max),
         AnchorPattern => throw new GrammarException("An anchor stands in the middle of a regular expression, where it is not supported."),
         _ => throw new GrammarException("A lookahead stands inside a repeated part of a regular expression, where it is not supported."),
     };
+
+    private Language Character(CodePointSet set)
+    {
+        if (!_characters.TryGetValue(set, out Language? known)) _characters.Add(set, known = character(set));
+        return known;
+    }
 }

@@ -177,7 +177,7 @@ internal sealed class PatternParser
     {
         _position++;
         bool isNegated = TryTake('^');
-        CodePointSet set = CodePointSet.None;
+        List<(int, int)> ranges = [];
         while (Current != ']')
         {
             CodePointSet from = ParseClassMember();
@@ -186,14 +186,15 @@ internal sealed class PatternParser
                 _position++;
                 CodePointSet to = ParseClassMember();
                 if (Single(from) is not { } first || Single(to) is not { } last || first > last) throw Error("a range of characters whose ends are none, or in the wrong order");
-                set = set.Or(CodePointSet.Of((first, last)));
+                ranges.Add((first, last));
             }
             else
             {
-                set = set.Or(from);
+                ranges.AddRange(from.Ranges);
             }
         }
         _position++;
+        CodePointSet set = CodePointSet.Of(ranges);
         return isNegated ? set.Not() : set;
     }
 

@@ -48,6 +48,11 @@ internal sealed class KeyCapture : Production
     {
         int member = _rest is null ? _before.Shape.Find(_name) : 0;
         ObjectState after = _rest is null ? _before.With(member) : _before.With(_name);
+        if (_before.Shape.HasNamesOnly)
+        {
+            after.AfterMember.Expand(automaton, below, into);
+            return;
+        }
         Production value = _rest is null ? _before.Shape.Members[member].Value : _rest.Value;
         if (!automaton.TryPush(after.AfterMember, below, out Frame? tail) || !automaton.TryPush(value, tail, out Frame? frame)) return;
         into.Add(new Configuration(_before.Shape.Colon, frame));

@@ -53,6 +53,9 @@ internal sealed class ObjectShape
 
     public ReadOnlySpan<ObjectMember> Members => _members;
 
+    /// <summary>Whether members are names without values.</summary>
+    public bool HasNamesOnly => Colon == Table.EmptyText;
+
     /// <summary>Whether some members must be there only if others are.</summary>
     public bool HasConditions { get; }
 

@@ -12,6 +12,9 @@ internal sealed class RuleSet(LanguageTable table)
     /// <summary>Rules that may begin with one another, one inside the other.</summary>
     private const int MaxChain = 500;
 
+    /// <summary>Times that all rules are looked at; few are enough unless a grammar is made to need many.</summary>
+    private const int MaxPasses = 200;
+
     private readonly List<Rule> _rules = [];
 
     public LanguageTable Table => table;
@@ -36,16 +39,22 @@ internal sealed class RuleSet(LanguageTable table)
         SettleCosts();
     }
 
-    private void SettleNullable()
+    private void SettleNullable() => Settle(rule =>
     {
-        for (bool changed = true; changed;)
+        if (rule.IsNullable || !rule.Body!.FindNullable()) return false;
+        return rule.IsNullable = true;
+    });
+
+    /// <summary>Looks at all rules until nothing changes, forwards and backwards: what is known of a rule then goes along whole chains of them at once.</summary>
+    private void Settle(Predicate<Rule> changes)
+    {
+        bool changed = true;
+        for (int pass = 0; changed; pass++)
         {
+            if (pass == MaxPasses) throw new GrammarException("The grammar's rules depend on one another in too many ways.");
             changed = false;
-            foreach (Rule rule in _rules)
-            {
-                if (rule.IsNullable || !rule.Body!.FindNullable()) continue;
-                rule.IsNullable = changed = true;
-            }
+            // Rules are made before those that they refer to, or after them.
+            for (int i = 0; i < _rules.Count; i++) changed |= changes(_rules[pass % 2 == 0 ? _rules.Count - 1 - i : i]);
         }
     }
 
@@ -94,19 +103,11 @@ internal sealed class RuleSet(LanguageTable table)
         }
     }
 
-    private void SettleCosts(int depth)
+    private void SettleCosts(int depth) => Settle(rule =>
     {
-        for (bool changed = true; changed;)
-        {
-            changed = false;
-            // Rules are made before those that they refer to.
-            for (int i = _rules.Count - 1; i >= 0; i--)
-            {
-                int cost = _rules[i].Body!.Cost(depth, isSettled: false);
-                if (cost >= _rules[i].Costs[depth]) continue;
-                _rules[i].Costs[depth] = cost;
-                changed = true;
-            }
-        }
-    }
+        int cost = rule.Body!.Cost(depth, isSettled: false);
+        if (cost >= rule.Costs[depth]) return false;
+        rule.Costs[depth] = cost;
+        return true;
+    });
 }

@@ -31,10 +31,10 @@ internal sealed record ItemConstraints(IReadOnlyList<Schema> Prefix, Schema? Res
 /// <param name="Rest">The schema of all others; null for anything.</param>
 internal sealed record MemberConstraints(IReadOnlyDictionary<string, Schema> Known, IReadOnlyList<(string Pattern, Schema Schema)> Patterns, Schema? Rest);
 
-/// <summary>Several schemas of which a value must match one.</summary>
+/// <summary>Several lists of schemas: a value must match all schemas of one of them.</summary>
 /// <param name="Schema">Where they stand.</param>
-/// <param name="Options">The schemas.</param>
-internal sealed record Alternatives(Schema Schema, IReadOnlyList<Schema> Options);
+/// <param name="Options">The lists.</param>
+internal sealed record Alternatives(Schema Schema, IReadOnlyList<IReadOnlyList<Schema>> Options);
 
 /// <summary>What a value must be to match several schemas at once.</summary>
 internal sealed class Constraints
@@ -59,6 +59,10 @@ internal sealed class Constraints
     public int MaxLength { get; set; } = int.MaxValue;
 
     public List<(string Pattern, string Path)> Patterns { get; } = [];
+
+    public List<(string Pattern, string Path)> ExcludedPatterns { get; } = [];
+
+    public List<string> ExcludedTexts { get; } = [];
 
     public List<(string Format, string Path)> Formats { get; } = [];
 

@@ -14,6 +14,9 @@ internal sealed class NumberBounds
 
     public bool IsInteger { get; set; }
 
+    /// <summary>Whether it must be no integer.</summary>
+    public bool IsFraction { get; set; }
+
     public void RaiseMin(NumberBound bound)
     {
         if (Min is not { } min || Compare(bound, min) > 0) Min = bound;
@@ -30,12 +33,14 @@ internal sealed class NumberBounds
 
     public bool Allows(DecimalNumber number) =>
         (!IsInteger || number.IsInteger)
+        && (!IsFraction || !number.IsInteger)
         && (Min is not { } min || number.CompareTo(min.Value) >= (min.IsExclusive ? 1 : 0))
         && (Max is not { } max || number.CompareTo(max.Value) <= (max.IsExclusive ? -1 : 0))
         && Multiples.TrueForAll(number.IsMultipleOf);
 
     /// <summary>Whether no number can be within both.</summary>
-    public bool AreApartFrom(NumberBounds other) => IsBelow(Max, other.Min) || IsBelow(other.Max, Min);
+    public bool AreApartFrom(NumberBounds other) =>
+        IsBelow(Max, other.Min) || IsBelow(other.Max, Min) || (IsInteger && other.IsFraction) || (IsFraction && other.IsInteger);
 
     private static bool IsBelow(NumberBound? max, NumberBound? min) =>
         max is { } high && min is { } low && high.Value.CompareTo(low.Value) is var order && (order < 0 || (order == 0 && (high.IsExclusive || low.IsExclusive)));

@@ -33,6 +33,7 @@ internal sealed class NumberLanguage(LanguageTable table)
     {
         Language digits = Decimal(Math.Max(Size(bounds.Min), Size(bounds.Max)));
         Language language = table.Concatenate(table.Optional(_minus), digits);
+        if (bounds.IsFraction) language = table.Intersect(language, table.Complement(WithoutFraction()));
         if (bounds.Min is { } min) language = table.Intersect(language, AtLeast(min));
         if (bounds.Max is { } max) language = table.Intersect(language, Negated(AtLeast(new NumberBound(max.Value.Negate(), max.IsExclusive))));
         return WithMultiples(language, bounds);

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Runtime.CompilerServices;
+using System.Text;
 using System.Text.Json;
 using Decart.Inference.Grammars.Json;
 using Decart.Inference.Grammars.Languages;
@@ -33,7 +34,7 @@ internal sealed class SchemaCompiler
         _reader = new SchemaReader(_document);
         _strings = new StringLanguage(_table, _json);
         _numbers = new NumberLanguage(_table);
-        _values = new SchemaValues(_reader, _strings, _json, _table);
+        _values = new SchemaValues(_reader, _strings, _table);
     }
 
     /// <summary>The texts of the values that match the schema.</summary>
@@ -71,26 +72,42 @@ internal sealed class SchemaCompiler
 
     private Production CompileAlternatives(Constraints constraints, Alternatives group)
     {
-        if (group.Schema.Scope == SchemaScope.OneOf) RequireExclusive(constraints, group);
-        return Choice.Of(_rules, group.Options.Select(option => Compile(SchemaValues.Expand(constraints, option))));
+        IReadOnlyList<IReadOnlyList<Schema>> options = group.Schema.Scope == SchemaScope.OneOf ? Exclusive(constraints, group) : group.Options;
+        return Choice.Of(_rules, options.Select(option => Compile(SchemaValues.Expand(constraints, option))));
     }
 
-    /// <summary>A value that matches two of them is not allowed; that there is none must be seen from the schemas.</summary>
-    private void RequireExclusive(Constraints constraints, Alternatives group)
+    /// <summary>The schemas of <c>oneOf</c>, each without what matches others: where that is not seen from the schemas it is excluded.</summary>
+    private List<IReadOnlyList<Schema>> Exclusive(Constraints constraints, Alternatives group)
     {
         Constraints[] options = [.. group.Options.Select(option => _values.With(constraints, option))];
+        List<Schema>[] others = [.. options.Select(_ => new List<Schema>())];
         for (int i = 0; i < options.Length; i++)
         {
             for (int j = 0; j < i; j++)
             {
-                if (!_values.AreApart(options[j], options[i]))
-                {
-                    throw new GrammarException(
-                        $"{group.Schema.Path}/oneOf",
-                        $"has the schemas {j} and {i}, which a value may match both; give them different types, or a required property with different constants, or use anyOf");
-                }
+                if (_values.AreApart(options[j], options[i])) continue;
+                others[i].Add(Excluded(group, j, i));
+                others[j].Add(Excluded(group, i, j));
             }
         }
+        return [.. group.Options.Select((option, index) => (IReadOnlyList<Schema>)[.. option, .. others[index]])];
+    }
+
+    private Schema Excluded(Alternatives group, int excluded, int from)
+    {
+        Schema schema = group.Options[excluded][0] with { Scope = SchemaScope.Not };
+        try
+        {
+            _reader.Read([schema]);
+        }
+        catch (GrammarException error)
+        {
+            throw new GrammarException(
+                $"{group.Schema.Path}/oneOf",
+                $"has the schemas {from} and {excluded}, which a value may match both ({error.Path}); give them different types, or a required property with different constants, or use anyOf",
+                error);
+        }
+        return schema;
     }
 
     private Language Number(Constraints constraints)
@@ -102,8 +119,9 @@ internal sealed class SchemaCompiler
             bounds.RaiseMin(new NumberBound(new DecimalNumber(format[0] == 'u' ? 0 : int.MinValue, 0), false));
             bounds.LowerMax(new NumberBound(new DecimalNumber(format[0] == 'u' ? uint.MaxValue : int.MaxValue, 0), false));
         }
+        if (bounds is { IsInteger: true, IsFraction: true }) return _table.Nothing;
         if (bounds.IsInteger) return _numbers.Integers(bounds);
-        return bounds is { Min: null, Max: null, Multiples: [] } ? _json.Number : _numbers.Decimals(bounds);
+        return bounds is { Min: null, Max: null, Multiples: [], IsFraction: false } ? _json.Number : _numbers.Decimals(bounds);
     }
 
     private Production Literal(string text) => _rules.Terminal(_json.Text(text));
@@ -119,13 +137,17 @@ internal sealed class SchemaCompiler
             case JsonValueKind.Object:
                 return _json.Object(_rules, value.EnumerateObject().DistinctBy(member => member.Name).Select(member => Member(member.Name, Constant(member.Value), true, [])), []);
             case JsonValueKind.String:
-                return _rules.Terminal(_table.Literal(SchemaValues.StringText(value.GetString()!)));
+                return _rules.Terminal(_table.Literal(ConstantText(value)));
             case JsonValueKind.Number when DecimalNumber.Read(value) is { IsInteger: true } number:
                 return _rules.Terminal(_table.Union(_json.Text(value.GetRawText()), _json.Text(number.Digits.ToString(CultureInfo.InvariantCulture))));
             default:
                 return Literal(value.GetRawText());
         }
     }
+
+    /// <summary>One value that is neither an array nor an object.</summary>
+    private static byte[] ConstantText(JsonElement value) =>
+        value.ValueKind == JsonValueKind.String ? SchemaValues.StringText(value.GetString()!) : Encoding.UTF8.GetBytes(value.GetRawText());
 
     private Production Array(Constraints constraints)
     {
@@ -136,11 +158,40 @@ internal sealed class SchemaCompiler
         {
             if (SchemaValues.OfItem(constraints, i) is { Count: > 0 } schemas && _reader.Read(schemas).Types == JsonTypes.None) max = i;
         }
-        if (constraints.UniqueItems is { } unique && max > 1) throw new GrammarException(unique, "is not supported for arrays of more than one item");
         if (min > max) return _rules.Terminal(_table.Nothing);
+        if (constraints.UniqueItems is not null && max > 1) return UniqueItems(constraints, min, max);
         Production[] first = [.. Enumerable.Range(0, Math.Min(prefix, max)).Select(index => Compile(SchemaValues.OfItem(constraints, index)))];
         Production rest = first.Length == max ? _rules.Terminal(_table.Nothing) : Compile(SchemaValues.OfItem(constraints, prefix));
         return _json.Array(_rules, first, rest, min, max == int.MaxValue ? Language.Unbounded : max);
+    }
+
+    /// <summary>An array of items that are all different: strings, integers, and what can be listed.</summary>
+    private Production UniqueItems(Constraints constraints, int min, int max)
+    {
+        Constraints items = _reader.Read(SchemaValues.OfItem(constraints, 0));
+        const JsonTypes Composed = JsonTypes.Array | JsonTypes.Object;
+        bool isListed = items.Values is not null;
+        bool isSupported = constraints.Items.TrueForAll(its => its.Prefix.Count == 0) && items.Alternatives.Count == 0
+            && (isListed ? items.Values!.TrueForAll(value => value.ValueKind is not (JsonValueKind.Array or JsonValueKind.Object)) : !items.Has(Composed) && (!items.Has(JsonTypes.Number) || items.Numbers.IsInteger));
+        if (!isSupported) throw new GrammarException(constraints.UniqueItems!, "is supported for items that are strings, integers, booleans or null, or listed by enum");
+        if (isListed)
+        {
+            List<JsonElement> different = [];
+            foreach (JsonElement value in items.Values!.Where(value => _values.AllowsOtherwise(items, value)))
+            {
+                if (!different.Exists(other => JsonElement.DeepEquals(other, value))) different.Add(value);
+            }
+            return _json.UniqueItems(_rules, different.Select(ConstantText), [], min, max);
+        }
+        List<byte[]> constants = [];
+        if (items.Has(JsonTypes.Null)) constants.Add("null"u8.ToArray());
+        if (items.Has(JsonTypes.Boolean)) constants.AddRange(["true"u8.ToArray(), "false"u8.ToArray()]);
+        List<Language> others = [];
+        if (items.Has(JsonTypes.String)) others.Add(_json.Quoted(_strings.Content(items)));
+        if (items.Has(JsonTypes.Number)) others.Add(Number(items));
+        bool isOpen = items is { Patterns: [], ExcludedPatterns: [], Formats: [], MaxLength: int.MaxValue, Numbers: { Min: null, Max: null } };
+        if (!isOpen && others.Count > 0 && min > 1) throw new GrammarException($"{constraints.Path}/minItems", "is not supported where all items must be different and are limited otherwise");
+        return _json.UniqueItems(_rules, constants, others, min, max);
     }
 
     private Production Object(Constraints constraints)
@@ -167,7 +218,7 @@ internal sealed class SchemaCompiler
         (string Pattern, Schema Schema)[] patterns = [.. constraints.Members.SelectMany(members => members.Patterns).DistinctBy(pattern => pattern.Schema.Path)];
         if (patterns.Length > MaxNamePatterns)
             throw new GrammarException(patterns[MaxNamePatterns].Schema.Path, $"is one of more than {MaxNamePatterns} regular expressions for names of members");
-        Language allowed = _table.Intersect([.. constraints.Names.Select(NameContent), _table.Repeat(_json.PlainCharacter, 0)]);
+        Language allowed = _table.Intersect([.. constraints.Names.Select(schema => _values.Texts(_reader.Read([schema]))), _table.Repeat(_json.PlainCharacter, 0)]);
         Language known = _table.Complement(_table.Literals(names.Select(SchemaValues.StringText)));
         List<ObjectRest> rest = [];
         for (int matching = 0; matching < 1 << patterns.Length; matching++)
@@ -198,16 +249,5 @@ internal sealed class SchemaCompiler
         return schemas.Exists(schema => schema.Element.ValueKind == JsonValueKind.False) ? null : schemas;
 
         bool IsMatching(string path) => (matching >> System.Array.FindIndex(patterns, pattern => pattern.Schema.Path == path) & 1) != 0;
-    }
-
-    private Language NameContent(Schema schema)
-    {
-        Constraints constraints = _reader.Read([schema]);
-        if (constraints.Alternatives.Count > 0) throw new GrammarException(schema.Path, "has alternatives, which are not supported for names of members");
-        if (!constraints.Has(JsonTypes.String)) return _table.Nothing;
-        Language content = _strings.Content(constraints);
-        if (constraints.Values is not { } values) return content;
-        IEnumerable<byte[]> texts = values.Where(value => value.ValueKind == JsonValueKind.String).Select(value => SchemaValues.StringText(value.GetString()!)[1..^1]);
-        return _table.Intersect(content, _table.Literals(texts));
     }
 }

@@ -1,4 +1,6 @@
 using System.Globalization;
+using System.Runtime.CompilerServices;
+using System.Text;
 using System.Text.Json;
 
 namespace Decart.Inference.Grammars.Schemas;
@@ -17,31 +19,68 @@ internal enum SchemaScope
 
     /// <summary>One of the schemas of <c>oneOf</c>.</summary>
     OneOf,
+
+    /// <summary>What matches it is excluded.</summary>
+    Not,
+
+    /// <summary>Its <c>if</c>, <c>then</c> and <c>else</c>.</summary>
+    If,
+
+    /// <summary>It counts where the value is an object that has the member it is named for.</summary>
+    Dependent,
+
+    /// <summary>It is a regular expression, which a string must not match.</summary>
+    NotPattern,
+
+    /// <summary>It is a string, which the value must not be.</summary>
+    NotText,
+
+    /// <summary>Numbers must not be integers.</summary>
+    Fraction,
 }
 
 /// <summary>A schema, or a part of one.</summary>
 /// <param name="Element">The schema.</param>
 /// <param name="Path">Where it stands, as a JSON pointer.</param>
 /// <param name="Scope">What of it counts.</param>
-internal readonly record struct Schema(JsonElement Element, string Path, SchemaScope Scope = SchemaScope.All)
+/// <param name="Origin">Which schema it is of those that were made of the schema at this place; empty for the one that stands there.</param>
+internal readonly record struct Schema(JsonElement Element, string Path, SchemaScope Scope = SchemaScope.All, string Origin = "")
 {
-    public string Key => $"{Scope} {Path}";
+    public string Key => $"{Scope} {Path} {Origin}";
 
-    public Schema At(string keyword, JsonElement element) => new(element, $"{Path}/{SchemaDocument.Escape(keyword)}");
+    public Schema At(string keyword, JsonElement element) => new(element, $"{Path}/{SchemaDocument.Escape(keyword)}", Origin: Origin);
 
-    public Schema At(string keyword, int index, JsonElement element) => new(element, string.Create(CultureInfo.InvariantCulture, $"{Path}/{keyword}/{index}"));
+    public Schema At(string keyword, int index, JsonElement element) => At(keyword, element).At(index, element);
+
+    public Schema At(int index, JsonElement element) => new(element, string.Create(CultureInfo.InvariantCulture, $"{Path}/{index}"), Origin: Origin);
+
+    /// <summary>The schema of a keyword; null where there is none.</summary>
+    public Schema? Child(string keyword) => Element.ValueKind == JsonValueKind.Object && Element.TryGetProperty(keyword, out JsonElement child) ? At(keyword, child) : null;
+
+    /// <summary>Whether anything matches it.</summary>
+    public bool IsAnything => Element.ValueKind == JsonValueKind.True || (Element.ValueKind == JsonValueKind.Object && !Element.EnumerateObject().Any());
+
+    /// <summary>Another schema that was made of this one.</summary>
+    /// <param name="origin">Tells it from others that are.</param>
+    /// <param name="json">The schema.</param>
+    public Schema Derive(string origin, string json)
+    {
+        using JsonDocument derived = JsonDocument.Parse(json, new JsonDocumentOptions { MaxDepth = 2 * SchemaDocument.MaxNesting });
+        return new Schema(derived.RootElement.Clone(), Path, Origin: $"{Origin} {origin}");
+    }
 }
 
 /// <summary>A whole schema, and what its parts refer to.</summary>
 internal sealed class SchemaDocument
 {
-    private const int MaxNesting = 200;
+    public const int MaxNesting = 200;
 
     private readonly Dictionary<string, Schema> _byUri = [];
     private readonly string _base;
 
     public SchemaDocument(JsonElement root)
     {
+        RequireText(root);
         Root = new Schema(root, "");
         _base = IdOf(root) ?? "";
         Index(Root, _base, 0);
@@ -50,6 +89,11 @@ internal sealed class SchemaDocument
     public Schema Root { get; }
 
     public static string Escape(string name) => name.Replace("~", "~0", StringComparison.Ordinal).Replace("/", "~1", StringComparison.Ordinal);
+
+    /// <summary>A name as JSON writes it.</summary>
+    public static string Quote(string name) => Encoding.UTF8.GetString(SchemaValues.StringText(name));
+
+    public static string Unescape(string step) => step.Replace("~1", "/", StringComparison.Ordinal).Replace("~0", "~", StringComparison.Ordinal);
 
     /// <summary>The schema that a reference names.</summary>
     /// <param name="reference">The reference.</param>
@@ -67,6 +111,23 @@ internal sealed class SchemaDocument
         return _byUri.TryGetValue($"{BaseOf(start.Path)}#{fragment}", out Schema anchored) ? anchored : throw Missing(reference, path);
     }
 
+    /// <summary>All names and strings must be Unicode: JSON can escape half of a surrogate pair.</summary>
+    private static void RequireText(JsonElement element)
+    {
+        RuntimeHelpers.EnsureSufficientExecutionStack();
+        try
+        {
+            if (element.ValueKind == JsonValueKind.String) element.GetString();
+            if (element.ValueKind == JsonValueKind.Object) foreach (JsonProperty property in element.EnumerateObject()) GC.KeepAlive(property.Name);
+        }
+        catch (InvalidOperationException error)
+        {
+            throw new GrammarException("The schema has a text with half a surrogate pair, which is no Unicode.", error);
+        }
+        if (element.ValueKind == JsonValueKind.Object) foreach (JsonProperty property in element.EnumerateObject()) RequireText(property.Value);
+        if (element.ValueKind == JsonValueKind.Array) foreach (JsonElement item in element.EnumerateArray()) RequireText(item);
+    }
+
     private static GrammarException Missing(string reference, string path) => new(path, $"refers to {Checkpoints.Quoted.Value(reference)}, where there is no schema");
 
     private static Schema Follow(Schema start, string pointer, string reference, string path)
@@ -74,7 +135,7 @@ internal sealed class SchemaDocument
         JsonElement element = start.Element;
         foreach (string step in pointer[1..].Split('/'))
         {
-            string name = step.Replace("~1", "/", StringComparison.Ordinal).Replace("~0", "~", StringComparison.Ordinal);
+            string name = Unescape(step);
             bool found = element.ValueKind switch
             {
                 JsonValueKind.Object => element.TryGetProperty(name, out element),

@@ -15,15 +15,17 @@ internal sealed class SchemaReader(SchemaDocument document)
 
     private static readonly HashSet<string> Unsupported =
     [
-        "not", "if", "contains", "dependentSchemas", "$dynamicRef", "$recursiveRef", "unevaluatedItems", "unevaluatedProperties", "dependencies", "uniqueItems", "disallow", "extends",
+        "contains", "$dynamicRef", "$recursiveRef", "unevaluatedItems", "unevaluatedProperties", "uniqueItems", "disallow", "extends",
     ];
 
-    private static readonly HashSet<string> Applicators = ["$ref", "allOf", "anyOf", "oneOf", "if", "not", "dependentSchemas", "$dynamicRef"];
+    private static readonly HashSet<string> Applicators = ["$ref", "allOf", "anyOf", "oneOf", "if", "not", "dependentSchemas", "dependencies", "$dynamicRef"];
+
+    private readonly SchemaNegation _negation = new(document);
 
     /// <summary>What a value must be to match all of some schemas.</summary>
     public Constraints Read(IReadOnlyList<Schema> schemas)
     {
-        Constraints constraints = new() { Path = schemas[0].Path };
+        Constraints constraints = new() { Path = schemas.Count > 0 ? schemas[0].Path : "" };
         HashSet<string> read = [];
         Stack<Schema> open = new(schemas.Reverse());
         while (open.TryPop(out Schema schema))
@@ -35,9 +37,9 @@ internal sealed class SchemaReader(SchemaDocument document)
 
     private void Read(Schema schema, Constraints into, Stack<Schema> open)
     {
-        if (schema.Scope is SchemaScope.AnyOf or SchemaScope.OneOf)
+        if (schema.Scope is not (SchemaScope.All or SchemaScope.Own))
         {
-            AddAlternatives(schema, schema.Scope == SchemaScope.AnyOf ? "anyOf" : "oneOf", into);
+            ReadDerived(schema, into, open);
             return;
         }
         if (schema.Element.ValueKind == JsonValueKind.True) return;
@@ -69,19 +71,82 @@ internal sealed class SchemaReader(SchemaDocument document)
                 foreach (Schema part in List(schema, property)) open.Push(part);
                 return true;
             case "anyOf" or "oneOf":
-                AddAlternatives(schema, property.Name, into);
+                open.Push(schema with { Scope = property.Name == "anyOf" ? SchemaScope.AnyOf : SchemaScope.OneOf });
                 return true;
+            case "not":
+                open.Push(at with { Scope = SchemaScope.Not });
+                return true;
+            case "if" when schema.Child("then") is not null || schema.Child("else") is not null:
+                open.Push(schema with { Scope = SchemaScope.If });
+                return true;
+            case "dependentSchemas" or "dependencies":
+                foreach (Schema member in Members(at).Where(member => member.Element.ValueKind != JsonValueKind.Array)) open.Push(member with { Scope = SchemaScope.Dependent });
+                return property.Name == "dependentSchemas";
             default:
                 return false;
         }
     }
 
-    private static void AddAlternatives(Schema schema, string keyword, Constraints into)
+    /// <summary>Reads what is said of a value by schemas that it need not match as they stand.</summary>
+    private void ReadDerived(Schema schema, Constraints into, Stack<Schema> open)
     {
-        JsonProperty property = schema.Element.EnumerateObject().Last(its => its.Name == keyword);
-        SchemaScope scope = keyword == "anyOf" ? SchemaScope.AnyOf : SchemaScope.OneOf;
-        into.Alternatives.Add(new Alternatives(schema with { Scope = scope }, List(schema, property)));
+        switch (schema.Scope)
+        {
+            case SchemaScope.NotPattern:
+                into.ExcludedPatterns.Add((Text(schema), schema.Path));
+                break;
+            case SchemaScope.NotText:
+                into.ExcludedTexts.Add(Text(schema));
+                break;
+            case SchemaScope.Fraction:
+                into.Numbers.IsFraction = true;
+                break;
+            default:
+                IReadOnlyList<IReadOnlyList<Schema>> options = Options(schema);
+                if (options is [var only])
+                {
+                    foreach (Schema part in only) open.Push(part);
+                    return;
+                }
+                if (options.Count > 1)
+                {
+                    into.Alternatives.Add(new Alternatives(schema, options));
+                    return;
+                }
+                into.Types = JsonTypes.None;
+                break;
+        }
+        into.Own.Add(schema);
     }
+
+    /// <summary>The lists of schemas of which a value must match one.</summary>
+    private IReadOnlyList<IReadOnlyList<Schema>> Options(Schema schema)
+    {
+        switch (schema.Scope)
+        {
+            case SchemaScope.Not:
+                return _negation.Of(schema);
+            case SchemaScope.If:
+                Schema condition = schema.Child("if")!.Value;
+                return [[condition, .. Present(schema.Child("then"))], [condition with { Scope = SchemaScope.Not }, .. Present(schema.Child("else"))]];
+            case SchemaScope.Dependent:
+                string name = SchemaDocument.Quote(SchemaDocument.Unescape(schema.Path[(schema.Path.LastIndexOf('/') + 1)..]));
+                return [[schema.Derive("without", $$$$"""{"properties":{{{{{name}}}}:false}}""")], [schema with { Scope = SchemaScope.All }, schema.Derive("with", $$$$"""{"type":"object","required":[{{{{name}}}}]}""")]];
+            default:
+                string keyword = schema.Scope == SchemaScope.AnyOf ? "anyOf" : "oneOf";
+                JsonProperty property = schema.Element.EnumerateObject().Last(its => its.Name == keyword);
+                return [.. List(schema, property).Select(option => (IReadOnlyList<Schema>)[option, .. Discriminated(schema, keyword)])];
+        }
+    }
+
+    /// <summary>OpenAPI's word for the member that tells the schemas of <c>oneOf</c> apart: all values have it.</summary>
+    private static IEnumerable<Schema> Discriminated(Schema schema, string keyword)
+    {
+        if (keyword == "oneOf" && schema.Child("discriminator")?.Child("propertyName") is { Element.ValueKind: JsonValueKind.String } name)
+            yield return schema.Derive("discriminator", $$$$"""{"required":[{{{{name.Element.GetRawText()}}}}]}""");
+    }
+
+    private static IEnumerable<Schema> Present(Schema? schema) => schema is { } its ? [its] : [];
 
     private static void ReadOwn(Schema schema, JsonProperty property, Constraints into)
     {
@@ -141,7 +206,7 @@ internal sealed class SchemaReader(SchemaDocument document)
             case "dependentRequired":
                 ReadDependentRequired(at, into);
                 break;
-            case "dependencies" when Members(at).All(member => member.Element.ValueKind == JsonValueKind.Array):
+            case "dependencies":
                 ReadDependentRequired(at, into);
                 break;
             case "unevaluatedProperties" or "unevaluatedItems" when IsPlain(schema, property):
@@ -154,12 +219,9 @@ internal sealed class SchemaReader(SchemaDocument document)
 
     /// <summary>Without schemas that apply to the same value, what is left over is what no other keyword of the schema speaks of.</summary>
     private static bool IsPlain(Schema schema, JsonProperty property) =>
-        IsAnything(property.Value) || !schema.Element.EnumerateObject().Any(its => Applicators.Contains(its.Name));
+        schema.At(property.Name, property.Value).IsAnything || !schema.Element.EnumerateObject().Any(its => Applicators.Contains(its.Name));
 
-    private static bool IsAnything(JsonElement schema) =>
-        schema.ValueKind == JsonValueKind.True || (schema.ValueKind == JsonValueKind.Object && !schema.EnumerateObject().Any());
-
-    private static void ReadTypes(Schema schema, Schema at, Constraints into)
+    public static void ReadTypes(Schema schema, Schema at, Constraints into)
     {
         JsonTypes types = JsonTypes.None;
         bool hasNumber = false;
@@ -210,9 +272,9 @@ internal sealed class SchemaReader(SchemaDocument document)
 
     private static void ReadDependentRequired(Schema at, Constraints into)
     {
-        foreach (Schema member in Members(at))
+        foreach (Schema member in Members(at).Where(member => member.Element.ValueKind == JsonValueKind.Array))
         {
-            string name = member.Path[(at.Path.Length + 1)..].Replace("~1", "/", StringComparison.Ordinal).Replace("~0", "~", StringComparison.Ordinal);
+            string name = SchemaDocument.Unescape(member.Path[(at.Path.Length + 1)..]);
             if (!into.DependentRequired.TryGetValue(name, out HashSet<string>? required)) into.DependentRequired.Add(name, required = []);
             required.UnionWith(Texts(member));
         }
@@ -220,19 +282,19 @@ internal sealed class SchemaReader(SchemaDocument document)
 
     private static void ReadItems(Schema schema, Constraints into)
     {
-        Schema? items = Child(schema, "items"), prefix = Child(schema, "prefixItems"), rest = items;
+        Schema? items = schema.Child("items"), prefix = schema.Child("prefixItems"), rest = items;
         if (items is { Element.ValueKind: JsonValueKind.Array })
         {
-            (prefix, rest) = (items, Child(schema, "additionalItems")); // up to draft 2019-09
+            (prefix, rest) = (items, schema.Child("additionalItems")); // up to draft 2019-09
         }
-        rest ??= Child(schema, "unevaluatedItems");
+        rest ??= schema.Child("unevaluatedItems");
         if (prefix is null && rest is null) return;
-        into.Items.Add(new ItemConstraints(prefix is { } first ? [.. List(first).Select((item, index) => new Schema(item, $"{first.Path}/{index}"))] : [], rest));
+        into.Items.Add(new ItemConstraints(prefix is { } first ? [.. List(first).Select((item, index) => first.At(index, item))] : [], rest));
     }
 
     private static void ReadMembers(Schema schema, Constraints into)
     {
-        Schema? known = Child(schema, "properties"), patterns = Child(schema, "patternProperties"), rest = Child(schema, "additionalProperties") ?? Child(schema, "unevaluatedProperties");
+        Schema? known = schema.Child("properties"), patterns = schema.Child("patternProperties"), rest = schema.Child("additionalProperties") ?? schema.Child("unevaluatedProperties");
         if (known is null && patterns is null && rest is null) return;
         Dictionary<string, Schema> byName = [];
         if (known is { } properties)
@@ -249,10 +311,7 @@ internal sealed class SchemaReader(SchemaDocument document)
         into.Members.Add(new MemberConstraints(byName, byPattern, rest));
     }
 
-    private static Schema? Child(Schema schema, string keyword) =>
-        schema.Element.TryGetProperty(keyword, out JsonElement child) ? schema.At(keyword, child) : null;
-
-    private static IEnumerable<Schema> Members(Schema at)
+    public static IEnumerable<Schema> Members(Schema at)
     {
         RequireObject(at);
         return at.Element.EnumerateObject().Select(property => at.At(property.Name, property.Value));
@@ -263,7 +322,7 @@ internal sealed class SchemaReader(SchemaDocument document)
         if (at.Element.ValueKind != JsonValueKind.Object) throw new GrammarException(at.Path, $"is {Kind(at.Element)}; an object was expected");
     }
 
-    private static IReadOnlyList<Schema> List(Schema schema, JsonProperty property)
+    public static IReadOnlyList<Schema> List(Schema schema, JsonProperty property)
     {
         Schema at = schema.At(property.Name, property.Value);
         IReadOnlyList<JsonElement> items = List(at);
@@ -271,21 +330,21 @@ internal sealed class SchemaReader(SchemaDocument document)
         return [.. items.Select((item, index) => schema.At(property.Name, index, item))];
     }
 
-    private static IReadOnlyList<JsonElement> List(Schema at) =>
+    public static IReadOnlyList<JsonElement> List(Schema at) =>
         at.Element.ValueKind == JsonValueKind.Array ? [.. at.Element.EnumerateArray()] : throw new GrammarException(at.Path, $"is {Kind(at.Element)}; an array was expected");
 
-    private static string Text(Schema at) =>
+    public static string Text(Schema at) =>
         at.Element.ValueKind == JsonValueKind.String ? at.Element.GetString()! : throw new GrammarException(at.Path, $"is {Kind(at.Element)}; a string was expected");
 
-    private static IEnumerable<string> Texts(Schema at) => List(at).Select((item, index) => Text(new Schema(item, $"{at.Path}/{index}")));
+    public static IEnumerable<string> Texts(Schema at) => List(at).Select((item, index) => Text(at.At(index, item)));
 
-    private static DecimalNumber Number(Schema at)
+    public static DecimalNumber Number(Schema at)
     {
         if (at.Element.ValueKind != JsonValueKind.Number) throw new GrammarException(at.Path, $"is {Kind(at.Element)}; a number was expected");
         return DecimalNumber.Read(at.Element) ?? throw new GrammarException(at.Path, "has too many digits");
     }
 
-    private static int Count(Schema at)
+    public static int Count(Schema at)
     {
         DecimalNumber number = Number(at);
         if (number.Sign < 0 || !number.IsInteger) throw new GrammarException(at.Path, "must be a whole number that is not negative");

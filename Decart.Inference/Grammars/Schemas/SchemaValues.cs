@@ -7,7 +7,7 @@ using Decart.Inference.Grammars.Languages;
 namespace Decart.Inference.Grammars.Schemas;
 
 /// <summary>Whether single values match schemas, and whether schemas exclude each other.</summary>
-internal sealed class SchemaValues(SchemaReader reader, StringLanguage strings, JsonSyntax json, LanguageTable table)
+internal sealed class SchemaValues(SchemaReader reader, StringLanguage strings, LanguageTable table)
 {
     /// <summary>How deep schemas are compared.</summary>
     private const int MaxDepth = 8;
@@ -36,13 +36,27 @@ internal sealed class SchemaValues(SchemaReader reader, StringLanguage strings, 
     public bool Allows(Constraints constraints, string text)
     {
         if (!constraints.Has(JsonTypes.String)) return false;
-        Language language = json.Quoted(strings.Content(constraints));
-        foreach (byte value in StringText(text)) language = table.After(language, value);
-        return language.IsNullable;
+        return Contains(strings.Content(constraints), text);
     }
 
     /// <summary>Whether the name of a member is one that schemas allow.</summary>
-    public bool AllowsName(Constraints constraints, string name) => constraints.Names.TrueForAll(schema => Allows(reader.Read([schema]), name));
+    public bool AllowsName(Constraints constraints, string name) => constraints.Names.TrueForAll(schema => Contains(Texts(reader.Read([schema])), name));
+
+    /// <summary>The strings that match schemas, without their quotes.</summary>
+    public Language Texts(Constraints constraints)
+    {
+        RuntimeHelpers.EnsureSufficientExecutionStack();
+        if (constraints.Alternatives is [var group, ..])
+        {
+            Language[] options = [.. group.Options.Select(option => Texts(With(constraints, option)))];
+            if (group.Schema.Scope != SchemaScope.OneOf) return table.Union(options);
+            return table.Union(options.Select((option, index) => table.Intersect(option, table.Complement(table.Union(options.Where((_, other) => other != index))))));
+        }
+        if (!constraints.Has(JsonTypes.String)) return table.Nothing;
+        Language content = strings.Content(constraints);
+        if (constraints.Values is not { } values) return content;
+        return table.Intersect(content, table.Literals(values.Where(value => value.ValueKind == JsonValueKind.String).Select(value => StringLanguage.Written(value.GetString()!))));
+    }
 
     /// <summary>The schemas of a member; none for anything.</summary>
     public IReadOnlyList<Schema> OfMember(Constraints constraints, string name)
@@ -78,15 +92,15 @@ internal sealed class SchemaValues(SchemaReader reader, StringLanguage strings, 
     }
 
     /// <summary>What the schemas say together with one of their alternatives instead of the first group of them.</summary>
-    public Constraints With(Constraints constraints, Schema option) => reader.Read(Expand(constraints, option));
+    public Constraints With(Constraints constraints, IReadOnlyList<Schema> option) => reader.Read(Expand(constraints, option));
 
     /// <summary>The schemas that say what some others do, with one of the alternatives instead of their first group.</summary>
-    public static IReadOnlyList<Schema> Expand(Constraints constraints, Schema option) =>
-        [option, .. constraints.Own, .. constraints.Alternatives.Skip(1).Select(group => group.Schema)];
+    public static IReadOnlyList<Schema> Expand(Constraints constraints, IReadOnlyList<Schema> option) =>
+        [.. option, .. constraints.Own, .. constraints.Alternatives.Skip(1).Select(group => group.Schema)];
 
     private bool AllowsOne(Alternatives group, JsonElement value)
     {
-        int matching = group.Options.Count(option => Allows(reader.Read([option]), value));
+        int matching = group.Options.Count(option => AllowsAll(option, value));
         return group.Schema.Scope == SchemaScope.OneOf ? matching == 1 : matching > 0;
     }
 
@@ -112,11 +126,11 @@ internal sealed class SchemaValues(SchemaReader reader, StringLanguage strings, 
 
     private bool AllowsAll(IReadOnlyList<Schema> schemas, JsonElement value) => schemas.Count == 0 || Allows(reader.Read(schemas), value);
 
-    private bool Matches(string pattern, string path, string name)
+    private bool Matches(string pattern, string path, string name) => Contains(strings.OfPattern(pattern, path), name);
+
+    private bool Contains(Language language, string text)
     {
-        Language language = strings.OfPattern(pattern, path);
-        byte[] text = StringText(name);
-        foreach (byte value in text.AsSpan(1, text.Length - 2)) language = table.After(language, value);
+        foreach (byte value in StringLanguage.Written(text)) language = table.After(language, value);
         return language.IsNullable;
     }
 

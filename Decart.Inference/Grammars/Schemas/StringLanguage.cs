@@ -15,7 +15,7 @@ internal sealed class StringLanguage(LanguageTable table, JsonSyntax json)
     /// <summary>A whole string in quotes.</summary>
     public Language Quoted(Constraints constraints)
     {
-        bool isFree = constraints.Patterns.Count == 0 && !constraints.Formats.Exists(format => !NumberFormats.Contains(format.Format));
+        bool isFree = constraints is { Patterns: [], ExcludedPatterns: [], ExcludedTexts: [] } && !constraints.Formats.Exists(format => !NumberFormats.Contains(format.Format));
         int max = constraints.MaxLength == int.MaxValue ? Language.Unbounded : constraints.MaxLength;
         if (max != Language.Unbounded && max < constraints.MinLength) return table.Nothing;
         return json.Quoted(isFree ? table.Repeat(json.AnyCharacter, constraints.MinLength, max) : Content(constraints));
@@ -25,15 +25,21 @@ internal sealed class StringLanguage(LanguageTable table, JsonSyntax json)
     public Language Content(Constraints constraints)
     {
         List<Language> all = [.. constraints.Patterns.Select(pattern => OfPattern(pattern.Pattern, pattern.Path))];
+        all.AddRange(constraints.ExcludedPatterns.Select(pattern => table.Complement(OfPattern(pattern.Pattern, pattern.Path))));
+        if (constraints.ExcludedTexts.Count > 0) all.Add(table.Complement(table.Literals(constraints.ExcludedTexts.Select(Written))));
         foreach ((string format, string path) in constraints.Formats)
         {
             if (!NumberFormats.Contains(format)) all.Add(OfFormat(format, path));
         }
         int max = constraints.MaxLength == int.MaxValue ? Language.Unbounded : constraints.MaxLength;
         if (max != Language.Unbounded && max < constraints.MinLength) return table.Nothing;
-        if (all.Count == 0 || constraints.MinLength > 0 || max != Language.Unbounded) all.Add(table.Repeat(json.PlainCharacter, constraints.MinLength, max));
+        bool isLimited = all.Exists(language => language.Kind != LanguageKind.Complement);
+        if (!isLimited || constraints.MinLength > 0 || max != Language.Unbounded) all.Add(table.Repeat(json.PlainCharacter, constraints.MinLength, max));
         return table.Intersect([.. all]);
     }
+
+    /// <summary>A text as it stands between quotes.</summary>
+    public static byte[] Written(string text) => SchemaValues.StringText(text)[1..^1];
 
     /// <summary>The texts in which a regular expression has a match.</summary>
     public Language OfPattern(string pattern, string path)
