@@ -28,11 +28,17 @@ public sealed class Grammar : IEquatable<Grammar>
     /// <summary>Levels of a schema; more than a reader of JSON expects, because schemas nest twice as deep as what they describe.</summary>
     private const int MaxSchemaDepth = 256;
 
+    /// <summary>Levels of grammars that are put together of others, and characters of what all of them were made of.</summary>
+    private const int MaxNesting = 100, LongestComposition = 1 << 24;
+
+    private readonly int _nesting;
     private readonly Func<GrammarBuilder, Production> _build;
     private readonly Lazy<GrammarAutomaton> _bytes;
 
-    private Grammar(string source, Func<GrammarBuilder, Production> build)
+    private Grammar(string source, Func<GrammarBuilder, Production> build, params ReadOnlySpan<Grammar> parts)
     {
+        foreach (Grammar part in parts) _nesting = Math.Max(_nesting, part._nesting + 1);
+        if (_nesting > MaxNesting) throw new GrammarException($"The grammar is put together of others on more than {MaxNesting} levels.");
         Source = source;
         _build = build;
         _bytes = new Lazy<GrammarAutomaton>(() => Build(vocabulary: null));
@@ -122,7 +128,7 @@ public sealed class Grammar : IEquatable<Grammar>
     public static Grammar Sequence(params IEnumerable<Grammar> parts)
     {
         Grammar[] all = RequireSome(parts);
-        return new Grammar($"sequence {Sources(all)}", builder => builder.Sequence(all.Select(part => part._build(builder))));
+        return new Grammar($"sequence {Sources(all)}", builder => builder.Sequence(all.Select(part => part._build(builder))), all);
     }
 
     /// <summary>Texts of any one of several grammars.</summary>
@@ -131,7 +137,7 @@ public sealed class Grammar : IEquatable<Grammar>
     public static Grammar AnyOf(params IEnumerable<Grammar> alternatives)
     {
         Grammar[] all = RequireSome(alternatives);
-        return new Grammar($"any of {Sources(all)}", builder => builder.AnyOf(all.Select(part => part._build(builder))));
+        return new Grammar($"any of {Sources(all)}", builder => builder.AnyOf(all.Select(part => part._build(builder))), all);
     }
 
     /// <summary>Texts of a grammar several times, one after the other.</summary>
@@ -145,7 +151,7 @@ public sealed class Grammar : IEquatable<Grammar>
         ArgumentNullException.ThrowIfNull(part);
         ArgumentOutOfRangeException.ThrowIfNegative(min);
         if (max is { } most) ArgumentOutOfRangeException.ThrowIfLessThan(most, Math.Max(1, min), nameof(max));
-        return new Grammar(string.Create(CultureInfo.InvariantCulture, $"repeat {min} {max} {Sources([part])}"), builder => GrammarBuilder.Repeat(part._build(builder), min, max));
+        return new Grammar(string.Create(CultureInfo.InvariantCulture, $"repeat {min} {max} {Sources([part])}"), builder => GrammarBuilder.Repeat(part._build(builder), min, max), part);
     }
 
     /// <summary>
@@ -227,8 +233,9 @@ public sealed class Grammar : IEquatable<Grammar>
     }
 
     /// <summary>The sources of several grammars, with their lengths, so that no two lists give the same.</summary>
-    private static string Sources(Grammar[] grammars) =>
-        string.Concat(grammars.Select(grammar => string.Create(CultureInfo.InvariantCulture, $"({grammar.Source.Length}: {grammar.Source})")));
+    private static string Sources(Grammar[] grammars) => grammars.Sum(grammar => (long)grammar.Source.Length) > LongestComposition
+        ? throw new GrammarException("The grammars are too large together.")
+        : string.Concat(grammars.Select(grammar => string.Create(CultureInfo.InvariantCulture, $"({grammar.Source.Length}: {grammar.Source})")));
 
     private static class JsonGrammars
     {

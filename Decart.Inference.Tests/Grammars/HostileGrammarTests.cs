@@ -56,6 +56,15 @@ internal sealed class HostileGrammarTests
     public void Half_a_surrogate_pair_is_refused(string schema) => Assert.That(() => Grammar.JsonSchema(schema), Throws.InstanceOf<GrammarException>().With.Message.Contains("Unicode"));
 
     [Test]
+    public void What_is_put_together_without_end_is_refused()
+    {
+        Grammar grammar = Grammar.Choice(new string('a', 200_000));
+        Assert.That(() => Grammar.Sequence(Enumerable.Repeat(grammar, 100)), Throws.InstanceOf<GrammarException>().With.Message.Contains("too large"));
+        grammar = Grammar.Choice("a");
+        Assert.That(() => Enumerable.Range(0, 1000).Aggregate(grammar, (inner, _) => Grammar.Repeat(inner, 0, 2)), Throws.InstanceOf<GrammarException>().With.Message.Contains("levels"));
+    }
+
+    [Test]
     public void An_element_without_json_is_refused() => Assert.That(() => Grammar.JsonSchema(default(System.Text.Json.JsonElement)), Throws.ArgumentException);
 
     [TestCaseSource(nameof(Grammars))]
