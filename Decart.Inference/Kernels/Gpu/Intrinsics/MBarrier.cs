@@ -12,6 +12,9 @@ internal static unsafe class MBarrier
 {
     public const int Bytes = sizeof(ulong);
 
+    /// <summary>Emulated threads sleep while they wait: hundreds of them share a processor's few cores.</summary>
+    private static readonly object[] Waiters = [.. Enumerable.Range(0, 64).Select(_ => new object())];
+
     private const int CountBits = 20, ByteShift = 2 * CountBits, ParityShift = 63;
     private const ulong CountMask = (1UL << CountBits) - 1, ByteMask = (1UL << (ParityShift - ByteShift)) - 1;
 
@@ -38,9 +41,17 @@ internal static unsafe class MBarrier
         "{ .reg .pred done; TRY: mbarrier.try_wait.parity.shared::cta.b64 done, [$0], $1; @!done bra TRY; }", MinArchitecture = 90)]
     public static void Wait(int barrier, int parity)
     {
-        SpinWait spin = default;
-        while ((int)(Volatile.Read(ref *Word(barrier)) >> ParityShift) == parity) spin.SpinOnce();
+        if (!IsIn(barrier, parity)) return;
+        object waiters = WaitersFor(barrier);
+        lock (waiters)
+        {
+            while (IsIn(barrier, parity)) Monitor.Wait(waiters);
+        }
     }
+
+    private static bool IsIn(int barrier, int parity) => (int)(Volatile.Read(ref *Word(barrier)) >> ParityShift) == parity;
+
+    private static object WaitersFor(int barrier) => Waiters[barrier / Bytes % Waiters.Length];
 
     /// <summary>For emulations of copies: bytes have come.</summary>
     internal static void Complete(int barrier, int bytes) => Update(barrier, 0, -bytes);
@@ -60,5 +71,8 @@ internal static unsafe class MBarrier
             after = (pending & CountMask) | (count << CountBits) | (pendingBytes << ByteShift) | (parity << ParityShift);
         }
         while (Interlocked.CompareExchange(ref *word, after, before) != before);
+        if (before >> ParityShift == after >> ParityShift) return;
+        object waiters = WaitersFor(barrier);
+        lock (waiters) Monitor.PulseAll(waiters);
     }
 }

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 using ILGPU;
 using ILGPU.IR.Intrinsics;
 
@@ -58,47 +59,47 @@ internal static unsafe class WarpGroup
     /// <param name="b">Descriptor of as many rows as c has columns.</param>
     /// <param name="accumulate">0 to take c as zero.</param>
     [IntrinsicImplementation, Ptx(Scale + "m64n8k16.f32.f16.f16" + End, MinArchitecture = 90, InPlace = true)]
-    public static Tile8 MultiplyHalves8(Tile8 c, long a, long b, int accumulate) => Multiply(c, a, b, accumulate, &Halves.Low);
+    public static Tile8 MultiplyHalves8(Tile8 c, long a, long b, int accumulate) => Multiply(c, a, b, accumulate, &Halves16);
 
     /// <inheritdoc cref="MultiplyHalves8"/>
     /// <summary>c + a b' for halves and 16 rows of b.</summary>
     [IntrinsicImplementation, Ptx(Scale + "m64n16k16.f32.f16.f16" + End, MinArchitecture = 90, InPlace = true)]
-    public static Tile16 MultiplyHalves16(Tile16 c, long a, long b, int accumulate) => Multiply(c, a, b, accumulate, &Halves.Low);
+    public static Tile16 MultiplyHalves16(Tile16 c, long a, long b, int accumulate) => Multiply(c, a, b, accumulate, &Halves16);
 
     /// <inheritdoc cref="MultiplyHalves8"/>
     /// <summary>c + a b' for halves and 32 rows of b.</summary>
     [IntrinsicImplementation, Ptx(Scale + "m64n32k16.f32.f16.f16" + End, MinArchitecture = 90, InPlace = true)]
-    public static Tile32 MultiplyHalves32(Tile32 c, long a, long b, int accumulate) => Multiply(c, a, b, accumulate, &Halves.Low);
+    public static Tile32 MultiplyHalves32(Tile32 c, long a, long b, int accumulate) => Multiply(c, a, b, accumulate, &Halves16);
 
     /// <inheritdoc cref="MultiplyHalves8"/>
     /// <summary>c + a b' for halves and 64 rows of b.</summary>
     [IntrinsicImplementation, Ptx(Scale + "m64n64k16.f32.f16.f16" + End, MinArchitecture = 90, InPlace = true)]
-    public static Tile64 MultiplyHalves64(Tile64 c, long a, long b, int accumulate) => Multiply(c, a, b, accumulate, &Halves.Low);
+    public static Tile64 MultiplyHalves64(Tile64 c, long a, long b, int accumulate) => Multiply(c, a, b, accumulate, &Halves16);
 
     /// <inheritdoc cref="MultiplyHalves8"/>
     /// <summary>c + a b' for halves and 128 rows of b.</summary>
     [IntrinsicImplementation, Ptx(Scale + "m64n128k16.f32.f16.f16" + End, MinArchitecture = 90, InPlace = true)]
-    public static Tile128 MultiplyHalves128(Tile128 c, long a, long b, int accumulate) => Multiply(c, a, b, accumulate, &Halves.Low);
+    public static Tile128 MultiplyHalves128(Tile128 c, long a, long b, int accumulate) => Multiply(c, a, b, accumulate, &Halves16);
 
     /// <inheritdoc cref="MultiplyHalves8"/>
     /// <summary>c + a b' for halves and 256 rows of b.</summary>
     [IntrinsicImplementation, Ptx(Scale + "m64n256k16.f32.f16.f16" + End, MinArchitecture = 90, InPlace = true)]
-    public static Tile256 MultiplyHalves256(Tile256 c, long a, long b, int accumulate) => Multiply(c, a, b, accumulate, &Halves.Low);
+    public static Tile256 MultiplyHalves256(Tile256 c, long a, long b, int accumulate) => Multiply(c, a, b, accumulate, &Halves16);
 
     /// <inheritdoc cref="MultiplyHalves8"/>
     /// <summary>c + a b' for bfloat16 and 64 rows of b.</summary>
     [IntrinsicImplementation, Ptx(Scale + "m64n64k16.f32.bf16.bf16" + End, MinArchitecture = 90, InPlace = true)]
-    public static Tile64 MultiplyBFloats64(Tile64 c, long a, long b, int accumulate) => Multiply(c, a, b, accumulate, &BFloats.Low);
+    public static Tile64 MultiplyBFloats64(Tile64 c, long a, long b, int accumulate) => Multiply(c, a, b, accumulate, &BFloats16);
 
     /// <inheritdoc cref="MultiplyHalves8"/>
     /// <summary>c + a b' for bfloat16 and 128 rows of b.</summary>
     [IntrinsicImplementation, Ptx(Scale + "m64n128k16.f32.bf16.bf16" + End, MinArchitecture = 90, InPlace = true)]
-    public static Tile128 MultiplyBFloats128(Tile128 c, long a, long b, int accumulate) => Multiply(c, a, b, accumulate, &BFloats.Low);
+    public static Tile128 MultiplyBFloats128(Tile128 c, long a, long b, int accumulate) => Multiply(c, a, b, accumulate, &BFloats16);
 
     /// <inheritdoc cref="MultiplyHalves8"/>
     /// <summary>c + a b' for bfloat16 and 256 rows of b.</summary>
     [IntrinsicImplementation, Ptx(Scale + "m64n256k16.f32.bf16.bf16" + End, MinArchitecture = 90, InPlace = true)]
-    public static Tile256 MultiplyBFloats256(Tile256 c, long a, long b, int accumulate) => Multiply(c, a, b, accumulate, &BFloats.Low);
+    public static Tile256 MultiplyBFloats256(Tile256 c, long a, long b, int accumulate) => Multiply(c, a, b, accumulate, &BFloats16);
 
     /// <summary>c + a b' for halves, a of 64 rows in registers and b of 64 rows.</summary>
     /// <param name="c">The accumulators.</param>
@@ -108,7 +109,7 @@ internal static unsafe class WarpGroup
     /// <param name="b">Descriptor of as many rows as c has columns.</param>
     /// <param name="accumulate">0 to take c as zero.</param>
     [IntrinsicImplementation, Ptx(RegisterScale + "m64n64k16.f32.f16.f16" + RegisterEnd, MinArchitecture = 90, InPlace = true)]
-    public static Tile64 MultiplyRows64(Tile64 c, UInt4 a, long b, int accumulate) => Multiply(c, a, b, accumulate, &RowElement);
+    public static Tile64 MultiplyRows64(Tile64 c, UInt4 a, long b, int accumulate) => Multiply(c, a, b, accumulate, &Halves16);
 
     /// <inheritdoc cref="MultiplyRows64"/>
     /// <summary>c + a b for halves, a of 64 rows in registers and b of 16 rows and 64 columns.</summary>
@@ -117,53 +118,74 @@ internal static unsafe class WarpGroup
     /// <param name="b"><see cref="MatrixDescriptor.CreateTransposed"/>.</param>
     /// <param name="accumulate">0 to take c as zero.</param>
     [IntrinsicImplementation, Ptx(RegisterScale + "m64n64k16.f32.f16.f16" + TransposedEnd, MinArchitecture = 90, InPlace = true)]
-    public static Tile64 MultiplyTransposed64(Tile64 c, UInt4 a, long b, int accumulate) => Multiply(c, a, b, accumulate, &TransposedElement);
+    public static Tile64 MultiplyTransposed64(Tile64 c, UInt4 a, long b, int accumulate) => Multiply(c, a, b, accumulate, &TransposedHalves16);
 
     /// <inheritdoc cref="MultiplyTransposed64"/>
     /// <summary>c + a b for halves, a of 64 rows in registers and b of 16 rows and 128 columns.</summary>
     [IntrinsicImplementation, Ptx(RegisterScale + "m64n128k16.f32.f16.f16" + TransposedEnd, MinArchitecture = 90, InPlace = true)]
-    public static Tile128 MultiplyTransposed128(Tile128 c, UInt4 a, long b, int accumulate) => Multiply(c, a, b, accumulate, &TransposedElement);
+    public static Tile128 MultiplyTransposed128(Tile128 c, UInt4 a, long b, int accumulate) => Multiply(c, a, b, accumulate, &TransposedHalves16);
 
-    /// <param name="c">The accumulators.</param>
-    /// <param name="a">The left operand.</param>
-    /// <param name="b">The right one's descriptor.</param>
-    /// <param name="accumulate">0 to take c as zero.</param>
-    /// <param name="element">Element (k, n) of the right operand.</param>
-    private static TTile Multiply<TTile>(TTile c, UInt4 a, long b, int accumulate, delegate*<long, int, int, uint> element)
+    private static TTile Multiply<TTile>(TTile c, UInt4 a, long b, int accumulate, delegate*<long, int, float*, void> column)
         where TTile : unmanaged
     {
-        float* sums = (float*)&c, rows = stackalloc float[2 * Columns];
+        float* rows = stackalloc float[2 * Columns];
         TensorCore.Gather(a, rows, rows + Columns);
-        for (int i = 0; i < Unsafe.SizeOf<TTile>() / sizeof(float); i++)
-        {
-            float* row = rows + (i / 2 % 2 * Columns);
-            float sum = accumulate != 0 ? sums[i] : 0;
-            int column = (i / 4 * 8) + (2 * (Group.IdxX % 4)) + (i % 2);
-            for (int k = 0; k < Columns; k++) sum += row[k] * Halves.Low(element(b, k, column));
-            sums[i] = sum;
-        }
-        return c;
+        return Multiply(c, rows, b, accumulate, column);
     }
 
-    private static uint RowElement(long b, int k, int n) => *(ushort*)Shared.Pointer(MatrixDescriptor.AddressOf(b, n, k));
-
-    private static uint TransposedElement(long b, int k, int n) => *(ushort*)Shared.Pointer(MatrixDescriptor.AddressOfTransposed(b, k, n));
-
-    private static TTile Multiply<TTile>(TTile c, long a, long b, int accumulate, delegate*<uint, float> widen)
+    private static TTile Multiply<TTile>(TTile c, long a, long b, int accumulate, delegate*<long, int, float*, void> read)
         where TTile : unmanaged
     {
-        float* sums = (float*)&c;
-        int lane = Group.IdxX % 32, row = (Group.IdxX % Threads / 32 * 16) + (lane / 4);
-        for (int i = 0; i < Unsafe.SizeOf<TTile>() / sizeof(float); i++)
+        float* rows = stackalloc float[2 * Columns];
+        int row = (Group.IdxX % Threads / 32 * 16) + (Group.IdxX % 32 / 4);
+        read(a, row, rows);
+        read(a, row + 8, rows + Columns);
+        return Multiply(c, rows, b, accumulate, read);
+    }
+
+    /// <summary>What a thread computes: in each 8 columns two neighbours of two rows, in the order of <see cref="TensorCore"/>'s accumulators.</summary>
+    /// <param name="c">The accumulators.</param>
+    /// <param name="rows">16 elements of the upper row, then 16 of the lower.</param>
+    /// <param name="b">The right operand's descriptor.</param>
+    /// <param name="accumulate">0 to take c as zero.</param>
+    /// <param name="column">Reads the 16 elements of one of its columns.</param>
+    private static TTile Multiply<TTile>(TTile c, float* rows, long b, int accumulate, delegate*<long, int, float*, void> column)
+        where TTile : unmanaged
+    {
+        float* sums = (float*)&c, left = stackalloc float[Columns], right = stackalloc float[Columns];
+        for (int block = 0; block < Unsafe.SizeOf<TTile>() / sizeof(Vector128<float>); block++)
         {
-            int sumRow = row + (i / 2 % 2 * 8), sumColumn = (i / 4 * 8) + (2 * (lane % 4)) + (i % 2);
-            float sum = accumulate != 0 ? sums[i] : 0;
-            for (int k = 0; k < Columns; k++) sum += Element(a, sumRow, k, widen) * Element(b, sumColumn, k, widen);
-            sums[i] = sum;
+            int first = (block * 8) + (2 * (Group.IdxX % 4));
+            column(b, first, left);
+            column(b, first + 1, right);
+            Vector128<float> sum = accumulate != 0 ? Vector128.Load(sums + (4 * block)) : Vector128<float>.Zero;
+            for (int k = 0; k < Columns; k++)
+            {
+                float upper = rows[k], lower = rows[Columns + k];
+                sum += Vector128.Create(upper, upper, lower, lower) * Vector128.Create(left[k], right[k], left[k], right[k]);
+            }
+            sum.Store(sums + (4 * block));
         }
         return c;
     }
 
-    private static float Element(long descriptor, int row, int column, delegate*<uint, float> widen) =>
-        widen(*(ushort*)Shared.Pointer(MatrixDescriptor.AddressOf(descriptor, row, column)));
+    private static void Halves16(long descriptor, int row, float* elements)
+    {
+        ushort* low = Run(descriptor, row, 0), high = Run(descriptor, row, 8);
+        for (int k = 0; k < 8; k++) (elements[k], elements[k + 8]) = (Halves.Low(low[k]), Halves.Low(high[k]));
+    }
+
+    private static void BFloats16(long descriptor, int row, float* elements)
+    {
+        ushort* low = Run(descriptor, row, 0), high = Run(descriptor, row, 8);
+        for (int k = 0; k < 8; k++) (elements[k], elements[k + 8]) = (BFloats.Low(low[k]), BFloats.Low(high[k]));
+    }
+
+    private static void TransposedHalves16(long descriptor, int column, float* elements)
+    {
+        for (int k = 0; k < Columns; k++) elements[k] = Halves.Low(*(ushort*)Shared.Pointer(MatrixDescriptor.AddressOfTransposed(descriptor, k, column)));
+    }
+
+    /// <summary>Eight neighbouring elements of a row, from a column that is a multiple of 8.</summary>
+    private static ushort* Run(long descriptor, int row, int column) => (ushort*)Shared.Pointer(MatrixDescriptor.AddressOf(descriptor, row, column));
 }
