@@ -25,37 +25,28 @@ internal sealed partial record SnippetProgram(string Document, string Section, s
 
     private static readonly TimeSpan LongestRun = TimeSpan.FromMinutes(2);
 
+    /// <summary>Files that the program reads, by name: blocks of JSON under a line with nothing but a name, <c>`appsettings.json`:</c>.</summary>
+    public IReadOnlyDictionary<string, string> Files { get; private init; } = new Dictionary<string, string>();
+
+    /// <summary>The models that the program loads by name.</summary>
+    public IEnumerable<string> Models =>
+        Files.Values.Append(Text).SelectMany(text => LoadedModel().Matches(text)).Select(match => match.Groups[1].Value).Distinct();
+
     /// <summary>The programs of a Markdown document, one for each section of the second level that has C# blocks.</summary>
     /// <param name="path">The document.</param>
     public static IEnumerable<SnippetProgram> Read(string path)
     {
-        string section = Path.GetFileName(path);
-        List<string>? block = null;
-        List<string> blocks = [];
-        foreach (string line in File.ReadLines(path))
+        string document = Path.GetFileName(path);
+        foreach (string section in SectionStart().Split(File.ReadAllText(path)))
         {
-            if (block is not null)
+            string[] code = [.. Block().Matches(section).Where(block => block.Groups["language"].Value == "csharp").Select(block => block.Groups["text"].Value)];
+            if (code.Length == 0) continue;
+            yield return new(document, section.Split('\n')[0].Trim('#', ' '), Join(code))
             {
-                if (line.StartsWith("```", StringComparison.Ordinal)) (blocks, block) = ([.. blocks, string.Join('\n', block)], null);
-                else block.Add(line);
-            }
-            else if (line.Trim() == "```csharp")
-            {
-                block = [];
-            }
-            else if (line.StartsWith("## ", StringComparison.Ordinal))
-            {
-                if (blocks.Count > 0) yield return Create();
-                (section, blocks) = (line[3..].Trim(), []);
-            }
+                Files = Block().Matches(section).Where(block => block.Groups["file"].Success).ToDictionary(block => block.Groups["file"].Value, block => block.Groups["text"].Value),
+            };
         }
-        if (blocks.Count > 0) yield return Create();
-
-        SnippetProgram Create() => new(Path.GetFileName(path), section, Join(blocks));
     }
-
-    /// <summary>The models that the program loads by name.</summary>
-    public IEnumerable<string> Models => LoadedModel().Matches(Text).Select(match => match.Groups[1].Value).Distinct();
 
     /// <summary>Compiles the program beside the library; errors and warnings fail the test.</summary>
     /// <returns>The program's file.</returns>
@@ -113,6 +104,12 @@ internal sealed partial record SnippetProgram(string Document, string Section, s
         return string.Join('\n', [.. usings, .. statements, .. types]);
     }
 
-    [GeneratedRegex("(?:LoadAsync\\(|\"Model\" = |Model = )\"([^\"]+)\"")]
+    [GeneratedRegex("(?:LoadAsync\\(|Model = |\"Model\": )\"([^\"]+)\"")]
     private static partial Regex LoadedModel();
+
+    [GeneratedRegex("^(?=## )", RegexOptions.Multiline)]
+    private static partial Regex SectionStart();
+
+    [GeneratedRegex("""(?:^`(?<file>[\w.]+)`:\n\n)?^```(?<language>csharp|json)\n(?<text>.*?)^```""", RegexOptions.Multiline | RegexOptions.Singleline)]
+    private static partial Regex Block();
 }

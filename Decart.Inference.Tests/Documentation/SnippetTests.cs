@@ -4,8 +4,15 @@ namespace Decart.Inference.Tests.Documentation;
 [Parallelizable(ParallelScope.All)]
 public class SnippetTests
 {
-    private const string Storyteller = "storyteller", ChatTemplate =
-        "{% for message in messages %}{{ message.role }}: {{ message.content }}\n{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}";
+    private const string Storyteller = "storyteller";
+
+    /// <summary>With functions in the format of Hermes.</summary>
+    private const string ChatTemplate = """
+        {%- if tools %}<tools>{{ tools | tojson }}</tools>, answer with <tool_call>{"name": ..., "arguments": ...}</tool_call>{% endif -%}
+        {%- for message in messages %}{{ message.role }}: {{ message.content or (message.tool_calls | tojson) }}
+        {% endfor -%}
+        {%- if add_generation_prompt %}assistant: {% endif -%}
+        """;
 
     private static IEnumerable<TestCaseData> Programs =>
         from document in Documents
@@ -24,6 +31,7 @@ public class SnippetTests
         try
         {
             foreach (string model in snippet.Models) CreateModel(Path.Combine(folder.FullName, model), isChat: model != Storyteller);
+            foreach ((string name, string text) in snippet.Files) File.WriteAllText(Path.Combine(folder.FullName, name), text);
             Assert.That(snippet.Run(file, folder.FullName), Is.Not.Empty, "it prints what it made");
         }
         finally
