@@ -1,11 +1,14 @@
 using System.Net.Http.Json;
+using System.Net.Sockets;
 using System.Net;
 using System.Text.Json;
 using System.Text;
 using Decart.Inference.Tests.Session;
 using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Server;
@@ -44,6 +47,15 @@ internal sealed class RunningServer : IAsyncDisposable
 
     /// <summary>The storyteller, which continues texts.</summary>
     public static Task<RunningServer> StartAsync(params string[] settings) => StartAsync(null, settings);
+
+    /// <param name="settings">Settings of the configuration.</param>
+    /// <param name="sendBuffer">Bytes that the system keeps for a client that does not read.</param>
+    public static Task<RunningServer> StartAsync(string[] settings, int sendBuffer) => StartAsync(null, settings, builder => builder.WebHost.UseSockets(sockets => sockets.CreateBoundListenSocket = address =>
+    {
+        Socket socket = SocketTransportOptions.CreateDefaultBoundListenSocket(address);
+        socket.SendBufferSize = sendBuffer;
+        return socket;
+    }));
 
     /// <summary>The storyteller with a chat template: its answers are stories whatever it is asked, but for grammars.</summary>
     public static Task<RunningServer> StartChatAsync(params string[] settings)
@@ -94,10 +106,14 @@ internal sealed class RunningServer : IAsyncDisposable
         if (_folder is not null) Directory.Delete(Path.GetDirectoryName(_folder)!, recursive: true);
     }
 
-    private static async Task<RunningServer> StartAsync(string? folder, string[] settings)
+    private static async Task<RunningServer> StartAsync(string? folder, string[] settings, Action<WebApplicationBuilder>? configure = null)
     {
         string[] args = [.. folder is null ? [] : new[] { folder }, "--urls=http://127.0.0.1:0", "--Server:Device=cpu", .. settings];
-        WebApplication app = ServerApp.Create(args, builder => builder.Logging.ClearProviders());
+        WebApplication app = ServerApp.Create(args, builder =>
+        {
+            builder.Logging.ClearProviders();
+            configure?.Invoke(builder);
+        });
         await app.StartAsync();
         return new RunningServer(app, folder);
     }

@@ -1,5 +1,6 @@
 using Decart.Inference;
 using Microsoft.Extensions.AI;
+using Server.Http;
 
 namespace Server;
 
@@ -30,4 +31,8 @@ internal sealed class ServedModel
     public int MostRunning { get; }
 
     public DateTimeOffset Loaded { get; } = DateTimeOffset.UtcNow;
+
+    /// <exception cref="ApiException">It has no chat template.</exception>
+    public IChatClient RequireChat() =>
+        Chat ?? throw new ApiException($"{Id} has no chat template: it continues texts and is asked at /v1/completions.", "model", "no_chat_template");
 }

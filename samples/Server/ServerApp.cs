@@ -5,6 +5,7 @@ using Samples;
 using Server.Contracts;
 using Server.Endpoints;
 using Server.Http;
+using Server.Metrics;
 
 namespace Server;
 
@@ -32,8 +33,9 @@ internal static class ServerApp
         services.AddOptions<ServerOptions>().BindConfiguration(ServerOptions.Section).ValidateDataAnnotations().ValidateOnStart();
         services.AddSingleton(provider => Load(provider.GetRequiredService<IOptions<ServerOptions>>().Value, provider.GetRequiredService<ILoggerFactory>()));
         services.AddSingleton(provider => new ServedModel(provider.GetRequiredService<LlmSession>(), provider.GetRequiredService<IOptions<ServerOptions>>().Value));
+        services.AddSingleton<MetricsCollector>().AddSingleton<SessionMetrics>().AddHealthChecks();
         services.AddSingleton<ApiKeys>().AddSingleton<RequestLimits>().AddSingleton<Api>();
-        services.AddSingleton<ModelsEndpoint>().AddSingleton<ChatEndpoint>().AddSingleton<CompletionsEndpoint>().AddSingleton<KvEndpoint>();
+        services.AddSingleton<ModelsEndpoint>().AddSingleton<ChatEndpoint>().AddSingleton<CompletionsEndpoint>().AddSingleton<ResponsesEndpoint>().AddSingleton<KvEndpoint>();
         ServerOptions options = builder.Configuration.GetSection(ServerOptions.Section).Get<ServerOptions>() ?? new ServerOptions();
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
@@ -58,12 +60,24 @@ internal static class ServerApp
         app.UseMiddleware<ErrorMiddleware>();
         app.UseStatusCodePages(ErrorMiddleware.DescribeStatusAsync);
         Api api = app.Services.GetRequiredService<Api>();
+        MetricsCollector metrics = app.Services.GetRequiredService<MetricsCollector>(); // begins to listen
+        _ = app.Services.GetRequiredService<SessionMetrics>();
         ModelsEndpoint models = app.Services.GetRequiredService<ModelsEndpoint>();
         Page.Map(app);
         app.MapGet("/v1/models", api.Get(models.ListAsync));
         app.MapGet("/v1/models/{id}", api.Get(models.DescribeAsync));
         app.MapPost("/v1/chat/completions", api.Post(ServerJson.Default.ChatCompletionRequest, app.Services.GetRequiredService<ChatEndpoint>().AnswerAsync));
         app.MapPost("/v1/completions", api.Post(ServerJson.Default.CompletionRequest, app.Services.GetRequiredService<CompletionsEndpoint>().AnswerAsync));
+        app.MapPost("/v1/responses", api.Post(ServerJson.Default.ResponseRequest, app.Services.GetRequiredService<ResponsesEndpoint>().AnswerAsync));
+        app.MapGet("/metrics", api.Get(WriteMetricsAsync));
+        app.MapHealthChecks("/health");
+        app.MapHealthChecks("/ready");
         app.MapGet("/kv", api.Get(app.Services.GetRequiredService<KvEndpoint>().AnswerAsync));
+
+        Task WriteMetricsAsync(HttpContext context)
+        {
+            context.Response.ContentType = PrometheusText.ContentType;
+            return context.Response.WriteAsync(metrics.Write(), context.RequestAborted);
+        }
     }
 }

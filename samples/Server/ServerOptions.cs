@@ -55,4 +55,8 @@ internal sealed class ServerOptions
     /// <summary>The most open connections.</summary>
     [Range(1, int.MaxValue)]
     public int MaxConnections { get; set; } = 1024;
+
+    /// <summary>How long an answer that is streamed waits for a client that does not read; then the client is cut off.</summary>
+    [Range(typeof(TimeSpan), "00:00:00.1", "1.00:00:00")]
+    public TimeSpan SendTimeout { get; set; } = TimeSpan.FromSeconds(30);
 }

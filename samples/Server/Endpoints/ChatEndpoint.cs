@@ -12,7 +12,7 @@ internal sealed class ChatEndpoint(ServedModel model, IOptions<ServerOptions> op
 {
     public async Task AnswerAsync(HttpContext context, ChatCompletionRequest request)
     {
-        IChatClient client = model.Chat ?? throw new ApiException($"{model.Id} has no chat template: it continues texts and is asked at /v1/completions.", "model", "no_chat_template");
+        IChatClient client = model.RequireChat();
         ChatCall call = ChatCall.Read(request, model, options.Value);
         int count = GenerationReader.Choices(request.N, prompts: 1, options.Value);
         await using Choices<ChatResponseUpdate> choices = new(count, (choice, cancellation) => call.Generate(client, choice, cancellation), context.RequestAborted);
@@ -32,7 +32,7 @@ internal sealed class ChatEndpoint(ServedModel model, IOptions<ServerOptions> op
 
     private static async Task StreamAsync(HttpContext context, Answer answer, Choices<ChatResponseUpdate> choices, ChatDeltas[] deltas, bool includesUsage)
     {
-        EventStream events = EventStream.Begin(context);
+        EventStream events = await EventStream.BeginAsync(context);
         await events.RunAsync(async () =>
         {
             foreach (int index in Enumerable.Range(0, deltas.Length)) await SendAsync([new ChatChunkChoice(index, new ChatDelta("assistant", Content: ""), null, null)]);

@@ -34,7 +34,7 @@ internal sealed class CompletionsEndpoint(ServedModel model, IOptions<ServerOpti
     private static async Task StreamAsync(
         HttpContext context, CompletionResponse answer, Choices<GenerationUpdate> choices, CompletionDeltas[] deltas, Func<int, string> echo, Func<CompletionUsage> usage, bool includesUsage)
     {
-        EventStream events = EventStream.Begin(context);
+        EventStream events = await EventStream.BeginAsync(context);
         await events.RunAsync(async () =>
         {
             foreach (int index in Enumerable.Range(0, deltas.Length).Where(index => echo(index).Length > 0)) await SendAsync(answer with { Choices = [new CompletionChoice(index, echo(index), null, null)] });

@@ -1,6 +1,7 @@
 using System.IO.Pipelines;
 using System.Text;
 using System.Text.Json.Serialization.Metadata;
+using Microsoft.Extensions.Options;
 using Server.Contracts;
 
 namespace Server.Http;
@@ -9,16 +10,25 @@ namespace Server.Http;
 internal sealed class EventStream
 {
     private readonly HttpContext _context;
+    private readonly TimeSpan _patience;
 
-    private EventStream(HttpContext context) => _context = context;
+    private EventStream(HttpContext context, TimeSpan patience)
+    {
+        _context = context;
+        _patience = patience;
+    }
 
     /// <summary>Begins the response; from here on errors are events.</summary>
-    public static EventStream Begin(HttpContext context)
+    public static async Task<EventStream> BeginAsync(HttpContext context)
     {
+        ServerOptions options = context.RequestServices.GetRequiredService<IOptions<ServerOptions>>().Value;
         context.Response.ContentType = "text/event-stream";
         context.Response.Headers.CacheControl = "no-cache";
         context.Response.Headers["X-Accel-Buffering"] = "no";
-        return new EventStream(context);
+        await context.Response.StartAsync(context.RequestAborted);
+        EventStream events = new(context, options.SendTimeout);
+        await events.FlushAsync();
+        return events;
     }
 
     public async Task SendAsync<T>(T data, JsonTypeInfo<T> type, string? name = null)
@@ -61,9 +71,19 @@ internal sealed class EventStream
 
     private void Write(string text) => Encoding.UTF8.GetBytes(text.AsSpan(), _context.Response.BodyWriter);
 
+    /// <summary>Waits until the client has read enough. One that does not read for long is cut off.</summary>
     private async Task FlushAsync()
     {
-        await _context.Response.BodyWriter.FlushAsync(_context.RequestAborted);
+        ValueTask<FlushResult> flush = _context.Response.BodyWriter.FlushAsync(_context.RequestAborted);
+        try
+        {
+            if (flush.IsCompleted) await flush;
+            else await flush.AsTask().WaitAsync(_patience);
+        }
+        catch (TimeoutException)
+        {
+            _context.Abort();
+        }
         _context.RequestAborted.ThrowIfCancellationRequested();
     }
 }

@@ -1,0 +1,59 @@
+using Decart.Inference;
+using Microsoft.Extensions.AI;
+using Microsoft.Extensions.Options;
+using Server.Contracts;
+using Server.Http;
+
+namespace Server.Endpoints;
+
+/// <summary><c>POST /v1/responses</c>. Nothing is stored: each request brings its whole conversation.</summary>
+internal sealed class ResponsesEndpoint(ServedModel model, IOptions<ServerOptions> options)
+{
+    public async Task AnswerAsync(HttpContext context, ResponseRequest request)
+    {
+        IChatClient client = model.RequireChat();
+        ChatCall call = ResponseReader.Read(request, model, options.Value);
+        await using Choices<ChatResponseUpdate> choices = new(1, (choice, cancellation) => call.Generate(client, choice, cancellation), context.RequestAborted);
+        try
+        {
+            await choices.RequireBegunAsync();
+        }
+        catch (GrammarException error)
+        {
+            throw ResponseReader.Locate(error, request);
+        }
+        ResponseBuilder builder = new(request, model);
+        if (request.Stream is true)
+        {
+            await StreamAsync(context, choices, builder);
+            return;
+        }
+        await foreach ((_, ChatResponseUpdate update) in choices.ReadAllAsync()) builder.Append(update);
+        await JsonBody.WriteAsync(context, builder.Response, ServerJson.Default.Response);
+    }
+
+    private static async Task StreamAsync(HttpContext context, Choices<ChatResponseUpdate> choices, ResponseBuilder builder)
+    {
+        EventStream events = await EventStream.BeginAsync(context);
+        await events.RunAsync(
+            async () =>
+            {
+                await SendAsync();
+                await foreach ((_, ChatResponseUpdate update) in choices.ReadAllAsync())
+                {
+                    builder.Append(update);
+                    await SendAsync();
+                }
+            },
+            error =>
+            {
+                builder.Fail(error);
+                return SendAsync();
+            });
+
+        async Task SendAsync()
+        {
+            foreach (ResponseEvent next in builder.TakeEvents()) await events.SendAsync(next, ServerJson.Default.ResponseEvent, next.Type);
+        }
+    }
+}
