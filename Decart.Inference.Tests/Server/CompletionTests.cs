@@ -98,6 +98,25 @@ public class CompletionTests
         Assert.That(events.Select(update => update.GetProperty("choices")[0].GetProperty("logprobs")).Where(value => value.ValueKind != JsonValueKind.Null).Sum(value => value.GetProperty("tokens").GetArrayLength()), Is.EqualTo(8));
     }
 
+    [TestCase(true)]
+    [TestCase(false)]
+    public async Task A_prompt_can_be_echoed_with_its_log_probabilities(bool asText)
+    {
+        int[] tokens = [.. _server.Session.Tokenizer.Encode(Once)];
+        object prompt = asText ? Once : tokens[1..];
+        (_, JsonElement body) = await _server.PostAsync(Path, new { model = "storyteller", prompt, max_tokens = 0, echo = true, logprobs = 1 });
+        JsonElement choice = body.GetProperty("choices")[0];
+        Assert.That((choice.GetProperty("text").GetString(), choice.GetProperty("finish_reason").GetString(), body.GetProperty("usage").GetProperty("completion_tokens").GetInt32()), Is.EqualTo((Once, "length", 0)));
+        IReadOnlyList<TokenLogprobs> scores = await _server.Session.ScoreAsync(asText ? tokens : tokens[1..]);
+        JsonElement logprobs = choice.GetProperty("logprobs");
+        IEnumerable<float?> expected = scores.Select(score => (float?)score.Logprob);
+        Assert.That(logprobs.GetProperty("token_logprobs").EnumerateArray().Select(value => value.ValueKind == JsonValueKind.Null ? (float?)null : value.GetSingle()), Is.EqualTo(asText ? expected : expected.Prepend(null)));
+        Assert.That(string.Concat(logprobs.GetProperty("tokens").EnumerateArray().Select(token => token.GetString())).TrimStart(), Is.EqualTo(Once));
+        (_, body) = await _server.PostAsync(Path, new { model = "storyteller", prompt, max_tokens = 4, echo = true, logprobs = 1, temperature = 0 });
+        Assert.That(body.GetProperty("choices")[0].GetProperty("logprobs").GetProperty("tokens").GetArrayLength(), Is.EqualTo(logprobs.GetProperty("tokens").GetArrayLength() + 4));
+        Assert.That(body.GetProperty("choices")[0].GetProperty("logprobs").GetProperty("text_offset").EnumerateArray().Last().GetInt32(), Is.GreaterThan(Once.Length));
+    }
+
     [Test]
     public async Task A_bias_can_forbid_a_token()
     {

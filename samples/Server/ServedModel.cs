@@ -32,6 +32,9 @@ internal sealed class ServedModel
 
     public DateTimeOffset Loaded { get; } = DateTimeOffset.UtcNow;
 
+    /// <summary>A prompt as token ids, so that they can be counted.</summary>
+    public Prompt Encode(Prompt prompt) => prompt.Text is { } text ? Prompt.FromTokenIds(Session.Tokenizer.Encode(text).ToArray()) : prompt;
+
     /// <exception cref="ApiException">It has no chat template.</exception>
     public IChatClient RequireChat() =>
         Chat ?? throw new ApiException($"{Id} has no chat template: it continues texts and is asked at /v1/completions.", "model", "no_chat_template");

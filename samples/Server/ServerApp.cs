@@ -35,7 +35,7 @@ internal static class ServerApp
         services.AddSingleton(provider => new ServedModel(provider.GetRequiredService<LlmSession>(), provider.GetRequiredService<IOptions<ServerOptions>>().Value));
         services.AddSingleton<MetricsCollector>().AddSingleton<SessionMetrics>().AddHealthChecks();
         services.AddSingleton<ApiKeys>().AddSingleton<RequestLimits>().AddSingleton<Api>();
-        services.AddSingleton<ModelsEndpoint>().AddSingleton<ChatEndpoint>().AddSingleton<CompletionsEndpoint>().AddSingleton<ResponsesEndpoint>().AddSingleton<KvEndpoint>();
+        services.AddSingleton<ModelsEndpoint>().AddSingleton<ChatEndpoint>().AddSingleton<CompletionsEndpoint>().AddSingleton<ResponsesEndpoint>().AddSingleton<EmbeddingsEndpoint>().AddSingleton<KvEndpoint>();
         ServerOptions options = builder.Configuration.GetSection(ServerOptions.Section).Get<ServerOptions>() ?? new ServerOptions();
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
@@ -68,6 +68,7 @@ internal static class ServerApp
         app.MapGet("/v1/models/{id}", api.Get(models.DescribeAsync));
         app.MapPost("/v1/chat/completions", api.Post(ServerJson.Default.ChatCompletionRequest, app.Services.GetRequiredService<ChatEndpoint>().AnswerAsync));
         app.MapPost("/v1/completions", api.Post(ServerJson.Default.CompletionRequest, app.Services.GetRequiredService<CompletionsEndpoint>().AnswerAsync));
+        app.MapPost("/v1/embeddings", api.Post(ServerJson.Default.EmbeddingRequest, app.Services.GetRequiredService<EmbeddingsEndpoint>().AnswerAsync));
         app.MapPost("/v1/responses", api.Post(ServerJson.Default.ResponseRequest, app.Services.GetRequiredService<ResponsesEndpoint>().AnswerAsync));
         app.MapGet("/metrics", api.Get(WriteMetricsAsync));
         app.MapHealthChecks("/health");

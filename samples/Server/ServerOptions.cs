@@ -48,6 +48,10 @@ internal sealed class ServerOptions
     [Range(1, 1024)]
     public int MaxChoices { get; set; } = 16;
 
+    /// <summary>The most texts of one request for embeddings.</summary>
+    [Range(1, 65_536)]
+    public int MaxInputs { get; set; } = 256;
+
     /// <summary>The most requests of one key at a time; without keys, of all callers together.</summary>
     [Range(1, int.MaxValue)]
     public int MaxConcurrentRequests { get; set; } = 64;

@@ -15,6 +15,8 @@ namespace Server.Contracts;
 [JsonSerializable(typeof(ContentPart))]
 [JsonSerializable(typeof(CompletionRequest))]
 [JsonSerializable(typeof(CompletionResponse))]
+[JsonSerializable(typeof(EmbeddingRequest))]
+[JsonSerializable(typeof(EmbeddingList))]
 [JsonSerializable(typeof(ResponseRequest))]
 [JsonSerializable(typeof(ResponseInputItem))]
 [JsonSerializable(typeof(ResponseToolChoice))]

@@ -28,17 +28,8 @@ internal sealed class CompletionDeltas(int index, ITokenizer tokenizer, int offs
 
     private CompletionLogprobs Logprobs(IReadOnlyList<TokenLogprobs> tokens)
     {
-        string[] texts = [.. tokens.Select(token => TokenTexts.Text(tokenizer, token.TokenId))];
-        int[] offsets = new int[texts.Length];
-        for (int i = 0; i < texts.Length; _offset += texts[i].Length, i++) offsets[i] = _offset;
-        return new CompletionLogprobs(texts, [.. tokens.Select(token => (float?)TokenTexts.Finite(token.Logprob))], [.. tokens.Select(Top)], offsets);
-    }
-
-    /// <summary>By their texts; of tokens with the same text the most probable.</summary>
-    private Dictionary<string, float> Top(TokenLogprobs token)
-    {
-        Dictionary<string, float> top = [];
-        foreach (TokenLogprob likely in token.Top) top.TryAdd(TokenTexts.Text(tokenizer, likely.TokenId), TokenTexts.Finite(likely.Logprob));
-        return top;
+        CompletionLogprobs logprobs = TokenTexts.ForCompletion(tokenizer, tokens, _offset);
+        _offset += logprobs.Tokens.Sum(token => token.Length);
+        return logprobs;
     }
 }

@@ -18,26 +18,28 @@ internal sealed class CompletionsEndpoint(ServedModel model, IOptions<ServerOpti
         int each = GenerationReader.Choices(request.N, prompts.Count, options.Value), count = each * prompts.Count;
         if (request.BestOf is { } best && best != each) throw new ApiException("\"best_of\" can only be as many as are returned.", "best_of", "unsupported");
         if (request.Logprobs is not (null or (>= 0 and <= 20))) throw new ApiException("\"logprobs\" must be 0 to 20.", "logprobs");
-        if (request is { Echo: true, Logprobs: not null }) throw new ApiException("Log-probabilities of the prompt are not computed.", "echo", "unsupported");
-        GenerationOptions generation = GenerationReader.Read(request, request.MaxTokens, "max_tokens", DefaultTokens, model) with { TopLogprobs = request.Logprobs };
-        string[] echoes = [.. prompts.Select(prompt => request.Echo is true ? Text(prompt) : "")];
-        CompletionDeltas[] deltas = [.. Enumerable.Range(0, count).Select(index => new CompletionDeltas(index, model.Session.Tokenizer, echoes[index / each].Length))];
+        bool isEchoOnly = request is { Echo: true, MaxTokens: 0 };
+        GenerationOptions generation = GenerationReader.Read(request, isEchoOnly ? null : request.MaxTokens, "max_tokens", DefaultTokens, model) with { TopLogprobs = request.Logprobs };
+        PromptEcho?[] echoes = request.Echo is true ? await Task.WhenAll(prompts.Select(prompt => PromptEcho.CreateAsync(prompt, request.Logprobs, model, context.RequestAborted))) : new PromptEcho?[prompts.Count];
+        CompletionDeltas[] deltas = [.. Enumerable.Range(0, count).Select(index => new CompletionDeltas(index, model.Session.Tokenizer, echoes[index / each]?.Text.Length ?? 0))];
         await using Choices<GenerationUpdate> choices = new(
-            count, (choice, cancellation) => model.Session.StreamAsync(prompts[choice / each], GenerationReader.ForChoice(generation, choice % each), cancellation), context.RequestAborted);
+            count,
+            (choice, cancellation) => isEchoOnly ? echoes[choice / each]!.EndAsync() : model.Session.StreamAsync(prompts[choice / each], GenerationReader.ForChoice(generation, choice % each), cancellation),
+            context.RequestAborted);
         await choices.RequireBegunAsync();
         CompletionResponse answer = new($"cmpl-{Guid.NewGuid():N}", "text_completion", DateTimeOffset.UtcNow.ToUnixTimeSeconds(), model.Id, []);
-        Func<int, string> echo = choice => echoes[choice / each];
-        if (request.Stream is true) await StreamAsync(context, answer, choices, deltas, echo, () => Usage(deltas, each), request.StreamOptions?.IncludeUsage is true);
-        else await JsonBody.WriteAsync(context, answer with { Choices = await CollectAsync(choices, deltas, echo), Usage = Usage(deltas, each) }, ServerJson.Default.CompletionResponse);
+        CompletionChoice[] beginnings = [.. Enumerable.Range(0, count).Where(index => echoes[index / each] is not null).Select(index => echoes[index / each]!.ToChoice(index))];
+        if (request.Stream is true) await StreamAsync(context, answer, choices, deltas, beginnings, () => Usage(deltas, each), request.StreamOptions?.IncludeUsage is true);
+        else await JsonBody.WriteAsync(context, answer with { Choices = await CollectAsync(choices, deltas, beginnings), Usage = Usage(deltas, each) }, ServerJson.Default.CompletionResponse);
     }
 
     private static async Task StreamAsync(
-        HttpContext context, CompletionResponse answer, Choices<GenerationUpdate> choices, CompletionDeltas[] deltas, Func<int, string> echo, Func<CompletionUsage> usage, bool includesUsage)
+        HttpContext context, CompletionResponse answer, Choices<GenerationUpdate> choices, CompletionDeltas[] deltas, CompletionChoice[] beginnings, Func<CompletionUsage> usage, bool includesUsage)
     {
         EventStream events = await EventStream.BeginAsync(context);
         await events.RunAsync(async () =>
         {
-            foreach (int index in Enumerable.Range(0, deltas.Length).Where(index => echo(index).Length > 0)) await SendAsync(answer with { Choices = [new CompletionChoice(index, echo(index), null, null)] });
+            foreach (CompletionChoice beginning in beginnings) await SendAsync(answer with { Choices = [beginning] });
             await foreach ((int choice, GenerationUpdate update) in choices.ReadAllAsync())
             {
                 if (deltas[choice].Next(update) is { } piece) await SendAsync(answer with { Choices = [piece] });
@@ -49,17 +51,16 @@ internal sealed class CompletionsEndpoint(ServedModel model, IOptions<ServerOpti
         Task SendAsync(CompletionResponse piece) => events.SendAsync(piece, ServerJson.Default.CompletionResponse);
     }
 
-    private static async Task<IReadOnlyList<CompletionChoice>> CollectAsync(Choices<GenerationUpdate> choices, CompletionDeltas[] deltas, Func<int, string> echo)
+    private static async Task<IReadOnlyList<CompletionChoice>> CollectAsync(Choices<GenerationUpdate> choices, CompletionDeltas[] deltas, CompletionChoice[] beginnings)
     {
-        Collected[] collected = [.. deltas.Select((_, index) => new Collected(echo(index)))];
+        Collected[] collected = [.. deltas.Select(_ => new Collected())];
+        foreach (CompletionChoice beginning in beginnings) collected[beginning.Index].Add(beginning);
         await foreach ((int choice, GenerationUpdate update) in choices.ReadAllAsync())
         {
             if (deltas[choice].Next(update) is { } piece) collected[choice].Add(piece);
         }
         return [.. collected.Select((choice, index) => choice.ToChoice(index))];
     }
-
-    private string Text(Prompt prompt) => prompt.Text ?? model.Session.Tokenizer.Decode(prompt.TokenIds.ToArray());
 
     /// <summary>A prompt counts once, however many completions it has.</summary>
     private static CompletionUsage Usage(CompletionDeltas[] deltas, int each)
@@ -70,9 +71,9 @@ internal sealed class CompletionsEndpoint(ServedModel model, IOptions<ServerOpti
     }
 
     /// <summary>A completion that is not streamed.</summary>
-    private sealed class Collected(string echo)
+    private sealed class Collected
     {
-        private readonly StringBuilder _text = new(echo);
+        private readonly StringBuilder _text = new();
         private readonly List<CompletionLogprobs> _logprobs = [];
         private string? _finishReason;
 
