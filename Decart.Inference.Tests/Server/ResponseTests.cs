@@ -10,7 +10,9 @@ public class ResponseTests
 
     private static readonly object Weather = new
     {
-        type = "function", name = "get_weather", strict = true,
+        type = "function",
+        name = "get_weather",
+        strict = true,
         parameters = JsonElement.Parse("""{"type": "object", "properties": {"city": {"enum": ["Oslo", "Rome"]}}, "required": ["city"], "additionalProperties": false}"""),
     };
 
