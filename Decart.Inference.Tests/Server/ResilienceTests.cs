@@ -110,6 +110,33 @@ public class ResilienceTests
         Assert.That((statuses.GetValueOrDefault(HttpStatusCode.OK), statuses.GetValueOrDefault(HttpStatusCode.BadRequest)), Is.GreaterThan((20, 100)));
     }
 
+    [Test, CancelAfter(60_000)]
+    public async Task A_server_that_stops_lets_answers_end_and_takes_no_more()
+    {
+        await using RunningServer server = await RunningServer.StartAsync("--Llm:DrainTimeout=00:00:20");
+        using HttpResponseMessage response = await server.SendAsync(Path, new { model = "storyteller", prompt = "Once", max_tokens = 300, ignore_eos = true, stream = true });
+        Task stopping = server.StopAsync();
+        await SessionFixture.Until(() => server.IsStopping);
+        string text = await response.Content.ReadAsStringAsync();
+        Assert.That(text, Does.Contain("\"finish_reason\":\"length\"").And.Contain("[DONE]"));
+        Assert.That(async () => await server.PostAsync(Path, Short), Throws.InstanceOf<HttpRequestException>(), "nobody listens any longer");
+        await stopping;
+    }
+
+    [Test, CancelAfter(60_000)]
+    public async Task Answers_that_do_not_end_in_time_end_with_a_reason()
+    {
+        await using RunningServer server = await RunningServer.StartAsync("--Llm:DrainTimeout=00:00:00.2");
+        object request = new { model = "storyteller", prompt = "Once", max_tokens = 500, ignore_eos = true, stream = true, n = 16 };
+        using HttpResponseMessage response = await server.SendAsync(Path, request);
+        await SessionFixture.Until(() => server.Session.GetStatistics().GeneratedTokens > 10);
+        Task stopping = server.StopAsync();
+        string text = await response.Content.ReadAsStringAsync();
+        string last = text.Split("\n\n", StringSplitOptions.RemoveEmptyEntries)[^1];
+        Assert.That(JsonElement.Parse(last["data: ".Length..]).GetProperty("error").GetProperty("code").GetString(), Is.EqualTo("shutting_down"));
+        await stopping;
+    }
+
     /// <summary>A body with a value, a character or a piece changed.</summary>
     private static string Changed(string body, Random random)
     {

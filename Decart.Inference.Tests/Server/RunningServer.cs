@@ -33,9 +33,10 @@ internal sealed class RunningServer : IAsyncDisposable
     private readonly WebApplication _app;
     private readonly string? _folder;
 
-    private RunningServer(WebApplication app, string? folder)
+    private RunningServer(WebApplication app, LlmSession session, string? folder)
     {
         _app = app;
+        Session = session;
         _folder = folder;
         Uri address = new(app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single());
         Client = new HttpClient(new SocketsHttpHandler { MaxConnectionsPerServer = 1000 }) { BaseAddress = address };
@@ -43,7 +44,7 @@ internal sealed class RunningServer : IAsyncDisposable
 
     public HttpClient Client { get; }
 
-    public LlmSession Session => _app.Services.GetRequiredService<LlmSession>();
+    public LlmSession Session { get; }
 
     /// <summary>The storyteller, which continues texts.</summary>
     public static Task<RunningServer> StartAsync(params string[] settings) => StartAsync(null, settings);
@@ -95,6 +96,9 @@ internal sealed class RunningServer : IAsyncDisposable
     /// <summary>Waits until no request holds pages or waits for any.</summary>
     public Task UntilIdleAsync() => SessionFixture.Until(() => Session.GetStatistics() is { RunningSequences: 0, WaitingSequences: 0, KvPagesInUse: 0 });
 
+    /// <summary>Whether the server has begun to shut down.</summary>
+    public bool IsStopping => _app.Lifetime.ApplicationStopping.IsCancellationRequested;
+
     /// <summary>Shuts the server down as a signal does.</summary>
     public Task StopAsync() => _app.StopAsync();
 
@@ -108,13 +112,13 @@ internal sealed class RunningServer : IAsyncDisposable
 
     private static async Task<RunningServer> StartAsync(string? folder, string[] settings, Action<WebApplicationBuilder>? configure = null)
     {
-        string[] args = [.. folder is null ? [] : new[] { folder }, "--urls=http://127.0.0.1:0", "--Server:Device=cpu", .. settings];
+        string[] args = [.. folder is null ? [] : new[] { folder }, "--urls=http://127.0.0.1:0", "--Llm:Device=cpu", .. settings];
         WebApplication app = ServerApp.Create(args, builder =>
         {
             builder.Logging.ClearProviders();
             configure?.Invoke(builder);
         });
         await app.StartAsync();
-        return new RunningServer(app, folder);
+        return new RunningServer(app, await app.Services.GetRequiredService<ILlmSessionProvider>().GetAsync(), folder);
     }
 }

@@ -1,29 +1,14 @@
 using System.ComponentModel.DataAnnotations;
-using Decart.Inference;
 
 namespace Server;
 
-/// <summary>What is served, to whom and how much of it: the section <c>Server</c> of the configuration.</summary>
+/// <summary>Who is answered and how much: the section <c>Server</c> of the configuration. The model is in the section <c>Llm</c>.</summary>
 internal sealed class ServerOptions
 {
     public const string Section = "Server";
 
-    /// <summary>A folder or a GGUF file; the storyteller of the samples unless set.</summary>
-    public string? Model { get; set; }
-
     /// <summary>What requests call the model; the last part of its path unless set.</summary>
     public string? ModelId { get; set; }
-
-    /// <summary>Where to compute.</summary>
-    public Device Device { get; set; } = Device.Auto;
-
-    /// <summary>The most sequences computed together; more wait.</summary>
-    [Range(1, 65_536)]
-    public int MaxConcurrentSequences { get; set; } = 32;
-
-    /// <summary>Bytes for keys and values; what the session chooses unless set.</summary>
-    [Range(1, long.MaxValue)]
-    public long? KvCacheBytes { get; set; }
 
     /// <summary>The keys that callers must show one of; without any, everybody is answered.</summary>
     public IList<string> ApiKeys { get; } = [];

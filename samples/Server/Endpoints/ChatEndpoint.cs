@@ -8,9 +8,9 @@ using Server.Http;
 namespace Server.Endpoints;
 
 /// <summary><c>POST /v1/chat/completions</c>.</summary>
-internal sealed class ChatEndpoint(ServedModel model, IOptions<ServerOptions> options)
+internal sealed class ChatEndpoint(IOptions<ServerOptions> options)
 {
-    public async Task AnswerAsync(HttpContext context, ChatCompletionRequest request)
+    public async Task AnswerAsync(HttpContext context, ServedModel model, ChatCompletionRequest request)
     {
         IChatClient client = model.RequireChat();
         ChatCall call = ChatCall.Read(request, model, options.Value);

@@ -7,12 +7,12 @@ using Server.Http;
 namespace Server.Endpoints;
 
 /// <summary><c>POST /v1/completions</c>.</summary>
-internal sealed class CompletionsEndpoint(ServedModel model, IOptions<ServerOptions> options)
+internal sealed class CompletionsEndpoint(IOptions<ServerOptions> options)
 {
     /// <summary>As many as OpenAI's API generates where a request does not say.</summary>
     private const int DefaultTokens = 16;
 
-    public async Task AnswerAsync(HttpContext context, CompletionRequest request)
+    public async Task AnswerAsync(HttpContext context, ServedModel model, CompletionRequest request)
     {
         List<Prompt> prompts = PromptReader.Read(request.Prompt, "prompt", options.Value.MaxChoices);
         int each = GenerationReader.Choices(request.N, prompts.Count, options.Value), count = each * prompts.Count;

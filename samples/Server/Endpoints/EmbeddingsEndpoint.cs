@@ -6,9 +6,9 @@ using Server.Http;
 namespace Server.Endpoints;
 
 /// <summary><c>POST /v1/embeddings</c>.</summary>
-internal sealed class EmbeddingsEndpoint(ServedModel model, IOptions<ServerOptions> options)
+internal sealed class EmbeddingsEndpoint(IOptions<ServerOptions> options)
 {
-    public async Task AnswerAsync(HttpContext context, EmbeddingRequest request)
+    public async Task AnswerAsync(HttpContext context, ServedModel model, EmbeddingRequest request)
     {
         if (request.EncodingFormat is not (null or "float" or "base64")) throw new ApiException("\"encoding_format\" must be float or base64.", "encoding_format");
         Prompt[] inputs = [.. PromptReader.Read(request.Input, "input", options.Value.MaxInputs).Select(model.Encode)];

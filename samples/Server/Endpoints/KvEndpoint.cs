@@ -5,9 +5,9 @@ using Server.Http;
 namespace Server.Endpoints;
 
 /// <summary><c>GET /kv</c>: what the page draws.</summary>
-internal sealed class KvEndpoint(ServedModel model)
+internal static class KvEndpoint
 {
-    public async Task AnswerAsync(HttpContext context)
+    public static async Task AnswerAsync(HttpContext context, ServedModel model)
     {
         KvMap map = await model.Session.GetKvMapAsync(context.RequestAborted);
         SessionStatistics statistics = model.Session.GetStatistics();

@@ -4,16 +4,16 @@ using Server.Http;
 namespace Server.Endpoints;
 
 /// <summary><c>GET /v1/models</c> and <c>GET /v1/models/{id}</c>.</summary>
-internal sealed class ModelsEndpoint(ServedModel model)
+internal static class ModelsEndpoint
 {
-    public Task ListAsync(HttpContext context) => JsonBody.WriteAsync(context, new ModelList("list", [Describe()]), ServerJson.Default.ModelList);
+    public static Task ListAsync(HttpContext context, ServedModel model) => JsonBody.WriteAsync(context, new ModelList("list", [Describe(model)]), ServerJson.Default.ModelList);
 
-    public Task DescribeAsync(HttpContext context) =>
+    public static Task DescribeAsync(HttpContext context, ServedModel model) =>
         context.GetRouteValue("id") is string id && id != model.Id
             ? throw new ApiException(StatusCodes.Status404NotFound, $"There is no model \"{id}\"; this server has \"{model.Id}\".", "model", "model_not_found")
-            : JsonBody.WriteAsync(context, Describe(), ServerJson.Default.ModelDescription);
+            : JsonBody.WriteAsync(context, Describe(model), ServerJson.Default.ModelDescription);
 
-    private ModelDescription Describe()
+    private static ModelDescription Describe(ServedModel model)
     {
         Decart.Inference.ModelInfo info = model.Session.Model;
         bool supportsTools = model.Session.ChatTemplate?.SupportsTools ?? false;

@@ -7,9 +7,9 @@ using Server.Http;
 namespace Server.Endpoints;
 
 /// <summary><c>POST /v1/responses</c>. Nothing is stored: each request brings its whole conversation.</summary>
-internal sealed class ResponsesEndpoint(ServedModel model, IOptions<ServerOptions> options)
+internal sealed class ResponsesEndpoint(IOptions<ServerOptions> options)
 {
-    public async Task AnswerAsync(HttpContext context, ResponseRequest request)
+    public async Task AnswerAsync(HttpContext context, ServedModel model, ResponseRequest request)
     {
         IChatClient client = model.RequireChat();
         ChatCall call = ResponseReader.Read(request, model, options.Value);

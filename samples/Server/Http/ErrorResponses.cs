@@ -22,7 +22,7 @@ internal static class ErrorResponses
         ContextLengthExceededException error => Create(StatusCodes.Status400BadRequest, error.Message, code: "context_length_exceeded"),
         GrammarException error => Create(StatusCodes.Status400BadRequest, error.Message, code: "unsupported_schema"),
         ChatTemplateException error => Create(StatusCodes.Status400BadRequest, error.Message, "messages", "chat_template_error"),
-        ObjectDisposedException => Create(StatusCodes.Status503ServiceUnavailable, "The server is shutting down."),
+        SessionDrainingException or ObjectDisposedException => Create(StatusCodes.Status503ServiceUnavailable, "The server is shutting down.", code: "shutting_down"),
         ArgumentOutOfRangeException error => Create(StatusCodes.Status400BadRequest, FirstLine(error.Message), Field(error.ParamName)),
         ArgumentException error => Create(StatusCodes.Status400BadRequest, FirstLine(error.Message)),
         NotSupportedException error => Create(StatusCodes.Status400BadRequest, error.Message, code: "unsupported"),

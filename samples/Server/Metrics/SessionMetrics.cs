@@ -8,7 +8,7 @@ internal sealed class SessionMetrics
 {
     public const string MeterName = "Decart.Server";
 
-    public SessionMetrics(IMeterFactory meters, ServedModel model)
+    public SessionMetrics(IMeterFactory meters, ILlmSessionProvider sessions)
     {
         Meter meter = meters.Create(MeterName);
         Gauge("decart.session.running", "{sequence}", "Sequences being computed.", statistics => statistics.RunningSequences);
@@ -21,7 +21,10 @@ internal sealed class SessionMetrics
         Counter("decart.session.prefix_hit_tokens", "{token}", "Prompt tokens taken from the prefix cache.", statistics => statistics.PrefixHitTokens);
         Counter("decart.session.generated_tokens", "{token}", "Tokens generated.", statistics => statistics.GeneratedTokens);
 
-        void Gauge(string name, string unit, string description, Func<SessionStatistics, int> read) => meter.CreateObservableGauge(name, () => read(model.Session.GetStatistics()), unit, description);
-        void Counter(string name, string unit, string description, Func<SessionStatistics, long> read) => meter.CreateObservableCounter(name, () => read(model.Session.GetStatistics()), unit, description);
+        void Gauge(string name, string unit, string description, Func<SessionStatistics, int> read) => meter.CreateObservableGauge(name, () => Measure(read), unit, description);
+        void Counter(string name, string unit, string description, Func<SessionStatistics, long> read) => meter.CreateObservableCounter(name, () => Measure(read), unit, description);
+
+        // Nothing before the model is loaded.
+        Measurement<T>[] Measure<T>(Func<SessionStatistics, T> read) where T : struct => sessions.Session is { } session ? [new Measurement<T>(read(session.GetStatistics()))] : [];
     }
 }
