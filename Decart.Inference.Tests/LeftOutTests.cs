@@ -1,3 +1,4 @@
+using Decart.Inference.Tests.Server;
 using NUnit.Framework.Interfaces;
 using NUnit.Framework.Internal;
 
@@ -14,6 +15,9 @@ public class LeftOutTests
 
     [Test]
     public void Shared_fixtures() => Report(NeedsFixturesAttribute.Category, Fixtures.Absent);
+
+    [Test]
+    public void Soak() => Report(ServerSoakTests.Category, "They take minutes; choose them with --filter TestCategory=Soak.");
 
     private static void Report(string category, string reason)
     {

@@ -87,7 +87,8 @@ public class AccessTests
         string text = await response.Content.ReadAsStringAsync();
         Assert.That(text, Does.Match("(?m)^http_server_request_duration_seconds_count\\{.*http_response_status_code=\"200\",http_route=\"/v1/completions\".*\\} [1-9]"));
         Assert.That(text, Does.Match("(?m)^http_server_request_duration_seconds_bucket\\{.*le=\"\\+Inf\"\\} [1-9]"));
-        Assert.That(text, Does.Match("(?m)^decart_session_generated_tokens_total [1-9]"));
+        Assert.That(text, Does.Match("(?m)^decart_requests_ended_total\\{decart_request_outcome=\"completed\".*\\} [1-9]"));
+        Assert.That(text, Does.Match("(?m)^decart_kv_pages\\{decart_kv_page_state=\"free\".*\\} [1-9]"));
         Assert.That(text.Split('\n', StringSplitOptions.RemoveEmptyEntries), Is.All.Match("^(# (HELP|TYPE) [a-z0-9_]+ .+|[a-zA-Z0-9_]+(\\{.*\\})? -?[0-9.eE+-]+)$"));
     }
 

@@ -20,13 +20,13 @@ public class ResilienceTests
         const int clients = 500;
         await using RunningServer server = await RunningServer.StartAsync($"--Server:MaxConcurrentRequests={clients}");
         int begun = 0;
-        await Parallel.ForEachAsync(Enumerable.Range(0, clients), new ParallelOptions { MaxDegreeOfParallelism = 50 }, async (client, _) =>
+        await Parallel.ForEachAsync(Enumerable.Range(0, clients), new ParallelOptions { MaxDegreeOfParallelism = 50 }, async (client, cancellation) =>
         {
             object request = new { model = "storyteller", prompt = $"Once upon a time, {client}", max_tokens = 400, ignore_eos = true, stream = true, n = 1 + (client % 2) };
-            using HttpResponseMessage response = await server.SendAsync(Path, request);
+            using HttpResponseMessage response = await server.SendAsync(Path, request, cancellation);
             if (client % 3 == 0) return; // before the first token, or soon after
-            using Stream body = await response.Content.ReadAsStreamAsync();
-            await body.ReadAtLeastAsync(new byte[50 + client], 1);
+            using Stream body = await response.Content.ReadAsStreamAsync(cancellation);
+            await body.ReadAtLeastAsync(new byte[50 + client], 1, cancellationToken: cancellation);
             Interlocked.Increment(ref begun);
         });
         await server.UntilIdleAsync();

@@ -27,7 +27,7 @@ public class ServerSoakTests
         Assert.That(totalAfter - total, Is.LessThan(64 << 20));
     }
 
-    private static Task CallAsync(RunningServer server, int requests) => Parallel.ForEachAsync(Enumerable.Range(0, requests), new ParallelOptions { MaxDegreeOfParallelism = Callers }, async (number, _) =>
+    private static Task CallAsync(RunningServer server, int requests) => Parallel.ForEachAsync(Enumerable.Range(0, requests), new ParallelOptions { MaxDegreeOfParallelism = Callers }, async (number, cancellation) =>
     {
         (string path, object body) = (number % 4) switch
         {
@@ -36,8 +36,8 @@ public class ServerSoakTests
             2 => ("v1/responses", new { model = "chatty", input = $"Story {number}", max_output_tokens = 3, stream = true }),
             _ => ("v1/completions", new { model = "chatty", prompt = $"Once, {number}", max_tokens = 3, logprobs = 2 }),
         };
-        using HttpResponseMessage response = await server.SendAsync(path, body);
-        string answer = await response.Content.ReadAsStringAsync();
+        using HttpResponseMessage response = await server.SendAsync(path, body, cancellation);
+        string answer = await response.Content.ReadAsStringAsync(cancellation);
         Assert.That(response.StatusCode, Is.EqualTo(HttpStatusCode.OK), answer);
     });
 

@@ -38,7 +38,7 @@ internal static class ServerApp
         services.AddDecartInference(builder.Configuration.GetSection(ModelSection));
         services.AddHealthChecks().Add(DecartInferenceHealthChecks.Liveness()).Add(DecartInferenceHealthChecks.Readiness());
         services.AddSingleton<ModelSource>().AddSingleton<ApiKeys>().AddSingleton<RequestLimits>().AddSingleton<Api>();
-        services.AddSingleton<MetricsCollector>().AddSingleton<SessionMetrics>();
+        services.AddSingleton<MetricsCollector>();
         services.AddSingleton<ChatEndpoint>().AddSingleton<CompletionsEndpoint>().AddSingleton<ResponsesEndpoint>().AddSingleton<EmbeddingsEndpoint>();
         ServerOptions options = builder.Configuration.GetSection(ServerOptions.Section).Get<ServerOptions>() ?? new ServerOptions();
         builder.WebHost.ConfigureKestrel(kestrel =>
@@ -74,7 +74,6 @@ internal static class ServerApp
     private static void MapMetrics(WebApplication app, Api api)
     {
         MetricsCollector metrics = app.Services.GetRequiredService<MetricsCollector>(); // listens from here on
-        app.Services.GetRequiredService<SessionMetrics>();
         app.MapGet("/metrics", api.Get(context =>
         {
             context.Response.ContentType = PrometheusText.ContentType;

@@ -4,11 +4,11 @@ using System.Text;
 
 namespace Server.Metrics;
 
-/// <summary>Listens to what the library, the web server and this program measure, and writes it down when it is asked. Any thread.</summary>
+/// <summary>Listens to what the library and the web server measure, and writes it down when it is asked. Any thread.</summary>
 internal sealed class MetricsCollector : IDisposable
 {
     /// <summary>What is listened to: requests by route and status are ASP.NET Core's.</summary>
-    private static readonly HashSet<string> Meters = ["Decart.Inference", SessionMetrics.MeterName, "Microsoft.AspNetCore.Hosting", "Microsoft.AspNetCore.Server.Kestrel"];
+    private static readonly HashSet<string> Meters = ["Decart.Inference", "Microsoft.AspNetCore.Hosting", "Microsoft.AspNetCore.Server.Kestrel"];
 
     private readonly ConcurrentDictionary<Instrument, InstrumentSeries> _instruments = [];
     private readonly MeterListener _listener = new();
