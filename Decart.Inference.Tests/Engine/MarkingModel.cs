@@ -25,7 +25,8 @@ internal sealed class MarkingModel(
     public const string Injected = "injected";
 
     private readonly Queue<Action> _started = [];
-    private readonly List<uint> _hashes = []; // for each row of the logits of the step computed last
+    private readonly List<uint> _rowHashes = []; // for each row of the step computed last, over the tokens up to it
+    private readonly List<uint> _hashes = []; // for each row of its logits
 
     public int VocabularySize => 4;
 
@@ -63,6 +64,20 @@ internal sealed class MarkingModel(
         destination[0] = _hashes[index] & 0xFFFF;
     }
 
+    public void ComputeLogits(Batch batch)
+    {
+        Wait();
+        Assert.That(batch.LogitRows.Length, Is.InRange(1, MaxBatchSequences));
+        _hashes.Clear();
+        foreach (int row in batch.LogitRows) _hashes.Add(_rowHashes[row]);
+    }
+
+    public void ReadHidden(int row, Span<float> destination)
+    {
+        Wait();
+        destination[0] = _rowHashes[row] & 0xFFFF;
+    }
+
     public void Wait()
     {
         while (_started.TryDequeue(out Action? step)) step();
@@ -89,6 +104,7 @@ internal sealed class MarkingModel(
     {
         uint[] before = [.. _hashes];
         _hashes.Clear();
+        _rowHashes.Clear();
         foreach (BatchChunk chunk in chunks)
         {
             if (recorded is not null) CheckMapped(chunk);
@@ -98,7 +114,11 @@ internal sealed class MarkingModel(
                 marks.Write(chunk.Kv, chunk.FirstPosition + i, token >= 0 ? token : Next(before[Batch.PreviousLogitRow(token)]));
             }
             uint hash = 17;
-            for (int i = 0; i < chunk.FirstPosition + chunk.Length; i++) hash = Hash(hash, marks.Read(chunk.Kv, i));
+            for (int i = 0; i < chunk.FirstPosition + chunk.Length; i++)
+            {
+                hash = Hash(hash, marks.Read(chunk.Kv, i));
+                if (i >= chunk.FirstPosition) _rowHashes.Add(hash);
+            }
             if (logitRows.Contains(chunk.FirstRow + chunk.Length - 1)) _hashes.Add(hash);
         }
     }

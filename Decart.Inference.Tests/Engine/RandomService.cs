@@ -17,6 +17,7 @@ namespace Decart.Inference.Tests.Engine;
 /// <param name="Failing">The share of steps that cannot be started. They are tried again sequence by sequence, so that few fail.</param>
 /// <param name="Ranges">The most address ranges; null for the process's.</param>
 /// <param name="ShortOfMemory">The share of pages that there is no memory to map.</param>
+/// <param name="Reading">The share of requests that read what is computed of each of their tokens and generate none.</param>
 internal sealed record RandomServiceCase(
     PagingMode Paging,
     int TokenElements,
@@ -27,7 +28,8 @@ internal sealed record RandomServiceCase(
     double OnDevice = 0,
     double Failing = 0,
     int? Ranges = null,
-    double ShortOfMemory = 0);
+    double ShortOfMemory = 0,
+    double Reading = 0);
 
 /// <summary>
 /// An engine under a random load: requests, conversations with forks and rewinds, cancellations, readers that stop reading. Its model marks
@@ -81,6 +83,9 @@ internal sealed class RandomService : IDisposable
 
     public int Finished { get; private set; }
 
+    /// <summary>Those of them that have read all of their tokens.</summary>
+    public int FinishedReading { get; private set; }
+
     public long Preemptions => _scheduler.Preemptions;
 
     public long PrefixHitTokens => _scheduler.PrefixHitTokens;
@@ -120,7 +125,8 @@ internal sealed class RandomService : IDisposable
     private void Act()
     {
         double chance = _random.NextDouble();
-        if (chance < 0.10 && _live.Count < 40) Submit(NewSequence(Prompt([]), _random.Next(1, 60), _random.Next(20) == 0 ? 1 : 0, null));
+        if (chance < 0.10 * _case.Reading && _live.Count < 40) Submit(new ReadingSequence(Prompt([]), MaxTokens, _random.Next(20) == 0 ? 1 : 0, _random.Next(2) == 0));
+        else if (chance < 0.10 && _live.Count < 40) Submit(NewSequence(Prompt([]), _random.Next(1, 60), _random.Next(20) == 0 ? 1 : 0, null));
         else if (chance < 0.13 && _conversations.Count < 8) _conversations.Add(new StubConversation());
         else if (chance < 0.30 && Idle() is { } speaking) Speak(speaking);
         else if (chance < 0.36 && Idle() is { } forked && _conversations.Count < 12) Fork(forked);
@@ -212,7 +218,8 @@ internal sealed class RandomService : IDisposable
         foreach (StubSequence sequence in _live.FindAll(sequence => sequence.IsDone || sequence.Failure is not null))
         {
             if (sequence.Failure is null) Finished++;
-            else Assert.That(sequence.Failure.InnerException!.Message, Is.AnyOf(MarkingModel.Injected, FaultyPageMap.Injected));
+            if (sequence.Failure is null && sequence.Rows != RowOutput.None) FinishedReading++;
+            if (sequence.Failure is not null) Assert.That(sequence.Failure.InnerException!.Message, Is.AnyOf(MarkingModel.Injected, FaultyPageMap.Injected));
             CheckAnswer(sequence);
             End(sequence);
         }
@@ -306,14 +313,14 @@ internal sealed class RandomService : IDisposable
         public bool IsClosed { get; set; }
     }
 
-    private sealed class StubSequence(int[] prompt, int maxTokens, int length, int priority, KeptKv? kept, MarkingModel.Sampler? sampler)
+    private class StubSequence(int[] prompt, int maxTokens, int length, int priority, KeptKv? kept, MarkingModel.Sampler? sampler)
         : Sequence(prompt, Math.Min(maxTokens, prompt.Length + length - 1 + (length % 3 == 0 ? 0 : 10)), priority, kept) // two of three end before they have to
     {
         private readonly int _end = Math.Min(maxTokens, prompt.Length + length - 1) + 1;
 
         public bool Reads { get; set; } = true;
 
-        public bool IsDone { get; private set; }
+        public bool IsDone { get; protected set; }
 
         public Exception? Failure { get; private set; }
 
@@ -338,5 +345,32 @@ internal sealed class RandomService : IDisposable
         public override void Abandon() => Failure = new ObjectDisposedException("session");
 
         protected override SequenceSampler? CreateSampler(IDecoder decoder) => sampler;
+    }
+
+    /// <summary>Reads the logits or the hidden state of each of its tokens, once.</summary>
+    private sealed class ReadingSequence(int[] prompt, int maxTokens, int priority, bool logits) : StubSequence(prompt, maxTokens, 1, priority, null, null)
+    {
+        private readonly float[] _hidden = new float[1];
+        private uint _hash = 17;
+        private int _read;
+
+        public override RowOutput Rows => logits ? RowOutput.Logits : RowOutput.HiddenStates;
+
+        public override int ReusableTokens => Math.Min(_read, base.ReusableTokens);
+
+        public override bool Accept(ComputedRows rows)
+        {
+            Assert.That(rows.FirstPosition, Is.LessThanOrEqualTo(_read));
+            for (; _read < rows.EndPosition; _read++)
+            {
+                _hash = MarkingModel.Hash(_hash, Tokens[_read]);
+                if (!logits) rows.ReadHidden(_read, _hidden);
+                float found = logits ? rows.Logits(_read)[0] : _hidden[0];
+                if (found != (_hash & 0xFFFF)) throw new InvalidOperationException($"position {_read} has another token's row");
+            }
+            return _read == Length;
+        }
+
+        public override void Publish() => IsDone = true;
     }
 }

@@ -31,6 +31,9 @@ internal sealed class RandomServiceTests
         new(PagingMode.Hardware, TokenElements: 12, Pages: 40, OnDevice: 1, ShortOfMemory: 0.02),
         new(PagingMode.Table, TokenElements: 4, Pages: 15, ShortOfMemory: 0.02),
         new(PagingMode.Hardware, TokenElements: 12, Pages: 60, Ranges: 20, OnDevice: 0.9, ShortOfMemory: 0.005),
+        new(PagingMode.Hardware, TokenElements: 13, Pages: 16, Reading: 0.5),
+        new(PagingMode.Hardware, TokenElements: 12, Pages: 60, OnDevice: 1, Reading: 0.2),
+        new(PagingMode.Table, TokenElements: 4, Pages: 15, OnDevice: 0.9, Failing: 0.05, ShortOfMemory: 0.005, Reading: 0.3),
     ];
 
     /// <summary>Tokens of 128 KiB, of which the driver's pages hold 16, and some that lie on two pages.</summary>
@@ -63,6 +66,7 @@ internal sealed class RandomServiceTests
         {
             Assert.That(service.Finished, Is.GreaterThan(steps / 30));
             if (@case.Pages < 20 || @case.Ranges is not null) Assert.That(service.Preemptions, Is.GreaterThan(steps / 400));
+            if (@case.Reading > 0) Assert.That(service.FinishedReading, Is.GreaterThan(steps / 100));
             Assert.That(service.SharedPages, Is.GreaterThan(steps / 140));
             Assert.That(service.Overlapping, @case.OnDevice == 0 ? Is.Zero : Is.GreaterThan(steps / 10));
             if (@case.PrefixCaching) Assert.That(service.PrefixHitTokens, Is.GreaterThan(steps / 14));

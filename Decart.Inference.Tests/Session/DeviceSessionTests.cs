@@ -33,6 +33,8 @@ internal sealed class DeviceSessionTests(string deviceName)
         GenerationOptions sampled = Greedy with { Temperature = 1, Seed = 3 };
         List<float[]> logits = [];
         List<IReadOnlyList<int>> tokens = [];
+        List<IReadOnlyList<TokenLogprobs>> scores = [];
+        List<float[]> embeddings = [];
         int tokenBytes;
         await using (LlmSession plain = await LlmSession.LoadAsync(
             Fixtures.Path(name), new() { Device = _device, Paging = PagingMode.Table, PrefixCaching = false, MaxConcurrentSequences = 1 }))
@@ -41,6 +43,8 @@ internal sealed class DeviceSessionTests(string deviceName)
             {
                 logits.Add(await plain.NextTokenLogitsAsync(prompt));
                 tokens.Add((await plain.GenerateAsync(prompt, sampled)).TokenIds);
+                scores.Add(await plain.ScoreAsync(prompt, 1));
+                embeddings.Add(await plain.EmbedAsync(prompt));
             }
             tokenBytes = (int)(await plain.GetKvMapAsync()).TokenBytes;
         }
@@ -59,7 +63,11 @@ internal sealed class DeviceSessionTests(string deviceName)
             for (int round = 0; round < 2; round++)
             {
                 Task<float[]>[] allLogits = [.. prompts.Select(prompt => session.NextTokenLogitsAsync(prompt))];
+                Task<IReadOnlyList<TokenLogprobs>>[] allScores = [.. prompts.Select(prompt => session.ScoreAsync(prompt, 1))];
+                Task<float[]>[] allEmbeddings = [.. prompts.Select(prompt => session.EmbedAsync(prompt))];
                 GenerationResult[] results = await Task.WhenAll(prompts.Select(prompt => session.GenerateAsync(prompt, sampled)));
+                Assert.That(await Task.WhenAll(allScores), Is.EqualTo(scores), "to the last bit");
+                Assert.That(await Task.WhenAll(allEmbeddings), Is.EqualTo(embeddings), "to the last bit");
                 Assert.That(await Task.WhenAll(allLogits), Is.EqualTo(logits), "to the last bit");
                 Assert.That(results.Select(result => result.TokenIds), Is.EqualTo(tokens));
             }
