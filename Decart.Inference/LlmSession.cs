@@ -110,7 +110,9 @@ public sealed class LlmSession : ILlmSession, IDisposable
     /// The prompt leaves no room for a completion in the model's context, or in the memory for keys and values.
     /// </exception>
     /// <exception cref="GrammarException">The grammar has no text that fits into the completion, or none that the vocabulary's tokens can make.</exception>
-    /// <exception cref="NotSupportedException">The prompt or a stop sequence is text, or there is a grammar, and the checkpoint has no tokenizer.</exception>
+    /// <exception cref="NotSupportedException">
+    /// The prompt or a stop sequence is text, or there is a grammar, and the checkpoint has no tokenizer; or it has no output matrix.
+    /// </exception>
     /// <exception cref="InvalidOperationException">The model failed while it computed this request; the message says how.</exception>
     /// <exception cref="SessionDrainingException">The session takes no more requests (<see cref="LlmSession.DrainAsync"/>).</exception>
     /// <exception cref="ObjectDisposedException">The session has been disposed.</exception>
@@ -136,7 +138,7 @@ public sealed class LlmSession : ILlmSession, IDisposable
     /// <returns>A new array, with one logit for each token of the vocabulary.</returns>
     /// <exception cref="ArgumentException">The prompt is empty, or has token ids that the model does not.</exception>
     /// <exception cref="ContextLengthExceededException">The prompt is longer than the model's context or than the memory for keys and values holds.</exception>
-    /// <exception cref="NotSupportedException">The prompt is text and the checkpoint has no tokenizer.</exception>
+    /// <exception cref="NotSupportedException">The prompt is text and the checkpoint has no tokenizer; or it has no output matrix.</exception>
     /// <exception cref="InvalidOperationException">
     /// The model failed while it computed this request, or its largest logit is not a finite number: its weights are probably damaged.
     /// </exception>
@@ -145,6 +147,7 @@ public sealed class LlmSession : ILlmSession, IDisposable
     /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled.</exception>
     public async Task<float[]> NextTokenLogitsAsync(Prompt prompt, CancellationToken cancellationToken = default)
     {
+        RequireOutput();
         int[] tokens = EncodeWhole(prompt, cancellationToken);
         return await ComputeAsync(new LogitsSequence(tokens), cancellationToken).ConfigureAwait(false);
     }
@@ -165,6 +168,7 @@ public sealed class LlmSession : ILlmSession, IDisposable
     /// <inheritdoc cref="NextTokenLogitsAsync" path="/exception"/>
     public async Task<IReadOnlyList<TokenLogprobs>> ScoreAsync(Prompt prompt, int topLogprobs = 0, CancellationToken cancellationToken = default)
     {
+        RequireOutput();
         GenerationOptions.ValidateTopLogprobs(topLogprobs, nameof(topLogprobs));
         int[] tokens = EncodeWhole(prompt, cancellationToken);
         ObjectDisposedException.ThrowIf(_disposal.IsValueCreated, this);
@@ -328,6 +332,7 @@ public sealed class LlmSession : ILlmSession, IDisposable
     /// <summary>The options, checked.</summary>
     internal GenerationOptions Validate(GenerationOptions? options)
     {
+        RequireOutput();
         options ??= GenerationOptions.Default;
         options.Validate(Model.VocabularySize);
         if (options.StopSequences.Count > 0 && _model.Tokenizer is null) throw NoTokenizer("Stop sequences cannot be found");
@@ -360,6 +365,11 @@ public sealed class LlmSession : ILlmSession, IDisposable
         throw maxTokens >= Model.ContextLength - 1
             ? new ContextLengthExceededException(tokens, maxTokens)
             : new ContextLengthExceededException(tokens, maxTokens, $"the memory for keys and values ({_model.Kv.Pool.Total} pages of {_model.Kv.Geometry.PageBytes} bytes; see KvCacheBytes)");
+    }
+
+    private void RequireOutput()
+    {
+        if (!_model.HasOutput) throw new NotSupportedException($"{Model.Source} was saved without its output matrix: it embeds texts, but cannot generate or score them.");
     }
 
     private int[] EncodeText(string text, Prompt prompt, bool begins, CancellationToken cancellationToken)

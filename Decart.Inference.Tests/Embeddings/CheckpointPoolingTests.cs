@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Decart.Inference.Checkpoints;
 using Decart.Inference.Embeddings;
 using Decart.Inference.Models;
@@ -94,6 +95,34 @@ public class CheckpointPoolingTests
             await Assert.ThatAsync(() => session.EmbedAsync(prompt), Throws.TypeOf<NotSupportedException>().With.Message.Contains("max"));
             Assert.That(await session.EmbedAsync(prompt, new() { Pooling = EmbeddingPooling.LastToken }), Is.EqualTo(last));
             Assert.That(await session.NextTokenLogitsAsync(prompt), Has.Length.EqualTo(96), "the rest of the model works");
+        }
+    }
+
+    [Test]
+    public async Task A_model_that_was_saved_without_its_head_embeds_and_does_no_more()
+    {
+        int[] prompt = [5, 17, 90, 3];
+        float[] expected;
+        await using (LlmSession whole = await LlmSession.LoadAsync(_folder.Path, new() { Device = Device.Cpu })) expected = await whole.EmbedAsync(prompt);
+        new TinyCheckpoint("llama") { Damage = WithoutHead }.Write(_folder);
+        await using LlmSession session = await LlmSession.LoadAsync(_folder.Path, new() { Device = Device.Cpu });
+        Assert.That(await session.EmbedAsync(prompt), Is.EqualTo(expected));
+        await Assert.ThatAsync(() => session.GenerateAsync(prompt), Refused());
+        Assert.That(() => session.StreamAsync(prompt), Refused());
+        await Assert.ThatAsync(() => session.NextTokenLogitsAsync(prompt), Refused());
+        await Assert.ThatAsync(() => session.ScoreAsync(prompt), Refused());
+        await Assert.ThatAsync(() => session.StartConversation().GenerateAsync(prompt), Refused());
+
+        static NUnit.Framework.Constraints.IResolveConstraint Refused() => Throws.TypeOf<NotSupportedException>().With.Message.Contains("without its output matrix");
+
+        static void WithoutHead(JsonObject header)
+        {
+            foreach (string name in header.Select(entry => entry.Key).ToArray())
+            {
+                JsonNode entry = header[name]!;
+                header.Remove(name);
+                header[name == "lm_head.weight" ? "unused" : name["model.".Length..]] = entry;
+            }
         }
     }
 

@@ -24,6 +24,9 @@ internal sealed record LoadedModel(
     /// <summary>Its chat template, null when the checkpoint has none; asking for one that cannot be read throws.</summary>
     public Lazy<ChatTemplate?> ChatTemplate { get; init; } = new(value: null);
 
+    /// <summary>Whether it gives logits; otherwise it only embeds.</summary>
+    public bool HasOutput { get; init; } = true;
+
     /// <summary>How embeddings are pooled unless a request says otherwise; asking a checkpoint that wants what is not there throws.</summary>
     public Lazy<EmbeddingPooling> Pooling { get; init; } = new(EmbeddingPooling.Mean);
 

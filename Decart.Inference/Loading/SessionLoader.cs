@@ -53,6 +53,7 @@ internal static class SessionLoader
             return new LoadedModel(decoder, kv, tokenizer, Describe(name, config, choice.Device), config.Generation, EndOfText(config, tokenizer), backend)
             {
                 ChatTemplate = chatTemplate,
+                HasOutput = config.HasOutput,
                 Pooling = new(() => CheckpointPooling.Read(source)),
             };
         }

@@ -16,6 +16,8 @@ internal static class CheckpointChecks
             source.Warnings.Add(
                 $"{source.Path}: the configuration has {config.Layers} layers, the weights have more ({next}*): those are not used.");
         }
+        if (!config.HasOutput)
+            source.Warnings.Add($"{source.Path}: the weights have no {config.Names.Output}.weight, they were saved without their head: texts can be embedded, not generated or scored.");
         if (config.TiedEmbeddings && source.TryGet(config.Names.Output + ".weight", out StoredTensor output)
             && source.TryGet(config.Names.Embedding + ".weight", out StoredTensor embedding) && !AreAlike(output, embedding))
         {

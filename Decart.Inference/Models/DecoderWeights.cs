@@ -80,7 +80,7 @@ internal sealed class DecoderWeights : IDisposable
 
     public Weight Embedding { get; }
 
-    /// <summary>The matrix that turns hidden states into logits; the embedding itself where they are tied.</summary>
+    /// <summary>The matrix that turns hidden states into logits; the embedding itself where they are tied, and where there is none.</summary>
     public Weight Output { get; }
 
     public Norm FinalNorm { get; }
@@ -101,7 +101,7 @@ internal sealed class DecoderWeights : IDisposable
         WeightNames names = _config.Names;
         bool onlyOutput = _config.TiedEmbeddings && !_source.TryGet(names.Embedding + ".weight", out _) && _source.TryGet(names.Output + ".weight", out _);
         Weight embedding = LoadWeight(onlyOutput ? names.Output : names.Embedding, _config.VocabularySize, _config.HiddenSize);
-        return (embedding, _config.TiedEmbeddings ? embedding : LoadWeight(names.Output, _config.VocabularySize, _config.HiddenSize));
+        return (embedding, _config.TiedEmbeddings || !_config.HasOutput ? embedding : LoadWeight(names.Output, _config.VocabularySize, _config.HiddenSize));
     }
 
     private LayerWeights LoadLayer(int layer)

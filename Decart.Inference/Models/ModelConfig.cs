@@ -100,6 +100,9 @@ internal sealed record ModelConfig
     /// <summary>Whether the output matrix is the embedding table.</summary>
     public bool TiedEmbeddings { get; init; }
 
+    /// <summary>Whether there is an output matrix; without, as in models that were saved without their head, there are hidden states and no logits.</summary>
+    public bool HasOutput { get; init; } = true;
+
     public int? BosTokenId { get; init; }
 
     public ImmutableArray<int> EosTokenIds { get; init; } = [];

@@ -82,8 +82,12 @@ internal static class ModelLoader
         return generationConfig is { } element ? WithGeneration(model, new JsonFields(Path.Combine(folder, "generation_config.json"), element, warnings: warnings)) : model;
     }
 
-    private static ModelConfig WithStoredNames(ModelConfig config, HuggingFaceFolder folder) =>
-        config with { Names = config.Names.AsStoredIn(folder) };
+    private static ModelConfig WithStoredNames(ModelConfig config, HuggingFaceFolder folder)
+    {
+        WeightNames names = config.Names.AsStoredIn(folder);
+        bool savedWithoutHead = names.Embedding != config.Names.Embedding;
+        return config with { Names = names, HasOutput = config.TiedEmbeddings || !savedWithoutHead || folder.Names.Contains(names.Output + ".weight") };
+    }
 
     private static ModelConfig ReadGguf(GgufTensors tensors)
     {
