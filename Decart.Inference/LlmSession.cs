@@ -261,11 +261,13 @@ public sealed class LlmSession : ILlmSession, IDisposable
     /// <summary>Ends all requests and frees the model; completes once the current step has ended.</summary>
     public ValueTask DisposeAsync() => new(_disposal.Value);
 
-    /// <summary>Generates a few tokens, so that no request pays for what happens once.</summary>
+    /// <summary>Generates a few tokens, or embeds some where the model does no more, so that no request pays for what happens once.</summary>
     internal async Task WarmUpAsync(CancellationToken cancellationToken)
     {
         int[] prompt = new int[Math.Min(16, MaxTokens / 2)];
-        if (prompt.Length > 0) await GenerateAsync(prompt, new() { MaxTokens = 4, Temperature = 0, IgnoreEndOfText = true, Operation = null }, cancellationToken).ConfigureAwait(false);
+        if (prompt.Length == 0) return;
+        if (_model.HasOutput) await GenerateAsync(prompt, new() { MaxTokens = 4, Temperature = 0, IgnoreEndOfText = true, Operation = null }, cancellationToken).ConfigureAwait(false);
+        else await EmbedAsync(prompt, new() { Pooling = EmbeddingPooling.Mean }, cancellationToken).ConfigureAwait(false);
     }
 
     private static LlmSession Load(string name, string path, LlmSessionOptions options, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)

@@ -106,6 +106,7 @@ public class CheckpointPoolingTests
         await using (LlmSession whole = await LlmSession.LoadAsync(_folder.Path, new() { Device = Device.Cpu })) expected = await whole.EmbedAsync(prompt);
         new TinyCheckpoint("llama") { Damage = WithoutHead }.Write(_folder);
         await using LlmSession session = await LlmSession.LoadAsync(_folder.Path, new() { Device = Device.Cpu });
+        await session.WarmUpAsync(CancellationToken.None);
         Assert.That(await session.EmbedAsync(prompt), Is.EqualTo(expected));
         await Assert.ThatAsync(() => session.GenerateAsync(prompt), Refused());
         Assert.That(() => session.StreamAsync(prompt), Refused());
