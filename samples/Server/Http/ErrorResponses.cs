@@ -20,7 +20,7 @@ internal static class ErrorResponses
         ApiException error => Create(error.Status, error.Message, error.Param, error.Code),
         BadHttpRequestException error => Create(error.StatusCode, error.Message),
         ContextLengthExceededException error => Create(StatusCodes.Status400BadRequest, error.Message, code: "context_length_exceeded"),
-        GrammarException error => Create(StatusCodes.Status400BadRequest, error.Message, code: "unsupported_schema"),
+        GrammarException error => Create(StatusCodes.Status400BadRequest, error.Message, code: error.Path is null ? null : "unsupported_schema"),
         ChatTemplateException error => Create(StatusCodes.Status400BadRequest, error.Message, "messages", "chat_template_error"),
         SessionDrainingException or ObjectDisposedException => Create(StatusCodes.Status503ServiceUnavailable, "The server is shutting down.", code: "shutting_down"),
         ArgumentOutOfRangeException error => Create(StatusCodes.Status400BadRequest, FirstLine(error.Message), Field(error.ParamName)),
