@@ -106,7 +106,7 @@ public sealed record GenerationOptions
     internal IReadOnlyDictionary<int, string>? WrittenTokens { get; init; }
 
     /// <summary>What the completion is for, as listeners are told; null for what they are not told of.</summary>
-    internal string? Operation { get; init; } = TelemetryNames.TextCompletion;
+    internal string? Operation { get; init; } = TelemetryNames.Operations.TextCompletion;
 
     internal void Validate(int vocabularySize)
     {

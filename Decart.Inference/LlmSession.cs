@@ -149,7 +149,7 @@ public sealed class LlmSession : ILlmSession, IDisposable
     {
         RequireOutput();
         int[] tokens = EncodeWhole(prompt, cancellationToken);
-        return await ComputeAsync(new LogitsSequence(tokens), cancellationToken).ConfigureAwait(false);
+        return await ComputeAsync(new LogitsSequence(tokens), operation: null, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Computes how probable each token of a prompt is after those before it: for rerankers and evaluation.</summary>
@@ -172,7 +172,7 @@ public sealed class LlmSession : ILlmSession, IDisposable
         GenerationOptions.ValidateTopLogprobs(topLogprobs, nameof(topLogprobs));
         int[] tokens = EncodeWhole(prompt, cancellationToken);
         ObjectDisposedException.ThrowIf(_disposal.IsValueCreated, this);
-        return tokens.Length == 1 ? [] : await ComputeAsync(new ScoringSequence(tokens, topLogprobs, _sampler), cancellationToken).ConfigureAwait(false);
+        return tokens.Length == 1 ? [] : await ComputeAsync(new ScoringSequence(tokens, topLogprobs, _sampler), operation: null, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Computes the embedding of a text: the model's hidden states after its final norm, pooled to one vector.</summary>
@@ -201,7 +201,7 @@ public sealed class LlmSession : ILlmSession, IDisposable
         int[] tokens = EncodeWhole(prompt, cancellationToken);
         if (pooling == EmbeddingPooling.Cls) tokens = tokens[..1]; // it sees no other
         EmbeddingSequence sequence = new(tokens, pooling == EmbeddingPooling.Mean, Model.HiddenSize);
-        return options.Finish(await ComputeAsync(sequence, cancellationToken).ConfigureAwait(false));
+        return options.Finish(await ComputeAsync(sequence, TelemetryNames.Operations.Embeddings, cancellationToken).ConfigureAwait(false));
     }
 
     /// <summary>Starts an empty conversation, whose turns reuse the keys and values of the turns before.</summary>
@@ -309,10 +309,14 @@ public sealed class LlmSession : ILlmSession, IDisposable
     }
 
     /// <summary>Has the engine compute a request for one result.</summary>
-    private async Task<T> ComputeAsync<T>(ResultSequence<T> sequence, CancellationToken cancellationToken)
+    /// <param name="sequence">The request.</param>
+    /// <param name="operation">What it is for, as listeners are told; null for what they are not told of.</param>
+    /// <param name="cancellationToken">Ends the request.</param>
+    private async Task<T> ComputeAsync<T>(ResultSequence<T> sequence, string? operation, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
         _engine.Submit(sequence);
+        using RequestTelemetry telemetry = _telemetry.Begin(sequence, operation);
         try
         {
             return await sequence.Result.WaitAsync(cancellationToken).ConfigureAwait(false);

@@ -92,6 +92,23 @@ public class MetricsTests
     }
 
     [Test]
+    public async Task Embeddings_are_measured_too()
+    {
+        using Measurements measurements = new();
+        await using LlmSession session = await LlmSession.LoadAsync(
+            Hosting.TestHost.Storyteller, new() { Device = Device.Cpu, Threads = 1, MeterFactory = measurements.Factory });
+        await session.EmbedAsync(new[] { 3, 4, 5 });
+        await session.ScoreAsync(new[] { 3, 4, 5 });
+        Assert.Multiple(() =>
+        {
+            Assert.That(measurements.Of(Ended).Single() is var ended ? (ended.Tags["gen_ai.operation.name"], ended.Tags["decart.request.outcome"]) : default, Is.EqualTo(("embeddings", "completed")));
+            Assert.That(measurements.Of(Duration).Single().Value, Is.Positive);
+            Assert.That(measurements.Of(Tokens).Single() is var tokens ? (tokens.Value, tokens.Tags["gen_ai.token.type"]) : default, Is.EqualTo((3.0, (object)"input")));
+            Assert.That(measurements.Of(FirstToken), Is.Empty);
+        });
+    }
+
+    [Test]
     public async Task Requests_that_fail_or_are_cancelled_say_so()
     {
         using Measurements measurements = new();

@@ -50,7 +50,7 @@ internal static class ChatSettings
             Seed = options.Seed ?? own.Seed,
             StopSequences = [.. own.StopSequences, .. options.StopSequences ?? []],
             WrittenTokens = WrittenTokens(session.Tokenizer),
-            Operation = TelemetryNames.Chat,
+            Operation = TelemetryNames.Operations.Chat,
         };
     }
 

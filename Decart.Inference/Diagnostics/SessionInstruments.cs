@@ -57,6 +57,10 @@ internal sealed class SessionInstruments
 
     public Counter<long> RequestsEnded { get; }
 
+    /// <summary>Whether anybody listens to what is measured when a request ends.</summary>
+    public bool MeasureRequests =>
+        RequestDuration.Enabled || TimeToFirstToken.Enabled || TimePerOutputToken.Enabled || TokenUsage.Enabled || RequestsEnded.Enabled;
+
     /// <summary>The instruments of a factory's meter, or of the one that all sessions without a factory share.</summary>
     public static SessionInstruments Of(IMeterFactory? factory) =>
         factory is null ? Shared.Value : OfFactories.GetValue(factory, factory => new SessionInstruments(factory.Create(Options())));

@@ -34,35 +34,42 @@ internal sealed class SessionTelemetry : IDisposable
 
     public SessionStatistics GetStatistics() => _statistics();
 
-    /// <summary>A request has been submitted; the caller disposes what this returns when it has ended or its caller leaves.</summary>
+    /// <summary>A completion has been submitted; the caller disposes what this returns when it has ended or its caller leaves.</summary>
     /// <param name="sequence">The request.</param>
     /// <param name="parameters">How its tokens are chosen.</param>
     /// <param name="options">What its caller asked for.</param>
-    public RequestTelemetry Begin(GenerationSequence sequence, SamplingParameters parameters, GenerationOptions options) =>
-        options.Operation is { } operation ? new RequestTelemetry(this, sequence, operation, StartActivity(sequence, parameters, options, operation)) : default;
-
-    /// <summary>A request has ended, or its caller has left.</summary>
-    /// <param name="sequence">The request.</param>
-    /// <param name="operation">What it was for.</param>
-    public void Record(GenerationSequence sequence, string operation)
+    public RequestTelemetry Begin(GenerationSequence sequence, SamplingParameters parameters, GenerationOptions options)
     {
-        bool measures = _instruments.RequestsEnded.Enabled || _instruments.RequestDuration.Enabled || _instruments.TimeToFirstToken.Enabled
-            || _instruments.TimePerOutputToken.Enabled || _instruments.TokenUsage.Enabled;
-        if (!measures) return;
+        if (options.Operation is not { } operation) return default;
+        Activity? activity = StartActivity(operation);
+        if (activity is { IsAllDataRequested: true }) Describe(activity, parameters, options);
+        return new RequestTelemetry(this, sequence, operation, Now(), activity);
+    }
 
-        RequestEnd end = RequestEnd.Of(sequence);
+    /// <summary>Another request has been submitted; the caller disposes what this returns when it has ended or its caller leaves.</summary>
+    /// <param name="sequence">The request.</param>
+    /// <param name="operation">What it is for; null if listeners are not told of it.</param>
+    public RequestTelemetry Begin(Sequence sequence, string? operation) =>
+        operation is null ? default : new RequestTelemetry(this, sequence, operation, Now(), StartActivity(operation));
+
+    /// <summary>Measures a request that has ended, or whose caller has left.</summary>
+    /// <param name="end">How it ended.</param>
+    /// <param name="operation">What it was for.</param>
+    /// <param name="duration">How long it took.</param>
+    public void Record(RequestEnd end, string operation, TimeSpan duration)
+    {
         TagList tags = [];
         AddIdentity(ref tags, operation);
         tags.Add(Attributes.ResponseModel, Model);
         if (end.Usage is { } usage)
         {
             RecordTokens(tags, Input, usage.PromptTokens);
-            RecordTokens(tags, Output, usage.CompletionTokens);
-            if (end.IsCompleted) _instruments.TimeToFirstToken.Record(usage.TimeToFirstToken.TotalSeconds, tags);
+            if (usage.CompletionTokens > 0) RecordTokens(tags, Output, usage.CompletionTokens);
+            if (end.IsCompleted && usage.CompletionTokens > 0) _instruments.TimeToFirstToken.Record(usage.TimeToFirstToken.TotalSeconds, tags);
             if (end.IsCompleted && usage.CompletionTokens > 1) _instruments.TimePerOutputToken.Record(usage.TimePerOutputToken.TotalSeconds, tags);
         }
         if (end.ErrorType is not null) tags.Add(Attributes.ErrorType, end.ErrorType);
-        if (_instruments.RequestDuration.Enabled) _instruments.RequestDuration.Record(end.Duration(sequence).TotalSeconds, tags);
+        _instruments.RequestDuration.Record(duration.TotalSeconds, tags);
         tags.Add(Attributes.Outcome, end.Outcome);
         _instruments.RequestsEnded.Add(1, tags);
     }
@@ -82,13 +89,19 @@ internal sealed class SessionTelemetry : IDisposable
         tags.Add(Attributes.RequestModel, Model);
     }
 
-    private Activity? StartActivity(GenerationSequence sequence, SamplingParameters parameters, GenerationOptions options, string operation)
+    /// <summary>The time, if anybody measures requests; else 0.</summary>
+    private long Now() => _instruments.MeasureRequests ? Stopwatch.GetTimestamp() : 0;
+
+    private Activity? StartActivity(string operation)
     {
         if (!Activities.HasListeners()) return null;
         TagList tags = [];
         AddIdentity(ref tags, operation);
-        Activity? activity = Activities.StartActivity($"{operation} {Model}", ActivityKind.Internal, parentContext: default, tags);
-        if (activity is not { IsAllDataRequested: true }) return activity;
+        return Activities.StartActivity($"{operation} {Model}", ActivityKind.Internal, parentContext: default, tags);
+    }
+
+    private static void Describe(Activity activity, SamplingParameters parameters, GenerationOptions options)
+    {
         SamplingNumbers numbers = parameters.Numbers;
         activity.SetTag(Attributes.MaxTokens, parameters.MaxTokens);
         activity.SetTag(Attributes.Temperature, (double)numbers.Temperature);
@@ -98,6 +111,5 @@ internal sealed class SessionTelemetry : IDisposable
         if (numbers.PresencePenalty != 0) activity.SetTag(Attributes.PresencePenalty, (double)numbers.PresencePenalty);
         if (options.Seed is { } seed) activity.SetTag(Attributes.Seed, seed);
         if (options.StopSequences.Count > 0) activity.SetTag(Attributes.StopSequences, options.StopSequences.ToArray());
-        return activity;
     }
 }

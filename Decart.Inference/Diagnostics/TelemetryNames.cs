@@ -8,13 +8,17 @@ internal static class TelemetryNames
 {
     public const string Source = "Decart.Inference", Provider = "decart.inference";
 
-    public const string Chat = "chat", TextCompletion = "text_completion";
-
     public const string Input = "input", Output = "output";
 
     public const string Used = "used", Free = "free", Cached = "cached";
 
     public const string Completed = "completed", Cancelled = "cancelled", Failed = "failed";
+
+    /// <summary>What requests are for.</summary>
+    public static class Operations
+    {
+        public const string Chat = "chat", TextCompletion = "text_completion", Embeddings = "embeddings";
+    }
 
     /// <summary>Names of attributes.</summary>
     public static class Attributes

@@ -64,9 +64,6 @@ internal sealed class GenerationSequence : Sequence
     /// <summary>Why it failed; null unless it did. Any thread.</summary>
     public Exception? Failure => _failure;
 
-    /// <summary>The time since its arrival. Any thread.</summary>
-    public TimeSpan Age => Stopwatch.GetElapsedTime(_arrival);
-
     public override bool WantsLogits => _parameters.TopLogprobs is not null;
 
     public override bool IsMasked => _grammar is not null;

@@ -9,17 +9,18 @@ internal sealed class LoadProgressLog(ILogger logger, string model) : IProgress<
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
 
     private long _logged;
-    private volatile string _step = "not begun";
+    private string _step = "";
+    private volatile string _latest = "not begun";
 
     /// <summary>What was reported last. Any thread may read it.</summary>
-    public string Latest { get; private set; } = "not begun";
+    public string Latest => _latest;
 
     public void Report(LoadProgress value)
     {
-        Latest = value.BytesTotal > 0 ? $"{value.Step}, {value.Fraction:P0}" : value.Step;
+        _latest = value.BytesTotal > 0 ? $"{value.Step}, {value.Fraction:P0}" : value.Step;
         if (value.Step == _step && Stopwatch.GetElapsedTime(_logged) < Interval) return;
         _step = value.Step;
         _logged = Stopwatch.GetTimestamp();
-        logger.Loading(model, Latest);
+        logger.Loading(model, _latest);
     }
 }
