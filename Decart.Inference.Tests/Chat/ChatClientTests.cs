@@ -69,6 +69,7 @@ public class ChatClientTests
             RepetitionPenalty = 1.1f,
             StopSequences = ["STOP", "END"],
             WrittenTokens = used.WrittenTokens,
+            Operation = "chat",
         };
         Assert.That(used, Is.EqualTo(expected));
         await session.AsChatClient().GetResponseAsync("U", new ChatOptions { Instructions = "I" });
