@@ -103,6 +103,13 @@ public class AccessTests
         Assert.That(response.StatusCode, Is.EqualTo(expected));
     }
 
+    [TestCase("--Server:ApiKeys:0= ")]
+    [TestCase("--Server:MaxTokens=0")]
+    [TestCase("--Server:SendTimeout=00:00:00")]
+    [TestCase("--Llm:Modle=x")]
+    public void Settings_that_cannot_be_meant_stop_the_start(string setting) =>
+        Assert.That(async () => await RunningServer.StartAsync(setting), Throws.TypeOf<Microsoft.Extensions.Options.OptionsValidationException>());
+
     private Task<HttpResponseMessage> SendAsync(string key, object body, string scheme = "Bearer")
     {
         HttpRequestMessage request = new(HttpMethod.Post, Path) { Content = System.Net.Http.Json.JsonContent.Create(body), Headers = { Authorization = new AuthenticationHeaderValue(scheme, key) } };

@@ -34,7 +34,11 @@ internal static class ServerApp
     private static void AddServices(WebApplicationBuilder builder)
     {
         IServiceCollection services = builder.Services;
-        services.AddOptions<ServerOptions>().BindConfiguration(ServerOptions.Section).ValidateDataAnnotations().ValidateOnStart();
+        services.AddOptions<ServerOptions>()
+            .BindConfiguration(ServerOptions.Section)
+            .ValidateDataAnnotations()
+            .Validate(options => !options.ApiKeys.Any(string.IsNullOrWhiteSpace), "Server:ApiKeys has a key that is empty: leave the list out to answer everybody.")
+            .ValidateOnStart();
         services.AddDecartInference(builder.Configuration.GetSection(ModelSection));
         services.AddHealthChecks().Add(DecartInferenceHealthChecks.Liveness()).Add(DecartInferenceHealthChecks.Readiness());
         services.AddSingleton<ModelSource>().AddSingleton<ApiKeys>().AddSingleton<RequestLimits>().AddSingleton<Api>();
