@@ -8,7 +8,7 @@ public sealed class DecartInferenceOptions
 {
     private static readonly LlmSessionOptions Defaults = new();
 
-    /// <summary>The model's folder or GGUF file. Required. See <see cref="LlmSession.LoadAsync"/>.</summary>
+    /// <summary>The model's folder or GGUF file, or its name on the Hub. Required. See <see cref="LlmSession.LoadAsync"/>.</summary>
     public string Model { get; set; } = "";
 
     /// <inheritdoc cref="LlmSessionOptions.Device"/>
@@ -34,6 +34,9 @@ public sealed class DecartInferenceOptions
 
     /// <inheritdoc cref="LlmSessionOptions.RandomWeights"/>
     public bool RandomWeights { get; set; }
+
+    /// <inheritdoc cref="LlmSessionOptions.Hub"/>
+    public ModelHubOptions? Hub { get; set; }
 
     /// <summary>
     /// Whether the host waits for the model before it starts, so that a model that cannot be loaded fails the start. Default <see langword="false"/>: the model is loaded
@@ -70,5 +73,6 @@ public sealed class DecartInferenceOptions
         Paging = Paging,
         PrefixCaching = PrefixCaching,
         RandomWeights = RandomWeights,
+        Hub = Hub,
     };
 }

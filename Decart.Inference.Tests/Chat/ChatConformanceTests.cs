@@ -59,6 +59,7 @@ internal sealed class ChatConformanceTests(string model)
     [OneTimeTearDown]
     public async Task Unload()
     {
+        _client?.Dispose();
         if (_session is not null) await _session.DisposeAsync();
     }
 

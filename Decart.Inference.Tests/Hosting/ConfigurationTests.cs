@@ -24,6 +24,11 @@ public class ConfigurationTests
             ("Paging", "table"),
             ("PrefixCaching", "false"),
             ("RandomWeights", "true"),
+            ("Hub:Revision", "v2"),
+            ("Hub:File", "Q4_K_M"),
+            ("hub:token", "secret"),
+            ("Hub:CacheFolder", "/models"),
+            ("Hub:Offline", "true"),
             ("LoadBeforeStart", "True"),
             ("WarmUp", "false"),
             ("DrainTimeout", "00:01:30"),
@@ -41,6 +46,7 @@ public class ConfigurationTests
                 Paging = PagingMode.Table,
                 PrefixCaching = false,
                 RandomWeights = true,
+                Hub = new ModelHubOptions { Revision = "v2", File = "Q4_K_M", Token = "secret", CacheFolder = "/models", Offline = true },
             }));
             Assert.That((options.LoadBeforeStart, options.WarmUp), Is.EqualTo((true, false)));
             Assert.That(options.DrainTimeout, Is.EqualTo(TimeSpan.FromSeconds(90)));
@@ -68,8 +74,9 @@ public class ConfigurationTests
 
     [TestCase("Device", "gpu", "Llm:Device: Expected \"auto\", \"cpu\" or \"cuda:0\", found \"gpu\".")]
     [TestCase("Device", "", "Llm:Device: Expected \"auto\", \"cpu\" or \"cuda:0\", found nothing.")]
-    [TestCase("Model", "", "Llm:Model: Expected a path, found nothing.")]
-    [TestCase("Model", " ", "Llm:Model: A model's folder or GGUF file must be named. Found nothing.")]
+    [TestCase("Model", "", "Llm:Model: Expected a path or a name on the Hub, found nothing.")]
+    [TestCase("Model", " ", "Llm:Model: A model's folder, GGUF file or name on the Hub must be given. Found nothing.")]
+    [TestCase("Hub:Offline", "perhaps", "Llm:Hub:Offline: Expected true or false, found \"perhaps\".")]
     [TestCase("Threads", "many", "Llm:Threads: Expected a whole number or null, found \"many\".")]
     [TestCase("Threads", "0", "Llm:Threads: Threads must be 1 to 1024. Found 0.")]
     [TestCase("MaxConcurrentSequences", "", "Llm:MaxConcurrentSequences: Expected a whole number, found nothing.")]
@@ -91,10 +98,12 @@ public class ConfigurationTests
         Assert.That(error.Failures, Does.Contain(message));
     }
 
-    [Test]
-    public void An_unknown_key_is_an_error_that_lists_the_known_ones() => Assert.That(
-        Assert.Throws<OptionsValidationException>(() => Read(("Model", "m"), ("MaxTokens", "5")))!.Failures,
-        Has.One.StartsWith("Llm:MaxTokens: There is no such option; there are Model, Device, Threads, MaxConcurrentSequences, "));
+    [TestCase("MaxTokens")]
+    [TestCase("Hub")]
+    [TestCase("Hub:Branch")]
+    public void An_unknown_key_is_an_error_that_lists_the_known_ones(string key) => Assert.That(
+        Assert.Throws<OptionsValidationException>(() => Read(("Model", "m"), (key, "5")))!.Failures,
+        Has.One.StartsWith($"Llm:{key}: There is no such option; there are Model, Device, Threads, MaxConcurrentSequences, "));
 
     [Test]
     public void Everything_that_is_wrong_is_said_at_once() => Assert.That(
@@ -122,7 +131,7 @@ public class ConfigurationTests
         Assert.That(options.CurrentValue.Threads, Is.EqualTo(3));
         Assert.That(
             Assert.Throws<OptionsValidationException>(() => options.Get("code"))!.Failures,
-            Is.EqualTo(new[] { "DecartInferenceOptions \"code\":Model: A model's folder or GGUF file must be named. Found nothing.", "DecartInferenceOptions \"code\":Threads: Threads must be 1 to 1024. Found 5000." }));
+            Is.EqualTo(new[] { "DecartInferenceOptions \"code\":Model: A model's folder, GGUF file or name on the Hub must be given. Found nothing.", "DecartInferenceOptions \"code\":Threads: Threads must be 1 to 1024. Found 5000." }));
     }
 
     [Test]

@@ -20,7 +20,7 @@ public class RecordTests
         yield return Case(items => new GenerationUpdate { TokenIds = items, Logprobs = [new TokenLogprobs(1, -1, [])] });
         yield return Case(items => new TokenLogprobs(1, -2, [.. items.Select(id => new TokenLogprob(id, -1))]));
         yield return Case(items => new KvMapSequence(0, 3, items, 1, IsIdle: false));
-        yield return Case(items => new KvMap { Paging = PagingMode.Table, Pages = 1, PageBytes = 2, TokenBytes = 3, CachedPages = 4, Sequences = [new(0, 3, items, 1, true)] });
+        yield return Case(items => new KvMap { Paging = PagingMode.Table, Pages = 1, PageBytes = 2, TokenBytes = 3, CachedPages = 4, Cached = items, Sequences = [new(0, 3, items, 1, true)] });
         yield return Case(items => new GenerationOptions
         {
             StopTokenIds = items,

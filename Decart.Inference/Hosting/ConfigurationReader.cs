@@ -13,13 +13,13 @@ namespace Decart.Inference.Hosting;
 /// <param name="section">The section.</param>
 internal sealed class ConfigurationReader(string name, IConfiguration section) : IConfigureNamedOptions<DecartInferenceOptions>
 {
-    private const string Switch = "true or false", Number = "a whole number", NumberOrNull = "a whole number or null";
+    private const string Hub = nameof(DecartInferenceOptions.Hub), Switch = "true or false", Number = "a whole number", NumberOrNull = "a whole number or null";
 
     private readonly string _name = name;
 
     private static readonly Setting[] Settings =
     [
-        Required<string>(nameof(DecartInferenceOptions.Model), "a path", (options, value) => options.Model = value),
+        Required<string>(nameof(DecartInferenceOptions.Model), "a path or a name on the Hub", (options, value) => options.Model = value),
         Required<Device>(nameof(DecartInferenceOptions.Device), "\"auto\", \"cpu\" or \"cuda:0\"", (options, value) => options.Device = value),
         Optional<int>(nameof(DecartInferenceOptions.Threads), NumberOrNull, (options, value) => options.Threads = value),
         Required<int>(nameof(DecartInferenceOptions.MaxConcurrentSequences), Number, (options, value) => options.MaxConcurrentSequences = value),
@@ -32,6 +32,11 @@ internal sealed class ConfigurationReader(string name, IConfiguration section) :
         Required<bool>(nameof(DecartInferenceOptions.WarmUp), Switch, (options, value) => options.WarmUp = value),
         Required<TimeSpan>(nameof(DecartInferenceOptions.DrainTimeout), "a time as in 00:00:25", (options, value) => options.DrainTimeout = value),
         Optional<int>(nameof(DecartInferenceOptions.ReadinessQueueLimit), NumberOrNull, (options, value) => options.ReadinessQueueLimit = value),
+        OfHub<string>(nameof(ModelHubOptions.Revision), "a branch, a tag or a commit", (hub, value) => hub with { Revision = value }),
+        OfHub<string>(nameof(ModelHubOptions.File), "a file's name or a quantisation", (hub, value) => hub with { File = value }),
+        OfHub<string>(nameof(ModelHubOptions.Token), "a token", (hub, value) => hub with { Token = value }),
+        OfHub<string>(nameof(ModelHubOptions.CacheFolder), "a folder", (hub, value) => hub with { CacheFolder = value }),
+        OfHub<bool>(nameof(ModelHubOptions.Offline), Switch, (hub, value) => hub with { Offline = value }),
     ];
 
     public void Configure(DecartInferenceOptions options) => Configure(Options.DefaultName, options);
@@ -41,9 +46,19 @@ internal sealed class ConfigurationReader(string name, IConfiguration section) :
         if (name != _name) return;
         string place = (section as IConfigurationSection)?.Path ?? "";
         options.ConfigurationPath = place;
+        foreach ((string option, IConfigurationSection value) in Values(section))
+        {
+            if (Problem(option, value, options) is { } problem) options.ConfigurationErrors.Add($"{Key(place, option)}: {problem}");
+        }
+    }
+
+    /// <summary>The options of a section and those of the section for the Hub in it, by their keys.</summary>
+    private static IEnumerable<(string Option, IConfigurationSection Value)> Values(IConfiguration section)
+    {
         foreach (IConfigurationSection child in section.GetChildren())
         {
-            if (Problem(child, options) is { } problem) options.ConfigurationErrors.Add($"{Key(place, child.Key)}: {problem}");
+            if (!child.Key.Equals(Hub, StringComparison.OrdinalIgnoreCase) || !child.GetChildren().Any()) yield return (child.Key, child);
+            else foreach (IConfigurationSection value in child.GetChildren()) yield return (Key(Hub, value.Key), value);
         }
     }
 
@@ -52,9 +67,9 @@ internal sealed class ConfigurationReader(string name, IConfiguration section) :
 
     /// <summary>Reads an option.</summary>
     /// <returns>Why it could not be read; null if it was.</returns>
-    private static string? Problem(IConfigurationSection child, DecartInferenceOptions options)
+    private static string? Problem(string option, IConfigurationSection child, DecartInferenceOptions options)
     {
-        if (Settings.FirstOrDefault(setting => setting.Name.Equals(child.Key, StringComparison.OrdinalIgnoreCase)) is not { } setting)
+        if (Settings.FirstOrDefault(setting => setting.Name.Equals(option, StringComparison.OrdinalIgnoreCase)) is not { } setting)
             return $"There is no such option; there are {string.Join(", ", Settings.Select(each => each.Name))}.";
         if (child.GetChildren().Any()) return $"Expected {setting.Expected}, found a section.";
         if (setting.TryRead(options, child.Value ?? "")) return null;
@@ -68,6 +83,9 @@ internal sealed class ConfigurationReader(string name, IConfiguration section) :
             set(options, value);
             return true;
         });
+
+    private static Setting OfHub<T>(string name, string expected, Func<ModelHubOptions, T, ModelHubOptions> change)
+        where T : IParsable<T> => Required<T>(Key(Hub, name), expected, (options, value) => options.Hub = change(options.Hub ?? new(), value));
 
     private static Setting Optional<T>(string name, string expected, Action<DecartInferenceOptions, T?> set)
         where T : struct, IParsable<T>

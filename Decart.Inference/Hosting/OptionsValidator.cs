@@ -16,7 +16,7 @@ internal sealed class OptionsValidator : IValidateOptions<DecartInferenceOptions
 
     private static IEnumerable<(string Name, object? Value, string Problem)> Problems(DecartInferenceOptions options)
     {
-        if (string.IsNullOrWhiteSpace(options.Model)) yield return (nameof(options.Model), null, "A model's folder or GGUF file must be named.");
+        if (string.IsNullOrWhiteSpace(options.Model)) yield return (nameof(options.Model), null, "A model's folder, GGUF file or name on the Hub must be given.");
         foreach ((string, object?, string) problem in options.ForSession().Problems()) yield return problem;
         if (options.DrainTimeout < TimeSpan.Zero || options.DrainTimeout > LongestDrain)
             yield return (nameof(options.DrainTimeout), options.DrainTimeout, $"The time must be {TimeSpan.Zero} to {LongestDrain}.");

@@ -13,7 +13,8 @@ internal sealed partial record ModelFiles(IReadOnlyList<string> Settings, string
     private const string Config = "config.json", SingleWeights = "model.safetensors", IndexName = "model.safetensors.index.json";
 
     private static readonly string[] SettingNames =
-        [Config, "generation_config.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.jinja", "chat_template.json"];
+        [Config, "generation_config.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.jinja", "chat_template.json",
+        "modules.json", "1_Pooling/config.json"];
 
     /// <summary>Chooses the files of a model.</summary>
     /// <param name="name">The model, and which of its GGUF files.</param>
