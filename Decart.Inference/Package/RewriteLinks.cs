@@ -3,7 +3,7 @@ using System.Text.RegularExpressions;
 using Microsoft.Build.Framework;
 using Microsoft.Build.Utilities;
 
-/// <summary>Copies a Markdown file for readers outside the repository: its relative links lead into the repository, or become plain text if none is known.</summary>
+/// <summary>Copies a Markdown file for readers outside the repository: its relative links and pictures lead into the repository, or become plain text if none is known.</summary>
 public sealed class RewriteLinks : Task
 {
     [Required]
@@ -19,12 +19,14 @@ public sealed class RewriteLinks : Task
 
     public override bool Execute()
     {
-        string root = Regex.Replace(Repository, @"(\.git)?/?$", "") + "/blob/" + Revision + "/";
+        string root = Regex.Replace(Repository, @"(\.git)?/?$", "");
         string text = Regex.Replace(
             File.ReadAllText(Source),
-            @"\[([^\]]+)\]\((?!https?:|#)([^)]+)\)",
-            link => Repository.StartsWith("http") ? $"[{link.Groups[1].Value}]({root}{link.Groups[2].Value})" : link.Groups[1].Value);
+            @"(?<image>!?)\[(?<text>[^\]]+)\]\((?!https?:|#)(?<path>[^)]+)\)",
+            link => Repository.StartsWith("http") ? $"{link.Groups["image"]}[{link.Groups["text"]}]({root}/{Kind(link)}/{Revision}/{link.Groups["path"]})" : link.Groups["text"].Value);
         File.WriteAllText(Destination, text);
         return true;
     }
+
+    private static string Kind(Match link) => link.Groups["image"].Length > 0 ? "raw" : "blob";
 }
