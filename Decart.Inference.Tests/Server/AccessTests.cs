@@ -13,7 +13,7 @@ public class AccessTests
     private static readonly object Request = new { model = "storyteller", prompt = "Once", max_tokens = 1 };
     private static readonly object Long = new { model = "storyteller", prompt = "Once", max_tokens = 500, ignore_eos = true, stream = true };
 
-    private RunningServer _server;
+    private RunningServer _server = null!;
 
     [OneTimeSetUp]
     public async Task StartAsync() => _server = await RunningServer.StartAsync("--Server:ApiKeys:0=first-key", "--Server:ApiKeys:1=second-key", "--Server:MaxConcurrentRequests=2");

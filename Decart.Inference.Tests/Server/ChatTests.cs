@@ -16,7 +16,7 @@ public class ChatTests
         function = new { name = "get_weather", description = "The weather", parameters = JsonElement.Parse("""{"type": "object", "properties": {"city": {"enum": ["Oslo", "Rome"]}}, "required": ["city"], "additionalProperties": false}""") },
     };
 
-    private RunningServer _server;
+    private RunningServer _server = null!;
 
     [OneTimeSetUp]
     public async Task StartAsync() => _server = await RunningServer.StartChatAsync();

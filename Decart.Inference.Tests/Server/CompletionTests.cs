@@ -8,7 +8,7 @@ public class CompletionTests
 {
     private const string Path = "v1/completions", Once = "Once upon a time";
 
-    private RunningServer _server;
+    private RunningServer _server = null!;
 
     [OneTimeSetUp]
     public async Task StartAsync() => _server = await RunningServer.StartAsync("--Server:MaxChoices=8");

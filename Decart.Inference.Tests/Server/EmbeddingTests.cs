@@ -9,7 +9,7 @@ public class EmbeddingTests
 {
     private const string Path = "v1/embeddings";
 
-    private RunningServer _server;
+    private RunningServer _server = null!;
 
     [OneTimeSetUp]
     public async Task StartAsync() => _server = await RunningServer.StartAsync("--Server:MaxInputs=4");

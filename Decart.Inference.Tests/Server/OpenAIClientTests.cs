@@ -14,8 +14,8 @@ public class OpenAIClientTests
 
     private static readonly ChatMessage[] Hello = [new SystemChatMessage("Be kind."), new UserChatMessage("Tell me a story.")];
 
-    private RunningServer _server;
-    private OpenAIClient _client;
+    private RunningServer _server = null!;
+    private OpenAIClient _client = null!;
 
     [OneTimeSetUp]
     public async Task StartAsync()

@@ -9,7 +9,7 @@ public class RefusalTests
 {
     private const string Message = """{"role": "user", "content": "Hi"}""";
 
-    private RunningServer _texts, _chats;
+    private RunningServer _texts = null!, _chats = null!;
 
     [OneTimeSetUp]
     public async Task StartAsync()

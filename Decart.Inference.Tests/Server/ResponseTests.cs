@@ -16,7 +16,7 @@ public class ResponseTests
         parameters = JsonElement.Parse("""{"type": "object", "properties": {"city": {"enum": ["Oslo", "Rome"]}}, "required": ["city"], "additionalProperties": false}"""),
     };
 
-    private RunningServer _server;
+    private RunningServer _server = null!;
 
     [OneTimeSetUp]
     public async Task StartAsync() => _server = await RunningServer.StartChatAsync("--Server:MaxMessages=8");
