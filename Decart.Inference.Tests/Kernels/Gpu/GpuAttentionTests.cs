@@ -61,22 +61,19 @@ internal sealed class GpuAttentionTests(string device)
         GpuActivationsPair y = few.Activations(Tokens - First, shape.Heads * shape.HeadDim, operand: true, poisoned: true);
         few.Begin((Filled(few, shape, Tokens, seed: 3), First, Tokens - First));
         few.Gpu.Kernels.Attend(qkv.Gpu, Layer, shape, null, null, null, y.Gpu);
-        foreach (GpuBench bench in (GpuBench[])[few, many])
+        foreach ((GpuBench bench, int tokensPerPage) in ((GpuBench, int)[])[(few, 16), (many, 0)])
         {
-            foreach (int tokensPerPage in (int[])[0, 16])
+            GpuKvPair kv = Filled(bench, shape, Tokens, tokensPerPage, seed: 3), other = Filled(bench, shape, 3);
+            Store(bench, shape, kv, First, [.. Enumerable.Range(0, Tokens - First).Select(row => few.Row(qkv.Gpu, row))]);
+            foreach ((int first, int length) in ((int, int)[])[(508, 3), (511, 1), (512, 1), (513, 4), (523, 1)])
             {
-                GpuKvPair kv = Filled(bench, shape, Tokens, tokensPerPage, seed: 3), other = Filled(bench, shape, 3);
-                Store(bench, shape, kv, First, [.. Enumerable.Range(0, Tokens - First).Select(row => few.Row(qkv.Gpu, row))]);
-                foreach ((int first, int length) in ((int, int)[])[(508, 3), (511, 1), (512, 1), (513, 4), (523, 1)])
-                {
-                    bench.Begin((other, 0, 3), (kv, first, length));
-                    GpuActivationsPair rows = bench.Activations(3 + length, Columns(shape));
-                    for (int i = 0; i < length; i++) bench.Write(rows, 3 + i, few.Row(qkv.Gpu, first - First + i));
-                    GpuActivationsPair result = bench.Activations(3 + length, shape.Heads * shape.HeadDim, operand: true, poisoned: true);
-                    bench.Gpu.Kernels.Attend(rows.Gpu, Layer, shape, null, null, null, result.Gpu);
-                    for (int i = 0; i < length; i++)
-                        Assert.That(bench.Row(result.Gpu, 3 + i), Is.EqualTo(few.Row(y.Gpu, first - First + i)), $"from {first}, row {i}");
-                }
+                bench.Begin((other, 0, 3), (kv, first, length));
+                GpuActivationsPair rows = bench.Activations(3 + length, Columns(shape));
+                for (int i = 0; i < length; i++) bench.Write(rows, 3 + i, few.Row(qkv.Gpu, first - First + i));
+                GpuActivationsPair result = bench.Activations(3 + length, shape.Heads * shape.HeadDim, operand: true, poisoned: true);
+                bench.Gpu.Kernels.Attend(rows.Gpu, Layer, shape, null, null, null, result.Gpu);
+                for (int i = 0; i < length; i++)
+                    Assert.That(bench.Row(result.Gpu, 3 + i), Is.EqualTo(few.Row(y.Gpu, first - First + i)), $"from {first}, row {i}");
             }
         }
     }
