@@ -17,12 +17,12 @@ public class ResilienceTests
     [Test, CancelAfter(120_000)]
     public async Task Clients_that_leave_in_the_middle_leave_nothing_behind()
     {
-        const int clients = 500;
+        const int clients = 500, tokens = 400, asked = clients * 3 / 2 * tokens;
         await using RunningServer server = await RunningServer.StartAsync($"--Server:MaxConcurrentRequests={clients}");
         int begun = 0;
         await Parallel.ForEachAsync(Enumerable.Range(0, clients), new ParallelOptions { MaxDegreeOfParallelism = 50 }, async (client, cancellation) =>
         {
-            object request = new { model = "storyteller", prompt = $"Once upon a time, {client}", max_tokens = 400, ignore_eos = true, stream = true, n = 1 + (client % 2) };
+            object request = new { model = "storyteller", prompt = $"Once upon a time, {client}", max_tokens = tokens, ignore_eos = true, stream = true, n = 1 + (client % 2) };
             using HttpResponseMessage response = await server.SendAsync(Path, request, cancellation);
             if (client % 3 == 0) return; // before the first token, or soon after
             using Stream body = await response.Content.ReadAsStreamAsync(cancellation);
@@ -32,7 +32,7 @@ public class ResilienceTests
         await server.UntilIdleAsync();
         Assert.That(begun, Is.GreaterThan(clients / 2));
         Assert.That((await server.Session.GetKvMapAsync()).Sequences, Is.Empty);
-        Assert.That(server.Session.GetStatistics().GeneratedTokens, Is.LessThan(clients * 200), "what nobody reads is not generated");
+        Assert.That(server.Session.GetStatistics().GeneratedTokens, Is.LessThan(asked * 3 / 4), "what nobody reads is not generated");
         Assert.That((await server.PostAsync(Path, Short)).Status, Is.EqualTo(HttpStatusCode.OK));
     }
 
