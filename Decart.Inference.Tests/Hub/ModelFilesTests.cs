@@ -45,10 +45,10 @@ internal sealed class ModelFilesTests
     {
         ModelFiles chosen = Choose(
             "README.md LICENSE config.json generation_config.json model.safetensors tokenizer.json tokenizer.model tokenizer_config.json special_tokens_map.json vocab.json "
-            + "merges.txt chat_template.jinja onnx/model.onnx onnx/config.json chat_templates/a.jinja training_args.bin",
+            + "merges.txt chat_template.jinja onnx/model.onnx onnx/config.json chat_templates/a.jinja training_args.bin modules.json 1_Pooling/config.json 2_Dense/config.json",
             "");
         Assert.That(chosen.Settings, Is.EquivalentTo(
-            "config.json generation_config.json tokenizer.json tokenizer_config.json special_tokens_map.json chat_template.jinja chat_templates/a.jinja".Split(' ')));
+            "config.json generation_config.json tokenizer.json tokenizer_config.json special_tokens_map.json chat_template.jinja chat_templates/a.jinja modules.json 1_Pooling/config.json".Split(' ')));
     }
 
     private static ModelFiles Choose(string files, string file) => ModelFiles.Choose(new HubName("acme/tiny", file.Length == 0 ? null : file), files.Split(' '));

@@ -110,6 +110,11 @@ public class AccessTests
     public void Settings_that_cannot_be_meant_stop_the_start(string setting) =>
         Assert.That(async () => await RunningServer.StartAsync(setting), Throws.TypeOf<Microsoft.Extensions.Options.OptionsValidationException>());
 
+    [TestCase("--Server:ApiKeys=secret", "Server:ApiKeys")]
+    [TestCase("--Server:ApiKey:0=secret", "'ApiKey'")]
+    public void Settings_that_do_not_exist_stop_the_start(string setting, string named) =>
+        Assert.That(async () => await RunningServer.StartAsync(setting), Throws.InvalidOperationException.With.Message.Contains(named));
+
     private Task<HttpResponseMessage> SendAsync(string key, object body, string scheme = "Bearer")
     {
         HttpRequestMessage request = new(HttpMethod.Post, Path) { Content = System.Net.Http.Json.JsonContent.Create(body), Headers = { Authorization = new AuthenticationHeaderValue(scheme, key) } };

@@ -95,6 +95,7 @@ public class RefusalTests
     [TestCase("""{"messages": [{"role": "tool", "content": "a"}]}""", "messages[0].tool_call_id")]
     [TestCase("""{"messages": [{"role": "assistant", "tool_calls": [{"id": "1", "type": "custom"}]}]}""", "messages[0].tool_calls[0].type")]
     [TestCase("""{"messages": [{"role": "assistant", "tool_calls": [{"id": "1", "function": {"name": "f", "arguments": "{"}}]}]}""", "messages[0].tool_calls[0].arguments")]
+    [TestCase("""{"messages": [{"role": "assistant", "tool_calls": [{"id": "1", "function": {"name": "f", "arguments": "{\"a\": \"\\ud800\"}"}}]}]}""", "messages[0].tool_calls[0].arguments")]
     [TestCase("""{"messages": [{"role": "assistant", "tool_calls": [{"id": "1", "function": {"name": "f", "arguments": "[1]"}}]}]}""", "messages[0].tool_calls[0].arguments")]
     [TestCase("""{"messages": [{"role": "assistant", "tool_calls": [{"function": {"name": "f"}}]}]}""", "messages[0].tool_calls[0]")]
     [TestCase("""{"messages": [MESSAGE], "functions": []}""", "functions")]

@@ -57,7 +57,8 @@ internal sealed class ConfigurationReader(string name, IConfiguration section) :
     {
         foreach (IConfigurationSection child in section.GetChildren())
         {
-            if (!child.Key.Equals(Hub, StringComparison.OrdinalIgnoreCase) || !child.GetChildren().Any()) yield return (child.Key, child);
+            bool isHub = child.Key.Equals(Hub, StringComparison.OrdinalIgnoreCase) && string.IsNullOrEmpty(child.Value);
+            if (!isHub) yield return (child.Key, child);
             else foreach (IConfigurationSection value in child.GetChildren()) yield return (Key(Hub, value.Key), value);
         }
     }

@@ -99,11 +99,16 @@ internal sealed class HostedModel : IHostedLifecycleService, ILlmSessionProvider
     public Task StartAsync(CancellationToken cancellationToken)
     {
         _stopped = _lifetime?.ApplicationStopping.UnsafeRegister(static model => ((HostedModel)model!).Drain(), this) ?? default;
-        _watching = WatchAsync(GetAsync(CancellationToken.None));
+        _ = GetAsync(CancellationToken.None);
         return Task.CompletedTask;
     }
 
-    public Task StartedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+    /// <summary>A model that cannot be loaded stops the host only now: while a web server starts, its own error would hide the model's.</summary>
+    public Task StartedAsync(CancellationToken cancellationToken)
+    {
+        _watching = WatchAsync(GetAsync(CancellationToken.None));
+        return Task.CompletedTask;
+    }
 
     /// <summary>Everything that the host stops may still read its streams while they run out.</summary>
     public Task StoppingAsync(CancellationToken cancellationToken)

@@ -132,7 +132,9 @@ internal sealed class HubCache(HubName name, HubSettings settings)
     {
         try
         {
-            return new DriveInfo(Folder).AvailableFreeSpace;
+            string? existing = Path.GetFullPath(Folder);
+            while (existing is not null && !Directory.Exists(existing)) existing = Path.GetDirectoryName(existing);
+            return existing is null ? null : new DriveInfo(existing).AvailableFreeSpace;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
         {

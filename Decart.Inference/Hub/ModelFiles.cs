@@ -13,8 +13,7 @@ internal sealed partial record ModelFiles(IReadOnlyList<string> Settings, string
     private const string Config = "config.json", SingleWeights = "model.safetensors", IndexName = "model.safetensors.index.json";
 
     private static readonly string[] SettingNames =
-        [Config, "generation_config.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.jinja", "chat_template.json",
-        "modules.json", "1_Pooling/config.json"];
+        [Config, "generation_config.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.jinja", "chat_template.json", "modules.json"];
 
     /// <summary>Chooses the files of a model.</summary>
     /// <param name="name">The model, and which of its GGUF files.</param>
@@ -54,7 +53,7 @@ internal sealed partial record ModelFiles(IReadOnlyList<string> Settings, string
     {
         List<string> settings = [.. SettingNames.Where(files.Contains)];
         if (Tokenizer.FileNames.FirstOrDefault(files.Contains) is { } tokenizer) settings.Add(tokenizer);
-        settings.AddRange(files.Where(file => FurtherTemplate().IsMatch(file)));
+        settings.AddRange(files.Where(file => FurtherTemplate().IsMatch(file) || Pooling().IsMatch(file)));
         return new ModelFiles(settings, index, weights, Model: null);
     }
 
@@ -129,6 +128,10 @@ internal sealed partial record ModelFiles(IReadOnlyList<string> Settings, string
 
     [GeneratedRegex(@"\A(additional_)?chat_templates/[^/]+\.jinja\z", RegexOptions.ExplicitCapture)]
     private static partial Regex FurtherTemplate();
+
+    /// <summary>How sentence-transformers pools; <c>modules.json</c> names the folder.</summary>
+    [GeneratedRegex(@"\A[^/]*Pooling[^/]*/config\.json\z", RegexOptions.ExplicitCapture)]
+    private static partial Regex Pooling();
 
     [GeneratedRegex(@"mmproj|imatrix", RegexOptions.IgnoreCase)]
     private static partial Regex NoModel();

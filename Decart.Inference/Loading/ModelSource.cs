@@ -39,6 +39,6 @@ internal static class ModelSource
     /// <summary>The progress of a download as that of loading.</summary>
     private sealed class LoadingProgress(IProgress<LoadProgress> progress) : IProgress<DownloadProgress>
     {
-        public void Report(DownloadProgress value) => progress.Report(new LoadProgress($"Downloading {value.File}", value.BytesLoaded, value.BytesTotal));
+        public void Report(DownloadProgress value) => progress.Report(new LoadProgress("Downloading", value.BytesLoaded, value.BytesTotal));
     }
 }

@@ -8,13 +8,24 @@ namespace Server;
 /// <summary>The model that the server answers with, once it is loaded.</summary>
 internal sealed class ServedModel
 {
+    private readonly ChatTemplateException? _templateError;
+
     public ServedModel(LlmSession session, ServerOptions options, int mostRunning)
     {
         Session = session;
         Id = options.ModelId ?? Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(session.Model.Source)));
         MostTokens = Math.Min(options.MaxTokens ?? int.MaxValue, session.Model.ContextLength);
         MostRunning = mostRunning;
-        if (session.ChatTemplate is not null) Chat = session.AsChatClient();
+        try
+        {
+            if (session.ChatTemplate is not { } template) return;
+            SupportsTools = template.SupportsTools;
+            Chat = session.AsChatClient();
+        }
+        catch (ChatTemplateException error)
+        {
+            _templateError = error; // the model still continues texts
+        }
     }
 
     public LlmSession Session { get; }
@@ -22,8 +33,11 @@ internal sealed class ServedModel
     /// <summary>What requests call it.</summary>
     public string Id { get; }
 
-    /// <summary>Null where it has no chat template.</summary>
+    /// <summary>Null where it has no chat template, or one that cannot be read.</summary>
     public IChatClient? Chat { get; }
+
+    /// <summary>Whether its chat template offers functions.</summary>
+    public bool SupportsTools { get; }
 
     /// <summary>The most tokens that a request may ask for.</summary>
     public int MostTokens { get; }
@@ -37,8 +51,9 @@ internal sealed class ServedModel
     public Prompt Encode(Prompt prompt) => prompt.Text is { } text ? Prompt.FromTokenIds(Session.Tokenizer.Encode(text).ToArray()) : prompt;
 
     /// <exception cref="ApiException">It has no chat template.</exception>
+    /// <exception cref="ChatTemplateException">Its chat template cannot be read.</exception>
     public IChatClient RequireChat() =>
-        Chat ?? throw new ApiException($"{Id} has no chat template: it continues texts and is asked at /v1/completions.", "model", "no_chat_template");
+        Chat ?? throw (Exception?)_templateError ?? new ApiException($"{Id} has no chat template: it continues texts and is asked at /v1/completions.", "model", "no_chat_template");
 }
 
 /// <summary>Waits for the model. Any thread.</summary>

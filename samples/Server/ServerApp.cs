@@ -35,7 +35,7 @@ internal static class ServerApp
     {
         IServiceCollection services = builder.Services;
         services.AddOptions<ServerOptions>()
-            .BindConfiguration(ServerOptions.Section)
+            .BindConfiguration(ServerOptions.Section, binder => binder.ErrorOnUnknownConfiguration = true)
             .ValidateDataAnnotations()
             .Validate(options => !options.ApiKeys.Any(string.IsNullOrWhiteSpace), "Server:ApiKeys has a key that is empty: leave the list out to answer everybody.")
             .ValidateOnStart();

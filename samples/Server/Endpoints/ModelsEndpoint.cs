@@ -16,8 +16,7 @@ internal static class ModelsEndpoint
     private static ModelDescription Describe(ServedModel model)
     {
         Decart.Inference.ModelInfo info = model.Session.Model;
-        bool supportsTools = model.Session.ChatTemplate?.SupportsTools ?? false;
         return new ModelDescription(
-            model.Id, "model", model.Loaded.ToUnixTimeSeconds(), "decart.inference", info.Architecture, info.ContextLength, info.Device.ToString(), model.Chat is not null, supportsTools);
+            model.Id, "model", model.Loaded.ToUnixTimeSeconds(), "decart.inference", info.Architecture, info.ContextLength, info.Device.ToString(), model.Chat is not null, model.SupportsTools);
     }
 }

@@ -9,7 +9,7 @@ internal sealed class ApiKeys(IOptions<ServerOptions> options)
 {
     private const string Scheme = "Bearer ";
 
-    private readonly byte[][] _hashes = [.. options.Value.ApiKeys.Select(Hash)];
+    private readonly byte[][] _hashes = [.. options.Value.ApiKeys.Select(key => Hash(key.Trim()))];
 
     /// <summary>How many callers are told apart: one for each key, or all together.</summary>
     public int Callers => Math.Max(1, _hashes.Length);

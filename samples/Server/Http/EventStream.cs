@@ -7,7 +7,7 @@ using Server.Contracts;
 namespace Server.Http;
 
 /// <summary>An answer as server-sent events, each of them sent at once. A client that does not read holds up only its own answer.</summary>
-internal sealed class EventStream
+internal sealed partial class EventStream
 {
     private readonly HttpContext _context;
     private readonly TimeSpan _patience;
@@ -64,10 +64,14 @@ internal sealed class EventStream
         }
         catch (Exception error) when (!_context.RequestAborted.IsCancellationRequested)
         {
-            ErrorResponse body = ErrorResponses.Describe(error).Body;
+            (int status, ErrorResponse body) = ErrorResponses.Describe(error);
+            if (status >= StatusCodes.Status500InternalServerError) Failed(_context.RequestServices.GetRequiredService<ILogger<EventStream>>(), error, _context.TraceIdentifier);
             await (sendError?.Invoke(body.Error) ?? SendAsync(body, ServerJson.Default.ErrorResponse));
         }
     }
+
+    [LoggerMessage(LogLevel.Error, "The answer to request {Id} failed while it was streamed.")]
+    private static partial void Failed(ILogger logger, Exception error, string id);
 
     private void Write(string text) => Encoding.UTF8.GetBytes(text.AsSpan(), _context.Response.BodyWriter);
 

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
@@ -60,6 +61,7 @@ internal static class JsonBody
     {
         try
         {
+            RequireWholeCharacters(Encoding.UTF8.GetBytes(json), field);
             return JsonElement.Parse(json);
         }
         catch (JsonException)
@@ -83,9 +85,9 @@ internal static class JsonBody
     }
 
     /// <summary>Half characters are refused here, once, and not wherever a text is read.</summary>
-    private static void RequireWholeCharacters(ReadOnlySpan<byte> json)
+    private static void RequireWholeCharacters(ReadOnlySpan<byte> json, string? field = null)
     {
-        if (!Utf8.IsValid(json)) throw new ApiException("The body is not UTF-8.", null, "invalid_json");
+        if (!Utf8.IsValid(json)) throw new ApiException("The body is not UTF-8.", field, "invalid_json");
         Utf8JsonReader reader = new(json);
         while (reader.Read())
         {
@@ -96,7 +98,7 @@ internal static class JsonBody
             }
             catch (InvalidOperationException)
             {
-                throw new ApiException("A text in the body has half of a surrogate pair.", null, "invalid_json");
+                throw new ApiException("A text in the body has half of a surrogate pair.", field, "invalid_json");
             }
         }
     }

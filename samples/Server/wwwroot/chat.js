@@ -48,28 +48,42 @@ function answers(kind) {
 }
 
 async function chat(prompt, choices, signal) {
-  history.push({ role: "user", content: prompt });
+  const turns = history;
+  turns.push({ role: "user", content: prompt });
   add("user", prompt);
   const thoughts = answers("thought"), texts = answers("answer");
   let said = "";
-  for await (const chunk of stream("v1/chat/completions", { model: model.id, messages: history, n: choices }, signal)) {
-    for (const { index, delta } of chunk.choices) {
-      if (delta.reasoning_content) append(thoughts(index), delta.reasoning_content);
-      if (delta.content) append(texts(index), delta.content);
-      if (index === 0) said += delta.content ?? "";
+  try {
+    for await (const chunk of stream("v1/chat/completions", { model: model.id, messages: turns, n: choices }, signal)) {
+      for (const { index, delta } of chunk.choices) {
+        if (delta.reasoning_content) append(thoughts(index), delta.reasoning_content);
+        if (delta.content) append(texts(index), delta.content);
+        if (index === 0) said += delta.content ?? "";
+      }
     }
+  } finally {
+    // What was stopped counts as said; a question without an answer was not asked, since many templates want turns.
+    if (said) turns.push({ role: "assistant", content: said });
+    else turns.pop();
   }
-  history.push({ role: "assistant", content: said });
 }
 
 async function complete(prompt, choices, signal) {
   written += prompt;
   add("user continued", prompt);
   const texts = answers("answer");
-  for await (const chunk of stream("v1/completions", { model: model.id, prompt: written, n: choices, max_tokens: 160 }, signal)) {
-    for (const choice of chunk.choices) append(texts(choice.index), choice.text);
+  const before = written;
+  let said = "";
+  try {
+    for await (const chunk of stream("v1/completions", { model: model.id, prompt: before, n: choices, max_tokens: 160 }, signal)) {
+      for (const choice of chunk.choices) {
+        append(texts(choice.index), choice.text);
+        if (choice.index === 0) said += choice.text;
+      }
+    }
+  } finally {
+    if (written === before) written += said; // unless all began anew
   }
-  written += texts(0).textContent;
 }
 
 async function answer() {
