@@ -1,11 +1,7 @@
-using System.Collections.Frozen;
 using Decart.Inference.Kernels.Gpu;
-using Decart.Inference.Loading;
-using Decart.Inference.Memory;
-using Decart.Inference.Models;
 using Decart.Inference.Tests.Kernels.Gpu;
 using Decart.Inference.Tests.Models;
-using Microsoft.Extensions.Logging.Abstractions;
+using Decart.Inference.Tests.Session;
 
 namespace Decart.Inference.Tests.Grammars;
 
@@ -24,7 +20,7 @@ internal sealed class GpuGrammarTests(string device)
         try
         {
             using GpuBackend backend = new(GpuDevices.Create(device));
-            await using LlmSession session = Open(folder, backend);
+            await using LlmSession session = GpuSessions.OpenRandom(folder, backend, tokens: 96, Vocabulary);
             Grammar json = Grammar.JsonSchema("""{"type":"array","items":{"enum":["cat",12,null,{"a":true}]},"minItems":1}"""), word = Grammar.Regex("[a-z]{2,9}!");
             GenerationOptions free = new() { MaxTokens = 14, Seed = 3, Temperature = 1 };
             int[] prompt = [5, 17, 90, 3];
@@ -41,23 +37,5 @@ internal sealed class GpuGrammarTests(string device)
         {
             Directory.Delete(folder, recursive: true);
         }
-    }
-
-    private static LlmSession Open(string folder, GpuBackend backend)
-    {
-        Decoder decoder = Decoders.LoadRandom(folder, backend, maxBatchTokens: 16, maxBatchSequences: 4, seed: 5);
-        KvMemory kv = KvMemoryPlan
-            .For(backend.Memory, decoder.KvLayout, decoder.ContextLength, sequences: 4, bytes: 96 * decoder.KvLayout.TokenBytes, PagingMode.Table)
-            .Create(backend.Memory, prefixCaching: false, NullLogger.Instance);
-        ModelInfo info = new()
-        {
-            Source = folder,
-            Architecture = decoder.Config.Architecture,
-            VocabularySize = decoder.VocabularySize,
-            ContextLength = decoder.ContextLength,
-            Device = Device.Cuda(0),
-        };
-        return new LlmSession(
-            new LoadedModel(decoder, kv, Vocabulary, info, new(), FrozenSet.Create(Vocabulary.Eos)), new() { MaxBatchTokens = 16, MaxConcurrentSequences = 4, PrefixCaching = false });
     }
 }

@@ -1,4 +1,3 @@
-using System.Collections.Frozen;
 using Decart.Inference.Kernels.Gpu;
 using Decart.Inference.Loading;
 using Decart.Inference.Memory;
@@ -12,11 +11,15 @@ namespace Decart.Inference.Tests.Session;
 internal static class GpuSessions
 {
     /// <summary>A session over random weights in the shape that a folder's config.json describes, with room for few tokens.</summary>
-    public static LlmSession OpenRandom(string folder, GpuBackend backend)
+    /// <param name="folder">The folder.</param>
+    /// <param name="backend">What computes; the caller disposes it.</param>
+    /// <param name="tokens">How many tokens it has room for.</param>
+    /// <param name="tokenizer">What texts are made of; null for token ids only.</param>
+    public static LlmSession OpenRandom(string folder, GpuBackend backend, int tokens = 64, ITokenizer? tokenizer = null)
     {
         Decoder decoder = Decoders.LoadRandom(folder, backend, maxBatchTokens: 16, maxBatchSequences: 4, seed: 5);
         KvMemory kv = KvMemoryPlan
-            .For(backend.Memory, decoder.KvLayout, decoder.ContextLength, sequences: 4, bytes: 64 * decoder.KvLayout.TokenBytes, PagingMode.Table)
+            .For(backend.Memory, decoder.KvLayout, decoder.ContextLength, sequences: 4, bytes: tokens * decoder.KvLayout.TokenBytes, PagingMode.Table)
             .Create(backend.Memory, prefixCaching: false, NullLogger.Instance);
         ModelInfo info = new()
         {
@@ -28,6 +31,6 @@ internal static class GpuSessions
             Device = Device.Cuda(0),
         };
         return new LlmSession(
-            new LoadedModel(decoder, kv, null, info, new(), FrozenSet<int>.Empty), new() { MaxBatchTokens = 16, MaxConcurrentSequences = 4, PrefixCaching = false });
+            new LoadedModel(decoder, kv, tokenizer, info, new(), [.. tokenizer?.EosTokenIds ?? []]), new() { MaxBatchTokens = 16, MaxConcurrentSequences = 4, PrefixCaching = false });
     }
 }
