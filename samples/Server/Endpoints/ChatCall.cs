@@ -12,11 +12,32 @@ namespace Server.Endpoints;
 internal sealed record ChatCall(IReadOnlyList<ChatMessage> Messages, ChatOptions Options, GenerationOptions Generation)
 {
     /// <summary>Generates one of several answers.</summary>
-    public IAsyncEnumerable<ChatResponseUpdate> Generate(IChatClient client, int choice, CancellationToken cancellationToken)
+    private IAsyncEnumerable<ChatResponseUpdate> Generate(IChatClient client, int choice, CancellationToken cancellationToken)
     {
         ChatOptions options = Options.Clone();
         options.RawRepresentationFactory = _ => GenerationReader.ForChoice(Generation, choice);
         return client.GetStreamingResponseAsync(Messages, options, cancellationToken);
+    }
+
+    /// <summary>Begins several answers.</summary>
+    /// <param name="client">Generates them.</param>
+    /// <param name="count">How many.</param>
+    /// <param name="locate">Makes an error about a schema one that names its field.</param>
+    /// <param name="cancellationToken">Ends all.</param>
+    public async Task<Choices<ChatResponseUpdate>> BeginAsync(IChatClient client, int count, Func<GrammarException, Exception> locate, CancellationToken cancellationToken)
+    {
+        Choices<ChatResponseUpdate> choices = new(count, (choice, cancellation) => Generate(client, choice, cancellation), cancellationToken);
+        try
+        {
+            await choices.RequireBegunAsync();
+            return choices;
+        }
+        catch (Exception error)
+        {
+            await choices.DisposeAsync();
+            if (error is GrammarException grammar) throw locate(grammar);
+            throw;
+        }
     }
 
     /// <exception cref="ApiException">Something in the request cannot be understood or honoured.</exception>

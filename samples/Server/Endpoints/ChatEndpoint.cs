@@ -1,5 +1,4 @@
 using System.Text;
-using Decart.Inference;
 using Microsoft.Extensions.AI;
 using Microsoft.Extensions.Options;
 using Server.Contracts;
@@ -15,15 +14,7 @@ internal sealed class ChatEndpoint(IOptions<ServerOptions> options)
         IChatClient client = model.RequireChat();
         ChatCall call = ChatCall.Read(request, model, options.Value);
         int count = GenerationReader.Choices(request.N, prompts: 1, options.Value);
-        await using Choices<ChatResponseUpdate> choices = new(count, (choice, cancellation) => call.Generate(client, choice, cancellation), context.RequestAborted);
-        try
-        {
-            await choices.RequireBegunAsync();
-        }
-        catch (GrammarException error)
-        {
-            throw ChatCall.Locate(error, request);
-        }
+        await using Choices<ChatResponseUpdate> choices = await call.BeginAsync(client, count, error => ChatCall.Locate(error, request), context.RequestAborted);
         ChatDeltas[] deltas = [.. Enumerable.Range(0, count).Select(index => new ChatDeltas(index, model.Session.Tokenizer))];
         Answer answer = new($"chatcmpl-{Guid.NewGuid():N}", DateTimeOffset.UtcNow.ToUnixTimeSeconds(), model.Id);
         if (request.Stream is true) await StreamAsync(context, answer, choices, deltas, request.StreamOptions?.IncludeUsage is true);

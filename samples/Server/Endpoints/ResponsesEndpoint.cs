@@ -1,4 +1,3 @@
-using Decart.Inference;
 using Microsoft.Extensions.AI;
 using Microsoft.Extensions.Options;
 using Server.Contracts;
@@ -13,15 +12,7 @@ internal sealed class ResponsesEndpoint(IOptions<ServerOptions> options)
     {
         IChatClient client = model.RequireChat();
         ChatCall call = ResponseReader.Read(request, model, options.Value);
-        await using Choices<ChatResponseUpdate> choices = new(1, (choice, cancellation) => call.Generate(client, choice, cancellation), context.RequestAborted);
-        try
-        {
-            await choices.RequireBegunAsync();
-        }
-        catch (GrammarException error)
-        {
-            throw ResponseReader.Locate(error, request);
-        }
+        await using Choices<ChatResponseUpdate> choices = await call.BeginAsync(client, count: 1, error => ResponseReader.Locate(error, request), context.RequestAborted);
         ResponseBuilder builder = new(request, model);
         if (request.Stream is true)
         {
