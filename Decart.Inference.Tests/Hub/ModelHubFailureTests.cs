@@ -260,6 +260,15 @@ internal sealed class ModelHubFailureTests : HubFixture
     }
 
     [Test]
+    public void Room_is_measured_before_there_is_a_cache()
+    {
+        ModelHubOptions options = new() { CacheFolder = Path.Combine(Cache.Path, "not", "yet", "there") };
+        HubCache cache = new(HubName.TryParse(FakeHub.Model)!.Value, HubSettings.From(options, _ => null));
+        Assert.That(cache.MeasureFree(), Is.GreaterThan(0));
+        Assert.That(Directory.Exists(options.CacheFolder), Is.False);
+    }
+
+    [Test]
     public async Task A_cache_that_cannot_be_written_is_an_error_of_its_own()
     {
         string file = Cache.Write("file", "x");

@@ -16,7 +16,7 @@ public class AccessTests
     private RunningServer _server = null!;
 
     [OneTimeSetUp]
-    public async Task StartAsync() => _server = await RunningServer.StartAsync("--Server:ApiKeys:0=first-key", "--Server:ApiKeys:1=second-key", "--Server:MaxConcurrentRequests=2");
+    public async Task StartAsync() => _server = await RunningServer.StartAsync("--Server:ApiKeys:0=first-key", "--Server:ApiKeys:1= second-key ", "--Server:MaxConcurrentRequests=2");
 
     [OneTimeTearDown]
     public async Task StopAsync() => await _server.DisposeAsync();

@@ -59,13 +59,16 @@ internal sealed class RunningServer : IAsyncDisposable
     }));
 
     /// <summary>The storyteller with a chat template: its answers are stories whatever it is asked, but for grammars.</summary>
-    public static Task<RunningServer> StartChatAsync(params string[] settings)
+    public static Task<RunningServer> StartChatAsync(params string[] settings) => StartWithTemplateAsync(Template, settings);
+
+    /// <summary>The storyteller with another chat template.</summary>
+    public static Task<RunningServer> StartWithTemplateAsync(string template, params string[] settings)
     {
         string storyteller = Path.Combine(Fixtures.RepositoryRoot()!, "samples", "models", "storyteller");
         string folder = Path.Combine(Directory.CreateTempSubdirectory().FullName, "chatty");
         Directory.CreateDirectory(folder);
         foreach (string file in Directory.GetFiles(storyteller, "*.json").Append(Path.Combine(storyteller, "model.safetensors"))) File.CreateSymbolicLink(Path.Combine(folder, Path.GetFileName(file)), file);
-        File.WriteAllText(Path.Combine(folder, "chat_template.jinja"), Template);
+        File.WriteAllText(Path.Combine(folder, "chat_template.jinja"), template);
         return StartAsync(folder, settings);
     }
 
