@@ -1,10 +1,10 @@
+using System.Text.RegularExpressions;
 using Decart.Inference.Checkpoints;
-using Decart.Inference.Hub;
 
 namespace Decart.Inference.Models;
 
 /// <summary>Finds the folder or file that a caller means. If that is not certain, the exception says what to do.</summary>
-internal static class ModelPath
+internal static partial class ModelPath
 {
     private const string Snapshots = "snapshots";
 
@@ -71,10 +71,13 @@ internal static class ModelPath
         {
             advice = "; of a model on the Hugging Face Hub give the name (org/name), of others download the files and give the path";
         }
-        else if (HubName.TryParse(path) is not null)
+        else if (HubId().IsMatch(path))
         {
             advice = "; if this is the name of a model on the Hugging Face Hub: download it with ModelHub.DownloadAsync (a trimmed program does so by itself if its project sets DecartInferenceHub to true)";
         }
         return new ModelLoadException(path, null, $"expected a folder with config.json or a GGUF file, found nothing at this path{advice}");
     }
+
+    [GeneratedRegex(@"^[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}(:[^/]+)?$")]
+    private static partial Regex HubId();
 }
