@@ -1,10 +1,10 @@
 using System.Runtime.CompilerServices;
-using Decart.Inference.Chat;
 using Decart.Inference.Diagnostics;
 using Decart.Inference.Engine;
 using Decart.Inference.Grammars;
 using Decart.Inference.Loading;
 using Decart.Inference.Sampling;
+using Decart.Inference.Values;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -40,7 +40,7 @@ public sealed class LlmSession : ILlmSession, IDisposable
         _scheduler = new Scheduler(model.Kv, options.TokensPerStep, options.MaxConcurrentSequences, model.Decoder.RotaryLength);
         _engine = new EngineLoop(model.Decoder, model.Kv, _scheduler, _logger, Model.Source);
         _engine.Start();
-        _telemetry = new SessionTelemetry(ChatSettings.ModelId(Model), _engine.GetStatistics, options.MeterFactory);
+        _telemetry = new SessionTelemetry(ModelName.Of(Model.Source), _engine.GetStatistics, options.MeterFactory);
     }
 
     /// <summary>

@@ -1,5 +1,6 @@
 using Decart.Inference.Chat.Answers;
 using Decart.Inference.Diagnostics;
+using Decart.Inference.Values;
 using Microsoft.Extensions.AI;
 
 namespace Decart.Inference.Chat;
@@ -15,20 +16,8 @@ internal static class ChatSettings
         if (options.ConversationId is not null) throw new NotSupportedException("No conversations are kept on this side: send the messages of the conversation, without an id.");
         if (options.Reasoning?.Output is ReasoningOutput.Summary) throw new NotSupportedException("What the model thinks is not summarised: ask for all of it, or for none.");
         if (options.AllowBackgroundResponses is true || options.ContinuationToken is not null) throw new NotSupportedException("Answers are not computed in the background.");
-        RequireModel(options.ModelId, model);
+        ModelName.Require(options.ModelId, model);
     }
-
-    /// <exception cref="NotSupportedException">Another model than the session's is asked for.</exception>
-    public static void RequireModel(string? id, ModelInfo model)
-    {
-        if (id is not null && id != ModelId(model) && id != model.Source) throw new NotSupportedException($"The session has the model \"{ModelId(model)}\", not \"{id}\".");
-    }
-
-    /// <summary>The model's name: the last part of its path.</summary>
-    public static string ModelId(ModelInfo model) => ModelId(model.Source);
-
-    /// <inheritdoc cref="ModelId(ModelInfo)"/>
-    public static string ModelId(string path) => Path.GetFileName(Path.TrimEndingDirectorySeparator(path)) is { Length: > 0 } name ? name : path;
 
     /// <summary>How the answer is sampled: what the options say, else what their factory of our own options says, else the model's defaults.</summary>
     public static GenerationOptions Generation(ILlmSession session, IChatClient client, ChatOptions options)

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using Decart.Inference.Chat.Answers;
 using Decart.Inference.Diagnostics;
+using Decart.Inference.Values;
 using Microsoft.Extensions.AI;
 
 namespace Decart.Inference.Chat;
@@ -12,7 +13,7 @@ internal sealed class SessionChatClient(ILlmSession session, ChatTemplate templa
     private readonly AnswerGrammar _grammars = new();
 
     /// <summary>What chat clients say of a model.</summary>
-    public static ChatClientMetadata Metadata(string path) => new(TelemetryNames.Provider, defaultModelId: ChatSettings.ModelId(path));
+    public static ChatClientMetadata Metadata(string path) => new(TelemetryNames.Provider, defaultModelId: ModelName.Of(path));
 
     public async Task<ChatResponse> GetResponseAsync(IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellationToken = default) =>
         await GetStreamingResponseAsync(messages, options, cancellationToken).ToChatResponseAsync(cancellationToken).ConfigureAwait(false);

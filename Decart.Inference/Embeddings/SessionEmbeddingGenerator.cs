@@ -1,5 +1,5 @@
-using Decart.Inference.Chat;
 using Decart.Inference.Diagnostics;
+using Decart.Inference.Values;
 using Microsoft.Extensions.AI;
 
 namespace Decart.Inference.Embeddings;
@@ -19,7 +19,7 @@ internal sealed class SessionEmbeddingGenerator(ILlmSession session, EmbeddingOp
 
     /// <summary>What generators say of a model.</summary>
     public static EmbeddingGeneratorMetadata Metadata(string path, int? dimensions) =>
-        new(TelemetryNames.Provider, defaultModelId: ChatSettings.ModelId(path), defaultModelDimensions: dimensions);
+        new(TelemetryNames.Provider, defaultModelId: ModelName.Of(path), defaultModelDimensions: dimensions);
 
     public async Task<GeneratedEmbeddings<Embedding<float>>> GenerateAsync(
         IEnumerable<string> values, EmbeddingGenerationOptions? options = null, CancellationToken cancellationToken = default)
@@ -58,7 +58,7 @@ internal sealed class SessionEmbeddingGenerator(ILlmSession session, EmbeddingOp
     private EmbeddingOptions Options(EmbeddingGenerationOptions? call)
     {
         if (call is null) return options;
-        ChatSettings.RequireModel(call.ModelId, session.Model);
+        ModelName.Require(call.ModelId, session.Model);
         if (call.AdditionalProperties is { Count: > 0 } properties) throw new NotSupportedException($"The additional property \"{properties.First().Key}\" is not known.");
         EmbeddingOptions own = call.RawRepresentationFactory?.Invoke(this) switch
         {
