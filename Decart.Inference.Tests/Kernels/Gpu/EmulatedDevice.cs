@@ -5,6 +5,7 @@ using Decart.Inference.Kernels.Gpu.Intrinsics;
 using Decart.Inference.Memory;
 using Decart.Inference.Native.Cuda;
 using ILGPU;
+using ILGPU.Algorithms;
 using ILGPU.Runtime;
 using ILGPU.Runtime.CPU;
 
@@ -138,7 +139,7 @@ internal sealed unsafe class EmulatedDevice(bool tensorCores = false, int multip
         public Runner(int lanes, int warps)
         {
             GroupSize = lanes * warps;
-            Context context = Context.Create(builder => builder.CPU(new CPUDevice(lanes, warps, numMultiprocessors: 1)));
+            Context context = Context.Create(builder => builder.EnableAlgorithms().CPU(new CPUDevice(lanes, warps, numMultiprocessors: 1)));
             _accelerator = context.CreateCPUAccelerator(0);
         }
 

@@ -1,5 +1,6 @@
 using Decart.Inference.Kernels.Gpu.Intrinsics;
 using ILGPU;
+using ILGPU.Algorithms;
 
 namespace Decart.Inference.Kernels.Gpu;
 
@@ -53,7 +54,7 @@ internal static class GpuExperts
         }
         max = Reduce.WarpMax(max);
         float sum = 0;
-        for (int i = Warp.LaneIdx; i < a.Experts; i += Warp.WarpSize) sum += GpuMath.Exp(Global.LoadFloat(logits + (i * sizeof(float))) - max);
+        for (int i = Warp.LaneIdx; i < a.Experts; i += Warp.WarpSize) sum += XMath.Exp(Global.LoadFloat(logits + (i * sizeof(float))) - max);
         sum = Reduce.WarpSum(sum);
 
         float chosen = float.PositiveInfinity, chosenSum = 0;
@@ -61,7 +62,7 @@ internal static class GpuExperts
         for (int rank = 0; rank < a.PerToken; rank++)
         {
             Next(logits, a.Experts, ref chosen, ref expert);
-            float weight = GpuMath.Exp(chosen - max);
+            float weight = XMath.Exp(chosen - max);
             chosenSum += weight;
             if (Warp.LaneIdx == 0) Insert(choices, weights, rank, expert, weight);
         }

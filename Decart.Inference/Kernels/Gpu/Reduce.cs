@@ -1,4 +1,6 @@
 using ILGPU;
+using ILGPU.Algorithms;
+using ILGPU.Algorithms.ScanReduceOperations;
 
 namespace Decart.Inference.Kernels.Gpu;
 
@@ -18,11 +20,7 @@ internal static class Reduce
         return value + Warp.ShuffleXor(value, 1);
     }
 
-    public static long WarpSum(long value)
-    {
-        for (int distance = Warp.WarpSize / 2; distance > 0; distance /= 2) value += Warp.ShuffleXor(value, distance);
-        return value;
-    }
+    public static long WarpSum(long value) => WarpExtensions.AllReduce<long, AddInt64>(value);
 
     public static float WarpMax(float value)
     {
@@ -57,20 +55,7 @@ internal static class Reduce
         second = SumOfWarps(memory, place + MaxWarps);
     }
 
-    public static ulong GroupMin(ulong value)
-    {
-        ArrayView<ulong> minima = SharedMemory.Allocate1D<ulong>(MaxWarps).BaseView;
-        for (int distance = Warp.WarpSize / 2; distance > 0; distance /= 2)
-        {
-            ulong other = Warp.ShuffleXor(value, distance);
-            value = other < value ? other : value;
-        }
-        if (Warp.LaneIdx == 0) minima[Group.IdxX / Warp.WarpSize] = value;
-        Group.Barrier();
-        for (int warp = 0; warp < Group.DimX / Warp.WarpSize; warp++) value = minima[warp] < value ? minima[warp] : value;
-        Group.Barrier();
-        return value;
-    }
+    public static ulong GroupMin(ulong value) => GroupExtensions.AllReduce<ulong, MinUInt64>(value);
 
     /// <summary>The sum over the threads before this one, and over all.</summary>
     public static long GroupScan(long value, out long total)

@@ -2,6 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using Decart.Inference.Kernels.Gpu.Intrinsics;
 using ILGPU;
+using ILGPU.Algorithms;
 using ILGPU.Backends.EntryPoints;
 using ILGPU.Backends.PTX;
 using ILGPU.Runtime;
@@ -36,7 +37,7 @@ internal sealed class PtxCompiler : IDisposable
         // O1 emits calls in program order; O2 may move the last memory operation of a block behind a call.
         _context = Context.Create(builder =>
         {
-            PtxIntrinsics.Register(builder);
+            PtxIntrinsics.Register(builder.EnableAlgorithms());
             builder.Optimize(OptimizationLevel.O1).Inlining(InliningMode.Aggressive);
         });
         // The suffix allows what only that very architecture has (wgmma), and no later one runs such code.
