@@ -111,7 +111,7 @@ public class ChatClientTests
     [TestCase(Llama, "{\"name\": \"get_weather\", \"parameters\": {\"city\": \"Köln\", \"n\": [1, null]}}; {\"name\": \"now\", \"parameters\": {}}", "")]
     [TestCase(Llama, "<|python_tag|>{\"type\": \"function\", \"name\": \"get_weather\", \"parameters\": {\"city\": \"Köln\", \"n\": [1, null]}}\n{\"name\": \"now\", \"parameters\": {}}", "")]
     [TestCase(Mistral, "[TOOL_CALLS] [{\"name\": \"get_weather\", \"arguments\": {\"city\": \"Köln\", \"n\": [1, null]}}, {\"name\": \"now\", \"arguments\": {}}]", "")]
-    [TestCase(Mistral, "Hm. [TOOL_CALLS]get_weather[ARGS]{\"city\": \"Köln\", \"n\": [1, null]}[TOOL_CALLS]now[CALL_ID]abcdefghi[ARGS]{}", "Hm.")]
+    [TestCase(Mistral, "Hm. [TOOL_CALLS]get_weather[ARGS]{\"city\": \"Köln\", \"n\": [1, null]}[TOOL_CALLS]now[CALL_ID]abcdefghi[ARGS]{}", "Hm. ")]
     public async Task Calls_are_read_in_the_format_of_the_model(string template, string answer, string text)
     {
         FakeSession session = new(template, answer);
@@ -140,6 +140,39 @@ public class ChatClientTests
         Assert.That((response.Text, response.FinishReason), Is.EqualTo((answer, (ChatFinishReason?)ChatFinishReason.Stop)));
         response = await new FakeSession(template, answer).AsChatClient().GetResponseAsync("U");
         Assert.That(response.Text, Is.EqualTo(answer), "without tools nothing is looked for");
+    }
+
+    [TestCase(Hermes, "  a\n\n", "  a\n\n", 0)]
+    [TestCase(Hermes, "\n\n \n", "\n\n \n", 0)]
+    [TestCase(Hermes, "<think>\nt \n</think>\n\n  - a\n", "  - a\n", 0)]
+    [TestCase(Hermes, "<think>t</think>\n\n", "", 0)]
+    [TestCase(Hermes, " a\n\n<tool_call>{\"name\": \"now\"}</tool_call>\n<tool_call>{\"name\": \"now\"}</tool_call>\n", " a\n", 2)]
+    [TestCase(Hermes, "<think>t</think>\n\n<tool_call>{\"name\": \"now\"}</tool_call>\n b", "\n b", 1)]
+    [TestCase(Hermes, " \n<tool_call>x</tool_call> b", " \n<tool_call>x</tool_call> b", 0)]
+    [TestCase(Llama, "\n\ta ", "\n\ta ", 0)]
+    [TestCase(Llama, "a <|python_tag|>{\"name\": \"now\"}", "a <|python_tag|>{\"name\": \"now\"}", 0)]
+    [TestCase(Llama, "\n {\"name\": \"now\"}\n", "", 1)]
+    [TestCase(Llama, "\n {1}\n", "\n {1}\n", 0)]
+    [TestCase(Llama, "\n<|python_tag|>{\"name\": \"now\"}\n", "", 1)]
+    [TestCase(Mistral, " a \n[TOOL_CALLS][{\"name\": \"now\"}]\n", " a \n", 1)]
+    [TestCase(Mistral, " [TOOL_CALLS][{\"name\": \"now\"}] ", "", 1)]
+    [TestCase(Mistral + "{# [ARGS] #}", " a \n[TOOL_CALLS]now[ARGS]{}\n", " a \n", 1)]
+    [TestCase(Mistral + "{# [ARGS] #}", "[THINK]\nt[/THINK]\n a\n", " a\n", 0)]
+    public async Task White_space_is_part_of_what_is_said_but_for_that_of_the_template(string template, string answer, string text, int calls)
+    {
+        ChatResponse response = await new FakeSession(template, answer).AsChatClient().GetResponseAsync("U", new() { Tools = Tools });
+        Assert.That((response.Text, response.Messages.Single().Contents.OfType<FunctionCallContent>().Count()), Is.EqualTo((text, calls)));
+    }
+
+    [TestCase("\n {\"name\": 5}")]
+    [TestCase("<|python_tag|>x")]
+    [TestCase(" <|python_tag|>{\"name\": \"get_weather\", \"parameters\": {\"city\": 5}}")]
+    public async Task What_could_be_read_as_a_call_is_no_text(string answer)
+    {
+        FakeSession session = new(Llama, "x");
+        await session.AsChatClient().GetResponseAsync("U", new() { Tools = Tools });
+        Assert.That(session.Requests[0].Options.Grammar!.IsMatch(answer), Is.False);
+        Assert.That(new[] { "", " \n", " Hi {", "< a", "<|python", " <|pythonic|>", "a <|python_tag|>" }.Select(session.Requests[0].Options.Grammar!.IsMatch), Is.All.True);
     }
 
     [TestCase(Hermes, "<tool_call>\n{\"name\": \"get_weather\", \"arguments\": VALUES}\n</tool_call>", "\n")]
@@ -231,7 +264,7 @@ public class ChatClientTests
     {
         IChatClient client = new FakeSession(Hermes, "<think>a</think>b <tool_call>{\"name\": \"now\"}</tool_call>").AsChatClient();
         ChatResponse[] responses = await Task.WhenAll(Enumerable.Range(0, 64).Select(i => client.GetResponseAsync($"{i}", new() { Tools = Tools })));
-        Assert.That(responses.Select(response => (response.Text, response.FinishReason)), Is.All.EqualTo(("b", (ChatFinishReason?)ChatFinishReason.ToolCalls)));
+        Assert.That(responses.Select(response => (response.Text, response.FinishReason)), Is.All.EqualTo(("b ", (ChatFinishReason?)ChatFinishReason.ToolCalls)));
         Assert.That(responses.Select(response => response.ResponseId), Is.Unique);
     }
 

@@ -68,7 +68,7 @@ internal sealed class ChatStreamTests
         ChatResponse response = await session.AsChatClient(ChatTemplate.Parse(Template)).GetResponseAsync("x", new() { Temperature = 0, Tools = [function] });
         AIContent[] contents = [.. response.Messages.Single().Contents];
         Assert.That(string.Concat(contents.OfType<TextReasoningContent>().Select(content => content.Text)), Is.EqualTo("hm \u00E9"));
-        Assert.That(response.Text, Is.EqualTo("So:"));
+        Assert.That(response.Text, Is.EqualTo("So: "));
         Assert.That(contents.OfType<FunctionCallContent>().Single().Arguments!["a"]!.ToString(), Is.EqualTo("\U0001F600"));
         Assert.That((response.FinishReason, response.Usage!.ReasoningTokenCount), Is.EqualTo(((ChatFinishReason?)ChatFinishReason.ToolCalls, (long?)6)));
     }

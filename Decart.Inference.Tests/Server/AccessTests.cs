@@ -106,6 +106,7 @@ public class AccessTests
     [TestCase("--Server:ApiKeys:0= ")]
     [TestCase("--Server:MaxTokens=0")]
     [TestCase("--Server:SendTimeout=00:00:00")]
+    [TestCase("--Server:MaxBufferedBytes=1000")]
     [TestCase("--Llm:Modle=x")]
     public void Settings_that_cannot_be_meant_stop_the_start(string setting) =>
         Assert.That(async () => await RunningServer.StartAsync(setting), Throws.TypeOf<Microsoft.Extensions.Options.OptionsValidationException>());

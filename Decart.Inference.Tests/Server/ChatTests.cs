@@ -35,6 +35,11 @@ public class ChatTests
         Assert.That(Text(events, 0), Is.EqualTo(choice.GetProperty("message").GetProperty("content").GetString()).And.Not.Empty);
         Assert.That(events[0].GetProperty("choices")[0].GetProperty("delta").GetProperty("role").GetString(), Is.EqualTo("assistant"));
         Assert.That(events.Select(update => update.GetProperty("object").GetString()), Is.All.EqualTo("chat.completion.chunk"));
+        Assert.That(events[^1].GetProperty("choices").GetArrayLength(), Is.Zero);
+        Assert.That(events.SkipLast(1).Select(update => update.GetProperty("usage").ValueKind), Is.All.EqualTo(JsonValueKind.Null));
+        string?[] reasons = [.. events.SkipLast(1).Select(update => update.GetProperty("choices")[0].GetProperty("finish_reason").GetString())];
+        Assert.That(reasons.Select(reason => reason ?? "none"), Is.EqualTo(Enumerable.Repeat("none", reasons.Length - 1).Append("length")));
+        Assert.That(await _server.StreamAsync(Path, new { model = "chatty", messages = Hello, max_tokens = 2, stream = true }), Has.None.Matches<JsonElement>(update => update.TryGetProperty("usage", out _)));
         JsonElement usage = events[^1].GetProperty("usage");
         Assert.That(usage.GetProperty("completion_tokens").GetInt32(), Is.EqualTo(20));
         Assert.That(usage.GetProperty("prompt_tokens").GetInt32(), Is.EqualTo(body.GetProperty("usage").GetProperty("prompt_tokens").GetInt32()));
@@ -52,12 +57,12 @@ public class ChatTests
         {
             JsonElement[] tokens = [.. choice.GetProperty("logprobs").GetProperty("content").EnumerateArray()];
             byte[] bytes = [.. tokens.SelectMany(token => token.GetProperty("bytes").EnumerateArray().Select(value => value.GetByte()))];
-            Assert.That(System.Text.Encoding.UTF8.GetString(bytes).Trim(), Is.EqualTo(choice.GetProperty("message").GetProperty("content").GetString()!.Trim()));
+            Assert.That(System.Text.Encoding.UTF8.GetString(bytes), Is.EqualTo(choice.GetProperty("message").GetProperty("content").GetString()!));
             Assert.That(tokens.Select(token => token.GetProperty("top_logprobs").GetArrayLength()), Is.All.EqualTo(2));
             Assert.That(tokens.Select(token => token.GetProperty("logprob").GetSingle()), Is.All.AtMost(0));
         }
         List<JsonElement> events = await _server.StreamAsync(Path, new { model = "chatty", messages = Hello, max_tokens = 10, logprobs = true, stream = true });
-        int streamed = events.SelectMany(update => update.GetProperty("choices").EnumerateArray()).Sum(choice => choice.TryGetProperty("logprobs", out JsonElement logprobs) ? logprobs.GetProperty("content").GetArrayLength() : 0);
+        int streamed = events.SelectMany(update => update.GetProperty("choices").EnumerateArray()).Sum(choice => choice.GetProperty("logprobs") is { ValueKind: JsonValueKind.Object } logprobs ? logprobs.GetProperty("content").GetArrayLength() : 0);
         Assert.That(streamed, Is.EqualTo(10));
     }
 
@@ -108,6 +113,21 @@ public class ChatTests
         Assert.That(status, Is.EqualTo(HttpStatusCode.OK), body.ToString());
         string prompt = _server.Session.ChatTemplate!.Render([new(Microsoft.Extensions.AI.ChatRole.System, "Be kind."), new(Microsoft.Extensions.AI.ChatRole.User, "Hello, you."), new(Microsoft.Extensions.AI.ChatRole.Assistant, "Hi."), new(Microsoft.Extensions.AI.ChatRole.User, "More.")]);
         Assert.That(body.GetProperty("usage").GetProperty("prompt_tokens").GetInt32(), Is.EqualTo(_server.Session.Tokenizer.Encode(prompt).Count));
+    }
+
+    /// <summary>Clients send back messages as they came, with every field that they know.</summary>
+    [Test]
+    public async Task Fields_that_are_null_are_as_if_they_were_not_there()
+    {
+        const string Body = """
+            {"model": "chatty", "messages": [{"role": "user", "content": "Hi", "name": null, "tool_calls": null, "tool_call_id": null},
+              {"role": "assistant", "content": "a", "refusal": null, "annotations": [], "audio": null, "function_call": null, "tool_calls": null, "reasoning_content": null}, {"role": "user", "content": "b"}],
+             "functions": null, "function_call": null, "audio": null, "web_search_options": null, "verbosity": "medium", "prediction": null, "tools": null, "tool_choice": null, "response_format": null, "stop": null,
+             "logit_bias": null, "n": null, "stream": null, "stream_options": null, "user": null, "seed": null, "logprobs": null, "top_logprobs": null, "modalities": null, "metadata": null, "store": null,
+             "service_tier": "auto", "prompt_cache_retention": "24h", "max_tokens": 2, "max_completion_tokens": null, "temperature": null}
+            """;
+        (HttpStatusCode status, JsonElement body) = await _server.PostAsync(Path, Body);
+        Assert.That(status, Is.EqualTo(HttpStatusCode.OK), body.ToString());
     }
 
     private static string Text(List<JsonElement> events, int index) => string.Concat(events

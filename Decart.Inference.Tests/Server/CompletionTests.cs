@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text;
 using System.Text.Json;
 
 namespace Decart.Inference.Tests.Server;
@@ -29,6 +30,20 @@ public class CompletionTests
     }
 
     [Test]
+    public async Task A_model_may_be_called_as_on_the_Hub()
+    {
+        await using RunningServer server = await RunningServer.StartAsync("--Server:ModelId=org/name");
+        foreach (string path in new[] { "org/name", "org%2Fname", "org%2fname" })
+            Assert.That(JsonElement.Parse(await server.Client.GetStringAsync($"v1/models/{path}")).GetProperty("id").GetString(), Is.EqualTo("org/name"), path);
+        Assert.That((await server.PostAsync(Path, new { model = "org/name", prompt = Once, max_tokens = 1 })).Status, Is.EqualTo(HttpStatusCode.OK));
+        foreach (string path in new[] { "org", "name", "org/name/more" })
+        {
+            using HttpResponseMessage unknown = await server.Client.GetAsync($"v1/models/{path}");
+            Assert.That(unknown.StatusCode, Is.EqualTo(HttpStatusCode.NotFound), path);
+        }
+    }
+
+    [Test]
     public async Task A_completion_is_that_of_the_session_in_both_styles()
     {
         object request = new { model = "storyteller", prompt = Once, max_tokens = 24, temperature = 0 };
@@ -44,6 +59,7 @@ public class CompletionTests
         Assert.That(events, Has.Count.GreaterThan(20));
         Assert.That(events.Select(update => update.GetProperty("id").GetString()).Distinct().Count(), Is.EqualTo(1));
         Assert.That(events[^2].GetProperty("choices")[0].GetProperty("finish_reason").GetString(), Is.EqualTo("length"));
+        Assert.That(events.SkipLast(1).Select(update => update.GetProperty("usage").ValueKind), Is.All.EqualTo(JsonValueKind.Null));
         Assert.That((events[^1].GetProperty("choices").GetArrayLength(), events[^1].GetProperty("usage").GetProperty("completion_tokens").GetInt32()), Is.EqualTo((0, 24)));
         events = await _server.StreamAsync(Path, new { model = "storyteller", prompt = Once, max_tokens = 2, stream = true });
         Assert.That(events, Has.None.Matches<JsonElement>(update => update.TryGetProperty("usage", out _)));
@@ -96,6 +112,45 @@ public class CompletionTests
         Assert.That(logprobs.GetProperty("text_offset").EnumerateArray().Select(offset => offset.GetInt32()), Is.Ordered.Ascending);
         List<JsonElement> events = await _server.StreamAsync(Path, new { model = "storyteller", prompt = Once, max_tokens = 8, temperature = 0, logprobs = 3, stream = true });
         Assert.That(events.Select(update => update.GetProperty("choices")[0].GetProperty("logprobs")).Where(value => value.ValueKind != JsonValueKind.Null).Sum(value => value.GetProperty("tokens").GetArrayLength()), Is.EqualTo(8));
+    }
+
+    [Test]
+    public async Task A_token_is_always_among_the_most_probable()
+    {
+        (_, JsonElement body) = await _server.PostAsync(Path, new { model = "storyteller", prompt = Once, max_tokens = 20, temperature = 2, seed = 1, logprobs = 1 });
+        JsonElement logprobs = body.GetProperty("choices")[0].GetProperty("logprobs");
+        int[] counts = [.. logprobs.GetProperty("top_logprobs").EnumerateArray().Select(top => top.EnumerateObject().Count())];
+        Assert.That(counts, Is.All.InRange(1, 2).And.Some.EqualTo(2));
+        foreach ((JsonElement top, JsonElement token) in logprobs.GetProperty("top_logprobs").EnumerateArray().Zip(logprobs.GetProperty("tokens").EnumerateArray()))
+            Assert.That(top.TryGetProperty(token.GetString()!, out _), Is.True, token.GetString());
+    }
+
+    [TestCase("Once upon a time", 0)]
+    [TestCase("Once upon a time", 12)]
+    [TestCase(" Once  upon", 3)]
+    [TestCase("Caf\u00E9 \U0001F600 \u65E5\u672C!", 3)]
+    public async Task Offsets_of_tokens_point_into_the_text(string prompt, int tokens)
+    {
+        foreach (bool asText in new[] { true, false })
+        {
+            object input = asText ? prompt : _server.Session.Tokenizer.Encode(prompt);
+            (_, JsonElement body) = await _server.PostAsync(Path, new { model = "storyteller", prompt = input, max_tokens = tokens, echo = true, logprobs = 0, temperature = 0 });
+            RequireOffsets(body.GetProperty("choices")[0], prompt);
+        }
+        if (tokens > 0) RequireOffsets((await _server.PostAsync(Path, new { model = "storyteller", prompt, max_tokens = tokens, logprobs = 0, temperature = 1.5, seed = 3 })).Body.GetProperty("choices")[0], "");
+    }
+
+    [Test]
+    public async Task Tokens_of_a_stop_have_no_log_probabilities_as_they_have_no_text()
+    {
+        string all = Texts((await _server.PostAsync(Path, new { model = "storyteller", prompt = Once, max_tokens = 40, temperature = 0 })).Body)[0];
+        string stop = all[all.IndexOf(". ", StringComparison.Ordinal)..][..6];
+        object request = new { model = "storyteller", prompt = Once, max_tokens = 40, temperature = 0, stop, logprobs = 0 };
+        JsonElement choice = (await _server.PostAsync(Path, request)).Body.GetProperty("choices")[0];
+        RequireOffsets(choice, "");
+        string text = choice.GetProperty("text").GetString()!;
+        string tokens = string.Concat(choice.GetProperty("logprobs").GetProperty("tokens").EnumerateArray().Select(token => token.GetString()));
+        Assert.That((text, tokens), Is.EqualTo((all[..all.IndexOf(stop, StringComparison.Ordinal)], text)));
     }
 
     [TestCase(true)]
@@ -155,6 +210,24 @@ public class CompletionTests
             Assert.That(await _server.Client.GetStringAsync(file), Is.Not.Empty);
         }
         Assert.That(page.Headers.GetValues("Content-Security-Policy").Single(), Does.StartWith("default-src 'self'"));
+    }
+
+    /// <summary>Each token stands in the text where its offset says, in code points, but for the space in front of a text that is not there and for parts of characters.</summary>
+    private static void RequireOffsets(JsonElement choice, string prompt)
+    {
+        Rune[] text = [.. choice.GetProperty("text").GetString()!.EnumerateRunes()];
+        JsonElement logprobs = choice.GetProperty("logprobs");
+        int[] offsets = [.. logprobs.GetProperty("text_offset").EnumerateArray().Select(offset => offset.GetInt32())];
+        string[] tokens = [.. logprobs.GetProperty("tokens").EnumerateArray().Select(token => token.GetString()!)];
+        Assert.That(string.Concat(text), Does.StartWith(prompt));
+        Assert.That(offsets, Is.Ordered.Ascending.And.Length.EqualTo(tokens.Length).And.All.InRange(0, text.Length));
+        for (int i = 0; i < tokens.Length; i++)
+        {
+            if (tokens[i].Contains('\uFFFD')) continue;
+            string rest = string.Concat(text[offsets[i]..]);
+            Assert.That(rest, Does.StartWith(i == 0 && !rest.StartsWith(tokens[i], StringComparison.Ordinal) ? tokens[i].TrimStart() : tokens[i]), $"token {i}");
+        }
+        if (prompt.Length > 0) Assert.That(offsets[0], Is.Zero);
     }
 
     private static string[] Texts(JsonElement body) => [.. body.GetProperty("choices").EnumerateArray().Select(choice => choice.GetProperty("text").GetString()!)];

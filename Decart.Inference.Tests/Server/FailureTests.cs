@@ -1,5 +1,7 @@
+using System.Diagnostics;
 using System.Net;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using Decart.Inference.Tests.Session;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
@@ -33,6 +35,22 @@ public class FailureTests
         Assert.That(status, Is.EqualTo(HttpStatusCode.OK));
         (HttpStatusCode refused, JsonElement body) = await server.PostAsync("v1/chat/completions", new { model = "chatty", messages = new[] { new { role = "user", content = "Hello" } } });
         Assert.That((refused, body.GetProperty("error").GetProperty("code").GetString()), Is.EqualTo((HttpStatusCode.BadRequest, "chat_template_error")));
+    }
+
+    [Test]
+    public async Task A_text_that_the_tokenizer_takes_too_long_on_is_refused_once_with_its_reason()
+    {
+        await using RunningServer server = await RunningServer.StartWithTokenizerAsync(tokenizer => tokenizer["pre_tokenizer"] = JsonNode.Parse("""{"type": "Split", "pattern": {"Regex": "(a|aa)+$"}, "behavior": "Isolated", "invert": false}"""));
+        Stopwatch time = Stopwatch.StartNew();
+        string text = new string('a', 100) + "b";
+        foreach ((string path, object request) in new[] { ("v1/completions", (object)new { model = "chatty", prompt = text, n = 16 }), ("v1/embeddings", new { model = "chatty", input = text }) })
+        {
+            (HttpStatusCode status, JsonElement body) = await server.PostAsync(path, request);
+            Assert.That((status, body.GetProperty("error").GetProperty("code").GetString()), Is.EqualTo((HttpStatusCode.BadRequest, "tokenization_failed")), body.ToString());
+            Assert.That(body.GetProperty("error").GetProperty("message").GetString(), Does.Contain("(a|aa)+$").And.Contain("2 s"));
+        }
+        Assert.That(time.Elapsed, Is.LessThan(TimeSpan.FromSeconds(20)), "16 answers do not wait 16 times");
+        Assert.That((await server.PostAsync("v1/completions", new { model = "chatty", prompt = "a", max_tokens = 2 })).Status, Is.EqualTo(HttpStatusCode.OK));
     }
 
     [Test]

@@ -78,6 +78,33 @@ public class ResilienceTests
         await server.UntilIdleAsync();
     }
 
+    [Test, CancelAfter(60_000)]
+    public async Task Bodies_that_are_arriving_take_only_so_much_memory_of_a_key_and_only_for_a_while()
+    {
+        await using RunningServer server = await RunningServer.StartAsync(
+            "--Server:ApiKeys:0=one", "--Server:ApiKeys:1=two", "--Server:MaxBodyBytes=100000", "--Server:MaxBufferedBytes=262300", "--Server:ReceiveTimeout=00:00:03");
+        List<TcpClient> clients = [];
+        for (int i = 0; i < 2; i++)
+        {
+            TcpClient client = await ConnectAsync(server);
+            await client.Client.SendAsync(Encoding.ASCII.GetBytes($"POST /{Path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer one\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n\"{new string('a', 90_000)}"));
+            clients.Add(client);
+        }
+        await SessionFixture.Until(() => SendAsync("one").Result == HttpStatusCode.TooManyRequests);
+        Assert.That(await SendAsync("two"), Is.EqualTo(HttpStatusCode.OK), "others have their own");
+        string?[] answers = await Task.WhenAll(clients.Select(client => new StreamReader(client.GetStream()).ReadLineAsync()));
+        Assert.That(answers, Is.All.Contains("408"));
+        await SessionFixture.Until(() => SendAsync("one").Result == HttpStatusCode.OK);
+        clients.ForEach(client => client.Dispose());
+
+        async Task<HttpStatusCode> SendAsync(string key)
+        {
+            using HttpRequestMessage request = new(HttpMethod.Post, Path) { Content = System.Net.Http.Json.JsonContent.Create(new { model = "storyteller", prompt = new string('a', 200), max_tokens = 1 }), Headers = { Authorization = new("Bearer", key) } };
+            using HttpResponseMessage response = await server.Client.SendAsync(request);
+            return response.StatusCode;
+        }
+    }
+
     [Test, CancelAfter(120_000)]
     public async Task Bodies_of_any_kind_are_answered_or_refused([Values(1, 2)] int seed)
     {

@@ -3,6 +3,7 @@ using System.Net.Http.Json;
 using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using Decart.Inference.Tests.Session;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -62,13 +63,29 @@ internal sealed class RunningServer : IAsyncDisposable
     public static Task<RunningServer> StartChatAsync(params string[] settings) => StartWithTemplateAsync(Template, settings);
 
     /// <summary>The storyteller with another chat template.</summary>
-    public static Task<RunningServer> StartWithTemplateAsync(string template, params string[] settings)
+    public static Task<RunningServer> StartWithTemplateAsync(string template, params string[] settings) => StartWithFileAsync("chat_template.jinja", _ => template, settings);
+
+    /// <summary>The storyteller with another tokenizer.</summary>
+    /// <param name="change">Makes the tokenizer of the storyteller's.</param>
+    /// <param name="settings">Settings of the configuration.</param>
+    public static Task<RunningServer> StartWithTokenizerAsync(Action<JsonNode> change, params string[] settings) => StartWithFileAsync(
+        "tokenizer.json",
+        file =>
+        {
+            JsonNode tokenizer = JsonNode.Parse(File.ReadAllText(file))!;
+            change(tokenizer);
+            return tokenizer.ToJsonString();
+        },
+        settings);
+
+    private static Task<RunningServer> StartWithFileAsync(string name, Func<string, string> create, string[] settings)
     {
         string storyteller = Path.Combine(Fixtures.RepositoryRoot()!, "samples", "models", "storyteller");
         string folder = Path.Combine(Directory.CreateTempSubdirectory().FullName, "chatty");
         Directory.CreateDirectory(folder);
-        foreach (string file in Directory.GetFiles(storyteller, "*.json").Append(Path.Combine(storyteller, "model.safetensors"))) File.CreateSymbolicLink(Path.Combine(folder, Path.GetFileName(file)), file);
-        File.WriteAllText(Path.Combine(folder, "chat_template.jinja"), template);
+        IEnumerable<string> files = Directory.GetFiles(storyteller, "*.json").Append(Path.Combine(storyteller, "model.safetensors"));
+        foreach (string file in files.Where(file => Path.GetFileName(file) != name)) File.CreateSymbolicLink(Path.Combine(folder, Path.GetFileName(file)), file);
+        File.WriteAllText(Path.Combine(folder, name), create(Path.Combine(storyteller, name)));
         return StartAsync(folder, settings);
     }
 

@@ -38,7 +38,7 @@ public class LongTextTests
             $$"""{"type":"Replace","pattern":{"{{kind}}":"a"},"content":"{{new string('a', 1000)}}"}"""))];
         json["normalizer"] = new JsonObject { ["type"] = "Sequence", ["normalizers"] = new JsonArray(rules) };
         ITokenizer tokenizer = TinyTokenizer.Load(json);
-        Assert.That(() => tokenizer.Encode("a"), Throws.InvalidOperationException.With.Message.Contains("1000000000 characters"));
+        Assert.That(() => tokenizer.Encode("a"), Throws.TypeOf<TokenizationException>().With.Message.Contains("1000000000 characters"));
     }
 
     [TestCaseSource(nameof(Texts))]

@@ -39,11 +39,11 @@ internal sealed class EncodingBudget(TimeSpan limit, CancellationToken cancellat
     }
 
     /// <summary>Asked before a rule makes a text that is longer than the one it was given.</summary>
-    /// <exception cref="InvalidOperationException">It would be too long.</exception>
+    /// <exception cref="TokenizationException">It would be too long.</exception>
     public void ThrowIfTooLong(long characters)
     {
         if (characters > maxCharacters)
-            throw new InvalidOperationException($"The tokenizer's normalizer makes {characters} characters or more of the text; at most {maxCharacters} were expected.");
+            throw new TokenizationException($"The tokenizer's normalizer makes {characters} characters or more of the text; at most {maxCharacters} were expected.");
     }
 
     /// <exception cref="OperationCanceledException">The caller has cancelled.</exception>

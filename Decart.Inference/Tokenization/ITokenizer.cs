@@ -27,7 +27,7 @@ public interface ITokenizer
     /// </param>
     /// <param name="cancellationToken">Cancels the encoding; checked throughout, so that a long text can be given up.</param>
     /// <exception cref="ArgumentNullException"><paramref name="text"/> is <see langword="null"/>.</exception>
-    /// <exception cref="InvalidOperationException">A regular expression of the tokenizer takes too long on this text.</exception>
+    /// <exception cref="TokenizationException">A rule of the tokenizer takes too long on this text, or makes too much of it.</exception>
     /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled.</exception>
     IReadOnlyList<int> Encode(string text, bool addSpecialTokens = true, bool parseSpecialTokens = true, CancellationToken cancellationToken = default);
 

@@ -13,7 +13,7 @@ internal sealed class ServedModel
     public ServedModel(LlmSession session, ServerOptions options, int mostRunning)
     {
         Session = session;
-        Id = options.ModelId ?? Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(session.Model.Source)));
+        Id = options.ModelId ?? NameOf(session.Model.Source);
         MostTokens = Math.Min(options.MaxTokens ?? int.MaxValue, session.Model.ContextLength);
         MostRunning = mostRunning;
         try
@@ -29,6 +29,10 @@ internal sealed class ServedModel
     }
 
     public LlmSession Session { get; }
+
+    /// <summary>The last part of a path, the whole of a name on the Hub.</summary>
+    private static string NameOf(string source) =>
+        Path.Exists(source) ? Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(source))) : source;
 
     /// <summary>What requests call it.</summary>
     public string Id { get; }
@@ -49,6 +53,17 @@ internal sealed class ServedModel
 
     /// <summary>A prompt as token ids, so that they can be counted.</summary>
     public Prompt Encode(Prompt prompt) => prompt.Text is { } text ? Prompt.FromTokenIds(Session.Tokenizer.Encode(text).ToArray()) : prompt;
+
+    /// <exception cref="ApiException">A request names another model, or none.</exception>
+    public void RequireName(string? name)
+    {
+        if (string.IsNullOrEmpty(name)) throw new ApiException($"The request names no model; this server has \"{Id}\".", "model");
+        if (name != Id) throw new ApiException(StatusCodes.Status404NotFound, $"There is no model \"{Excerpt.Of(name)}\"; this server has \"{Id}\".", "model", "model_not_found");
+    }
+
+    /// <summary>Checks how completions are asked to be sampled, where none may come to be generated.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of range.</exception>
+    public void Require(GenerationOptions options) => _ = Session.StreamAsync(Prompt.FromTokenIds(new[] { 0 }), options); // checks now, and computes nothing unless it is read
 
     /// <exception cref="ApiException">It has no chat template.</exception>
     /// <exception cref="ChatTemplateException">Its chat template cannot be read.</exception>

@@ -38,10 +38,11 @@ internal static class ServerApp
             .BindConfiguration(ServerOptions.Section, binder => binder.ErrorOnUnknownConfiguration = true)
             .ValidateDataAnnotations()
             .Validate(options => !options.ApiKeys.Any(string.IsNullOrWhiteSpace), "Server:ApiKeys has a key that is empty: leave the list out to answer everybody.")
+            .Validate(options => options.MaxBufferedBytes is not { } most || most >= 2L * options.MaxBodyBytes, "Server:MaxBufferedBytes must be at least twice Server:MaxBodyBytes: a buffer doubles as a body arrives.")
             .ValidateOnStart();
         services.AddDecartInference(builder.Configuration.GetSection(ModelSection));
         services.AddHealthChecks().Add(DecartInferenceHealthChecks.Liveness()).Add(DecartInferenceHealthChecks.Readiness());
-        services.AddSingleton<ModelSource>().AddSingleton<ApiKeys>().AddSingleton<RequestLimits>().AddSingleton<Api>();
+        services.AddSingleton<ModelSource>().AddSingleton<ApiKeys>().AddSingleton<BodyLimits>().AddSingleton<RequestLimits>().AddSingleton<Api>();
         services.AddSingleton<MetricsCollector>();
         services.AddSingleton<ChatEndpoint>().AddSingleton<CompletionsEndpoint>().AddSingleton<ResponsesEndpoint>().AddSingleton<EmbeddingsEndpoint>();
         ServerOptions options = builder.Configuration.GetSection(ServerOptions.Section).Get<ServerOptions>() ?? new ServerOptions();
@@ -64,7 +65,7 @@ internal static class ServerApp
         Api api = services.GetRequiredService<Api>();
         Page.Map(app);
         app.MapGet("/v1/models", api.Get(ModelsEndpoint.ListAsync));
-        app.MapGet("/v1/models/{id}", api.Get(ModelsEndpoint.DescribeAsync));
+        app.MapGet("/v1/models/{**id}", api.Get(ModelsEndpoint.DescribeAsync));
         app.MapPost("/v1/chat/completions", api.Post(ServerJson.Default.ChatCompletionRequest, services.GetRequiredService<ChatEndpoint>().AnswerAsync));
         app.MapPost("/v1/completions", api.Post(ServerJson.Default.CompletionRequest, services.GetRequiredService<CompletionsEndpoint>().AnswerAsync));
         app.MapPost("/v1/responses", api.Post(ServerJson.Default.ResponseRequest, services.GetRequiredService<ResponsesEndpoint>().AnswerAsync));

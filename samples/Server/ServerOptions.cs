@@ -17,6 +17,14 @@ internal sealed class ServerOptions
     [Range(1, int.MaxValue)]
     public int MaxBodyBytes { get; set; } = 4 * 1024 * 1024;
 
+    /// <summary>The most memory for bodies of one key that are still arriving; without keys, of all callers together. 16 times <see cref="MaxBodyBytes"/> unless set.</summary>
+    [Range(1, long.MaxValue)]
+    public long? MaxBufferedBytes { get; set; }
+
+    /// <summary>How long a request's body may take to arrive.</summary>
+    [Range(typeof(TimeSpan), "00:00:00.1", "1.00:00:00")]
+    public TimeSpan ReceiveTimeout { get; set; } = TimeSpan.FromSeconds(30);
+
     /// <summary>The most messages of a conversation.</summary>
     [Range(1, int.MaxValue)]
     public int MaxMessages { get; set; } = 1024;

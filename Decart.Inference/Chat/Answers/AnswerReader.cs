@@ -4,7 +4,8 @@ using Microsoft.Extensions.AI;
 namespace Decart.Inference.Chat.Answers;
 
 /// <summary>
-/// Reads a model's answer as it is generated: what it thinks, what it says and the functions that it calls. Text is passed on as soon as it is certain not to begin a mark.
+/// Reads a model's answer as it is generated: what it thinks, what it says and the functions that it calls. Text is passed on as soon as it is certain not to begin a mark, with
+/// its white space; only the line breaks around thoughts, what separates calls, and white space that nothing is said with are the template's and not the answer's.
 /// For one answer and one thread.
 /// </summary>
 /// <param name="calls">The format of calls; null where the model is offered no functions.</param>
@@ -18,7 +19,7 @@ internal sealed class AnswerReader(ToolCallFormat? calls, bool thinks)
     private State _state = thinks ? State.Thought : State.Beginning;
     private string[] _thoughtEnds = [.. Thoughts.Select(thought => thought.Close)];
     private string _opening = "";
-    private bool _isThoughtNew = true;
+    private bool _isThoughtNew = true, _isAfterThought;
 
     private enum State
     {
@@ -72,7 +73,7 @@ internal sealed class AnswerReader(ToolCallFormat? calls, bool thinks)
         switch (_state)
         {
             case State.Beginning: return Begin(text, ended);
-            case State.Thought: return ReadUntil(text, _thoughtEnds, contents, thought => new TextReasoningContent(thought), _ => _state = State.Beginning, ended);
+            case State.Thought: return ReadUntil(text, _thoughtEnds, contents, thought => new TextReasoningContent(thought), EndThought, ended);
             case State.Text: return ReadUntil(text, TextEnds(), contents, said => new TextContent(said), EndText, ended);
             default: return ReadCall(text, contents, ended);
         }
@@ -81,15 +82,34 @@ internal sealed class AnswerReader(ToolCallFormat? calls, bool thinks)
     private bool Begin(string text, bool ended)
     {
         string start = text.TrimStart();
-        if (start.Length == 0) return false;
-        if (!ended && TextEnds().Any(mark => mark.Length > start.Length && mark.StartsWith(start, StringComparison.Ordinal))) return false;
+        if (start.Length == 0 && (!ended || text.Length == 0 || Calls > 0)) return false;
+        string[] marks = [.. ThoughtBeginnings, .. calls?.Openings ?? []];
+        if (!ended && marks.Any(mark => mark.Length > start.Length && mark.StartsWith(start, StringComparison.Ordinal))) return false;
+        string space = text[..^start.Length];
+        if (_isAfterThought) space = space.TrimStart('\n');
+        _isAfterThought = false;
         Drop(text.Length - start.Length);
-        if (calls?.MayBegin(start[0]) == true) Enter(State.Call, "");
-        else _state = State.Text;
+        if (marks.FirstOrDefault(mark => start.StartsWith(mark, StringComparison.Ordinal)) is { } opening)
+        {
+            Drop(opening.Length);
+            EndText(opening);
+            _opening = space + _opening;
+        }
+        else if (start.Length > 0 && calls?.MayBegin(start[0]) == true)
+        {
+            Enter(State.Call, space);
+        }
+        else
+        {
+            _pending.Insert(0, space);
+            _state = State.Text;
+        }
         return true;
     }
 
-    private IEnumerable<string> TextEnds() => Thoughts.Select(thought => thought.Open).Concat(calls?.Openings ?? []);
+    private static IEnumerable<string> ThoughtBeginnings => Thoughts.Select(thought => thought.Open);
+
+    private IEnumerable<string> TextEnds() => ThoughtBeginnings.Concat(calls?.OpeningsAfterText ?? []);
 
     private void EndText(string mark)
     {
@@ -100,7 +120,14 @@ internal sealed class AnswerReader(ToolCallFormat? calls, bool thinks)
             return;
         }
         _thoughtEnds = [thought.Close];
+        _isThoughtNew = true;
         _state = State.Thought;
+    }
+
+    private void EndThought(string mark)
+    {
+        _isAfterThought = true;
+        _state = State.Beginning;
     }
 
     /// <summary>Reads text up to the first of some marks, which ends it.</summary>
@@ -115,12 +142,13 @@ internal sealed class AnswerReader(ToolCallFormat? calls, bool thinks)
         }
         if (first is not null)
         {
-            Add(text[..found].TrimEnd());
+            Add(_state == State.Thought ? text[..found].TrimEnd('\n') : text[..found]);
             Drop(found + first.Length);
             end(first);
             return true;
         }
         int certain = ended ? text.Length : Certain(text, marks);
+        while (!ended && _state == State.Thought && certain > 0 && text[certain - 1] == '\n') certain--;
         Add(text[..certain]);
         Drop(certain);
         return false;
@@ -134,7 +162,7 @@ internal sealed class AnswerReader(ToolCallFormat? calls, bool thinks)
         }
     }
 
-    /// <summary>How much of a text cannot be the beginning of a mark, nor white space in front of one.</summary>
+    /// <summary>How much of a text cannot be the beginning of a mark.</summary>
     private static int Certain(string text, IEnumerable<string> marks)
     {
         int certain = text.Length;
@@ -147,7 +175,6 @@ internal sealed class AnswerReader(ToolCallFormat? calls, bool thinks)
                 break;
             }
         }
-        while (certain > 0 && char.IsWhiteSpace(text[certain - 1])) certain--;
         return certain;
     }
 

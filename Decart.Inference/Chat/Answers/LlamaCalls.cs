@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using Microsoft.Extensions.AI;
 
 namespace Decart.Inference.Chat.Answers;
@@ -14,7 +15,10 @@ internal sealed class LlamaCalls : ToolCallFormat
 
     public override IReadOnlyList<string> Openings { get; } = [Tag];
 
-    public override Grammar Text { get; } = Grammar.Regex("([^{][\\s\\S]*)?");
+    public override IReadOnlyList<string> OpeningsAfterText { get; } = [];
+
+    /// <summary>After white space neither a brace nor the tag.</summary>
+    public override Grammar Text { get; } = Grammar.Regex($"[\\s\u0085]*([^{{\\s\u0085<][\\s\\S]*|{string.Join('|', Enumerable.Range(1, Tag.Length - 1).Select(OtherThanTag))})?");
 
     public override Grammar Call(AIFunctionDeclaration function) => Object(function, "parameters");
 
@@ -24,6 +28,9 @@ internal sealed class LlamaCalls : ToolCallFormat
     public override Grammar Answer(Grammar calls) => Grammar.AnyOf(Text, calls);
 
     public override bool MayBegin(char first) => first == '{';
+
+    /// <summary>A text that begins like the tag for so many characters and no more.</summary>
+    private static string OtherThanTag(int length) => $"{Regex.Escape(Tag[..length])}([^{Regex.Escape(Tag[length..(length + 1)])}][\\s\\S]*)?";
 
     public override List<FunctionCallContent>? Read(string text)
     {

@@ -14,6 +14,9 @@ internal abstract class ToolCallFormat
     /// <summary>Texts that begin a call. The first character of an answer may do so too: <see cref="MayBegin"/>.</summary>
     public abstract IReadOnlyList<string> Openings { get; }
 
+    /// <summary>Texts that begin a call once something has been said, with what separates the two. None where a call is all of an answer.</summary>
+    public virtual IReadOnlyList<string> OpeningsAfterText => Openings;
+
     /// <summary>The text that ends a call; null where calls last until the answer ends.</summary>
     public virtual string? Closing => null;
 

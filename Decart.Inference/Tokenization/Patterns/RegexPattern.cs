@@ -38,7 +38,7 @@ internal sealed class RegexPattern : ITextPattern
     /// <exception cref="ArgumentException">The expression is malformed or uses what is not supported.</exception>
     public static RegexPattern CreateRegex(string expression, TimeSpan? longestSearch = null) => new(expression, longestSearch ?? DefaultLongestSearch);
 
-    /// <exception cref="InvalidOperationException">A match, or all of them, took too long: the expression backtracks without end on this text.</exception>
+    /// <exception cref="TokenizationException">A match, or all of them, took too long: the expression backtracks without end on this text.</exception>
     /// <exception cref="OperationCanceledException">The caller has cancelled.</exception>
     public void Match(ReadOnlySpan<char> text, List<Piece> matches, EncodingBudget budget)
     {
@@ -48,7 +48,7 @@ internal sealed class RegexPattern : ITextPattern
         }
         catch (RegexMatchTimeoutException exception)
         {
-            throw new InvalidOperationException(
+            throw new TokenizationException(
                 $"The tokenizer's expression \"{Quoted.Name(_expression)}\" found no next match within {_regex.MatchTimeout.TotalSeconds} s in a text of {text.Length} characters.",
                 exception);
         }
@@ -80,7 +80,7 @@ internal sealed class RegexPattern : ITextPattern
     private void RequireTime(EncodingBudget budget)
     {
         if (budget.IsSpent())
-            throw new InvalidOperationException($"The tokenizer's expression \"{Quoted.Name(_expression)}\" did not divide the text within {budget.Limit.TotalSeconds} s.");
+            throw new TokenizationException($"The tokenizer's expression \"{Quoted.Name(_expression)}\" did not divide the text within {budget.Limit.TotalSeconds} s.");
     }
 
     /// <summary>Matches one character a code point and says where in the text that is.</summary>

@@ -19,12 +19,16 @@ internal sealed record ChatAnswerMessage(
     IReadOnlyList<ChatToolCall>? ToolCalls);
 
 /// <summary>A piece of an answer that is streamed.</summary>
-internal sealed record ChatCompletionChunk(string Id, string Object, long Created, string Model, IReadOnlyList<ChatChunkChoice> Choices, CompletionUsage? Usage = null);
+internal sealed record ChatCompletionChunk(string Id, string Object, long Created, string Model, IReadOnlyList<ChatChunkChoice> Choices)
+{
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public StreamUsage Usage { get; init; }
+}
 
 internal sealed record ChatChunkChoice(
     int Index,
     ChatDelta Delta,
-    ChatLogprobs? Logprobs,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] ChatLogprobs? Logprobs,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] string? FinishReason);
 
 /// <summary>What a piece adds to an answer.</summary>

@@ -33,7 +33,25 @@ internal sealed record ChatCompletionRequest : GenerationRequest
     /// <summary>Only <see langword="false"/>: nothing is stored.</summary>
     public bool? Store { get; init; }
 
+    /// <summary>Only <c>medium</c>: nothing makes answers longer or shorter.</summary>
+    public string? Verbosity { get; init; }
+
+    // Never: what came before tools, and what is not text.
+
+    public JsonElement? Functions { get; init; }
+
+    public JsonElement? FunctionCall { get; init; }
+
+    public JsonElement? Audio { get; init; }
+
+    public JsonElement? WebSearchOptions { get; init; }
+
     // Passed over.
+
+    /// <summary>What the answer will probably be, to be faster.</summary>
+    public JsonElement? Prediction { get; init; }
+
+    public string? PromptCacheRetention { get; init; }
 
     public JsonElement? Metadata { get; init; }
 
@@ -52,6 +70,8 @@ internal sealed record ChatCompletionRequest : GenerationRequest
 /// <param name="ReasoningContent">What the assistant thought.</param>
 /// <param name="Refusal">What the assistant said instead.</param>
 /// <param name="Annotations">Passed over: answers come back with what they came with.</param>
+/// <param name="FunctionCall">Never: what came before tools.</param>
+/// <param name="Audio">Never: only text is read.</param>
 internal sealed record ChatRequestMessage(
     string? Role,
     JsonElement? Content = null,
@@ -60,7 +80,9 @@ internal sealed record ChatRequestMessage(
     string? ToolCallId = null,
     string? ReasoningContent = null,
     string? Refusal = null,
-    JsonElement? Annotations = null);
+    JsonElement? Annotations = null,
+    JsonElement? FunctionCall = null,
+    JsonElement? Audio = null);
 
 /// <summary>A part of a message's content.</summary>
 /// <param name="Type">The kind of the part.</param>

@@ -17,10 +17,17 @@ internal sealed record CompletionRequest : GenerationRequest
 
     /// <summary>Only as many as are returned.</summary>
     public int? BestOf { get; init; }
+
+    /// <summary>Never: texts are continued at their ends.</summary>
+    public string? Suffix { get; init; }
 }
 
 /// <summary>The answer of <c>POST /v1/completions</c>, or a piece of one that is streamed.</summary>
-internal sealed record CompletionResponse(string Id, string Object, long Created, string Model, IReadOnlyList<CompletionChoice> Choices, CompletionUsage? Usage = null);
+internal sealed record CompletionResponse(string Id, string Object, long Created, string Model, IReadOnlyList<CompletionChoice> Choices)
+{
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public StreamUsage Usage { get; init; }
+}
 
 internal sealed record CompletionChoice(
     int Index,
@@ -31,7 +38,7 @@ internal sealed record CompletionChoice(
 /// <param name="Tokens">The texts of the tokens.</param>
 /// <param name="TokenLogprobs">Their log-probabilities; null for the first of a text.</param>
 /// <param name="TopLogprobs">The most probable tokens at their positions.</param>
-/// <param name="TextOffset">Where the tokens begin, in characters of the text.</param>
+/// <param name="TextOffset">Where the tokens begin, in code points of the text.</param>
 internal sealed record CompletionLogprobs(
     IReadOnlyList<string> Tokens,
     IReadOnlyList<float?> TokenLogprobs,

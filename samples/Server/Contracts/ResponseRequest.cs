@@ -61,6 +61,8 @@ internal sealed record ResponseRequest : IModelRequest
 
     public string? PromptCacheKey { get; init; }
 
+    public string? PromptCacheRetention { get; init; }
+
     public string? ServiceTier { get; init; }
 }
 

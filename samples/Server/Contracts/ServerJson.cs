@@ -15,6 +15,7 @@ namespace Server.Contracts;
 [JsonSerializable(typeof(ContentPart))]
 [JsonSerializable(typeof(CompletionRequest))]
 [JsonSerializable(typeof(CompletionResponse))]
+[JsonSerializable(typeof(CompletionUsage))]
 [JsonSerializable(typeof(EmbeddingRequest))]
 [JsonSerializable(typeof(EmbeddingList))]
 [JsonSerializable(typeof(ResponseRequest))]

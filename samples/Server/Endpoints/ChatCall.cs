@@ -45,6 +45,11 @@ internal sealed record ChatCall(IReadOnlyList<ChatMessage> Messages, ChatOptions
     {
         if (request.Modalities is not (null or ["text"])) throw new ApiException("Answers are text: \"modalities\" can only be [\"text\"].", "modalities", "unsupported");
         if (request.Store is true) throw new ApiException("Nothing is stored: \"store\" can only be false.", "store", "unsupported");
+        if (request.Verbosity is not (null or "medium")) throw new ApiException("Answers are as long as the model makes them: \"verbosity\" can only be medium.", "verbosity", "unsupported");
+        JsonBody.RequireNull(request.Functions, "functions", "use \"tools\"");
+        JsonBody.RequireNull(request.FunctionCall, "function_call", "use \"tool_choice\"");
+        JsonBody.RequireNull(request.Audio, "audio", "answers are text");
+        JsonBody.RequireNull(request.WebSearchOptions, "web_search_options", "nothing is searched");
         if (request is { MaxTokens: { } older, MaxCompletionTokens: { } newer } && older != newer) throw new ApiException("\"max_tokens\" and \"max_completion_tokens\" differ.", "max_tokens");
         if (request.TopLogprobs is not (null or (>= 0 and <= 20))) throw new ApiException("\"top_logprobs\" must be 0 to 20.", "top_logprobs");
         if (request.TopLogprobs is not null && request.Logprobs is not true) throw new ApiException("\"top_logprobs\" needs \"logprobs\" to be true.", "top_logprobs");

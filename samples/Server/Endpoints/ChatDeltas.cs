@@ -39,10 +39,6 @@ internal sealed class ChatDeltas(int index, ITokenizer tokenizer)
         JsonSerializer.Serialize(call.Arguments ?? new Dictionary<string, object?>(), ArgumentOptions.GetTypeInfo(typeof(IDictionary<string, object?>)));
 
     /// <summary>The log-probabilities of an update's tokens, but for one that only ended the answer.</summary>
-    public static ChatLogprob[] Logprobs(ChatResponseUpdate update, ITokenizer tokenizer)
-    {
-        if (update.RawRepresentation is not GenerationUpdate { Logprobs: { } tokens } generated) return [];
-        int count = generated.StopTokenId is { } stop && tokens.Count > 0 && tokens[^1].TokenId == stop ? tokens.Count - 1 : tokens.Count;
-        return [.. tokens.Take(count).Select(token => TokenTexts.ForChat(tokenizer, token))];
-    }
+    public static ChatLogprob[] Logprobs(ChatResponseUpdate update, ITokenizer tokenizer) =>
+        update.RawRepresentation is GenerationUpdate generated ? [.. TokenTexts.Shown(generated).Select(token => TokenTexts.ForChat(tokenizer, token))] : [];
 }

@@ -36,7 +36,9 @@ internal sealed class ChatEndpoint(IOptions<ServerOptions> options)
         });
 
         Task SendAsync(ChatChunkChoice[] pieces, CompletionUsage? usage = null) =>
-            events.SendAsync(new ChatCompletionChunk(answer.Id, "chat.completion.chunk", answer.Created, answer.Model, pieces, usage), ServerJson.Default.ChatCompletionChunk);
+            events.SendAsync(
+                new ChatCompletionChunk(answer.Id, "chat.completion.chunk", answer.Created, answer.Model, pieces) { Usage = new StreamUsage(includesUsage, usage) },
+                ServerJson.Default.ChatCompletionChunk);
     }
 
     private static async Task<ChatCompletion> CollectAsync(Answer answer, Choices<ChatResponseUpdate> choices, ChatDeltas[] deltas)

@@ -10,7 +10,7 @@ internal sealed class Choices<T> : IAsyncDisposable
 
     private readonly Channel<(int Choice, T Update)> _updates = Channel.CreateBounded<(int, T)>(new BoundedChannelOptions(MostWaiting) { SingleReader = true });
     private readonly CancellationTokenSource _cancellation;
-    private readonly Task[] _generations;
+    private readonly List<Task> _generations = [];
     private int _running;
 
     /// <param name="count">How many.</param>
@@ -20,7 +20,7 @@ internal sealed class Choices<T> : IAsyncDisposable
     {
         _running = count;
         _cancellation = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        _generations = [.. Enumerable.Range(0, count).Select(choice => RunAsync(choice, generate))];
+        for (int choice = 0; choice < count && _generations is not [.., { IsFaulted: true }]; choice++) _generations.Add(RunAsync(choice, generate)); // what is refused once is not tried again
     }
 
     /// <summary>Throws what made a request fail before it was queued, as long as the response can still say so.</summary>

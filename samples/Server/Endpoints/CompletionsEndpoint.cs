@@ -14,23 +14,25 @@ internal sealed class CompletionsEndpoint(IOptions<ServerOptions> options)
 
     public async Task AnswerAsync(HttpContext context, ServedModel model, CompletionRequest request)
     {
-        List<Prompt> prompts = PromptReader.Read(request.Prompt, "prompt", options.Value.MaxChoices);
+        List<Prompt> prompts = PromptReader.Read(request.Prompt, "prompt", options.Value.MaxChoices, model.Session.Model.VocabularySize);
         int each = GenerationReader.Choices(request.N, prompts.Count, options.Value), count = each * prompts.Count;
         if (request.BestOf is { } best && best != each) throw new ApiException("\"best_of\" can only be as many as are returned.", "best_of", "unsupported");
         if (request.Logprobs is not (null or (>= 0 and <= 20))) throw new ApiException("\"logprobs\" must be 0 to 20.", "logprobs");
+        if (request.Suffix is not null) throw new ApiException("Texts are continued at their ends: \"suffix\" can only be null.", "suffix", "unsupported");
         bool isEchoOnly = request is { Echo: true, MaxTokens: 0 };
         GenerationOptions generation = GenerationReader.Read(request, isEchoOnly ? null : request.MaxTokens, "max_tokens", DefaultTokens, model) with { TopLogprobs = request.Logprobs };
+        model.Require(generation);
         PromptEcho?[] echoes = request.Echo is true ? await Task.WhenAll(prompts.Select(prompt => PromptEcho.CreateAsync(prompt, request.Logprobs, model, context.RequestAborted))) : new PromptEcho?[prompts.Count];
-        CompletionDeltas[] deltas = [.. Enumerable.Range(0, count).Select(index => new CompletionDeltas(index, model.Session.Tokenizer, echoes[index / each]?.Text.Length ?? 0))];
+        CompletionDeltas[] deltas = [.. Enumerable.Range(0, count).Select(index => new CompletionDeltas(index, model.Session.Tokenizer, echoes[index / each]?.Characters ?? 0))];
         await using Choices<GenerationUpdate> choices = new(
             count,
             (choice, cancellation) => isEchoOnly ? echoes[choice / each]!.EndAsync() : model.Session.StreamAsync(prompts[choice / each], GenerationReader.ForChoice(generation, choice % each), cancellation),
             context.RequestAborted);
         await choices.RequireBegunAsync();
-        CompletionResponse answer = new($"cmpl-{Guid.NewGuid():N}", "text_completion", DateTimeOffset.UtcNow.ToUnixTimeSeconds(), model.Id, []);
+        CompletionResponse answer = new($"cmpl-{Guid.NewGuid():N}", "text_completion", DateTimeOffset.UtcNow.ToUnixTimeSeconds(), model.Id, []) { Usage = new StreamUsage(request.StreamOptions?.IncludeUsage is true, null) };
         CompletionChoice[] beginnings = [.. Enumerable.Range(0, count).Where(index => echoes[index / each] is not null).Select(index => echoes[index / each]!.ToChoice(index))];
         if (request.Stream is true) await StreamAsync(context, answer, choices, deltas, beginnings, () => Usage(deltas, each), request.StreamOptions?.IncludeUsage is true);
-        else await JsonBody.WriteAsync(context, answer with { Choices = await CollectAsync(choices, deltas, beginnings), Usage = Usage(deltas, each) }, ServerJson.Default.CompletionResponse);
+        else await JsonBody.WriteAsync(context, answer with { Choices = await CollectAsync(choices, deltas, beginnings), Usage = new StreamUsage(true, Usage(deltas, each)) }, ServerJson.Default.CompletionResponse);
     }
 
     private static async Task StreamAsync(
@@ -44,7 +46,7 @@ internal sealed class CompletionsEndpoint(IOptions<ServerOptions> options)
             {
                 if (deltas[choice].Next(update) is { } piece) await SendAsync(answer with { Choices = [piece] });
             }
-            if (includesUsage) await SendAsync(answer with { Usage = usage() });
+            if (includesUsage) await SendAsync(answer with { Usage = new StreamUsage(true, usage()) });
             await events.EndAsync();
         });
 

@@ -11,7 +11,7 @@ internal sealed class EmbeddingsEndpoint(IOptions<ServerOptions> options)
     public async Task AnswerAsync(HttpContext context, ServedModel model, EmbeddingRequest request)
     {
         if (request.EncodingFormat is not (null or "float" or "base64")) throw new ApiException("\"encoding_format\" must be float or base64.", "encoding_format");
-        Prompt[] inputs = [.. PromptReader.Read(request.Input, "input", options.Value.MaxInputs).Select(model.Encode)];
+        Prompt[] inputs = [.. PromptReader.Read(request.Input, "input", options.Value.MaxInputs, model.Session.Model.VocabularySize).Select(model.Encode)];
         float[][] embeddings = new float[inputs.Length][];
         EmbeddingOptions embedding = new() { Dimensions = request.Dimensions };
         ParallelOptions together = new() { MaxDegreeOfParallelism = model.MostRunning, CancellationToken = context.RequestAborted };

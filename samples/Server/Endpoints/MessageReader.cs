@@ -67,6 +67,8 @@ internal static class MessageReader
             "tool" => ChatRole.Tool,
             _ => throw new ApiException($"\"{field}.role\" must be system, developer, user, assistant or tool.", $"{field}.role"),
         };
+        JsonBody.RequireNull(message.FunctionCall, $"{field}.function_call", "use \"tool_calls\"");
+        JsonBody.RequireNull(message.Audio, $"{field}.audio", "only text is read");
         RequireOnly(role == ChatRole.Assistant, message.ToolCalls ?? (object?)message.ReasoningContent ?? message.Refusal, field, "assistant");
         RequireOnly(role == ChatRole.Tool, message.ToolCallId, field, "tool");
         List<AIContent> contents = role == ChatRole.Assistant ? Texts(message.Content, $"{field}.content", "text", "refusal") : Texts(message.Content, $"{field}.content", "text");

@@ -8,10 +8,12 @@ internal static class ModelsEndpoint
 {
     public static Task ListAsync(HttpContext context, ServedModel model) => JsonBody.WriteAsync(context, new ModelList("list", [Describe(model)]), ServerJson.Default.ModelList);
 
-    public static Task DescribeAsync(HttpContext context, ServedModel model) =>
-        context.GetRouteValue("id") is string id && id != model.Id
-            ? throw new ApiException(StatusCodes.Status404NotFound, $"There is no model \"{id}\"; this server has \"{model.Id}\".", "model", "model_not_found")
-            : JsonBody.WriteAsync(context, Describe(model), ServerJson.Default.ModelDescription);
+    public static Task DescribeAsync(HttpContext context, ServedModel model)
+    {
+        string id = context.GetRouteValue("id") as string ?? "";
+        model.RequireName(id.Replace("%2F", "/", StringComparison.OrdinalIgnoreCase)); // the one escape that a path keeps
+        return JsonBody.WriteAsync(context, Describe(model), ServerJson.Default.ModelDescription);
+    }
 
     private static ModelDescription Describe(ServedModel model)
     {

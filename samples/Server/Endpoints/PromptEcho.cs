@@ -9,6 +9,9 @@ namespace Server.Endpoints;
 /// <param name="Tokens">How many tokens it has.</param>
 internal sealed record PromptEcho(string Text, CompletionLogprobs? Logprobs, int Tokens)
 {
+    /// <summary>Its length in code points.</summary>
+    public int Characters { get; } = TokenTexts.Characters(Text);
+
     /// <param name="prompt">The prompt.</param>
     /// <param name="top">How many of the most probable tokens are told at each position; null for no log-probabilities.</param>
     /// <param name="model">The model.</param>
@@ -17,13 +20,13 @@ internal sealed record PromptEcho(string Text, CompletionLogprobs? Logprobs, int
     {
         Prompt encoded = model.Encode(prompt);
         ITokenizer tokenizer = model.Session.Tokenizer;
-        string text = prompt.Text ?? tokenizer.Decode(encoded.TokenIds.ToArray());
-        if (top is null) return new PromptEcho(text, null, encoded.TokenIds.Length);
+        int[] tokens = encoded.TokenIds.ToArray();
+        string text = prompt.Text ?? tokenizer.Decode(tokens.Where(token => token < tokenizer.VocabularySize));
+        if (top is null) return new PromptEcho(text, null, tokens.Length);
         IReadOnlyList<TokenLogprobs> scores = await model.Session.ScoreAsync(encoded, top.Value, cancellationToken);
-        int first = encoded.TokenIds.Span[0];
-        string firstText = first == tokenizer.BosTokenId ? "" : TokenTexts.Text(tokenizer, first);
-        CompletionLogprobs logprobs = TokenTexts.ForCompletion(tokenizer, scores, firstText.Length);
-        return new PromptEcho(text, firstText.Length > 0 ? WithFirst(logprobs, firstText) : logprobs, encoded.TokenIds.Length);
+        int[] offsets = TokenTexts.Offsets(tokenizer, tokens, text);
+        CompletionLogprobs logprobs = TokenTexts.ForCompletion(tokenizer, scores, offsets[1..]);
+        return new PromptEcho(text, tokens[0] == tokenizer.BosTokenId ? logprobs : WithFirst(logprobs, TokenTexts.Text(tokenizer, tokens[0])), tokens.Length);
     }
 
     public CompletionChoice ToChoice(int index) => new(index, Text, Logprobs, FinishReason: null);

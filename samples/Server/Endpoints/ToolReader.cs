@@ -71,11 +71,11 @@ internal static partial class ToolReader
     {
         null => null,
         "none" => new ReasoningOptions { Effort = ReasoningEffort.None },
-        "low" => new ReasoningOptions { Effort = ReasoningEffort.Low },
+        "minimal" or "low" => new ReasoningOptions { Effort = ReasoningEffort.Low },
         "medium" => new ReasoningOptions { Effort = ReasoningEffort.Medium },
         "high" => new ReasoningOptions { Effort = ReasoningEffort.High },
         "xhigh" => new ReasoningOptions { Effort = ReasoningEffort.ExtraHigh },
-        _ => throw new ApiException($"\"{field}\" must be none, low, medium, high or xhigh.", field),
+        _ => throw new ApiException($"\"{field}\" must be none, minimal, low, medium, high or xhigh.", field),
     };
 
     /// <summary>The field whose schema is the one that cannot be honoured, as its own error; the error as it is if it is none of them.</summary>

@@ -4,7 +4,7 @@ using Server.Contracts;
 namespace Server.Http;
 
 /// <summary>What every request goes through before an endpoint answers it.</summary>
-internal sealed class Api(ApiKeys keys, RequestLimits limits, ModelSource models)
+internal sealed class Api(ApiKeys keys, BodyLimits bodies, RequestLimits limits, ModelSource models)
 {
     /// <summary>An endpoint that answers anybody who has a key.</summary>
     public RequestDelegate Get(Func<HttpContext, Task> answer) => async context =>
@@ -17,20 +17,17 @@ internal sealed class Api(ApiKeys keys, RequestLimits limits, ModelSource models
     public RequestDelegate Get(Func<HttpContext, ServedModel, Task> answer) => Get(async context => await answer(context, await models.GetAsync(context.RequestAborted)));
 
     /// <summary>An endpoint that computes: it takes a body of JSON that names the model, and counts towards the caller's limit.</summary>
-    /// <remarks>The body is read before the request counts, so that callers who send only half of one take nobody's place.</remarks>
+    /// <remarks>
+    /// The body is read before the request counts, so that callers who send only half of one take nobody's place; what they have sent counts towards a bound of its own.
+    /// </remarks>
     public RequestDelegate Post<T>(JsonTypeInfo<T> type, Func<HttpContext, ServedModel, T, Task> answer) where T : IModelRequest => async context =>
     {
         int caller = keys.Identify(context.Request);
-        T body = await JsonBody.ReadAsync(context, type);
+        T body;
+        using (BodyLimits.Share share = bodies.Enter(caller)) body = await JsonBody.ReadAsync(context, type, share, bodies.Patience);
         using RequestLimits.Slot slot = limits.Enter(caller);
         ServedModel model = await models.GetAsync(context.RequestAborted);
-        RequireModel(body.Model, model);
+        model.RequireName(body.Model);
         await answer(context, model, body);
     };
-
-    private static void RequireModel(string? name, ServedModel model)
-    {
-        if (string.IsNullOrEmpty(name)) throw new ApiException($"The request names no model; this server has \"{model.Id}\".", "model");
-        if (name != model.Id) throw new ApiException(StatusCodes.Status404NotFound, $"There is no model \"{name}\"; this server has \"{model.Id}\".", "model", "model_not_found");
-    }
 }

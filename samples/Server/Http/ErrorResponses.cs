@@ -22,6 +22,7 @@ internal static class ErrorResponses
         ContextLengthExceededException error => Create(StatusCodes.Status400BadRequest, error.Message, code: "context_length_exceeded"),
         GrammarException error => Create(StatusCodes.Status400BadRequest, error.Message, code: error.Path is null ? null : "unsupported_schema"),
         ChatTemplateException error => Create(StatusCodes.Status400BadRequest, error.Message, "messages", "chat_template_error"),
+        TokenizationException error => Create(StatusCodes.Status400BadRequest, error.Message, code: "tokenization_failed"),
         SessionDrainingException or ObjectDisposedException => Create(StatusCodes.Status503ServiceUnavailable, "The server is shutting down.", code: "shutting_down"),
         ArgumentOutOfRangeException error => Create(StatusCodes.Status400BadRequest, FirstLine(error.Message), Field(error.ParamName)),
         ArgumentException error => Create(StatusCodes.Status400BadRequest, FirstLine(error.Message)),

@@ -1,4 +1,6 @@
 using System.Buffers;
+using System.IO.Pipelines;
+using System.Numerics;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
@@ -14,14 +16,50 @@ internal static class JsonBody
     private static readonly JsonWriterOptions WriterOptions = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>Reads a request's body.</summary>
-    /// <exception cref="ApiException">It is not JSON, or not of the form that is expected; the error names the field.</exception>
-    public static async Task<T> ReadAsync<T>(HttpContext context, JsonTypeInfo<T> type)
+    /// <param name="context">The request.</param>
+    /// <param name="type">What is expected.</param>
+    /// <param name="share">Counts the memory that it takes.</param>
+    /// <param name="patience">How long it may take to arrive.</param>
+    /// <exception cref="ApiException">
+    /// It is not JSON, or not of the form that is expected, and the error names the field; or it takes too long, or too much memory with others.
+    /// </exception>
+    public static async Task<T> ReadAsync<T>(HttpContext context, JsonTypeInfo<T> type, BodyLimits.Share share, TimeSpan patience)
     {
         if (!context.Request.HasJsonContentType())
             throw new ApiException(StatusCodes.Status415UnsupportedMediaType, "The body must be JSON: the content type \"application/json\" was expected.");
         using MemoryStream body = new();
-        await context.Request.Body.CopyToAsync(body, context.RequestAborted);
+        using CancellationTokenSource waiting = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted);
+        waiting.CancelAfter(patience);
+        try
+        {
+            await ReadAsync(context.Request.BodyReader, body, share, waiting.Token);
+        }
+        catch (OperationCanceledException) when (!context.RequestAborted.IsCancellationRequested)
+        {
+            throw new ApiException(StatusCodes.Status408RequestTimeout, $"The body did not arrive within {patience.TotalSeconds} s.", code: "request_timeout");
+        }
         return Parse(body.GetBuffer().AsSpan(0, (int)body.Length), type);
+    }
+
+    private static async Task ReadAsync(PipeReader reader, MemoryStream body, BodyLimits.Share share, CancellationToken cancellationToken)
+    {
+        ReadResult read;
+        do
+        {
+            read = await reader.ReadAsync(cancellationToken);
+            try
+            {
+                uint capacity = BitOperations.RoundUpToPowerOf2((uint)(body.Length + read.Buffer.Length));
+                share.Grow(capacity);
+                body.Capacity = (int)Math.Min(capacity, (uint)Array.MaxLength);
+                foreach (ReadOnlyMemory<byte> piece in read.Buffer) body.Write(piece.Span);
+            }
+            finally
+            {
+                reader.AdvanceTo(read.Buffer.End); // also of a body that is refused: the connection goes on after it
+            }
+        }
+        while (!read.IsCompleted);
     }
 
     public static T Parse<T>(ReadOnlySpan<byte> json, JsonTypeInfo<T> type)
@@ -33,12 +71,12 @@ internal static class JsonBody
         }
         catch (JsonException error) when (error.Path is { Length: > 2 } path)
         {
-            string field = path.StartsWith("$.", StringComparison.Ordinal) ? path[2..] : path[1..];
+            string field = Excerpt.Of(path.StartsWith("$.", StringComparison.Ordinal) ? path[2..] : path[1..]);
             throw new ApiException($"\"{field}\" is not known here, comes twice, or is not of the kind that is expected.", field);
         }
         catch (JsonException error)
         {
-            throw new ApiException($"The body is not the JSON that is expected: {error.Message}", null, "invalid_json");
+            throw new ApiException($"The body is not the JSON that is expected: {Excerpt.Of(error.Message)}", null, "invalid_json");
         }
     }
 
@@ -51,9 +89,15 @@ internal static class JsonBody
         }
         catch (JsonException error)
         {
-            string within = error.Path is { Length: > 1 } path ? field + path[1..] : field;
+            string within = Excerpt.Of(error.Path is { Length: > 1 } path ? field + path[1..] : field);
             throw new ApiException($"\"{within}\" is not known here, or is not of the kind that is expected.", within);
         }
+    }
+
+    /// <summary>A field of OpenAI's API that cannot be honoured; clients may write it as null.</summary>
+    public static void RequireNull(JsonElement? value, string field, string reason)
+    {
+        if (value is { ValueKind: not JsonValueKind.Null }) throw new ApiException($"\"{field}\" can only be null: {reason}.", field, "unsupported");
     }
 
     /// <summary>Reads JSON that is written in a text.</summary>
