@@ -105,12 +105,12 @@ public sealed class Conversation : IDisposable
     {
         using Use use = new(this);
         int before = _tokens.Count, keep = before;
-        _tokens.AddRange(_session.Encode(prompt, begins: before == 0, cancellationToken));
+        LlmSession.Request request = _session.Prepare(_tokens, prompt, options, cancellationToken);
+        _tokens.AddRange(request.Prompt.AsSpan(before));
         try
         {
-            _session.RequireRoomForCompletion(_tokens.Count);
             IAsyncEnumerator<GenerationUpdate> updates =
-                _session.RunAsync(new([.. _tokens], options), _kept, Forgotten, cancellationToken).GetAsyncEnumerator(CancellationToken.None);
+                _session.RunAsync(request, _kept, Forgotten, cancellationToken).GetAsyncEnumerator(CancellationToken.None);
             await using ConfiguredAsyncDisposable end = updates.ConfigureAwait(false);
             while (await NextAsync(updates, cancellationToken).ConfigureAwait(false))
             {

@@ -130,7 +130,7 @@ public sealed class LlmSession : ILlmSession, IDisposable
     /// </returns>
     /// <inheritdoc cref="GenerateAsync" path="/exception"/>
     public IAsyncEnumerable<GenerationUpdate> StreamAsync(Prompt prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default) =>
-        new SequentialStream<GenerationUpdate>(RunAsync(Prepare(prompt, options, cancellationToken), kept: null, forgotten: null, cancellationToken));
+        new SequentialStream<GenerationUpdate>(RunAsync(Prepare([], prompt, Validate(options), cancellationToken), kept: null, forgotten: null, cancellationToken));
 
     /// <summary>Computes the logits of the token that would follow a prompt, as the model gives them: before penalties, bias and temperature.</summary>
     /// <param name="prompt">What would be continued.</param>
@@ -147,9 +147,13 @@ public sealed class LlmSession : ILlmSession, IDisposable
     /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled.</exception>
     public async Task<float[]> NextTokenLogitsAsync(Prompt prompt, CancellationToken cancellationToken = default)
     {
-        RequireOutput();
-        int[] tokens = EncodeWhole(prompt, cancellationToken);
-        return await ComputeAsync(new LogitsSequence(tokens), operation: null, cancellationToken).ConfigureAwait(false);
+        return (await ComputeAsync(TelemetryNames.Operations.Logits, Prepare, cancellationToken).ConfigureAwait(false))!;
+
+        LogitsSequence Prepare()
+        {
+            RequireOutput();
+            return new LogitsSequence(EncodeWhole(prompt, cancellationToken));
+        }
     }
 
     /// <summary>Computes how probable each token of a prompt is after those before it: for rerankers and evaluation.</summary>
@@ -168,11 +172,16 @@ public sealed class LlmSession : ILlmSession, IDisposable
     /// <inheritdoc cref="NextTokenLogitsAsync" path="/exception"/>
     public async Task<IReadOnlyList<TokenLogprobs>> ScoreAsync(Prompt prompt, int topLogprobs = 0, CancellationToken cancellationToken = default)
     {
-        RequireOutput();
-        GenerationOptions.ValidateTopLogprobs(topLogprobs, nameof(topLogprobs));
-        int[] tokens = EncodeWhole(prompt, cancellationToken);
-        ObjectDisposedException.ThrowIf(_disposal.IsValueCreated, this);
-        return tokens.Length == 1 ? [] : await ComputeAsync(new ScoringSequence(tokens, topLogprobs, _sampler), operation: null, cancellationToken).ConfigureAwait(false);
+        return await ComputeAsync(TelemetryNames.Operations.Score, Prepare, cancellationToken).ConfigureAwait(false) ?? [];
+
+        ScoringSequence? Prepare()
+        {
+            RequireOutput();
+            GenerationOptions.ValidateTopLogprobs(topLogprobs, nameof(topLogprobs));
+            int[] tokens = EncodeWhole(prompt, cancellationToken);
+            ObjectDisposedException.ThrowIf(_disposal.IsValueCreated, this);
+            return tokens.Length == 1 ? null : new ScoringSequence(tokens, topLogprobs, _sampler);
+        }
     }
 
     /// <summary>Computes the embedding of a text: the model's hidden states after its final norm, pooled to one vector.</summary>
@@ -193,15 +202,21 @@ public sealed class LlmSession : ILlmSession, IDisposable
     /// </exception>
     /// <exception cref="ObjectDisposedException">The session has been disposed.</exception>
     /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled.</exception>
-    public async Task<float[]> EmbedAsync(Prompt prompt, EmbeddingOptions? options = null, CancellationToken cancellationToken = default)
+    public Task<float[]> EmbedAsync(Prompt prompt, EmbeddingOptions? options = null, CancellationToken cancellationToken = default) =>
+        PoolAsync(prompt, options ?? EmbeddingOptions.Default, TelemetryNames.Operations.Embeddings, cancellationToken);
+
+    private async Task<float[]> PoolAsync(Prompt prompt, EmbeddingOptions options, string? operation, CancellationToken cancellationToken)
     {
-        options ??= EmbeddingOptions.Default;
-        options.Validate(Model.HiddenSize);
-        EmbeddingPooling pooling = options.Pooling ?? _model.Pooling.Value;
-        int[] tokens = EncodeWhole(prompt, cancellationToken);
-        if (pooling == EmbeddingPooling.Cls) tokens = tokens[..1]; // it sees no other
-        EmbeddingSequence sequence = new(tokens, pooling == EmbeddingPooling.Mean, Model.HiddenSize);
-        return options.Finish(await ComputeAsync(sequence, TelemetryNames.Operations.Embeddings, cancellationToken).ConfigureAwait(false));
+        return options.Finish((await ComputeAsync(operation, Prepare, cancellationToken).ConfigureAwait(false))!);
+
+        EmbeddingSequence Prepare()
+        {
+            options.Validate(Model.HiddenSize);
+            EmbeddingPooling pooling = options.Pooling ?? _model.Pooling.Value;
+            int[] tokens = EncodeWhole(prompt, cancellationToken);
+            if (pooling == EmbeddingPooling.Cls) tokens = tokens[..1]; // it sees no other
+            return new EmbeddingSequence(tokens, pooling == EmbeddingPooling.Mean, Model.HiddenSize);
+        }
     }
 
     /// <summary>Starts an empty conversation, whose turns reuse the keys and values of the turns before.</summary>
@@ -267,7 +282,7 @@ public sealed class LlmSession : ILlmSession, IDisposable
         int[] prompt = new int[Math.Min(16, MaxTokens / 2)];
         if (prompt.Length == 0) return;
         if (_model.HasOutput) await GenerateAsync(prompt, new() { MaxTokens = 4, Temperature = 0, IgnoreEndOfText = true, Operation = null }, cancellationToken).ConfigureAwait(false);
-        else await EmbedAsync(prompt, new() { Pooling = EmbeddingPooling.Mean }, cancellationToken).ConfigureAwait(false);
+        else await PoolAsync(prompt, new EmbeddingOptions { Pooling = EmbeddingPooling.Mean }, operation: null, cancellationToken).ConfigureAwait(false);
     }
 
     private static LlmSession Load(string name, string path, LlmSessionOptions options, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
@@ -309,14 +324,29 @@ public sealed class LlmSession : ILlmSession, IDisposable
     }
 
     /// <summary>Has the engine compute a request for one result.</summary>
-    /// <param name="sequence">The request.</param>
     /// <param name="operation">What it is for, as listeners are told; null for what they are not told of.</param>
+    /// <param name="prepare">Checks what is asked for and makes the request; null if there is nothing to compute.</param>
     /// <param name="cancellationToken">Ends the request.</param>
-    private async Task<T> ComputeAsync<T>(ResultSequence<T> sequence, string? operation, CancellationToken cancellationToken)
+    private async Task<T?> ComputeAsync<T>(string? operation, Func<ResultSequence<T>?> prepare, CancellationToken cancellationToken)
     {
-        cancellationToken.ThrowIfCancellationRequested();
+        using RequestTelemetry? telemetry = _telemetry.Begin(operation);
+        try
+        {
+            if (prepare() is not { } sequence) return default;
+            telemetry?.Follow(sequence);
+            cancellationToken.ThrowIfCancellationRequested();
+            return await ComputeAsync(sequence, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception error)
+        {
+            telemetry?.Fail(error);
+            throw;
+        }
+    }
+
+    private async Task<T> ComputeAsync<T>(ResultSequence<T> sequence, CancellationToken cancellationToken)
+    {
         _engine.Submit(sequence);
-        using RequestTelemetry telemetry = _telemetry.Begin(sequence, operation);
         try
         {
             return await sequence.Result.WaitAsync(cancellationToken).ConfigureAwait(false);
@@ -327,30 +357,52 @@ public sealed class LlmSession : ILlmSession, IDisposable
         }
     }
 
-    private Request Prepare(Prompt prompt, GenerationOptions? options, CancellationToken cancellationToken)
+    /// <summary>A request for a completion, checked.</summary>
+    /// <param name="earlier">The tokens before the prompt.</param>
+    /// <param name="prompt">What comes next.</param>
+    /// <param name="options">As <see cref="Validate"/> gave them.</param>
+    /// <param name="cancellationToken">Cancels the encoding of a long text.</param>
+    internal Request Prepare(IReadOnlyCollection<int> earlier, Prompt prompt, GenerationOptions options, CancellationToken cancellationToken)
     {
-        options = Validate(options);
-        int[] tokens = Encode(prompt, begins: true, cancellationToken);
-        RequireRoomForCompletion(tokens.Length);
-        return new Request(tokens, options);
+        long start = _telemetry.Now();
+        try
+        {
+            int[] tokens = Encode(prompt, begins: earlier.Count == 0, cancellationToken);
+            if (earlier.Count > 0) tokens = [.. earlier, .. tokens];
+            RequireRoomForCompletion(tokens.Length);
+            return new Request(tokens, options);
+        }
+        catch (Exception error)
+        {
+            _telemetry.Begin(options.Operation, start)?.Fail(error);
+            throw;
+        }
     }
 
     /// <summary>The options, checked.</summary>
     internal GenerationOptions Validate(GenerationOptions? options)
     {
-        RequireOutput();
         options ??= GenerationOptions.Default;
-        options.Validate(Model.VocabularySize);
-        if (options.StopSequences.Count > 0 && _model.Tokenizer is null) throw NoTokenizer("Stop sequences cannot be found");
-        if (options.Grammar is not null && _model.Tokenizer is null) throw NoTokenizer("A grammar cannot be followed");
-        return options;
+        try
+        {
+            RequireOutput();
+            options.Validate(Model.VocabularySize);
+            if (options.StopSequences.Count > 0 && _model.Tokenizer is null) throw NoTokenizer("Stop sequences cannot be found");
+            if (options.Grammar is not null && _model.Tokenizer is null) throw NoTokenizer("A grammar cannot be followed");
+            return options;
+        }
+        catch (Exception error)
+        {
+            _telemetry.Begin(options.Operation)?.Fail(error);
+            throw;
+        }
     }
 
     /// <summary>The prompt's tokens, checked; token ids are copied, so that they stay what was checked.</summary>
     /// <param name="prompt">The prompt.</param>
     /// <param name="begins">Whether it is the beginning of the text.</param>
     /// <param name="cancellationToken">Cancels the encoding of a long text.</param>
-    internal int[] Encode(Prompt prompt, bool begins, CancellationToken cancellationToken)
+    private int[] Encode(Prompt prompt, bool begins, CancellationToken cancellationToken)
     {
         int[] tokens = prompt.Text is null ? prompt.TokenIds.ToArray() : EncodeText(prompt.Text, prompt, begins, cancellationToken);
         if (tokens.Length == 0 && begins) throw new ArgumentException("The prompt is empty: at least one token is needed to continue from.", nameof(prompt));
@@ -363,7 +415,7 @@ public sealed class LlmSession : ILlmSession, IDisposable
     }
 
     /// <summary>The last token of a completion is not stored, but it counts towards the context.</summary>
-    internal void RequireRoomForCompletion(int tokens) => RequireRoom(tokens, Math.Min(Model.ContextLength - 1, _model.Kv.CapacityTokens));
+    private void RequireRoomForCompletion(int tokens) => RequireRoom(tokens, Math.Min(Model.ContextLength - 1, _model.Kv.CapacityTokens));
 
     private void RequireRoom(int tokens, int maxTokens)
     {
@@ -403,26 +455,8 @@ public sealed class LlmSession : ILlmSession, IDisposable
     internal async IAsyncEnumerable<GenerationUpdate> RunAsync(
         Request request, KeptKv? kept, Action? forgotten, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        cancellationToken.ThrowIfCancellationRequested();
-        // Resolved for each enumeration: without a seed, each draws its own.
-        SamplingParameters parameters = SamplingParameters.Resolve(request.Options, _model.Defaults);
-        int contextLength = Math.Min(Model.ContextLength, _model.Kv.CapacityTokens + 1);
-        GrammarMatcher? grammar = _grammars?.Match(request.Options, Math.Min(parameters.MaxTokens, contextLength - request.Prompt.Length));
-        var sequence = new GenerationSequence(
-            request.Prompt,
-            parameters,
-            _sampler,
-            new CompletionText(_model.Tokenizer, EndConditions.Create(request.Options, _model.Tokenizer, _model.EndOfTextTokens), request.Options.WrittenTokens),
-            contextLength,
-            kept,
-            grammar);
-        _logger.RequestReceived(request.Prompt.Length, parameters.MaxTokens);
-        using var reader = new SequenceReader(_engine, sequence, forgotten);
-        // Cancels also while the reader is busy elsewhere with an update, not only while it waits for the next.
-        using CancellationTokenRegistration registration = cancellationToken.UnsafeRegister(
-            static state => (((EngineLoop, Sequence))state!).Item1.Cancel((((EngineLoop, Sequence))state!).Item2), (_engine, (Sequence)sequence));
-        _engine.Submit(sequence);
-        using RequestTelemetry telemetry = _telemetry.Begin(sequence, parameters, request.Options);
+        using SequenceReader reader = Submit(request, kept, forgotten, cancellationToken);
+        using CancellationTokenRegistration registration = reader.CancelWith(cancellationToken);
         while (await reader.WaitToReadAsync(cancellationToken).ConfigureAwait(false))
         {
             while (reader.TryRead(out GenerationUpdate? update))
@@ -431,6 +465,36 @@ public sealed class LlmSession : ILlmSession, IDisposable
                 LogUpdate(update, request.Prompt.Length);
                 yield return update;
             }
+        }
+    }
+
+    private SequenceReader Submit(Request request, KeptKv? kept, Action? forgotten, CancellationToken cancellationToken)
+    {
+        RequestTelemetry? telemetry = _telemetry.Begin(request.Options.Operation);
+        try
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            // Resolved for each enumeration: without a seed, each draws its own.
+            SamplingParameters parameters = SamplingParameters.Resolve(request.Options, _model.Defaults);
+            int contextLength = Math.Min(Model.ContextLength, _model.Kv.CapacityTokens + 1);
+            GrammarMatcher? grammar = _grammars?.Match(request.Options, Math.Min(parameters.MaxTokens, contextLength - request.Prompt.Length));
+            var sequence = new GenerationSequence(
+                request.Prompt,
+                parameters,
+                _sampler,
+                new CompletionText(_model.Tokenizer, EndConditions.Create(request.Options, _model.Tokenizer, _model.EndOfTextTokens), request.Options.WrittenTokens),
+                contextLength,
+                kept,
+                grammar);
+            telemetry?.Follow(sequence, parameters, request.Options);
+            _logger.RequestReceived(request.Prompt.Length, parameters.MaxTokens);
+            _engine.Submit(sequence);
+            return new SequenceReader(_engine, sequence, telemetry, forgotten);
+        }
+        catch (Exception error)
+        {
+            telemetry?.Fail(error);
+            throw;
         }
     }
 

@@ -16,7 +16,7 @@ public static class ModelHub
     /// checked against the size and the hash that the Hub names before it counts as downloaded.
     /// </para>
     /// <para>
-    /// Unless <see cref="ModelHubOptions.Revision"/> is a commit that is in the cache, the Hub is asked which commit the revision is. If it cannot be reached, the one in the cache is used.
+    /// Unless <see cref="ModelHubOptions.Revision"/> is a commit that is in the cache, whole, the Hub is asked which commit the revision is. If it cannot be reached, the one in the cache is used.
     /// </para>
     /// </remarks>
     /// <param name="model">The model's name, <c>org/name</c>; of a repository with GGUF files also <c>org/name:Q4_K_M</c> (see <see cref="ModelHubOptions.File"/>).</param>

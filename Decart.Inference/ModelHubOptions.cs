@@ -1,4 +1,6 @@
 using System.Text.Json.Serialization;
+using Decart.Inference.Checkpoints;
+using Decart.Inference.Hub;
 using Microsoft.Extensions.Logging;
 
 namespace Decart.Inference;
@@ -72,12 +74,22 @@ public sealed record ModelHubOptions
 
     internal void Validate()
     {
-        ArgumentException.ThrowIfNullOrWhiteSpace(Revision);
-        if (File is not null) ArgumentException.ThrowIfNullOrWhiteSpace(File);
-        if (MaxConnections is < 1 or > MostConnections) throw new ArgumentOutOfRangeException(nameof(MaxConnections), MaxConnections, $"MaxConnections must be 1 to {MostConnections}.");
-        if (MaxRetries is < 0 or > MostRetries) throw new ArgumentOutOfRangeException(nameof(MaxRetries), MaxRetries, $"MaxRetries must be 0 to {MostRetries}.");
-        if (Timeout <= TimeSpan.Zero || Timeout.TotalMilliseconds > int.MaxValue) throw new ArgumentOutOfRangeException(nameof(Timeout), Timeout, "Timeout must be positive, and at most 24 days.");
-        if (HttpClient?.DefaultRequestHeaders.Authorization is not null)
-            throw new ArgumentException("The HttpClient sends an Authorization header of its own to every host: set Token instead.", nameof(HttpClient));
+        foreach ((string name, object? value, string problem) in Problems()) throw new ArgumentOutOfRangeException(name, value, problem);
     }
+
+    /// <summary>What is wrong: which option, what it is (not of secrets) and what it should be.</summary>
+    internal IEnumerable<(string Name, object? Value, string Problem)> Problems()
+    {
+        if (!HubListing.IsSafe(Revision ?? "")) yield return (nameof(Revision), Quote(Revision), "A branch, a tag or a commit has a name without spaces at its end, control characters or any of \\:<>|\"?*.");
+        if (File is not null && !HubName.IsFile(File)) yield return (nameof(File), Quote(File), "A GGUF file of the repository, or the quantisation that its name ends with, must be named.");
+        if (Token is not null && !HubSettings.IsToken(Token)) yield return (nameof(Token), "others", "A token has letters, digits and signs of ASCII, without spaces or line breaks between them.");
+        if (Endpoint is not null && !HubSettings.IsEndpoint(Endpoint.OriginalString)) yield return (nameof(Endpoint), Quote(Endpoint.OriginalString), "The address of the Hub must be one of http or https, without a query.");
+        if (CacheFolder is not null && (string.IsNullOrWhiteSpace(CacheFolder) || CacheFolder.Contains('\0', StringComparison.Ordinal))) yield return (nameof(CacheFolder), Quote(CacheFolder), "The cache must be a folder.");
+        if (MaxConnections is < 1 or > MostConnections) yield return (nameof(MaxConnections), MaxConnections, $"MaxConnections must be 1 to {MostConnections}.");
+        if (MaxRetries is < 0 or > MostRetries) yield return (nameof(MaxRetries), MaxRetries, $"MaxRetries must be 0 to {MostRetries}.");
+        if (Timeout <= TimeSpan.Zero || Timeout.TotalMilliseconds > int.MaxValue) yield return (nameof(Timeout), Timeout, "Timeout must be positive, and at most 24 days.");
+        if (HttpClient?.DefaultRequestHeaders.Authorization is not null) yield return (nameof(HttpClient), "one", "The HttpClient must not send an Authorization header of its own to every host: set Token instead.");
+    }
+
+    private static string? Quote(string? value) => value is null ? null : $"\"{Quoted.Value(value)}\"";
 }

@@ -19,6 +19,7 @@ public class MetricsTests
         FirstToken = "gen_ai.server.time_to_first_token",
         OutputToken = "gen_ai.server.time_per_output_token",
         Tokens = "gen_ai.client.token.usage",
+        Submitted = "decart.requests.submitted",
         Ended = "decart.requests.ended";
 
     [Test]
@@ -34,6 +35,7 @@ public class MetricsTests
                 (FirstToken, "s", "Histogram`1"),
                 (OutputToken, "s", "Histogram`1"),
                 (Tokens, "{token}", "Histogram`1"),
+                (Submitted, "{request}", "Counter`1"),
                 (Ended, "{request}", "Counter`1"),
                 ("decart.queue.length", "{request}", "ObservableUpDownCounter`1"),
                 ("decart.requests.running", "{request}", "ObservableUpDownCounter`1"),
@@ -92,18 +94,23 @@ public class MetricsTests
     }
 
     [Test]
-    public async Task Embeddings_are_measured_too()
+    public async Task Embeddings_scores_and_logits_are_measured_too()
     {
         using Measurements measurements = new();
         await using LlmSession session = await LlmSession.LoadAsync(
             Hosting.TestHost.Storyteller, new() { Device = Device.Cpu, Threads = 1, MeterFactory = measurements.Factory });
         await session.EmbedAsync(new[] { 3, 4, 5 });
-        await session.ScoreAsync(new[] { 3, 4, 5 });
+        await session.ScoreAsync(new[] { 3, 4, 5, 6 });
+        await session.ScoreAsync(new[] { 3 });
+        await session.NextTokenLogitsAsync(new[] { 3, 4 });
+        string[] operations = ["embeddings", "score", "score", "logits"];
         Assert.Multiple(() =>
         {
-            Assert.That(measurements.Of(Ended).Single() is var ended ? (ended.Tags["gen_ai.operation.name"], ended.Tags["decart.request.outcome"]) : default, Is.EqualTo(("embeddings", "completed")));
-            Assert.That(measurements.Of(Duration).Single().Value, Is.Positive);
-            Assert.That(measurements.Of(Tokens).Single() is var tokens ? (tokens.Value, tokens.Tags["gen_ai.token.type"]) : default, Is.EqualTo((3.0, (object)"input")));
+            Assert.That(measurements.Of(Submitted).Select(submitted => submitted.Tags["gen_ai.operation.name"]), Is.EqualTo(operations));
+            Assert.That(measurements.Of(Ended).Select(ended => ended.Tags["gen_ai.operation.name"]), Is.EqualTo(operations));
+            Assert.That(measurements.Of(Ended).Select(ended => ended.Tags["decart.request.outcome"]), Is.All.EqualTo("completed"));
+            Assert.That(measurements.Of(Duration).Select(duration => duration.Value), Is.All.Positive);
+            Assert.That(measurements.Of(Tokens).Select(tokens => (tokens.Value, tokens.Tags["gen_ai.token.type"])), Is.EqualTo(new (double, object?)[] { (3, "input"), (4, "input"), (2, "input") }));
             Assert.That(measurements.Of(FirstToken), Is.Empty);
         });
     }
@@ -134,12 +141,64 @@ public class MetricsTests
         {
             Assert.That(
                 measurements.Of(Ended).Select(ended => (ended.Tags["decart.request.outcome"], ended.Tags["error.type"])),
-                Is.EqualTo(new (object?, object?)[] { ("failed", "System.IO.IOException"), ("cancelled", "cancelled"), ("cancelled", "cancelled"), ("cancelled", "cancelled") }), "a refused one counts as none");
+                Is.EqualTo(new (object?, object?)[]
+                {
+                    ("failed", "System.IO.IOException"), ("cancelled", "cancelled"), ("cancelled", "cancelled"), ("cancelled", "cancelled"), ("failed", typeof(SessionDrainingException).FullName),
+                }));
             Assert.That(measurements.Of(Duration).Select(duration => duration.Tags["error.type"]), Is.EqualTo(measurements.Of(Ended).Select(ended => ended.Tags["error.type"])));
             Assert.That(measurements.Of(Duration).Select(duration => duration.Value), Is.All.GreaterThan(0));
             Assert.That(measurements.Of(FirstToken), Is.Empty, "of successes only");
             Assert.That(measurements.Of(Tokens).Select(tokens => tokens.Value), Is.EqualTo(new double[] { 1, result.TokenIds.Count }));
         });
+    }
+
+    [Test]
+    public async Task Each_request_that_is_submitted_ends_once_whatever_becomes_of_it()
+    {
+        using Measurements measurements = new();
+        LlmSession session = SessionOver(FakeDecoder.Hashed(40), new() { MeterFactory = measurements.Factory });
+        int[] tooLong = new int[2000];
+        using CancellationTokenSource cancelled = new();
+        await cancelled.CancelAsync();
+        await session.GenerateAsync(new[] { 1 }, new() { MaxTokens = 3 });
+        await Assert.ThatAsync(() => session.GenerateAsync(tooLong), Throws.TypeOf<ContextLengthExceededException>());
+        Assert.That(() => session.StreamAsync(tooLong), Throws.TypeOf<ContextLengthExceededException>());
+        await Assert.ThatAsync(() => session.ScoreAsync(tooLong), Throws.TypeOf<ContextLengthExceededException>());
+        await Assert.ThatAsync(() => session.NextTokenLogitsAsync(tooLong), Throws.TypeOf<ContextLengthExceededException>());
+        await Assert.ThatAsync(() => session.EmbedAsync(tooLong, new() { Pooling = EmbeddingPooling.Mean }), Throws.TypeOf<ContextLengthExceededException>());
+        await Assert.ThatAsync(() => session.StartConversation().GenerateAsync(tooLong), Throws.TypeOf<ContextLengthExceededException>());
+        await Assert.ThatAsync(() => session.GenerateAsync(new[] { 1 }, new() { MaxTokens = 0 }), Throws.InstanceOf<ArgumentException>());
+        await Assert.ThatAsync(() => session.GenerateAsync(new[] { 99 }), Throws.InstanceOf<ArgumentException>());
+        await Assert.ThatAsync(() => session.GenerateAsync(new[] { 1 }, cancellationToken: cancelled.Token), Throws.InstanceOf<OperationCanceledException>());
+        await Assert.ThatAsync(() => session.ScoreAsync(new[] { 1, 2 }, cancellationToken: cancelled.Token), Throws.InstanceOf<OperationCanceledException>());
+        _ = session.StreamAsync(new[] { 1 });
+        await ForgetAsync();
+        await Until(() =>
+        {
+            GC.Collect();
+            GC.WaitForPendingFinalizers();
+            return measurements.Of(Ended).Length == measurements.Of(Submitted).Length;
+        });
+        Task<IReadOnlyList<TokenLogprobs>> scores = session.ScoreAsync(new int[1000]);
+        await session.DisposeAsync();
+        await ((Task)scores).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await Assert.ThatAsync(() => session.GenerateAsync(new[] { 1 }), Throws.TypeOf<ObjectDisposedException>());
+        Dictionary<string, int> outcomes = measurements.Of(Ended).CountBy(ended => $"{ended.Tags["decart.request.outcome"]} {ended.Tags.GetValueOrDefault("error.type")}").ToDictionary();
+        Assert.Multiple(() =>
+        {
+            Assert.That(measurements.Of(Submitted), Has.Length.EqualTo(14), "a stream that nobody enumerates is no request");
+            Assert.That(measurements.Of(Ended), Has.Length.EqualTo(14));
+            Assert.That(outcomes[$"failed {typeof(ContextLengthExceededException).FullName}"], Is.EqualTo(6));
+            Assert.That(outcomes["failed System.ArgumentException"] + outcomes["failed System.ArgumentOutOfRangeException"], Is.EqualTo(2));
+            Assert.That(outcomes["completed "] + outcomes["cancelled cancelled"], Is.EqualTo(6), "scores may or may not be there before the end of the session");
+            Assert.That(outcomes["cancelled cancelled"], Is.GreaterThanOrEqualTo(4), "two by their callers, one forgotten, one after the end of the session");
+        });
+
+        async Task ForgetAsync()
+        {
+            IAsyncEnumerator<GenerationUpdate> reader = session.StreamAsync(new[] { 1 }, new() { MaxTokens = 900 }).GetAsyncEnumerator();
+            Assert.That(await reader.MoveNextAsync());
+        }
     }
 
     [Test]
@@ -210,7 +269,8 @@ public class MetricsTests
         {
             for (int i = 0; i < 100; i++)
             {
-                using RequestTelemetry request = telemetry.Begin(sequence, parameters, options);
+                using RequestTelemetry? request = telemetry.Begin(options.Operation);
+                request?.Follow(sequence, parameters, options);
             }
         }
     }

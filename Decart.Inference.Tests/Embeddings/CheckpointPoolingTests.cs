@@ -43,7 +43,7 @@ public class CheckpointPoolingTests
         Write("1_Pooling", config);
         Assert.That(Read(), Is.EqualTo(expected));
         _folder.Write("modules.json", Modules.Replace("PATH", "2_Pooling", StringComparison.Ordinal));
-        Assert.That(Read(), Is.EqualTo(EmbeddingPooling.Mean), "the module's folder is another");
+        Assert.That(Read, Throws.TypeOf<NotSupportedException>().With.InnerException.TypeOf<ModelLoadException>().And.Message.Contains(Path.Combine("2_Pooling", "config.json")), "the module's folder is another");
         Write("2_Pooling", config);
         Assert.That(Read(), Is.EqualTo(expected));
     }

@@ -29,6 +29,10 @@ public class ConfigurationTests
             ("hub:token", "secret"),
             ("Hub:CacheFolder", "/models"),
             ("Hub:Offline", "true"),
+            ("Hub:Endpoint", "https://mirror.example"),
+            ("Hub:MaxConnections", "2"),
+            ("Hub:MaxRetries", "0"),
+            ("Hub:Timeout", "00:01:00"),
             ("LoadBeforeStart", "True"),
             ("WarmUp", "false"),
             ("DrainTimeout", "00:01:30"),
@@ -46,7 +50,18 @@ public class ConfigurationTests
                 Paging = PagingMode.Table,
                 PrefixCaching = false,
                 RandomWeights = true,
-                Hub = new ModelHubOptions { Revision = "v2", File = "Q4_K_M", Token = "secret", CacheFolder = "/models", Offline = true },
+                Hub = new ModelHubOptions
+                {
+                    Revision = "v2",
+                    File = "Q4_K_M",
+                    Token = "secret",
+                    CacheFolder = "/models",
+                    Offline = true,
+                    Endpoint = new Uri("https://mirror.example"),
+                    MaxConnections = 2,
+                    MaxRetries = 0,
+                    Timeout = TimeSpan.FromMinutes(1),
+                },
             }));
             Assert.That((options.LoadBeforeStart, options.WarmUp), Is.EqualTo((true, false)));
             Assert.That(options.DrainTimeout, Is.EqualTo(TimeSpan.FromSeconds(90)));
@@ -77,6 +92,10 @@ public class ConfigurationTests
     [TestCase("Model", "", "Llm:Model: Expected a path or a name on the Hub, found nothing.")]
     [TestCase("Model", " ", "Llm:Model: A model's folder, GGUF file or name on the Hub must be given. Found nothing.")]
     [TestCase("Hub:Offline", "perhaps", "Llm:Hub:Offline: Expected true or false, found \"perhaps\".")]
+    [TestCase("Hub:Endpoint", "mirror", "Llm:Hub:Endpoint: Expected an address such as https://huggingface.co, found \"mirror\".")]
+    [TestCase("Hub:Revision", "a/../b", "Llm:Hub:Revision: A branch, a tag or a commit has a name without spaces at its end, control characters or any of \\:<>|\"?*. Found \"a/../b\".")]
+    [TestCase("Hub:Token", "two\nlines", "Llm:Hub:Token: A token has letters, digits and signs of ASCII, without spaces or line breaks between them. Found others.")]
+    [TestCase("Hub:Timeout", "-00:00:01", "Llm:Hub:Timeout: Timeout must be positive, and at most 24 days. Found -00:00:01.")]
     [TestCase("Threads", "many", "Llm:Threads: Expected a whole number or null, found \"many\".")]
     [TestCase("Threads", "0", "Llm:Threads: Threads must be 1 to 1024. Found 0.")]
     [TestCase("MaxConcurrentSequences", "", "Llm:MaxConcurrentSequences: Expected a whole number, found nothing.")]
@@ -132,6 +151,41 @@ public class ConfigurationTests
         Assert.That(
             Assert.Throws<OptionsValidationException>(() => options.Get("code"))!.Failures,
             Is.EqualTo(new[] { "DecartInferenceOptions \"code\":Model: A model's folder, GGUF file or name on the Hub must be given. Found nothing.", "DecartInferenceOptions \"code\":Threads: Threads must be 1 to 1024. Found 5000." }));
+    }
+
+    [TestCaseSource(nameof(WrongHubs))]
+    public async Task Wrong_options_of_the_Hub_fail_the_start(string option, ModelHubOptions hub)
+    {
+        using IHost host = Create(builder => builder.Services.AddDecartInference(options => (options.Model, options.Hub) = ("acme/tiny:Q8_0", hub)));
+        OptionsValidationException error = (await Assert.ThrowsAsync<OptionsValidationException>(() => host.StartAsync()))!;
+        Assert.That(error.Failures, Has.One.StartsWith($"DecartInferenceOptions:Hub:{option}: "));
+        Assert.That(error.Message, Does.Not.Contain("two\nlines"), "tokens are secret");
+    }
+
+    private static IEnumerable<TestCaseData> WrongHubs()
+    {
+        ModelHubOptions hub = new() { Offline = true };
+        yield return new("Revision", hub with { Revision = "main?" });
+        yield return new("Revision", hub with { Revision = "a\u0007" });
+        yield return new("Revision", hub with { Revision = "" });
+        yield return new("File", hub with { File = "model.safetensors" });
+        yield return new("File", hub with { File = "../x.gguf" });
+        yield return new("File", hub with { File = "Q4_0" }); // beside that of the model's name
+        yield return new("Token", hub with { Token = "two\nlines" });
+        yield return new("Endpoint", hub with { Endpoint = new Uri("ftp://mirror.example") });
+        yield return new("CacheFolder", hub with { CacheFolder = "" });
+        yield return new("CacheFolder", hub with { CacheFolder = "a\0b" });
+        yield return new("CacheFolder", hub with { CacheFolder = Path.Combine(Storyteller, "config.json", "cache"), Offline = false });
+        yield return new("MaxConnections", hub with { MaxConnections = 0 });
+    }
+
+    [Test]
+    public void The_Hub_of_a_model_with_a_path_need_not_be_there()
+    {
+        ServiceCollection services = new();
+        services.AddDecartInference(Small(options => options.Hub = new() { CacheFolder = Path.Combine(Storyteller, "config.json", "cache"), Offline = false }));
+        using ServiceProvider provider = services.BuildServiceProvider();
+        Assert.That(() => provider.GetRequiredService<IOptions<DecartInferenceOptions>>().Value, Throws.Nothing);
     }
 
     [Test]

@@ -99,7 +99,8 @@ internal sealed class FakeHub : IDisposable
     private HttpReply Answer(HttpRequest request)
     {
         string resolve = $"/{Model}/resolve/{Commit}/";
-        if (request.Path is $"/api/models/{Model}/revision/main?blobs=true" or $"/api/models/{Model}/revision/refs%2Fpr%2F1?blobs=true") return new HttpReply(200, List());
+        string revision = $"/api/models/{Model}/revision/";
+        if (request.Path is var path && (path == $"{revision}main?blobs=true" || path == $"{revision}refs%2Fpr%2F1?blobs=true" || path == $"{revision}{Commit}?blobs=true")) return new HttpReply(200, List());
         if (!request.Path.StartsWith(resolve, StringComparison.Ordinal)) return new HttpReply(404) { Headers = { ["X-Error-Code"] = "RepoNotFound", ["X-Error-Message"] = "Repository not found" } };
         if (!_files.TryGetValue(Uri.UnescapeDataString(request.Path[resolve.Length..]), out var file)) return new HttpReply(404) { Headers = { ["X-Error-Code"] = "EntryNotFound" } };
         if (!file.IsLarge)
@@ -120,7 +121,8 @@ internal sealed class FakeHub : IDisposable
         };
     }
 
-    private string List() => new JsonObject { ["id"] = Model, ["sha"] = Commit, ["siblings"] = new JsonArray([.. _files.Select(file => Describe(file.Key, file.Value.Content, file.Value.IsLarge))]) }.ToJsonString();
+    /// <summary>What the Hub says of the model.</summary>
+    public string List() => new JsonObject { ["id"] = Model, ["sha"] = Commit, ["siblings"] = new JsonArray([.. _files.Select(file => Describe(file.Key, file.Value.Content, file.Value.IsLarge))]) }.ToJsonString();
 
     private JsonObject Describe(string path, byte[] content, bool isLarge)
     {

@@ -25,6 +25,9 @@ internal sealed record HttpReply(int Status, byte[] Body)
     /// <summary>The length that is announced, when it is not that of the body.</summary>
     public long? AnnouncedLength { get; init; }
 
+    /// <summary>Whether the length of the body is not announced, and its end is that of the connection.</summary>
+    public bool HidesLength { get; init; }
+
     /// <summary>After this many bytes of the body the connection is closed, or held open in silence until the server ends.</summary>
     public int? StopsAfter { get; init; }
 
@@ -102,7 +105,8 @@ internal sealed class HttpServer : IDisposable
 
     private async Task WriteAsync(NetworkStream stream, HttpRequest request, HttpReply reply)
     {
-        StringBuilder head = new($"HTTP/1.1 {reply.Status} -\r\nConnection: close\r\nContent-Length: {reply.AnnouncedLength ?? reply.Body.Length}\r\n");
+        StringBuilder head = new($"HTTP/1.1 {reply.Status} -\r\nConnection: close\r\n");
+        if (!reply.HidesLength) head.Append(CultureInfo.InvariantCulture, $"Content-Length: {reply.AnnouncedLength ?? reply.Body.Length}\r\n");
         foreach ((string name, string value) in reply.Headers) head.Append(CultureInfo.InvariantCulture, $"{name}: {value}\r\n");
         await stream.WriteAsync(Encoding.ASCII.GetBytes(head.Append("\r\n").ToString()), _end.Token);
         if (request.Method == "HEAD") return;

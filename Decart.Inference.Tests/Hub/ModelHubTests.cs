@@ -45,14 +45,31 @@ internal sealed class ModelHubTests : HubFixture
     }
 
     [Test]
-    public async Task Without_links_files_are_copies()
+    public async Task Without_links_a_content_is_there_once()
     {
-        await DownloadAsync(name => name == "HF_HUB_DISABLE_SYMLINKS" ? "1" : null);
+        await DownloadAsync(WithoutLinks);
         foreach (string file in Needed) CheckFile(file);
         Assert.That(Directory.EnumerateFiles(Snapshot, "*", SearchOption.AllDirectories).Where(file => new FileInfo(file).LinkTarget is not null), Is.Empty);
+        Assert.That(Directory.GetFiles(Path.Combine(Folder, "blobs")), Is.Empty, "moved, as Python's libraries do");
         int asked = FilesAsked.Count();
         await DownloadAsync();
         Assert.That(FilesAsked.Count(), Is.EqualTo(asked));
+    }
+
+    [Test]
+    public async Task Without_links_a_content_that_other_commits_have_links_to_is_copied()
+    {
+        string first = await DownloadAsync();
+        using FakeHub later = new FakeHub { Commit = new('b', 40) }.WithShards();
+        ModelHubOptions options = Options with { Endpoint = new Uri(later.Site.Address) };
+        string second = await new SnapshotDownload(HubName.TryParse(FakeHub.Model)!.Value, HubSettings.From(options, WithoutLinks), null).RunAsync(CancellationToken.None);
+        Assert.That(second, Is.Not.EqualTo(first));
+        foreach (string file in Needed)
+        {
+            Assert.That(File.ReadAllBytes(Path.Combine(second, file)), Is.EqualTo(File.ReadAllBytes(Path.Combine(first, file))));
+            Assert.That(new FileInfo(Path.Combine(second, file)).LinkTarget, Is.Null);
+        }
+        Assert.That(later.Storage.Requests, Is.Empty, "the contents were there");
     }
 
     [Test]
@@ -90,7 +107,7 @@ internal sealed class ModelHubTests : HubFixture
     {
         await DownloadAsync(Options with { Revision = "refs/pr/1" });
         Assert.That(File.ReadAllText(Path.Combine(Folder, "refs", "refs", "pr", "1")), Is.EqualTo(Hub.Commit));
-        await CheckRefusedAsync(ModelHubError.InvalidAnswer, Options with { Revision = "a/../../b" });
+        Assert.That(() => DownloadAsync(Options with { Revision = "a/../../b" }), Throws.InstanceOf<ArgumentException>());
     }
 
     [Test]
@@ -137,6 +154,52 @@ internal sealed class ModelHubTests : HubFixture
         await DownloadAsync();
         CheckFile("tokenizer.json");
         Assert.That(Hub.Storage.Requests, Is.Empty, "the weights were there");
+    }
+
+    [Test]
+    public async Task A_commit_that_Python_was_stopped_at_is_completed()
+    {
+        ModelHubOptions pinned = Options with { Revision = Hub.Commit };
+        FillAsPython("config.json", "tokenizer_config.json", "model.safetensors.index.json", Shard, "model-00002-of-00002.safetensors");
+        ModelHubException error = await CheckRefusedAsync(ModelHubError.NotCached, pinned with { Offline = true });
+        Assert.That(error.Message, Does.Contain("without a tokenizer (tokenizer.json or tokenizer.model"));
+        Assert.That(await DownloadAsync(pinned), Is.EqualTo(Snapshot));
+        CheckFile("tokenizer.json");
+        CheckFile(Needed[0]);
+        Assert.That(Hub.Storage.Requests, Is.Empty, "the weights were there");
+        int requests = Hub.Site.Requests.Count;
+        Assert.That(await DownloadAsync(pinned), Is.EqualTo(Snapshot));
+        Assert.That(Hub.Site.Requests, Has.Count.EqualTo(requests), "now it is known what the commit has");
+        Assert.That(File.Exists(Path.Combine(Folder, ".no_exist", Hub.Commit, "generation_config.json")), "as Python's libraries note it");
+    }
+
+    [Test]
+    public async Task Offline_it_is_said_what_is_missing()
+    {
+        FillAsPython("config.json", "model.safetensors.index.json", Shard);
+        ModelHubException error = await CheckRefusedAsync(ModelHubError.NotCached, Options with { Revision = Hub.Commit, Offline = true });
+        Assert.That(error.Message, Does.Contain("without model-00002-of-00002.safetensors"));
+        error = await CheckRefusedAsync(ModelHubError.NotCached, Options with { Revision = new('c', 40), Offline = true });
+        Assert.That(error.Message, Does.Contain("found no config.json"));
+    }
+
+    [Test]
+    public async Task A_repository_that_is_known_to_have_no_tokenizer_is_whole_without()
+    {
+        FillAsPython("config.json", "tokenizer_config.json", "model.safetensors.index.json", Shard, "model-00002-of-00002.safetensors");
+        Directory.CreateDirectory(Path.Combine(Folder, ".no_exist", Hub.Commit));
+        foreach (string file in Tokenizer.FileNames) File.WriteAllText(Path.Combine(Folder, ".no_exist", Hub.Commit, file), "");
+        Assert.That(await DownloadAsync(Options with { Revision = Hub.Commit, Offline = true }), Is.EqualTo(Snapshot));
+    }
+
+    [Test]
+    public async Task If_the_Hub_cannot_be_asked_a_commit_that_Python_filled_is_used()
+    {
+        FillAsPython("config.json", "model.safetensors.index.json", Shard, "model-00002-of-00002.safetensors");
+        ModelHubOptions pinned = Options with { Revision = Hub.Commit };
+        Hub.Site.Dispose();
+        Assert.That(await DownloadAsync(pinned), Is.EqualTo(Snapshot));
+        Assert.That(Log.Messages(LogLevel.Warning), Has.One.Contains("what is in the cache is used"));
     }
 
     [TestCase(500)]
@@ -228,6 +291,21 @@ internal sealed class ModelHubTests : HubFixture
         await Assert.ThrowsAsync<ModelLoadException>(() => LlmSession.LoadAsync("models/tiny.gguf", options));
         await Assert.ThrowsAsync<ModelLoadException>(() => LlmSession.LoadAsync("tiny", options));
     }
+
+    /// <summary>Lays files into the cache as Python's libraries do when they download one by one.</summary>
+    private void FillAsPython(params string[] files)
+    {
+        Hub.Add("tokenizer_config.json", "{}");
+        Directory.CreateDirectory(Path.Combine(Folder, "blobs"));
+        Directory.CreateDirectory(Snapshot);
+        foreach (string file in files)
+        {
+            File.WriteAllBytes(Path.Combine(Folder, "blobs", Hub.HashOf(file)), Hub.ContentOf(file));
+            File.CreateSymbolicLink(Path.Combine(Snapshot, file), $"../../blobs/{Hub.HashOf(file)}");
+        }
+    }
+
+    private static string? WithoutLinks(string variable) => variable == "HF_HUB_DISABLE_SYMLINKS" ? "1" : null;
 
     private void AddGguf()
     {

@@ -19,6 +19,9 @@ internal readonly record struct RequestEnd(string Outcome, string? Reason = null
     public TimeSpan? TimeToLastToken =>
         IsCompleted && Usage is { CompletionTokens: > 0 } usage ? usage.TimeToFirstToken + (usage.TimePerOutputToken * (usage.CompletionTokens - 1)) : null;
 
+    /// <summary>How a request ended that threw at its caller.</summary>
+    public static RequestEnd Of(Exception error) => error is OperationCanceledException or ObjectDisposedException ? new(Cancelled) : new(Failed, Error: error);
+
     /// <summary>Reads how a request stands after its caller has had all of it or left.</summary>
     public static RequestEnd Of(Sequence sequence) => sequence switch
     {
@@ -29,8 +32,12 @@ internal readonly record struct RequestEnd(string Outcome, string? Reason = null
             FinishReason.Length => new(Completed, "length", update.Usage),
             _ => new(Cancelled, "cancelled", update.Usage),
         },
-        EmbeddingSequence { Result.IsCompletedSuccessfully: true } => new(Completed, Usage: new Usage(sequence.PromptLength, sequence.CachedPromptTokens ?? 0, 0, default, default)),
-        EmbeddingSequence { Result.Exception.InnerException: { } error and not ObjectDisposedException } => new(Failed, Error: error),
+        ResultSequence { Completion.IsCompletedSuccessfully: true } => new(Completed, Usage: UsageOf(sequence)),
+        ResultSequence { Completion.Exception.InnerException: { } error } => Of(error),
         _ => new(Cancelled),
     };
+
+    /// <summary>What was read of the prompt. The last token of one that is scored is scored, but not read.</summary>
+    private static Usage UsageOf(Sequence sequence) =>
+        new(sequence is ScoringSequence ? sequence.PromptLength + 1 : sequence.PromptLength, sequence.CachedPromptTokens ?? 0, 0, default, default);
 }

@@ -36,6 +36,7 @@ internal sealed class SessionInstruments
             "Tokens of prompts and of completions.",
             tags: null,
             new InstrumentAdvice<long> { HistogramBucketBoundaries = [1, 4, 16, 64, 256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216, 67_108_864] });
+        RequestsSubmitted = meter.CreateCounter<long>(Instruments.RequestsSubmitted, "{request}", "Requests that a session was asked for.");
         RequestsEnded = meter.CreateCounter<long>(Instruments.RequestsEnded, "{request}", "Requests that have completed, were cancelled or failed.");
         meter.CreateObservableUpDownCounter(
             Instruments.QueueLength, () => Observe(statistics => statistics.WaitingSequences), "{request}", "Requests that wait for their turn or for their reader.");
@@ -55,11 +56,13 @@ internal sealed class SessionInstruments
 
     public Histogram<long> TokenUsage { get; }
 
+    public Counter<long> RequestsSubmitted { get; }
+
     public Counter<long> RequestsEnded { get; }
 
-    /// <summary>Whether anybody listens to what is measured when a request ends.</summary>
+    /// <summary>Whether anybody listens to what is measured of single requests.</summary>
     public bool MeasureRequests =>
-        RequestDuration.Enabled || TimeToFirstToken.Enabled || TimePerOutputToken.Enabled || TokenUsage.Enabled || RequestsEnded.Enabled;
+        RequestDuration.Enabled || TimeToFirstToken.Enabled || TimePerOutputToken.Enabled || TokenUsage.Enabled || RequestsSubmitted.Enabled || RequestsEnded.Enabled;
 
     /// <summary>The instruments of a factory's meter, or of the one that all sessions without a factory share.</summary>
     public static SessionInstruments Of(IMeterFactory? factory) =>

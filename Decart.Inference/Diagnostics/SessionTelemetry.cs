@@ -1,7 +1,5 @@
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
-using Decart.Inference.Engine;
-using Decart.Inference.Sampling;
 using static Decart.Inference.Diagnostics.TelemetryNames;
 
 namespace Decart.Inference.Diagnostics;
@@ -34,23 +32,25 @@ internal sealed class SessionTelemetry : IDisposable
 
     public SessionStatistics GetStatistics() => _statistics();
 
-    /// <summary>A completion has been submitted; the caller disposes what this returns when it has ended or its caller leaves.</summary>
-    /// <param name="sequence">The request.</param>
-    /// <param name="parameters">How its tokens are chosen.</param>
-    /// <param name="options">What its caller asked for.</param>
-    public RequestTelemetry Begin(GenerationSequence sequence, SamplingParameters parameters, GenerationOptions options)
+    /// <summary>The session is asked for a request; the caller disposes what this returns when it has ended or its caller leaves.</summary>
+    /// <param name="operation">What it is for; null if listeners are not told of it.</param>
+    /// <param name="start">When it began, as <see cref="Now"/> gave it.</param>
+    /// <returns>Null if nobody listens.</returns>
+    public RequestTelemetry? Begin(string? operation, long start)
     {
-        if (options.Operation is not { } operation) return default;
-        Activity? activity = StartActivity(operation);
-        if (activity is { IsAllDataRequested: true }) Describe(activity, parameters, options);
-        return new RequestTelemetry(this, sequence, operation, Now(), activity);
+        if (operation is null || (start == 0 && !Activities.HasListeners())) return null;
+        TagList tags = [];
+        AddIdentity(ref tags, operation);
+        if (start != 0) _instruments.RequestsSubmitted.Add(1, tags);
+        Activity? activity = Activities.StartActivity($"{operation} {Model}", ActivityKind.Internal, parentContext: default, tags);
+        return new RequestTelemetry(this, operation, start, activity);
     }
 
-    /// <summary>Another request has been submitted; the caller disposes what this returns when it has ended or its caller leaves.</summary>
-    /// <param name="sequence">The request.</param>
-    /// <param name="operation">What it is for; null if listeners are not told of it.</param>
-    public RequestTelemetry Begin(Sequence sequence, string? operation) =>
-        operation is null ? default : new RequestTelemetry(this, sequence, operation, Now(), StartActivity(operation));
+    /// <inheritdoc cref="Begin(string?, long)"/>
+    public RequestTelemetry? Begin(string? operation) => Begin(operation, Now());
+
+    /// <summary>The time, if anybody measures requests; else 0.</summary>
+    public long Now() => _instruments.MeasureRequests ? Stopwatch.GetTimestamp() : 0;
 
     /// <summary>Measures a request that has ended, or whose caller has left.</summary>
     /// <param name="end">How it ended.</param>
@@ -87,29 +87,5 @@ internal sealed class SessionTelemetry : IDisposable
         tags.Add(Attributes.Operation, operation);
         tags.Add(Attributes.Provider, Provider);
         tags.Add(Attributes.RequestModel, Model);
-    }
-
-    /// <summary>The time, if anybody measures requests; else 0.</summary>
-    private long Now() => _instruments.MeasureRequests ? Stopwatch.GetTimestamp() : 0;
-
-    private Activity? StartActivity(string operation)
-    {
-        if (!Activities.HasListeners()) return null;
-        TagList tags = [];
-        AddIdentity(ref tags, operation);
-        return Activities.StartActivity($"{operation} {Model}", ActivityKind.Internal, parentContext: default, tags);
-    }
-
-    private static void Describe(Activity activity, SamplingParameters parameters, GenerationOptions options)
-    {
-        SamplingNumbers numbers = parameters.Numbers;
-        activity.SetTag(Attributes.MaxTokens, parameters.MaxTokens);
-        activity.SetTag(Attributes.Temperature, (double)numbers.Temperature);
-        activity.SetTag(Attributes.TopP, (double)numbers.TopP);
-        if (numbers.TopK > 0) activity.SetTag(Attributes.TopK, (double)numbers.TopK);
-        if (numbers.FrequencyPenalty != 0) activity.SetTag(Attributes.FrequencyPenalty, (double)numbers.FrequencyPenalty);
-        if (numbers.PresencePenalty != 0) activity.SetTag(Attributes.PresencePenalty, (double)numbers.PresencePenalty);
-        if (options.Seed is { } seed) activity.SetTag(Attributes.Seed, seed);
-        if (options.StopSequences.Count > 0) activity.SetTag(Attributes.StopSequences, options.StopSequences.ToArray());
     }
 }

@@ -17,7 +17,7 @@ internal static class TelemetryNames
     /// <summary>What requests are for.</summary>
     public static class Operations
     {
-        public const string Chat = "chat", TextCompletion = "text_completion", Embeddings = "embeddings";
+        public const string Chat = "chat", TextCompletion = "text_completion", Embeddings = "embeddings", Score = "score", Logits = "logits";
     }
 
     /// <summary>Names of attributes.</summary>
@@ -57,6 +57,7 @@ internal static class TelemetryNames
             TokenUsage = "gen_ai.client.token.usage",
             QueueLength = "decart.queue.length",
             RequestsRunning = "decart.requests.running",
+            RequestsSubmitted = "decart.requests.submitted",
             RequestsEnded = "decart.requests.ended",
             KvPages = "decart.kv.pages",
             PrefixHits = "decart.prefix.hits",

@@ -49,8 +49,9 @@ internal static class CheckpointPooling
     {
         RequireCausal(folder, new JsonFields(Path.Combine(folder, ConfigName), config).Flag("is_causal", fallback: true));
         string modules = Path.Combine(folder, ModulesName);
-        string? pooling = CheckpointFile.Exists(modules) ? FindPooling(folder, modules) : Path.Combine(folder, PoolingFolder, ConfigName);
-        return pooling is not null && CheckpointFile.Exists(pooling) ? FromConfig(folder, pooling) : EmbeddingPooling.Mean;
+        if (CheckpointFile.Exists(modules)) return FindPooling(folder, modules) is { } listed ? FromConfig(folder, listed) : EmbeddingPooling.Mean;
+        string usual = Path.Combine(folder, PoolingFolder, ConfigName);
+        return CheckpointFile.Exists(usual) ? FromConfig(folder, usual) : EmbeddingPooling.Mean;
     }
 
     /// <summary>The file that describes the pooling; null where there is no such module.</summary>
@@ -69,6 +70,7 @@ internal static class CheckpointPooling
                     if (name is "" or "." or ".." || name.AsSpan().IndexOfAny("/\\:\0") >= 0)
                         throw new ModelLoadException(modules, "path", $"expected the name of a folder in the same folder, found '{Quoted.Value(name)}'");
                     found = Path.Combine(folder, name, ConfigName);
+                    if (!CheckpointFile.Exists(found)) throw new ModelLoadException(found, null, $"expected this file, whose folder {ModulesName} lists, found none");
                     break;
                 case var other:
                     throw Unsupported(folder, $"a module of type {Quoted.Value(other ?? "null")}");

@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using Decart.Inference.Diagnostics;
 
 namespace Decart.Inference.Engine;
 
@@ -8,14 +9,20 @@ namespace Decart.Inference.Engine;
 /// </summary>
 /// <param name="engine">Computes the request.</param>
 /// <param name="sequence">The request.</param>
+/// <param name="telemetry">Told when the request has ended or its caller has left; null if nobody listens.</param>
 /// <param name="forgotten">Called by the finaliser after that; must not throw.</param>
-internal sealed class SequenceReader(EngineLoop engine, GenerationSequence sequence, Action? forgotten) : IDisposable
+internal sealed class SequenceReader(EngineLoop engine, GenerationSequence sequence, RequestTelemetry? telemetry, Action? forgotten) : IDisposable
 {
     ~SequenceReader()
     {
         engine.Cancel(sequence);
         forgotten?.Invoke();
+        if (telemetry is not null) _ = Task.Run(telemetry.Dispose); // listeners may throw, which would end the process here
     }
+
+    /// <summary>Has a token cancel the request at any time, also while the caller is busy elsewhere with an update.</summary>
+    public CancellationTokenRegistration CancelWith(CancellationToken cancellationToken) => cancellationToken.UnsafeRegister(
+        static state => (((EngineLoop, Sequence))state!).Item1.Cancel((((EngineLoop, Sequence))state!).Item2), (engine, (Sequence)sequence));
 
     /// <summary>Waits for the next update.</summary>
     /// <returns>False once the request has ended.</returns>
@@ -31,8 +38,15 @@ internal sealed class SequenceReader(EngineLoop engine, GenerationSequence seque
 
     public void Dispose()
     {
-        engine.Cancel(sequence);
         GC.SuppressFinalize(this);
+        try
+        {
+            telemetry?.Dispose();
+        }
+        finally
+        {
+            engine.Cancel(sequence);
+        }
     }
 
     /// <summary>Stands between the channel and the caller: a channel keeps a reference to whoever waited last, which would keep a forgotten caller alive.</summary>

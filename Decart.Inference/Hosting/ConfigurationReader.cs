@@ -35,8 +35,12 @@ internal sealed class ConfigurationReader(string name, IConfiguration section) :
         OfHub<string>(nameof(ModelHubOptions.Revision), "a branch, a tag or a commit", (hub, value) => hub with { Revision = value }),
         OfHub<string>(nameof(ModelHubOptions.File), "a file's name or a quantisation", (hub, value) => hub with { File = value }),
         OfHub<string>(nameof(ModelHubOptions.Token), "a token", (hub, value) => hub with { Token = value }),
+        new(Key(Hub, nameof(ModelHubOptions.Endpoint)), "an address such as https://huggingface.co", TryReadEndpoint),
         OfHub<string>(nameof(ModelHubOptions.CacheFolder), "a folder", (hub, value) => hub with { CacheFolder = value }),
         OfHub<bool>(nameof(ModelHubOptions.Offline), Switch, (hub, value) => hub with { Offline = value }),
+        OfHub<int>(nameof(ModelHubOptions.MaxConnections), Number, (hub, value) => hub with { MaxConnections = value }),
+        OfHub<int>(nameof(ModelHubOptions.MaxRetries), Number, (hub, value) => hub with { MaxRetries = value }),
+        OfHub<TimeSpan>(nameof(ModelHubOptions.Timeout), "a time as in 00:00:30", (hub, value) => hub with { Timeout = value }),
     ];
 
     public void Configure(DecartInferenceOptions options) => Configure(Options.DefaultName, options);
@@ -105,6 +109,13 @@ internal sealed class ConfigurationReader(string name, IConfiguration section) :
     {
         bool isRead = Enum.TryParse(text, ignoreCase: true, out PagingMode paging);
         if (isRead) options.Paging = paging;
+        return isRead;
+    }
+
+    private static bool TryReadEndpoint(DecartInferenceOptions options, string text)
+    {
+        bool isRead = Uri.TryCreate(text, UriKind.Absolute, out Uri? endpoint);
+        if (isRead) options.Hub = (options.Hub ?? new()) with { Endpoint = endpoint };
         return isRead;
     }
 

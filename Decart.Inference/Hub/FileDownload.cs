@@ -22,8 +22,9 @@ internal sealed class FileDownload(HubSettings settings, HubClient client, HubCa
                 using IDisposable owned = await cache.LockAsync(file, cancellationToken).ConfigureAwait(false);
                 if (!cache.HasFile(commit, file))
                 {
-                    if (!cache.HasBlob(file)) await FetchAsync(file, cancellationToken).ConfigureAwait(false);
-                    cache.Link(commit, file);
+                    bool isNew = !cache.HasBlob(file);
+                    if (isNew) await FetchAsync(file, cancellationToken).ConfigureAwait(false);
+                    cache.Link(commit, file, isNew);
                 }
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -36,17 +37,22 @@ internal sealed class FileDownload(HubSettings settings, HubClient client, HubCa
 
     private async Task FetchAsync(HubFile file, CancellationToken cancellationToken)
     {
-        while (true)
+        for (bool isLast = false; ; isLast = true)
         {
-            bool resumed;
+            bool isPieced;
             BlobHash found;
             using (PartialFile part = PartialFile.Open(cache.PartPath(file.Hash), file, cancellationToken))
             {
-                long start = part.Length;
-                resumed = start > 0;
+                isPieced = part.Length > 0;
                 Retries retries = new(settings, file.Path, settings.Options.MaxRetries);
-                while (part.Missing > 0) await retries.RunAsync(() => ReceiveAsync(file, part, retries, cancellationToken), cancellationToken).ConfigureAwait(false);
+                while (part.Missing > 0) await retries.RunAsync(Receive, cancellationToken).ConfigureAwait(false);
                 found = part.ReadHash();
+
+                Task<bool> Receive()
+                {
+                    isPieced |= part.Length > 0;
+                    return ReceiveAsync(file, part, retries, cancellationToken);
+                }
             }
             if (found == file.Hash)
             {
@@ -54,7 +60,7 @@ internal sealed class FileDownload(HubSettings settings, HubClient client, HubCa
                 return;
             }
             File.Delete(cache.PartPath(file.Hash));
-            if (!resumed) throw Damaged(file, $"expected a content with {file.Hash}, found {found}", file.Hash.Hex, found.Hex);
+            if (isLast || !isPieced) throw Damaged(file, $"expected a content with {file.Hash}, found {found}", file.Hash.Hex, found.Hex);
             settings.Logger.PartDamaged(file.Path);
         }
     }
@@ -69,9 +75,9 @@ internal sealed class FileDownload(HubSettings settings, HubClient client, HubCa
             part.Restart();
             if (response.StatusCode != HttpStatusCode.OK) throw new HttpRequestException($"The server does not send the part of the file that was asked for (status {(int)response.StatusCode}).");
         }
-        if (response.Content.Headers.ContentLength is { } announced && announced > part.Missing) throw TooLong(file, part.Length + announced);
+        if (!HubBody.IsEncoded(response) && response.Content.Headers.ContentLength is { } announced && announced > part.Missing) throw TooLong(file, part.Length + announced);
 
-        Stream body = await response.Content.ReadAsStreamAsync(silence.Token).ConfigureAwait(false);
+        Stream body = await HubBody.OpenAsync(response, silence.Token).ConfigureAwait(false);
         await using (body.ConfigureAwait(false))
         {
             byte[] buffer = ArrayPool<byte>.Shared.Rent(BufferBytes);
@@ -98,6 +104,7 @@ internal sealed class FileDownload(HubSettings settings, HubClient client, HubCa
     /// <summary>Whether an answer has the rest of a file that was asked for, not the whole of it or something else.</summary>
     private static bool IsRest(HttpResponseMessage response, long offset, long size) =>
         response.StatusCode == HttpStatusCode.PartialContent
+        && !HubBody.IsEncoded(response) // the part of something else
         && response.Content.Headers.ContentRange is { From: { } from } range && from == offset && (range.Length ?? size) == size;
 
     /// <summary>What goes wrong with the disk must not look like what goes wrong with the connection.</summary>

@@ -5,7 +5,8 @@ namespace Decart.Inference.Hub;
 /// <code>
 /// models--ORG--NAME/blobs/HASH                  contents
 /// models--ORG--NAME/blobs/HASH.incomplete       the beginning of one
-/// models--ORG--NAME/snapshots/COMMIT/FILE       a link to the content that a file has at a commit (a copy where there are no links)
+/// models--ORG--NAME/snapshots/COMMIT/FILE       a link to the content that a file has at a commit (where there are no links, the content itself)
+/// models--ORG--NAME/.no_exist/COMMIT/FILE       empty: the commit has no such file
 /// models--ORG--NAME/refs/REVISION               the commit that a branch or tag was last
 /// .locks/models--ORG--NAME/HASH.lock            locked by whoever downloads that content
 /// </code>
@@ -30,6 +31,8 @@ internal sealed class HubCache(HubName name, HubSettings settings)
     public string PartPath(BlobHash hash) => BlobPath(hash) + ".incomplete";
 
     private string BlobPath(BlobHash hash) => Path.Combine(Folder, "blobs", hash.Hex);
+
+    private string AbsencePath(string commit, string file) => Path.Combine(Folder, ".no_exist", commit, file);
 
     private string ReferencePath(string revision) => Path.Combine([Folder, "refs", .. revision.Split('/')]);
 
@@ -104,17 +107,40 @@ internal sealed class HubCache(HubName name, HubSettings settings)
         }
     }
 
-    /// <summary>Gives a commit a file, whose content is there.</summary>
-    public void Link(string commit, HubFile file)
+    /// <summary>Gives a commit a file, whose content is there. Where there are no links the content is moved, or copied if other commits may have links to it.</summary>
+    /// <param name="commit">The commit.</param>
+    /// <param name="file">The file.</param>
+    /// <param name="isNew">Whether the content came just now, so that nothing can have links to it.</param>
+    public void Link(string commit, HubFile file, bool isNew)
     {
         string path = FilePath(commit, file.Path), blob = BlobPath(file.Hash);
         if (HasFile(commit, file)) return;
         File.Delete(path); // a link that leads nowhere, or a file of another size
         if (settings.UsesLinks && TryLink(path, Path.GetRelativePath(Path.GetDirectoryName(path)!, blob))) return;
         if (HasFile(commit, file)) return;
-        string copy = $"{blob}.{Guid.NewGuid():N}.incomplete";
-        File.Copy(blob, copy);
-        File.Move(copy, path, overwrite: true);
+        string moved = isNew ? blob : $"{blob}.{Guid.NewGuid():N}.incomplete";
+        if (!isNew) File.Copy(blob, moved);
+        File.Move(moved, path, overwrite: true);
+    }
+
+    /// <summary>Whether a commit is known to have no file of this name.</summary>
+    public bool IsAbsent(string commit, string file) => File.Exists(AbsencePath(commit, file));
+
+    /// <summary>Notes which files a commit does not have. It saves questions and no more, so a cache that cannot be written goes without.</summary>
+    public void NoteAbsent(string commit, IEnumerable<string> files)
+    {
+        try
+        {
+            foreach (string file in files.Where(file => !IsAbsent(commit, file)))
+            {
+                Directory.CreateDirectory(Path.GetDirectoryName(AbsencePath(commit, file))!);
+                File.WriteAllBytes(AbsencePath(commit, file), []);
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            settings.Logger.AbsenceNotNoted(name.ToString(), e.Message);
+        }
     }
 
     /// <summary>Notes which commit a branch or tag is.</summary>

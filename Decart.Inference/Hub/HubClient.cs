@@ -6,7 +6,7 @@ namespace Decart.Inference.Hub;
 /// <summary>Sends requests to the Hub and follows where they lead. The token is shown to the Hub only.</summary>
 internal sealed class HubClient(HubName name, HubSettings settings)
 {
-    private const int MostRedirects = 10;
+    private const int MostRedirects = 10, BufferBytes = 64 << 10;
     private const long LongestListing = 64 << 20;
 
     private static readonly Lazy<HttpClient> Common = new(() => new HttpClient(new SocketsHttpHandler
@@ -34,13 +34,25 @@ internal sealed class HubClient(HubName name, HubSettings settings)
             async () =>
             {
                 using CancellationTokenSource silence = Patience(cancellationToken);
-                using HttpResponseMessage response = await SendAsync(HttpMethod.Get, address, null, silence.Token).ConfigureAwait(false);
+                using HttpResponseMessage response = await SendAsync(HttpMethod.Get, address, null, describes: false, silence.Token).ConfigureAwait(false);
                 await RequireSuccessAsync(response, null, silence.Token).ConfigureAwait(false);
-                if (response.Content.Headers.ContentLength > LongestListing) throw Invalid(name.Id, $"expected a description of at most {LongestListing} bytes");
-                await response.Content.LoadIntoBufferAsync(LongestListing, silence.Token).ConfigureAwait(false);
-                return HubListing.Parse(name, await response.Content.ReadAsByteArrayAsync(silence.Token).ConfigureAwait(false));
+                Stream body = await HubBody.OpenAsync(response, silence.Token).ConfigureAwait(false);
+                await using (body.ConfigureAwait(false)) return HubListing.Parse(name, await ReadListingAsync(body, silence).ConfigureAwait(false));
             },
             cancellationToken);
+    }
+
+    private async Task<ReadOnlyMemory<byte>> ReadListingAsync(Stream body, CancellationTokenSource silence)
+    {
+        MemoryStream listing = new();
+        byte[] buffer = new byte[BufferBytes];
+        while (await body.ReadAsync(buffer, silence.Token).ConfigureAwait(false) is > 0 and var read)
+        {
+            silence.CancelAfter(settings.Options.Timeout);
+            listing.Write(buffer, 0, read);
+            if (listing.Length > LongestListing) throw Invalid(name.Id, $"expected a description of at most {LongestListing} bytes");
+        }
+        return listing.GetBuffer().AsMemory(0, (int)listing.Length);
     }
 
     /// <summary>What the Hub says of one file, for mirrors whose list does not say it.</summary>
@@ -52,9 +64,13 @@ internal sealed class HubClient(HubName name, HubSettings settings)
         async () =>
         {
             using CancellationTokenSource silence = Patience(cancellationToken);
-            using HttpResponseMessage response = await SendAsync(HttpMethod.Head, FileAddress(commit, path), null, silence.Token).ConfigureAwait(false);
+            Uri address = FileAddress(commit, path);
+            using HttpResponseMessage head = await SendAsync(HttpMethod.Head, address, null, describes: true, silence.Token).ConfigureAwait(false);
+            bool knowsNoHead = head.StatusCode is HttpStatusCode.MethodNotAllowed or HttpStatusCode.NotImplemented;
+            using HttpResponseMessage? get = knowsNoHead ? await SendAsync(HttpMethod.Get, address, null, describes: true, silence.Token).ConfigureAwait(false) : null;
+            HttpResponseMessage response = get ?? head; // without its content
             if (!IsLinked(response)) await RequireSuccessAsync(response, path, silence.Token).ConfigureAwait(false);
-            string? tag = Header(response, "X-Linked-Etag") ?? response.Headers.ETag?.Tag;
+            string? tag = Header(response, "X-Linked-Etag") ?? Header(response, "ETag");
             long? size = long.TryParse(Header(response, "X-Linked-Size"), out long linked) ? linked : response.Content.Headers.ContentLength;
             return BlobHash.TryParse(tag) is { } hash && size is { } bytes
                 ? new HubFile(path, bytes, hash)
@@ -72,7 +88,7 @@ internal sealed class HubClient(HubName name, HubSettings settings)
     public async Task<HttpResponseMessage> GetAsync(string commit, string path, long offset, CancellationToken cancellationToken)
     {
         RangeHeaderValue? range = offset > 0 ? new RangeHeaderValue(offset, null) : null;
-        HttpResponseMessage response = await SendAsync(HttpMethod.Get, FileAddress(commit, path), range, cancellationToken).ConfigureAwait(false);
+        HttpResponseMessage response = await SendAsync(HttpMethod.Get, FileAddress(commit, path), range, describes: false, cancellationToken).ConfigureAwait(false);
         try
         {
             if (range is null || response.StatusCode != HttpStatusCode.RequestedRangeNotSatisfiable) await RequireSuccessAsync(response, path, cancellationToken).ConfigureAwait(false);
@@ -96,7 +112,12 @@ internal sealed class HubClient(HubName name, HubSettings settings)
     private Uri FileAddress(string commit, string path) =>
         new($"{settings.Endpoint}/{name.Id}/resolve/{commit}/{string.Join('/', path.Split('/').Select(Uri.EscapeDataString))}");
 
-    private async Task<HttpResponseMessage> SendAsync(HttpMethod method, Uri address, RangeHeaderValue? range, CancellationToken cancellationToken)
+    /// <param name="method">The method.</param>
+    /// <param name="address">What is asked for.</param>
+    /// <param name="range">The part of it; null for all.</param>
+    /// <param name="describes">Whether an answer is enough that describes a file which another host has.</param>
+    /// <param name="cancellationToken">Cancels the request.</param>
+    private async Task<HttpResponseMessage> SendAsync(HttpMethod method, Uri address, RangeHeaderValue? range, bool describes, CancellationToken cancellationToken)
     {
         for (int redirects = 0; redirects <= MostRedirects; redirects++)
         {
@@ -106,7 +127,7 @@ internal sealed class HubClient(HubName name, HubSettings settings)
             request.Headers.Range = range;
             if (settings.Token is { } token && IsHub(address)) request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
             HttpResponseMessage response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken).ConfigureAwait(false);
-            if (!IsRedirect(response) || (method == HttpMethod.Head && IsLinked(response))) return response;
+            if (!IsRedirect(response) || (describes && IsLinked(response))) return response;
             Uri target = new(address, response.Headers.Location!);
             response.Dispose();
             if (target.Scheme is not ("http" or "https") || (address.Scheme == "https" && target.Scheme != "https"))
@@ -126,7 +147,7 @@ internal sealed class HubClient(HubName name, HubSettings settings)
     private static bool IsLinked(HttpResponseMessage response) => IsRedirect(response) && response.Headers.Contains("X-Linked-Etag");
 
     private static string? Header(HttpResponseMessage response, string header) =>
-        response.Headers.TryGetValues(header, out IEnumerable<string>? values) ? values.FirstOrDefault() : null;
+        response.Headers.NonValidated.TryGetValues(header, out HeaderStringValues values) ? values.FirstOrDefault() : null; // mirrors write tags without quotation marks
 
     /// <exception cref="ModelHubException">The answer is an error.</exception>
     private async Task RequireSuccessAsync(HttpResponseMessage response, string? path, CancellationToken cancellationToken)

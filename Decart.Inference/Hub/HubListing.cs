@@ -11,7 +11,8 @@ internal sealed record HubListing(string Commit, IReadOnlyDictionary<string, Hub
 
     public static bool IsCommit(string revision) => revision.Length == CommitLength && revision.All(char.IsAsciiHexDigitLower);
 
-    /// <exception cref="ModelHubException">The answer is not a description of a model, or has names that lead out of a folder.</exception>
+    /// <summary>Reads what the Hub says. Names are as they came: what is done with one needs <see cref="RequireSafe"/> first.</summary>
+    /// <exception cref="ModelHubException">The answer is not a description of a model.</exception>
     public static HubListing Parse(HubName name, ReadOnlyMemory<byte> json)
     {
         try
@@ -23,7 +24,6 @@ internal sealed record HubListing(string Commit, IReadOnlyDictionary<string, Hub
             foreach (JsonElement file in document.RootElement.GetProperty("siblings").EnumerateArray())
             {
                 string path = file.GetProperty("rfilename").GetString() ?? "";
-                RequireSafe(name, path);
                 files[path] = ReadFile(path, file);
             }
             return new HubListing(commit, files);
@@ -34,13 +34,17 @@ internal sealed record HubListing(string Commit, IReadOnlyDictionary<string, Hub
         }
     }
 
-    /// <summary>Refuses a name of a file or of a revision that could lead out of its folder.</summary>
+    /// <summary>Refuses a name of a file that could lead out of its folder.</summary>
     /// <exception cref="ModelHubException">It could.</exception>
     public static void RequireSafe(HubName name, string path)
     {
-        bool safe = path.Split('/').All(part => part.Length > 0 && part.Trim('.').Length > 0 && !part.Any(character => character is '\\' or ':' or '<' or '>' or '|' or '"' or '?' or '*' || char.IsControl(character)));
-        if (!safe) throw Invalid(name, $"expected names of files below the model's folder, found \"{Checkpoints.Quoted.Name(path)}\", which is refused");
+        if (!IsSafe(path)) throw Invalid(name, $"expected names of files below the model's folder, found \"{Checkpoints.Quoted.Name(path)}\", which is refused");
     }
+
+    /// <summary>Whether a name of a file or of a revision stays in its folder, on all systems.</summary>
+    public static bool IsSafe(string path) => path.Split('/').All(part => part.Length > 0 && part[^1] is not ('.' or ' ') && !part.Any(IsUnsafe));
+
+    private static bool IsUnsafe(char character) => character is '\\' or ':' or '<' or '>' or '|' or '"' or '?' or '*' || char.IsControl(character);
 
     private static HubFile? ReadFile(string path, JsonElement file)
     {

@@ -19,4 +19,7 @@ internal static partial class HubLog
 
     [LoggerMessage(44, LogLevel.Information, "Another process downloads {File}: waiting for it.")]
     public static partial void Waiting(this ILogger logger, string file);
+
+    [LoggerMessage(45, LogLevel.Debug, "The cache cannot be written, so the Hub will be asked again which files {Model} has. {Reason}")]
+    public static partial void AbsenceNotNoted(this ILogger logger, string model, string reason);
 }

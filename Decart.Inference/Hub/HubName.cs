@@ -8,7 +8,9 @@ namespace Decart.Inference.Hub;
 internal readonly partial record struct HubName(string Id, string? File)
 {
     /// <summary>Endings of files: what ends so is a path that leads nowhere, not a model's name.</summary>
-    private static readonly string[] FileEndings = [".gguf", ".safetensors", ".json", ".bin", ".git"];
+    private static readonly string[] FileEndings = [Gguf, ".safetensors", ".json", ".bin", ".git"];
+
+    private const string Gguf = ".gguf";
 
     /// <summary>The name that a text is, <c>org/name</c> or <c>org/name:file</c>; null if it is none.</summary>
     public static HubName? TryParse(string text)
@@ -20,6 +22,10 @@ internal readonly partial record struct HubName(string Id, string? File)
         if (FileEndings.Any(ending => id.EndsWith(ending, StringComparison.OrdinalIgnoreCase))) return null;
         return new HubName(id, match.Groups["file"] is { Success: true } file ? file.Value : null);
     }
+
+    /// <summary>Whether a text can name a GGUF file, or be the quantisation that a name ends with.</summary>
+    public static bool IsFile(string text) =>
+        HubListing.IsSafe(text) && !FileEndings.Any(ending => ending != Gguf && text.EndsWith(ending, StringComparison.OrdinalIgnoreCase));
 
     public override string ToString() => File is null ? Id : $"{Id}:{File}";
 

@@ -32,12 +32,33 @@ internal sealed partial record HubSettings(ModelHubOptions Options, string Endpo
             !IsTrue(variable("HF_HUB_DISABLE_SYMLINKS")));
     }
 
+    /// <summary>Whether a text is the address of a Hub.</summary>
+    public static bool IsEndpoint(string text) => Uri.TryCreate(text, UriKind.Absolute, out Uri? uri) && uri.Scheme is "https" or "http" && uri.Query.Length == 0;
+
+    /// <summary>Whether a text is a token, with spaces or a line break around it perhaps, or empty for none.</summary>
+    public static bool IsToken(string text) => text.Trim().All(character => character is > ' ' and <= '~');
+
+    /// <summary>Makes the folder of the cache.</summary>
+    /// <returns>Why that cannot be done; null if it is there.</returns>
+    public string? CreateCacheFolder()
+    {
+        try
+        {
+            Directory.CreateDirectory(CacheFolder);
+            return null;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or NotSupportedException)
+        {
+            return e.Message;
+        }
+    }
+
     private static string UserFolder => Environment.GetFolderPath(Environment.SpecialFolder.UserProfile);
 
     private static string ReadEndpoint(ModelHubOptions options, Func<string, string?> variable)
     {
         string endpoint = (options.Endpoint?.OriginalString ?? Text(variable, "HF_ENDPOINT") ?? DefaultEndpoint).TrimEnd('/');
-        return Uri.TryCreate(endpoint, UriKind.Absolute, out Uri? uri) && uri.Scheme is "https" or "http" && uri.Query.Length == 0
+        return IsEndpoint(endpoint)
             ? endpoint
             : throw new ArgumentException($"The address of the Hub is \"{Checkpoints.Quoted.Value(endpoint)}\": expected one such as {DefaultEndpoint} (Endpoint, HF_ENDPOINT).");
     }
@@ -47,10 +68,9 @@ internal sealed partial record HubSettings(ModelHubOptions Options, string Endpo
         string? token = options.Token;
         if (token is null && !IsTrue(variable("HF_HUB_DISABLE_IMPLICIT_TOKEN")))
             token = Text(variable, "HF_TOKEN") ?? Text(variable, "HUGGING_FACE_HUB_TOKEN") ?? ReadTokenFile(Path(variable, "HF_TOKEN_PATH") ?? System.IO.Path.Combine(home, "token"));
-        token = token?.Trim();
-        if (string.IsNullOrEmpty(token)) return null;
-        return token.All(character => character is > ' ' and <= '~')
-            ? token
+        if (string.IsNullOrWhiteSpace(token)) return null;
+        return IsToken(token)
+            ? token.Trim()
             : throw new ArgumentException("The access token has characters that no token has, such as spaces (Token, HF_TOKEN or the token file).");
     }
 

@@ -10,10 +10,15 @@ namespace Decart.Inference.Hub;
 /// <param name="Model">The GGUF file to load; null when the folder is loaded.</param>
 internal sealed partial record ModelFiles(IReadOnlyList<string> Settings, string? Index, IReadOnlyList<string> Weights, string? Model)
 {
+    public const string TokenizerConfig = "tokenizer_config.json";
+
     private const string Config = "config.json", SingleWeights = "model.safetensors", IndexName = "model.safetensors.index.json";
 
     private static readonly string[] SettingNames =
-        [Config, "generation_config.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.jinja", "chat_template.json", "modules.json"];
+        [Config, "generation_config.json", TokenizerConfig, "special_tokens_map.json", "added_tokens.json", "chat_template.jinja", "chat_template.json", "modules.json"];
+
+    /// <summary>The files with names of their own that a folder has some of, beside its weights.</summary>
+    public static IReadOnlyList<string> OptionalNames { get; } = [.. SettingNames.Where(name => name != Config), .. Tokenizer.FileNames];
 
     /// <summary>Chooses the files of a model.</summary>
     /// <param name="name">The model, and which of its GGUF files.</param>

@@ -60,7 +60,7 @@ internal sealed class Retries(HubSettings settings, string subject, int most)
     private static bool Passes(Exception e) => e switch
     {
         ModelHubException hub => hub.Status is HttpStatusCode.RequestTimeout or HttpStatusCode.TooManyRequests or >= HttpStatusCode.InternalServerError,
-        HttpRequestException or IOException or OperationCanceledException => true, // cancelled by silence: the caller's own cancellation is told apart
+        HttpRequestException or IOException or InvalidDataException or OperationCanceledException => true, // InvalidDataException: cannot be decompressed; cancelled by silence: the caller's own cancellation is told apart
         _ => false,
     };
 

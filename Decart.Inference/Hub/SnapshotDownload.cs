@@ -12,19 +12,18 @@ internal sealed class SnapshotDownload(HubName name, HubSettings settings, IProg
     public async Task<string> RunAsync(CancellationToken cancellationToken)
     {
         string revision = settings.Options.Revision;
-        HubListing.RequireSafe(name, revision);
-        string? cached = FindCached(revision);
-        if (settings.Offline) return cached ?? throw NotCached();
-        if (cached is not null && HubListing.IsCommit(revision)) return cached;
+        CachedModel cached = CachedModel.Find(name, _cache, revision);
+        if (settings.Offline) return cached.Path ?? throw NotCached(cached.Lack!);
+        if (cached is { Path: { } whole, IsWhole: true } && HubListing.IsCommit(revision)) return whole;
         HubListing listing;
         try
         {
-            listing = await _client.ListAsync(cached is null ? settings.Options.MaxRetries : 0, cancellationToken).ConfigureAwait(false);
+            listing = await _client.ListAsync(cached.Path is null ? settings.Options.MaxRetries : 0, cancellationToken).ConfigureAwait(false);
         }
-        catch (ModelHubException e) when (cached is not null && e.Error is ModelHubError.Unreachable or ModelHubError.ServerFailed or ModelHubError.RateLimited)
+        catch (ModelHubException e) when (cached.Path is not null && e.Error is ModelHubError.Unreachable or ModelHubError.ServerFailed or ModelHubError.RateLimited)
         {
             settings.Logger.CacheUsed(name.ToString(), e.Message);
-            return cached;
+            return cached.Path!;
         }
         string path = await DownloadAsync(listing, cancellationToken).ConfigureAwait(false);
         Write(() => _cache.WriteReference(revision, listing.Commit)); // last: until then the revision stands for what is whole
@@ -49,27 +48,10 @@ internal sealed class SnapshotDownload(HubName name, HubSettings settings, IProg
         // The weights last: where all of them are, the small files are as well.
         await ForEachAsync(described.Take(files.Settings.Count), download.RunAsync, cancellationToken).ConfigureAwait(false);
         await ForEachAsync(described.Skip(files.Settings.Count), download.RunAsync, cancellationToken).ConfigureAwait(false);
-        return PathOf(listing.Commit, files);
+        if (files.Model is not null) return _cache.FilePath(listing.Commit, files.Model);
+        _cache.NoteAbsent(listing.Commit, ModelFiles.OptionalNames.Where(file => !listing.Files.ContainsKey(file)));
+        return _cache.Snapshot(listing.Commit);
     }
-
-    /// <summary>The model in the cache, if all its files are there.</summary>
-    private string? FindCached(string revision)
-    {
-        try
-        {
-            if (_cache.FindCommit(revision) is not { } commit) return null;
-            IReadOnlyCollection<string> there = _cache.FilesOf(commit);
-            ModelFiles files = ModelFiles.Choose(name, there);
-            bool whole = files.Index is null || ModelFiles.Shards(name, _cache.FilePath(commit, files.Index)).All(there.Contains);
-            return whole ? PathOf(commit, files) : null;
-        }
-        catch (Exception e) when (e is ModelHubException or IOException or UnauthorizedAccessException)
-        {
-            return null;
-        }
-    }
-
-    private string PathOf(string commit, ModelFiles files) => files.Model is { } model ? _cache.FilePath(commit, model) : _cache.Snapshot(commit);
 
     private async Task<HubFile[]> DescribeAsync(HubListing listing, IReadOnlyList<string> paths, CancellationToken cancellationToken)
     {
@@ -78,6 +60,7 @@ internal sealed class SnapshotDownload(HubName name, HubSettings settings, IProg
             Enumerable.Range(0, paths.Count),
             async (file, token) =>
             {
+                HubListing.RequireSafe(name, paths[file]);
                 if (!listing.Files.TryGetValue(paths[file], out HubFile? listed))
                     throw new ModelHubException(ModelHubError.NoSuitableFile, name.Id, $"expected the file {Checkpoints.Quoted.Name(paths[file])}, which the index of the weights lists, found none in the repository");
                 described[file] = listed ?? await _client.DescribeAsync(listing.Commit, paths[file], token).ConfigureAwait(false);
@@ -118,8 +101,8 @@ internal sealed class SnapshotDownload(HubName name, HubSettings settings, IProg
         }
     }
 
-    private ModelHubException NotCached() => new(
+    private ModelHubException NotCached(string found) => new(
         ModelHubError.NotCached,
         name.ToString(),
-        $"expected the whole model at \"{Checkpoints.Quoted.Value(settings.Options.Revision)}\" in {settings.CacheFolder}, found it missing or incomplete, and downloads are switched off (Offline, HF_HUB_OFFLINE)");
+        $"expected the whole model at \"{Checkpoints.Quoted.Value(settings.Options.Revision)}\" in {settings.CacheFolder}, because downloads are switched off (Offline, HF_HUB_OFFLINE), found {found}");
 }

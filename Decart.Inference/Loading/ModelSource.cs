@@ -8,13 +8,12 @@ internal static class ModelSource
 {
     /// <summary>The path of the model. What is neither a path nor the name of a model is given back, for a message about a path.</summary>
     /// <exception cref="ModelHubException">It is not a path, and could not be downloaded.</exception>
-    public static Task<string> FindAsync(string model, LlmSessionOptions options, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
-    {
-        bool isPath = Directory.Exists(model) || CheckpointFile.Exists(model);
-        return isPath || options.RandomWeights || !HubSupport.IsSupported || HubName.TryParse(model) is null
-            ? Task.FromResult(model)
-            : DownloadAsync(model, options, progress, cancellationToken);
-    }
+    public static Task<string> FindAsync(string model, LlmSessionOptions options, IProgress<LoadProgress>? progress, CancellationToken cancellationToken) =>
+        HubSupport.IsSupported && IsOnHub(model, options) ? DownloadAsync(model, options, progress, cancellationToken) : Task.FromResult(model);
+
+    /// <summary>Whether a model is asked of the Hub, because it has the name of one and is no path.</summary>
+    public static bool IsOnHub(string model, LlmSessionOptions options) =>
+        !options.RandomWeights && HubName.TryParse(model) is not null && !Directory.Exists(model) && !CheckpointFile.Exists(model);
 
     private static async Task<string> DownloadAsync(string model, LlmSessionOptions options, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
     {
