@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using Decart.Inference.Checkpoints;
 using Decart.Inference.Kernels;
 using Decart.Inference.Memory;
+using Decart.Inference.Tests.Kernels.Formats;
 
 namespace Decart.Inference.Tests.Kernels;
 
@@ -31,8 +32,14 @@ internal sealed class ReferenceWeight(StoredTensor[] parts)
 
     public static unsafe double[] Widen(StoredTensor tensor, long row)
     {
-        double[] values = new double[tensor.Columns];
         byte* source = tensor.Pointer + (row * tensor.RowBytes);
+        int length = tensor.Type.BlockLength(), bytes = tensor.Type.BlockBytes();
+        if (length > 1)
+        {
+            return [.. Enumerable.Range(0, (int)tensor.Columns / length)
+                .SelectMany(block => ReferenceWeights.Decode(tensor.Type, new ReadOnlySpan<byte>(source + (block * bytes), bytes)))];
+        }
+        double[] values = new double[tensor.Columns];
         for (int i = 0; i < values.Length; i++)
         {
             values[i] = tensor.Type switch

@@ -30,7 +30,7 @@ internal sealed class GpuReferenceTests
 
     private static IEnumerable<TestCaseData> Cases => CudaAttribute.Choose<TestCaseData>(
     [
-        .. ReferenceAnswers.Cases().Select(test => ReferenceAnswers.Read((string)test.Arguments[0]!)).SelectMany(answers => answers.Prompts.Select(
+        .. ReferenceAnswers.Cases().Concat(ReferenceAnswers.QuantisedCases()).Where(test => Directory.Exists((string)test.Arguments[0]!)).Select(test => ReferenceAnswers.Read((string)test.Arguments[0]!)).SelectMany(answers => answers.Prompts.Select(
             (prompt, i) => new TestCaseData(answers.Folder, prompt, answers.Greedy[i]).SetArgDisplayNames(Path.GetFileName(answers.Folder), $"{i}"))),
         .. GoldenAnswers.All().Select(answers => new TestCaseData(answers.Checkpoint, answers.Prompt, answers.Greedy).SetArgDisplayNames(answers.Name)),
     ]);

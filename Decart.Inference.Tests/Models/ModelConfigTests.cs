@@ -127,14 +127,6 @@ public class ModelConfigTests
     }
 
     [Test]
-    public void A_quantised_checkpoint_is_refused_by_its_method()
-    {
-        JsonObject quantised = With("llama", "quantization_config", JsonNode.Parse("""{ "quant_method": "gptq", "bits": 4 }"""));
-        Assert.That(() => Read(quantised), Throws.TypeOf<ModelLoadException>()
-            .With.Message.Contains("quantization_config.quant_method").And.Message.Contains("gptq"));
-    }
-
-    [Test]
     public void Slopes_of_ALiBi_for_head_counts_that_are_and_are_not_powers_of_two()
     {
         Assert.That(Alibi.Slopes(8), Is.EqualTo(Enumerable.Range(1, 8).Select(i => MathF.Pow(2, -i))));

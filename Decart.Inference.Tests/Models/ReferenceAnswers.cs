@@ -31,9 +31,18 @@ internal sealed record ReferenceAnswers(string Folder, int[][] Prompts, float[][
             .Select(folder => new TestCaseData(folder).SetArgDisplayNames(Path.GetFileName(folder)));
     }
 
-    public Decoder Load(IBackend backend, int maxBatchTokens, int maxBatchSequences)
+    /// <summary>The shared fixtures' quantised folders, or one case that says that they are absent.</summary>
+    public static IEnumerable<TestCaseData> QuantisedCases()
+    {
+        string? parent = Fixtures.Folder is { } fixtures ? Path.Combine(fixtures, "quantised") : null;
+        string[] folders = Directory.Exists(parent) ? Directory.GetDirectories(parent) : ["absent"];
+        return folders.Order(StringComparer.Ordinal).Select(folder => new TestCaseData(folder).SetArgDisplayNames(Path.GetFileName(folder)));
+    }
+
+    public Decoder Load(IBackend backend, int maxBatchTokens, int maxBatchSequences, Func<ModelConfig, ModelConfig>? change = null)
     {
         TensorSource source = ModelLoader.Open(Folder);
-        return Decoder.Load(source, ModelLoader.ReadConfig(source), backend, maxBatchTokens, maxBatchSequences);
+        ModelConfig config = ModelLoader.ReadConfig(source);
+        return Decoder.Load(source, change?.Invoke(config) ?? config, backend, maxBatchTokens, maxBatchSequences);
     }
 }

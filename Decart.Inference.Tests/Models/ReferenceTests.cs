@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Decart.Inference.Kernels;
 using Decart.Inference.Models;
 
@@ -11,11 +12,34 @@ public sealed class ReferenceTests(string device)
     private const int MaxBatchTokens = 256;
 
     [TestCaseSource(typeof(ReferenceAnswers), nameof(ReferenceAnswers.Cases))]
-    public void Logits_and_greedy_tokens_are_those_of_transformers(string folder)
+    public void Logits_and_greedy_tokens_are_those_of_transformers(string folder) => Check(ReferenceAnswers.Read(folder));
+
+    /// <remarks>The answers are those of dequantised weights, with rotary frequencies that their script had rounded to the type of the other weights.</remarks>
+    [TestCaseSource(typeof(ReferenceAnswers), nameof(ReferenceAnswers.QuantisedCases))]
+    public void Quantised_weights_give_what_they_stand_for(string folder)
     {
-        ReferenceAnswers answers = ReferenceAnswers.Read(folder);
+        if (!Directory.Exists(folder)) Assert.Ignore(Fixtures.Absent);
+        using JsonDocument config = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(folder, "config.json")));
+        bool half = config.RootElement.GetProperty("dtype").GetString() == "float16";
+        Check(ReferenceAnswers.Read(folder), model => model with { Rotary = WithRoundedFrequencies(model.Rotary!, half) });
+    }
+
+    private static RotaryConfig WithRoundedFrequencies(RotaryConfig rotary, bool half)
+    {
+        IEnumerable<float> rounded = rotary.ToParameters().InverseFrequencies.Select(frequency => half ? (float)(Half)frequency : RoundToBF16(frequency));
+        return rotary with { FrequencyDivisors = [.. rounded.Select((frequency, i) => 1 / frequency / (float)Math.Pow((float)rotary.Theta, 2f * i / rotary.Dimensions))] };
+    }
+
+    private static float RoundToBF16(float value)
+    {
+        uint bits = BitConverter.SingleToUInt32Bits(value);
+        return BitConverter.UInt32BitsToSingle(bits + 0x7FFF + (bits >> 16 & 1) & 0xFFFF_0000);
+    }
+
+    private void Check(ReferenceAnswers answers, Func<ModelConfig, ModelConfig>? change = null)
+    {
         using IBackend backend = Devices.Create(device);
-        using Decoder decoder = answers.Load(backend, MaxBatchTokens, answers.Prompts.Length);
+        using Decoder decoder = answers.Load(backend, MaxBatchTokens, answers.Prompts.Length, change);
         float largest = 0;
         for (int i = 0; i < answers.Prompts.Length; i++)
         {

@@ -72,13 +72,17 @@ internal sealed unsafe class MappedFile : IDisposable
     /// <summary>Reads one byte of each page, in order, so that the system brings the file into memory.</summary>
     /// <param name="advanced">Told the number of bytes after each chunk.</param>
     /// <param name="cancellationToken">Checked between chunks of 16 MiB.</param>
-    public void Touch(Action<long> advanced, CancellationToken cancellationToken)
+    public void Touch(Action<long> advanced, CancellationToken cancellationToken) => Touch(Start, Length, advanced, cancellationToken);
+
+    /// <summary>The same for a part of a mapped file.</summary>
+    /// <inheritdoc cref="Touch(Action{long}, CancellationToken)"/>
+    public static void Touch(byte* start, long length, Action<long> advanced, CancellationToken cancellationToken)
     {
-        for (long chunk = 0; chunk < Length; chunk += TouchChunk)
+        for (long chunk = 0; chunk < length; chunk += TouchChunk)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            long end = Math.Min(Length, chunk + TouchChunk);
-            for (long offset = chunk; offset < end; offset += TouchStride) Volatile.Read(ref Start[offset]);
+            long end = Math.Min(length, chunk + TouchChunk);
+            for (long offset = chunk; offset < end; offset += TouchStride) Volatile.Read(ref start[offset]);
             advanced(end - chunk);
         }
     }

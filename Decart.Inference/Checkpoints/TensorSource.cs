@@ -14,8 +14,11 @@ internal abstract class TensorSource : IDisposable
     /// <summary>What looked wrong while the checkpoint and its configuration were read, but could be passed over: whole sentences, for the log.</summary>
     public List<string> Warnings { get; } = [];
 
+    /// <summary>What is left unused for a reason: whole sentences, for the log's details.</summary>
+    public List<string> Notes { get; } = [];
+
     /// <summary>The size of all files together.</summary>
-    public long TotalBytes => Files.Sum(file => file.Length);
+    public virtual long TotalBytes => Files.Sum(file => file.Length);
 
     protected abstract IReadOnlyList<MappedFile> Files { get; }
 
@@ -46,7 +49,7 @@ internal abstract class TensorSource : IDisposable
     /// <param name="progress">Told the bytes read after each 16 MiB.</param>
     /// <param name="cancellationToken">Stops the reading.</param>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
-    public void Prefetch(IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
+    public virtual void Prefetch(IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
     {
         long loaded = 0, total = TotalBytes;
         foreach (MappedFile file in Files)

@@ -5,7 +5,8 @@ namespace Decart.Inference.Checkpoints;
 /// <summary>How the elements of a stored tensor are encoded.</summary>
 /// <remarks>
 /// The first group are the dtypes of the safetensors format, the second the block formats of GGUF
-/// (names and layouts as in ggml: <c>Q4_K</c> is a 256-element super-block of 4-bit weights, and so on).
+/// (names and layouts as in ggml: <c>Q4_K</c> is a 256-element super-block of 4-bit weights, and so on), the third the blocks
+/// that weights of quantised Hugging Face folders are re-laid in when they are loaded, which no file has.
 /// </remarks>
 [JsonConverter(typeof(JsonStringEnumConverter<TensorType>))]
 public enum TensorType
@@ -87,16 +88,42 @@ public enum TensorType
     TQ2_0,
     /// <summary>32 weights of 4-bit floating point with a power of two as scale (OCP Microscaling).</summary>
     MXFP4,
+
+    /// <summary>32 weights <c>(q - zero) * scale</c>: f32 scale whose 13 lowest bits are the zero, 16 bytes of 4-bit values.</summary>
+    Int4x32,
+    /// <summary>64 weights as in <see cref="Int4x32"/>.</summary>
+    Int4x64,
+    /// <summary>128 weights as in <see cref="Int4x32"/>.</summary>
+    Int4x128,
+    /// <summary>32 weights <c>(q - zero) * scale</c>: f32 scale, f32 zero, 32 unsigned bytes.</summary>
+    Int8x32,
+    /// <summary>64 weights as in <see cref="Int8x32"/>.</summary>
+    Int8x64,
+    /// <summary>128 weights as in <see cref="Int8x32"/>.</summary>
+    Int8x128,
+    /// <summary>32 weights: f32 scale times 2^120, 32 bytes as in <see cref="F8E4M3"/>.</summary>
+    E4M3x32,
+    /// <summary>64 weights as in <see cref="E4M3x32"/>.</summary>
+    E4M3x64,
+    /// <summary>128 weights as in <see cref="E4M3x32"/>.</summary>
+    E4M3x128,
+    /// <summary>64 weights: f32 scale, 32 bytes of indices into the 16 values of NF4 (bitsandbytes).</summary>
+    NF4x64,
+    /// <summary>64 weights: f32 scale, 32 bytes of indices into the 16 values of FP4 (bitsandbytes).</summary>
+    FP4x64,
 }
 
 /// <summary>The sizes of the encodings' blocks.</summary>
 public static class TensorTypes
 {
-    /// <summary>Number of elements that are encoded together: 1 for plain types, 32 or 256 for block formats.</summary>
+    /// <summary>Number of elements that are encoded together: 1 for plain types, 32 to 256 for block formats.</summary>
     /// <param name="type">The encoding.</param>
     public static int BlockLength(this TensorType type) => type switch
     {
         TensorType.Q4_0 or TensorType.Q4_1 or TensorType.Q5_0 or TensorType.Q5_1 or TensorType.Q8_0 or TensorType.IQ4_NL or TensorType.MXFP4 => 32,
+        TensorType.Int4x32 or TensorType.Int8x32 or TensorType.E4M3x32 => 32,
+        TensorType.Int4x64 or TensorType.Int8x64 or TensorType.E4M3x64 or TensorType.NF4x64 or TensorType.FP4x64 => 64,
+        TensorType.Int4x128 or TensorType.Int8x128 or TensorType.E4M3x128 => 128,
         >= TensorType.Q2_K => 256,
         _ => 1,
     };
@@ -132,6 +159,15 @@ public static class TensorTypes
         TensorType.TQ1_0 => 54,
         TensorType.TQ2_0 => 66,
         TensorType.MXFP4 => 17,
+        TensorType.Int4x32 => 20,
+        TensorType.Int4x64 or TensorType.NF4x64 or TensorType.FP4x64 => 36,
+        TensorType.Int4x128 => 68,
+        TensorType.Int8x32 => 40,
+        TensorType.Int8x64 => 72,
+        TensorType.Int8x128 => 136,
+        TensorType.E4M3x32 => 36,
+        TensorType.E4M3x64 => 68,
+        TensorType.E4M3x128 => 132,
         _ => throw new ArgumentOutOfRangeException(nameof(type), type, null),
     };
 }

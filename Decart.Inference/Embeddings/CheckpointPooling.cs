@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Decart.Inference.Checkpoints;
 using Decart.Inference.Models;
+using Decart.Inference.Models.Quantisation;
 
 namespace Decart.Inference.Embeddings;
 
@@ -23,6 +24,7 @@ internal static class CheckpointPooling
             {
                 GgufTensors gguf => FromGguf(gguf),
                 HuggingFaceFolder folder => FromFolder(folder.Path, folder.Config),
+                QuantisedTensors { Folder: var folder } => FromFolder(folder.Path, folder.Config),
                 _ => EmbeddingPooling.Mean,
             };
         }

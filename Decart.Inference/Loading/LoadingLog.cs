@@ -30,6 +30,9 @@ internal static partial class LoadingLog
     [LoggerMessage(34, LogLevel.Warning, "{Warning}")]
     public static partial void CheckpointWarning(this ILogger logger, string warning);
 
+    [LoggerMessage(37, LogLevel.Debug, "{Note}")]
+    public static partial void CheckpointNote(this ILogger logger, string note);
+
     [LoggerMessage(35, LogLevel.Warning, "{Source} has a chat template that cannot be read: chats are refused, texts can be completed. {Reason}")]
     public static partial void UnreadableTemplate(this ILogger logger, string source, string reason);
 

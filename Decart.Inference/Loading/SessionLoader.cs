@@ -6,6 +6,7 @@ using Decart.Inference.Embeddings;
 using Decart.Inference.Kernels;
 using Decart.Inference.Memory;
 using Decart.Inference.Models;
+using Decart.Inference.Models.Quantisation;
 using Decart.Inference.Tokenization;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -33,6 +34,7 @@ internal static class SessionLoader
         {
             ModelConfig config = ModelLoader.ReadConfig(source);
             foreach (string warning in source.Warnings) logger.CheckpointWarning(warning);
+            foreach (string note in source.Notes) logger.CheckpointNote(note);
             cancellationToken.ThrowIfCancellationRequested();
             progress?.Report(new LoadProgress("Loading the tokenizer", 0, 0));
             ITokenizer? tokenizer = LoadTokenizer(source, config, logger);
@@ -75,8 +77,8 @@ internal static class SessionLoader
         if (choice.Backend.Tensors.ReadsWeightsInPlace) return Load();
 
         long stored = source.TotalBytes, free = choice.Backend.Memory.MeasureFree(), start = Stopwatch.GetTimestamp();
-        long elements = source.Names.Sum(name => source.TryGet(name, out StoredTensor tensor) ? tensor.Rows * tensor.Columns : 0);
-        string needs = elements > 0 ? $"its weights need {elements * sizeof(ushort)} bytes there and" : "beside its weights"; // those that are made up have no size yet
+        long elements = source is QuantisedTensors ? 0 : source.Names.Sum(name => source.TryGet(name, out StoredTensor tensor) ? tensor.Rows * tensor.Columns : 0);
+        string needs = elements > 0 ? $"its weights need {elements * sizeof(ushort)} bytes there and" : "beside its weights"; // those that are made up or unpacked have no size yet
         try
         {
             Decoder decoder = Load();

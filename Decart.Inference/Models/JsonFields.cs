@@ -25,6 +25,9 @@ internal sealed class JsonFields : ConfigFields
         _warnings = warnings;
     }
 
+    /// <summary>The names of the fields that are there.</summary>
+    public IEnumerable<string> Names => _element.EnumerateObject().Select(property => property.Name);
+
     public override string NameOf(string field) => _prefix + field;
 
     /// <summary>The fields of a nested object, or null when it is absent.</summary>

@@ -2,6 +2,7 @@ using System.Collections.Frozen;
 using System.Text.Json;
 using Decart.Inference.Checkpoints;
 using Decart.Inference.Models.Families;
+using Decart.Inference.Models.Quantisation;
 
 namespace Decart.Inference.Models;
 
@@ -44,7 +45,7 @@ internal static class ModelLoader
     public static TensorSource Open(string path, CancellationToken cancellationToken = default)
     {
         string resolved = ModelPath.Resolve(path);
-        return Directory.Exists(resolved) ? HuggingFaceFolder.Open(resolved, cancellationToken) : GgufTensors.Open(resolved, cancellationToken);
+        return Directory.Exists(resolved) ? QuantisedTensors.Wrap(HuggingFaceFolder.Open(resolved, cancellationToken)) : GgufTensors.Open(resolved, cancellationToken);
     }
 
     /// <summary>Reads and checks the configuration of an opened checkpoint.</summary>
@@ -54,7 +55,8 @@ internal static class ModelLoader
     {
         ModelConfig config = source switch
         {
-            HuggingFaceFolder folder => WithStoredNames(ReadHuggingFace(folder.Path, folder.Config, folder.GenerationConfig, source.Warnings), folder),
+            HuggingFaceFolder folder => ReadFolder(folder, source.Warnings),
+            QuantisedTensors quantised => ReadFolder(quantised.Folder, source.Warnings),
             GgufTensors tensors => ReadGguf(tensors),
             RandomTensors random => ReadHuggingFace(
                 random.Path, HuggingFaceFolder.ReadConfig(random.Path), HuggingFaceFolder.ReadGenerationConfig(random.Path), source.Warnings),
@@ -74,13 +76,12 @@ internal static class ModelLoader
         {
             throw fields.Wrong("model_type", Supported(HuggingFaceFamilies.Keys), type);
         }
-        if (fields.OptionalSection("quantization_config") is { } quantisation)
-        {
-            throw quantisation.Wrong("quant_method", "a checkpoint without quantisation", quantisation.OptionalText("quant_method"));
-        }
         ModelConfig model = read(fields);
         return generationConfig is { } element ? WithGeneration(model, new JsonFields(Path.Combine(folder, "generation_config.json"), element, warnings: warnings)) : model;
     }
+
+    private static ModelConfig ReadFolder(HuggingFaceFolder folder, ICollection<string> warnings) =>
+        WithStoredNames(ReadHuggingFace(folder.Path, folder.Config, folder.GenerationConfig, warnings), folder);
 
     private static ModelConfig WithStoredNames(ModelConfig config, HuggingFaceFolder folder)
     {

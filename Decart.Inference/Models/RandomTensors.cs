@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using Decart.Inference.Checkpoints;
 
 namespace Decart.Inference.Models;
@@ -16,7 +15,7 @@ internal sealed unsafe class RandomTensors(string path, int seed) : TensorSource
     private const int PatternLength = (1 << 16) + 1;
 
     private readonly Dictionary<string, StoredTensor> _tensors = new(StringComparer.Ordinal);
-    private readonly Dictionary<nuint, Stack<nint>> _unused = []; // by bytes: layers have tensors of the same sizes
+    private readonly TensorMemory _memory = new();
 
     public override string Path => path;
 
@@ -39,20 +38,14 @@ internal sealed unsafe class RandomTensors(string path, int seed) : TensorSource
 
     public override void Recycle()
     {
-        foreach (StoredTensor tensor in _tensors.Values)
-        {
-            nuint bytes = (nuint)(tensor.Rows * tensor.RowBytes);
-            if (!_unused.TryGetValue(bytes, out Stack<nint>? blocks)) _unused.Add(bytes, blocks = []);
-            blocks.Push((nint)tensor.Pointer);
-        }
         _tensors.Clear();
+        _memory.Recycle();
     }
 
     public override void Dispose()
     {
-        Recycle();
-        foreach (nint block in _unused.Values.SelectMany(blocks => blocks)) NativeMemory.Free((void*)block);
-        _unused.Clear();
+        _tensors.Clear();
+        _memory.Dispose();
         base.Dispose();
     }
 
@@ -60,8 +53,7 @@ internal sealed unsafe class RandomTensors(string path, int seed) : TensorSource
     {
         long elements = 1;
         foreach (long dimension in shape) elements = checked(elements * dimension);
-        nuint bytes = checked((nuint)elements * sizeof(ushort));
-        ushort* data = (ushort*)(_unused.TryGetValue(bytes, out Stack<nint>? blocks) && blocks.TryPop(out nint block) ? block : (nint)NativeMemory.Alloc(bytes));
+        ushort* data = (ushort*)_memory.Allocate(checked(elements * sizeof(ushort)));
         ushort[] pattern = Pattern(name, shape, (int)Math.Min(elements, PatternLength));
         for (long start = 0; start < elements; start += pattern.Length)
         {

@@ -26,7 +26,7 @@ internal static class ReferenceWeights
         TensorType.Q6_K => [208],
         TensorType.TQ1_0 => [52],
         TensorType.TQ2_0 => [64],
-        TensorType.IQ1_M or TensorType.Q8_K or TensorType.MXFP4 => [],
+        TensorType.IQ1_M or TensorType.Q8_K or >= TensorType.MXFP4 => [],
         _ => [0],
     };
 
@@ -37,6 +37,7 @@ internal static class ReferenceWeights
         for (; !blocks.IsEmpty; blocks = blocks[type.BlockBytes()..])
         {
             MakeFinite(type, blocks);
+            if (ReferenceGroupWeights.Has(type)) ReferenceGroupWeights.Scale(type, blocks);
             if (type == TensorType.MXFP4) blocks[0] = (byte)(116 + blocks[0] % 16);
         }
     }
@@ -48,6 +49,7 @@ internal static class ReferenceWeights
         foreach (int offset in HalfOffsets(type)) block[offset + 1] &= AllButUpperExponentBit;
         if (type == TensorType.IQ1_M) block[55] &= AllButUpperExponentBit;
         if (type == TensorType.Q8_K) block[3] &= AllButUpperExponentBit;
+        if (ReferenceGroupWeights.Has(type)) ReferenceGroupWeights.MakeFinite(type, block);
     }
 
     private static double Weight(TensorType type, ReadOnlySpan<byte> block, int i) => type switch
@@ -64,6 +66,7 @@ internal static class ReferenceWeights
         TensorType.Q5_K => Half(block, 0) * SixBitScale(block[4..16], i / 32) * (NibbleOf64(block[48..], i) + 16 * (block[16 + i % 32] >> i / 32 & 1))
             - Half(block, 2) * SixBitMinimum(block[4..16], i / 32),
         TensorType.Q6_K => Q6K(block, i),
+        _ when ReferenceGroupWeights.Has(type) => ReferenceGroupWeights.Weight(type, block, i),
         _ => ReferenceTableWeights.Weight(type, block, i),
     };
 

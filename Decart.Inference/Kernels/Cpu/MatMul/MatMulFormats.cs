@@ -35,6 +35,8 @@ internal static unsafe class MatMulFormats
         // A kernel compiled before these tables exist would look for them in its loop.
         RuntimeHelpers.RunClassConstructor(typeof(HalfTable).TypeHandle);
         RuntimeHelpers.RunClassConstructor(typeof(Codebooks).TypeHandle);
+        RuntimeHelpers.RunClassConstructor(typeof(NormalFloat4).TypeHandle);
+        RuntimeHelpers.RunClassConstructor(typeof(BitsAndBytesFloat4).TypeHandle);
         MatMulFormat[] table = GC.AllocateArray<MatMulFormat>(Enum.GetValues<TensorType>().Length, pinned: true);
         Add<F32Format>(table, width, sharesWidening: true);
         Add<F16Format>(table, width);
@@ -62,6 +64,11 @@ internal static unsafe class MatMulFormats
         Add<TQ1_0Format>(table, width);
         Add<TQ2_0Format>(table, width);
         Add<MXFP4Format>(table, width);
+        AddGroups<Group32>(table, width);
+        AddGroups<Group64>(table, width);
+        AddGroups<Group128>(table, width);
+        Add<Float4Format<NormalFloat4>>(table, width);
+        Add<Float4Format<BitsAndBytesFloat4>>(table, width);
         return table;
     }
 
@@ -86,6 +93,14 @@ internal static unsafe class MatMulFormats
         float* tail = stackalloc float[MatMulTail.Length];
         MatMulTail.DecodeWeights(in format, source + ((long)blocks * format.BlockBytes), length - decoded, tail);
         new ReadOnlySpan<float>(tail, length - decoded).CopyTo(new Span<float>(destination + decoded, length - decoded));
+    }
+
+    private static void AddGroups<TGroup>(MatMulFormat[] table, SimdWidth width)
+        where TGroup : IGroup
+    {
+        Add<Int4Format<TGroup>>(table, width);
+        Add<Int8Format<TGroup>>(table, width);
+        Add<E4M3Format<TGroup>>(table, width);
     }
 
     /// <param name="table">The table.</param>

@@ -24,6 +24,9 @@ internal unsafe interface IIntegerLanes<TSelf, TFloats> : IBitwiseOperators<TSel
     /// <summary>16 in lane i when bit <paramref name="start"/> + i is set, else 0.</summary>
     static abstract TSelf SpreadToBit4(uint bits, int start);
 
+    /// <summary>Entry i of a table of 16 in each lane that holds i.</summary>
+    static abstract TFloats LookUp(float* table, TSelf index);
+
     static abstract TFloats ToSingle(TSelf value);
 
     /// <summary>The floats that have these bits.</summary>

@@ -40,6 +40,13 @@ internal readonly unsafe struct Int32x4(Vector128<int> value) : IIntegerLanes<In
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Float32x4 LookUp(float* table, Int32x4 index)
+    {
+        Vector128<int> i = index._value;
+        return new(Vector128.Create(table[i.GetElement(0)], table[i.GetElement(1)], table[i.GetElement(2)], table[i.GetElement(3)]));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Float32x4 ToSingle(Int32x4 value) => new(Vector128.ConvertToSingle(value._value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using Decart.Inference.Kernels.Cpu.Formats;
 
 namespace Decart.Inference.Kernels.Cpu;
@@ -26,6 +27,20 @@ internal readonly unsafe struct Int32x8(Vector256<int> value) : IIntegerLanes<In
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Int32x8 SpreadToBit4(uint bits, int start) => new(Lanes.SpreadToBit4(Vector256.Create(bits), start));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Float32x8 LookUp(float* table, Int32x8 index)
+    {
+        Vector256<int> i = index._value;
+        if (!Avx2.IsSupported)
+        {
+            return new(Vector256.Create(
+                table[i.GetElement(0)], table[i.GetElement(1)], table[i.GetElement(2)], table[i.GetElement(3)],
+                table[i.GetElement(4)], table[i.GetElement(5)], table[i.GetElement(6)], table[i.GetElement(7)]));
+        }
+        Vector256<float> low = Avx2.PermuteVar8x32(Vector256.Load(table), i), high = Avx2.PermuteVar8x32(Vector256.Load(table + 8), i);
+        return new(Avx.BlendVariable(low, high, (i << 28).AsSingle()));
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Float32x8 ToSingle(Int32x8 value) => new(Vector256.ConvertToSingle(value._value));

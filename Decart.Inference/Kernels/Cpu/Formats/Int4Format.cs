@@ -1,0 +1,59 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using Decart.Inference.Checkpoints;
+
+namespace Decart.Inference.Kernels.Cpu.Formats;
+
+/// <summary>
+/// f32 scale d whose 13 lowest bits are an integer z, then 16 bytes of nibbles q for each 32 weights, lying as in Q4_0: weight <c>d * (q - z)</c>.
+/// </summary>
+/// <remarks>A scale that was f16 or bf16 has no bits where z lies, and so few that nothing is rounded: neither <c>d * z</c> nor the weight.</remarks>
+internal readonly unsafe struct Int4Format<TGroup> : IBlockFormat<Int4Format<TGroup>>
+    where TGroup : IGroup
+{
+    public static TensorType Type => TGroup.Int4;
+
+    public static int BlockLength => TGroup.Length;
+
+    public static int BlockBytes => sizeof(float) + (TGroup.Length / 2);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> ForEach<TOperation>(Vector512<float> accumulator, byte* block, float* elements)
+        where TOperation : ILaneOperation
+    {
+        Vector512<float> scale = Vector512.Create(Int4Header.Scale(block)), offset = Vector512.Create(Int4Header.Offset(block));
+        for (int i = 0; i < TGroup.Length; i += 32)
+            accumulator = NibbleBlock.ForEach<TOperation>(accumulator, block + sizeof(float) + (i / 2), scale, offset, elements + i);
+        return accumulator;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TFloats ForEach<TOperation, TFloats, TIntegers>(TFloats accumulator, byte* block, float* elements)
+        where TOperation : ILaneOperation
+        where TFloats : unmanaged, ILanes<TFloats>
+        where TIntegers : unmanaged, IIntegerLanes<TIntegers, TFloats>
+    {
+        TFloats scale = TFloats.Create(Int4Header.Scale(block)), offset = TFloats.Create(Int4Header.Offset(block));
+        for (int i = 0; i < TGroup.Length; i += 32)
+            accumulator = NibbleBlock.ForEach<TOperation, TFloats, TIntegers>(accumulator, block + sizeof(float) + (i / 2), scale, offset, elements + i);
+        return accumulator;
+    }
+}
+
+/// <summary>Scale and zero point of a block of 4-bit weights, in four bytes.</summary>
+internal static unsafe class Int4Header
+{
+    private const uint ZeroBits = 0x1FFF;
+
+    /// <summary>Whether the scale leaves room for a zero: it came from an f16 or a bf16.</summary>
+    public static bool Fits(float scale) => (BitConverter.SingleToUInt32Bits(scale) & ZeroBits) == 0;
+
+    public static uint Compose(float scale, int zero) => BitConverter.SingleToUInt32Bits(scale) | (uint)zero;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Scale(byte* block) => BitConverter.UInt32BitsToSingle(Unsafe.ReadUnaligned<uint>(block) & ~ZeroBits);
+
+    /// <summary>What is added to <c>q * scale</c>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Offset(byte* block) => Scale(block) * -(int)(Unsafe.ReadUnaligned<uint>(block) & ZeroBits);
+}
