@@ -36,8 +36,10 @@ internal sealed class ReferenceWeight(StoredTensor[] parts)
         int length = tensor.Type.BlockLength(), bytes = tensor.Type.BlockBytes();
         if (length > 1)
         {
-            return [.. Enumerable.Range(0, (int)tensor.Columns / length)
+            double[] elements = [.. Enumerable.Range(0, (int)tensor.Columns / length)
                 .SelectMany(block => ReferenceWeights.Decode(tensor.Type, new ReadOnlySpan<byte>(source + (block * bytes), bytes)))];
+            if (!tensor.ColumnOrder.IsDefault) Array.Sort(tensor.ColumnOrder.ToArray(), elements);
+            return elements;
         }
         double[] values = new double[tensor.Columns];
         for (int i = 0; i < values.Length; i++)

@@ -13,6 +13,9 @@ namespace Decart.Inference.Checkpoints;
 /// <param name="Data">Address of the first byte; no alignment is promised.</param>
 internal readonly unsafe record struct StoredTensor(string Name, TensorType Type, ImmutableArray<long> Shape, nint Data)
 {
+    /// <summary>The column of each element of a row, where the elements lie in another order than their columns; else default.</summary>
+    public ImmutableArray<int> ColumnOrder { get; init; }
+
     /// <summary>Product of all dimensions but the last: a vector has one row.</summary>
     public long Rows
     {

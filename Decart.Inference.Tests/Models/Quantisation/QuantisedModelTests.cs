@@ -64,7 +64,7 @@ internal sealed class QuantisedModelTests
         SafetensorsWriter[] shards = [new(), new()];
         JsonObject map = [];
         using RandomTensors weights = TinyCheckpoint.Weights(TinyCheckpoint.Read(TinyModels.Config(model)));
-        int number = 0;
+        int number = 0, layers = 0;
         foreach (string name in weights.Names.Order(StringComparer.Ordinal))
         {
             weights.TryGet(name, out StoredTensor tensor);
@@ -73,7 +73,7 @@ internal sealed class QuantisedModelTests
                 Add(name, new WrittenTensor("BF16", [.. tensor.Shape], new ReadOnlySpan<byte>(tensor.Pointer, (int)(tensor.Rows * tensor.RowBytes)).ToArray()));
                 continue;
             }
-            WrittenLayer layer = Layer(scheme, new WrittenLayer((int)tensor.Rows, (int)tensor.Columns, seed: number));
+            WrittenLayer layer = Layer(scheme, new WrittenLayer((int)tensor.Rows, (int)tensor.Columns, seed: layers++));
             float[] expected = [.. layer.Expected.SelectMany(row => row).Select(weight => (float)weight)];
             if (!quantised) Add(name, WrittenTensor.Of("F32", expected, tensor.Rows, tensor.Columns));
             else foreach ((string suffix, WrittenTensor part) in layer.Tensors) Add($"{name[..^".weight".Length]}.{suffix}", part);

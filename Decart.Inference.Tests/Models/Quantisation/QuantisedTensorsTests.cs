@@ -26,7 +26,8 @@ internal sealed class QuantisedTensorsTests
             foreach (bool symmetric in (bool[])[true, false])
                 yield return Case($"{bits} bits, groups of {group}, symmetric {symmetric}", Configuration(bits, group), new WrittenLayer(40, 256).Gptq(bits, group, symmetric), type);
         }
-        yield return Case("act-order", Configuration(4, 64, "\"desc_act\": true,"), new WrittenLayer(24, 256).Gptq(4, 64, false, actOrder: true), TensorType.F32);
+        yield return Case("act-order", Configuration(4, 64, "\"desc_act\": true,"), new WrittenLayer(24, 256).Gptq(4, 64, false, actOrder: true), TensorType.Int4x64);
+        yield return Case("act-order, groups of 16", Configuration(4, 16, "\"desc_act\": true,"), new WrittenLayer(24, 64).Gptq(4, 16, false, actOrder: true), TensorType.F32);
         yield return Case("second version", Configuration(4, 64, "\"checkpoint_format\": \"gptq_v2\","), new WrittenLayer(24, 128).Gptq(4, 64, false, second: true), TensorType.Int4x64);
         yield return Case("scales of float32", Configuration(4, 64), new WrittenLayer(24, 128).Gptq(4, 64, false, scaleType: "F32"), TensorType.Int8x64);
         yield return Case("a last group that is shorter", Configuration(4, 128), new WrittenLayer(16, 192).Gptq(4, 128, false), TensorType.Int4x64);
@@ -50,7 +51,7 @@ internal sealed class QuantisedTensorsTests
         yield return Case("4 bits, zeros in bytes", Configuration("pack-quantized", 4, "int", "group", "\"group_size\": 32, \"symmetric\": false"), new WrittenLayer(21, 96).Packed(4, 32, false, zerosInBytes: true), TensorType.Int4x32);
         yield return Case("4 bits, rows", Configuration("pack-quantized", 4, "int", "channel"), new WrittenLayer(5, 192).Packed(4, -1, true, scaleType: "F16"), TensorType.Int4x64);
         yield return Case("4 bits, rows of 45", Configuration("pack-quantized", 4, "int", "channel"), new WrittenLayer(5, 45).Packed(4, -1, true), TensorType.F32);
-        yield return Case("4 bits, scattered groups", Configuration("pack-quantized", 4, "int", "group", "\"group_size\": 64, \"actorder\": \"group\""), new WrittenLayer(20, 128).Packed(4, 64, true, scattered: true), TensorType.F32);
+        yield return Case("4 bits, scattered groups", Configuration("pack-quantized", 4, "int", "group", "\"group_size\": 64, \"actorder\": \"group\""), new WrittenLayer(20, 128).Packed(4, 64, true, scattered: true), TensorType.Int4x64);
         yield return Case("8 bits", Configuration("pack-quantized", 8, "int", "group", "\"group_size\": 64, \"symmetric\": false"), new WrittenLayer(20, 128).Packed(8, 64, false), TensorType.Int8x64);
         yield return Case("floats, rows", Configuration("float-quantized", 8, "float", "channel"), new WrittenLayer(20, 128).Fp8("weight_scale", "BF16", 1, 0), TensorType.E4M3x128);
         yield return Case("floats, one scale", Configuration("float-quantized", 8, "float", "tensor"), new WrittenLayer(20, 128).Fp8("weight_scale", "F32", 0, 0, [1]), TensorType.E4M3x128);

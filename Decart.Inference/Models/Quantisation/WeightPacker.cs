@@ -14,6 +14,8 @@ internal static unsafe class WeightPacker
     /// <summary>Rows that are unpacked at once: as many as schemes store side by side in a cache line.</summary>
     private const int TileRows = 16;
 
+    private const int LongestBlock = 128, ShortestBlock = 32;
+
     private const byte NaN = 0x7F;
 
     /// <summary>2^120: what a block of <see cref="CodeKind.E4M3"/> multiplies its scale by.</summary>
@@ -26,6 +28,7 @@ internal static unsafe class WeightPacker
     /// <exception cref="ModelLoadException">A code is not a number.</exception>
     public static StoredTensor Pack(string path, QuantisedWeight weight, TensorMemory memory)
     {
+        int[]? order = ColumnOrder(weight);
         TensorType type = ChooseType(weight);
         long rowBytes = (long)weight.Columns / type.BlockLength() * type.BlockBytes();
         byte* data = memory.Allocate(checked(rowBytes * weight.Rows));
@@ -38,12 +41,12 @@ internal static unsafe class WeightPacker
             {
                 ReadOnlySpan<byte> rowCodes = codes.AsSpan(row * weight.Columns, weight.Columns);
                 if (weight.Kind == CodeKind.E4M3 && rowCodes.ContainsAny(NaN, (byte)(NaN | 0x80))) badRow = first + row;
-                PackRow(weight, type, first + row, rowCodes, data + ((first + row) * rowBytes));
+                PackRow(weight, type, order, first + row, rowCodes, data + ((first + row) * rowBytes));
             }
             return codes;
         }, _ => { });
         if (badRow >= 0) throw new ModelLoadException(path, weight.Name, $"expected numbers, found NaN in row {badRow}");
-        return new StoredTensor(weight.Name, type, [weight.Rows, weight.Columns], (nint)data);
+        return new StoredTensor(weight.Name, type, [weight.Rows, weight.Columns], (nint)data) { ColumnOrder = order is null || type == TensorType.F32 ? default : [.. order] };
     }
 
     private static TensorType ChooseType(QuantisedWeight weight)
@@ -51,7 +54,7 @@ internal static unsafe class WeightPacker
         int length = BlockLength(weight);
         return weight.Kind switch
         {
-            _ when length == 0 || weight.GroupOfColumn is not null || weight.RunLength != 0 => TensorType.F32,
+            _ when length == 0 => TensorType.F32,
             CodeKind.NF4 or CodeKind.FP4 => length < TensorType.NF4x64.BlockLength() ? TensorType.F32 : weight.Kind == CodeKind.NF4 ? TensorType.NF4x64 : TensorType.FP4x64,
             CodeKind.E4M3 => weight.Scales.All(scale => float.IsFinite(scale * E4M3Factor))
                 ? length switch { 32 => TensorType.E4M3x32, 64 => TensorType.E4M3x64, _ => TensorType.E4M3x128 }
@@ -64,14 +67,22 @@ internal static unsafe class WeightPacker
     /// <summary>The longest block that makes up rows and groups; 0 if none does.</summary>
     private static int BlockLength(QuantisedWeight weight)
     {
-        for (int length = 128; length >= 32; length /= 2)
+        if (weight.RunLength != 0) return 0;
+        int[] groups = weight.GroupOfColumn is { } groupOf
+            ? [.. groupOf.CountBy(group => group).Select(group => group.Value)]
+            : weight.GroupColumns < weight.Columns ? [weight.GroupColumns] : [];
+        for (int length = LongestBlock; length >= ShortestBlock; length /= 2)
         {
-            if (weight.Columns % length == 0 && (weight.GroupColumns >= weight.Columns || weight.GroupColumns % length == 0)) return length;
+            if (weight.Columns % length == 0 && Array.TrueForAll(groups, group => group % length == 0)) return length;
         }
         return 0;
     }
 
-    private static void PackRow(QuantisedWeight weight, TensorType type, int row, ReadOnlySpan<byte> codes, byte* destination)
+    /// <summary>Scattered columns group by group; null where groups are neighbours.</summary>
+    private static int[]? ColumnOrder(QuantisedWeight weight) =>
+        weight.GroupOfColumn is { } groupOf ? [.. Enumerable.Range(0, groupOf.Length).OrderBy(column => groupOf[column])] : null;
+
+    private static void PackRow(QuantisedWeight weight, TensorType type, int[]? order, int row, ReadOnlySpan<byte> codes, byte* destination)
     {
         if (type == TensorType.F32)
         {
@@ -79,11 +90,12 @@ internal static unsafe class WeightPacker
             return;
         }
         int length = type.BlockLength();
+        Span<byte> ordered = stackalloc byte[LongestBlock];
         for (int start = 0; start < codes.Length; start += length)
         {
-            int group = weight.Group(row, start), zero = weight.ZeroOf(group);
+            int group = weight.Group(row, order?[start] ?? start), zero = weight.ZeroOf(group);
             float scale = weight.Scales[group];
-            ReadOnlySpan<byte> block = codes.Slice(start, length);
+            ReadOnlySpan<byte> block = order is null ? codes.Slice(start, length) : Gather(codes, order.AsSpan(start, length), ordered);
             switch (type)
             {
                 case TensorType.Int4x32 or TensorType.Int4x64 or TensorType.Int4x128:
@@ -105,6 +117,12 @@ internal static unsafe class WeightPacker
                     break;
             }
         }
+    }
+
+    private static ReadOnlySpan<byte> Gather(ReadOnlySpan<byte> codes, ReadOnlySpan<int> columns, Span<byte> ordered)
+    {
+        for (int i = 0; i < columns.Length; i++) ordered[i] = codes[columns[i]];
+        return ordered[..columns.Length];
     }
 
     /// <summary>One weight, rounded to float32 once.</summary>

@@ -27,5 +27,6 @@ internal static unsafe class TensorDecoder
         ArgumentOutOfRangeException.ThrowIfNegative(row);
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(row, tensor.Rows);
         MatMulFormats.Decode(tensor.Type, tensor.Pointer + (row * tensor.RowBytes), checked((int)tensor.Columns), destination);
+        ColumnOrders.Restore(tensor.ColumnOrder, destination);
     }
 }

@@ -28,6 +28,7 @@ internal sealed unsafe class CpuMatMul : IDisposable
     private readonly SimdWidth _width;
     private readonly MatMulFormat[] _formats;
     private readonly byte* _scratch;
+    private readonly CpuBuffer<float> _ordered = new(0);
     private float* _tails;
     private int _tailRows;
 
@@ -60,6 +61,11 @@ internal sealed unsafe class CpuMatMul : IDisposable
             throw new ArgumentException($"A gated weight has as many gates as ups, this one {weight.Rows} rows.", nameof(weight));
         int columns = epilogue.Gated ? weight.Rows / 2 : weight.Rows;
         ArgumentOutOfRangeException.ThrowIfLessThan(yStride, columns);
+        if (!weight.ColumnOrder.IsDefault)
+        {
+            x = Reorder(x, xStride, rows, weight);
+            xStride = weight.Columns;
+        }
         var problem = new MatMulProblem
         {
             X = x,
@@ -101,6 +107,7 @@ internal sealed unsafe class CpuMatMul : IDisposable
 
     public void Dispose()
     {
+        _ordered.Dispose();
         NativeMemory.AlignedFree(_scratch);
         NativeMemory.AlignedFree(_tails);
     }
@@ -148,6 +155,14 @@ internal sealed unsafe class CpuMatMul : IDisposable
         var job = new MatMulTileJob<TLanes, TVector>(problem, rowsPerTask, panelsPerTask, &nextTask, _scratch);
         int parts = Elements(in problem) < MinElementsPerPart ? 1 : Math.Min(_team.Threads, job.Tasks);
         _team.Run(in job, parts);
+    }
+
+    /// <summary>The rows of x with their elements in the order of the weight's.</summary>
+    private float* Reorder(float* x, int xStride, int rows, CpuWeight weight)
+    {
+        _ordered.Reserve((long)rows * weight.Columns);
+        for (long row = 0; row < rows; row++) ColumnOrders.Gather(weight.ColumnOrder, x + (row * xStride), _ordered.Pointer + (row * weight.Columns));
+        return _ordered.Pointer;
     }
 
     private float* CopyTails(in MatMulProblem problem)

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Runtime.InteropServices;
 using Decart.Inference.Checkpoints;
 
@@ -11,7 +12,8 @@ namespace Decart.Inference.Kernels.Cpu;
 internal readonly unsafe record struct CpuWeightPart(nint Data, long RowBytes, int Rows, TensorType Type);
 
 /// <summary>
-/// A weight whose rows stay where they lie in the checkpoint: pointers into its map, so the checkpoint must outlive the weight.
+/// A weight whose rows stay where they lie in the checkpoint: pointers into its map, so the checkpoint must outlive the weight. Parts whose elements lie in different
+/// orders are widened.
 /// Immutable; any thread may read it.
 /// </summary>
 internal sealed unsafe class CpuWeight : Weight
@@ -19,17 +21,24 @@ internal sealed unsafe class CpuWeight : Weight
     /// <summary>Pinned: jobs refer to it by address.</summary>
     private readonly CpuWeightPart[] _parts;
 
+    private readonly List<CpuBuffer<float>> _widened = [];
+
     /// <summary>Concatenates the rows of <paramref name="parts"/>.</summary>
     public CpuWeight(WeightParts parts)
         : base(parts.Rows, parts.Columns)
     {
         _parts = GC.AllocateArray<CpuWeightPart>(parts.Tensors.Length, pinned: true);
+        bool sameOrder = parts.Tensors.All(part => ColumnOrders.AreEqual(part.ColumnOrder, parts.Tensors[0].ColumnOrder));
+        if (sameOrder) ColumnOrder = parts.Tensors[0].ColumnOrder;
         for (int i = 0; i < _parts.Length; i++)
         {
-            StoredTensor part = parts.Tensors[i];
+            StoredTensor part = sameOrder || parts.Tensors[i].ColumnOrder.IsDefault ? parts.Tensors[i] : Widen(parts.Tensors[i]);
             _parts[i] = new CpuWeightPart(part.Data, part.RowBytes, (int)part.Rows, part.Type);
         }
     }
+
+    /// <summary>The column of each element of a row, where the elements lie in another order; else default. Activations are multiplied in this order.</summary>
+    public ImmutableArray<int> ColumnOrder { get; }
 
     /// <summary>Address of the first part, valid as long as the weight is reachable.</summary>
     public CpuWeightPart* Parts => (CpuWeightPart*)Marshal.UnsafeAddrOfPinnedArrayElement(_parts, 0);
@@ -45,10 +54,23 @@ internal sealed unsafe class CpuWeight : Weight
         int index = 0;
         for (; row >= _parts[index].Rows; index++) row -= _parts[index].Rows;
         ref readonly CpuWeightPart part = ref _parts[index];
-        fixed (float* values = destination) MatMulFormats.Decode(part.Type, (byte*)part.Data + (row * part.RowBytes), Columns, values);
+        fixed (float* values = destination)
+        {
+            MatMulFormats.Decode(part.Type, (byte*)part.Data + (row * part.RowBytes), Columns, values);
+            ColumnOrders.Restore(ColumnOrder, values);
+        }
     }
 
     public override void Dispose()
     {
+        foreach (CpuBuffer<float> buffer in _widened) buffer.Dispose();
+    }
+
+    private StoredTensor Widen(StoredTensor part)
+    {
+        CpuBuffer<float> buffer = new(part.Rows * part.Columns);
+        _widened.Add(buffer);
+        for (long row = 0; row < part.Rows; row++) TensorDecoder.DecodeRow(part, row, buffer.Pointer + (row * part.Columns));
+        return new StoredTensor(part.Name, TensorType.F32, part.Shape, (nint)buffer.Pointer);
     }
 }
