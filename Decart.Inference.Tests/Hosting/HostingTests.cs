@@ -165,6 +165,7 @@ public class HostingTests
             Assert.That(before.Entries["decart.inference.live.stories"].Status, Is.EqualTo(HealthStatus.Healthy));
             Assert.That(before.Entries["decart.inference.ready.stories"].Status, Is.EqualTo(HealthStatus.Unhealthy));
             Assert.That(before.Entries["decart.inference.ready.stories"].Description, Is.EqualTo("The model is being loaded: Warming up."));
+            Assert.That(load.Log.Messages(LogLevel.Information), Has.One.Contains("storyteller (stories) is ready"), "the key tells models apart");
             Assert.That(ready.Status, Is.EqualTo(HealthStatus.Healthy));
             Assert.That(ready.Entries["decart.inference.ready.stories"].Data.Keys, Is.EquivalentTo(new[] { "running", "waiting" }));
             Assert.That(ready.Entries["decart.inference.ready.stories"].Tags, Is.EqualTo(new[] { "ready" }));

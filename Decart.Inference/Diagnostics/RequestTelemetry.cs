@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using Decart.Inference.Engine;
 using Decart.Inference.Sampling;
 using static Decart.Inference.Diagnostics.TelemetryNames;
@@ -28,11 +29,11 @@ internal sealed class RequestTelemetry(SessionTelemetry session, string operatio
         if (activity is not { IsAllDataRequested: true }) return;
         SamplingNumbers numbers = parameters.Numbers;
         activity.SetTag(Attributes.MaxTokens, parameters.MaxTokens);
-        activity.SetTag(Attributes.Temperature, (double)numbers.Temperature);
-        activity.SetTag(Attributes.TopP, (double)numbers.TopP);
+        activity.SetTag(Attributes.Temperature, Decimal(numbers.Temperature));
+        activity.SetTag(Attributes.TopP, Decimal(numbers.TopP));
         if (numbers.TopK > 0) activity.SetTag(Attributes.TopK, (double)numbers.TopK);
-        if (numbers.FrequencyPenalty != 0) activity.SetTag(Attributes.FrequencyPenalty, (double)numbers.FrequencyPenalty);
-        if (numbers.PresencePenalty != 0) activity.SetTag(Attributes.PresencePenalty, (double)numbers.PresencePenalty);
+        if (numbers.FrequencyPenalty != 0) activity.SetTag(Attributes.FrequencyPenalty, Decimal(numbers.FrequencyPenalty));
+        if (numbers.PresencePenalty != 0) activity.SetTag(Attributes.PresencePenalty, Decimal(numbers.PresencePenalty));
         if (options.Seed is { } seed) activity.SetTag(Attributes.Seed, seed);
         if (options.StopSequences.Count > 0) activity.SetTag(Attributes.StopSequences, options.StopSequences.ToArray());
     }
@@ -42,6 +43,9 @@ internal sealed class RequestTelemetry(SessionTelemetry session, string operatio
 
     /// <summary>The request has ended, or its caller has left.</summary>
     public void Dispose() => End(_sequence is null ? new RequestEnd(Completed) : RequestEnd.Of(_sequence));
+
+    /// <summary>A number as its caller wrote it: 0.8, not 0.800000011920929.</summary>
+    private static double Decimal(float number) => double.Parse(number.ToString(CultureInfo.InvariantCulture), CultureInfo.InvariantCulture);
 
     private void End(RequestEnd end)
     {

@@ -46,6 +46,9 @@ internal sealed class HostedModel : IHostedLifecycleService, ILlmSessionProvider
 
     public DecartInferenceOptions Options => _options.Get(_name);
 
+    /// <summary>What the log calls it: with its key, since two models of an application may have the same path.</summary>
+    private string Label => _name.Length == 0 ? Options.Model : $"{Options.Model} ({_name})";
+
     /// <summary>How far loading has come, worded for users.</summary>
     public string Progress => _progress?.Latest ?? "not begun";
 
@@ -136,13 +139,13 @@ internal sealed class HostedModel : IHostedLifecycleService, ILlmSessionProvider
     {
         DecartInferenceOptions own = Options;
         long start = Stopwatch.GetTimestamp();
-        _progress = new LoadProgressLog(_logger, own.Model);
+        _progress = new LoadProgressLog(_logger, Label);
         try
         {
             LlmSessionOptions sessionOptions = own.ForSession() with { LoggerFactory = _loggers, MeterFactory = _meters };
             LlmSession session = await LlmSession.LoadAsync(own.Model, sessionOptions, _progress, _stopping.Token).ConfigureAwait(false);
             if (own.WarmUp) await WarmUpAsync(session).ConfigureAwait(false);
-            _logger.Ready(own.Model, Stopwatch.GetElapsedTime(start));
+            _logger.Ready(Label, Stopwatch.GetElapsedTime(start));
             return session;
         }
         catch (OperationCanceledException) when (_stopping.IsCancellationRequested)
@@ -178,7 +181,7 @@ internal sealed class HostedModel : IHostedLifecycleService, ILlmSessionProvider
         }
         catch (Exception error)
         {
-            _logger.LoadFailed(error, Options.Model);
+            _logger.LoadFailed(error, Label);
             _lifetime?.StopApplication();
             throw;
         }
@@ -201,8 +204,8 @@ internal sealed class HostedModel : IHostedLifecycleService, ILlmSessionProvider
         DecartInferenceOptions own = Options;
         Task drained = session.DrainAsync(_deadline.Token);
         SessionStatistics statistics = session.GetStatistics();
-        _logger.Draining(own.Model, statistics.RunningSequences, statistics.WaitingSequences, own.DrainTimeout);
-        CancellationTokenRegistration timedOut = _deadline.Token.Register(() => LogUnfinished(session, own.Model)); // before the session hears of it: the last to register is the first to be called
+        _logger.Draining(Label, statistics.RunningSequences, statistics.WaitingSequences, own.DrainTimeout);
+        CancellationTokenRegistration timedOut = _deadline.Token.Register(() => LogUnfinished(session)); // before the session hears of it: the last to register is the first to be called
         await using (timedOut.ConfigureAwait(false))
         {
             _deadline.CancelAfter(own.DrainTimeout);
@@ -210,10 +213,10 @@ internal sealed class HostedModel : IHostedLifecycleService, ILlmSessionProvider
         }
     }
 
-    private void LogUnfinished(LlmSession session, string model)
+    private void LogUnfinished(LlmSession session)
     {
         SessionStatistics statistics = session.GetStatistics();
-        if (statistics.RunningSequences + statistics.WaitingSequences > 0) _logger.DrainTimedOut(model, statistics.RunningSequences, statistics.WaitingSequences);
+        if (statistics.RunningSequences + statistics.WaitingSequences > 0) _logger.DrainTimedOut(Label, statistics.RunningSequences, statistics.WaitingSequences);
     }
 
     private async Task EndAsync()
