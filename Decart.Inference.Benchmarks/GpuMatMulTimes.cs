@@ -1,9 +1,11 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using Decart.Inference.Benchmarks.Devices;
+using Decart.Inference.Checkpoints;
 using Decart.Inference.Kernels;
 using Decart.Inference.Kernels.Gpu;
 using Decart.Inference.Kernels.Gpu.Compilation;
+using Decart.Inference.Kernels.Gpu.Packed;
 using Decart.Inference.Kernels.Gpu.Tiles;
 
 namespace Decart.Inference.Benchmarks;
@@ -40,12 +42,14 @@ internal sealed class GpuMatMulTimes : IDisposable
 
     /// <summary>Prints a table.</summary>
     /// <param name="arguments">
-    /// Numbers of rows with commas between, unless the defaults are right; and "plans", for a column for each division of the work that is worth a try.
+    /// Numbers of rows with commas between, unless the defaults are right; then "plans", for a column for each division of the work that is worth a try, or a type of weights that
+    /// stay packed (Q4_K).
     /// </param>
     public static void Run(string[] arguments)
     {
         int[] rows = [.. (arguments.Length > 0 ? arguments[0] : "1,16,32,64,128,256,2048").Split(',').Select(int.Parse)];
         bool all = arguments is [_, "plans"];
+        PackedFormat? format = all || arguments.Length < 2 ? null : PackedFormat.Of(Enum.Parse<TensorType>(arguments[1]));
         using GpuMatMulTimes times = new();
         double bandwidth = CopyBandwidth.Measure(times._device.Memory);
         Console.WriteLine(FormattableString.Invariant($"copy {bandwidth / 1e12:F2} TB/s (read + write)"));
@@ -59,9 +63,9 @@ internal sealed class GpuMatMulTimes : IDisposable
                 Console.Write($"| {name}, {outputs} x {inputs}: {best.BlockRows} x {best.GroupsPerBlock} ");
                 foreach (GpuRingPlan plan in (GpuRingPlan[])[best, .. all ? times.Plans(count, outputs).Where(plan => plan != best) : []])
                 {
-                    double seconds = times.Measure(name, outputs, inputs, count, plan), bytes = 2.0 * outputs * inputs;
+                    double seconds = times.Measure(name, outputs, inputs, count, plan, format), bytes = Bytes(outputs, inputs, format);
                     Console.Write(FormattableString.Invariant(
-                        $"| {(plan == best ? "" : $"{plan.BlockRows} x {plan.GroupsPerBlock}{(plan.ClusterSize > 1 ? " pairs" : "")}: ")}{bytes / seconds / 1e12:F2} ({bytes / seconds / bandwidth:F2}), {bytes * count / seconds / 1e12:F0} "));
+                        $"| {(plan == best ? "" : $"{plan.BlockRows} x {plan.GroupsPerBlock}{(plan.ClusterSize > 1 ? " pairs" : "")}: ")}{bytes / seconds / 1e12:F2} ({bytes / seconds / bandwidth:F2}), {2.0 * outputs * inputs * count / seconds / 1e12:F0} "));
                 }
                 Console.WriteLine("|");
             }
@@ -87,10 +91,14 @@ internal sealed class GpuMatMulTimes : IDisposable
         _device.Dispose();
     }
 
-    private double Measure(string name, int outputs, int inputs, int rows, GpuRingPlan plan)
+    /// <summary>Bytes of a weight, which is a whole number of tiles.</summary>
+    private static long Bytes(int outputs, int inputs, PackedFormat? format) =>
+        (long)(outputs / CoreTiles.TileRows) * (inputs / CoreTiles.PieceColumns) * (format?.PieceBytes ?? CoreTiles.TileBytes);
+
+    private double Measure(string name, int outputs, int inputs, int rows, GpuRingPlan plan, PackedFormat? format)
     {
         _device.Upload(_count.Address, BitConverter.GetBytes(rows));
-        long bytes = 2L * outputs * inputs;
+        long bytes = Bytes(outputs, inputs, format);
         int copies = (int)Math.Max(1, WeightBytes / bytes), launches = Math.Max(copies, 8);
         bool gated = name.EndsWith("gate/up", StringComparison.Ordinal);
         MatMulArguments arguments = new()
@@ -115,7 +123,7 @@ internal sealed class GpuMatMulTimes : IDisposable
             for (int i = 0; i < launches; i++)
             {
                 arguments.Weight = _weights.Address + (nint)(i % copies * bytes);
-                _launcher.LaunchRing(arguments, plan);
+                _launcher.LaunchRing(arguments, plan, format);
             }
         }
         Launch();

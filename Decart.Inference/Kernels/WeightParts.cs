@@ -35,6 +35,9 @@ internal sealed class WeightParts
     /// <summary>Whether the rows are gates followed by as many ups, for <see cref="Epilogue.Gated"/>.</summary>
     public bool Gated { get; init; }
 
+    /// <summary>Whether only matmuls and logits read it: neither rows of it, as an embedding's, nor those of many experts together.</summary>
+    public bool OnlyMultiplied { get; init; }
+
     public int Rows { get; }
 
     public int Columns { get; }

@@ -100,7 +100,8 @@ internal sealed class DecoderWeights : IDisposable
     {
         WeightNames names = _config.Names;
         bool onlyOutput = _config.TiedEmbeddings && !_source.TryGet(names.Embedding + ".weight", out _) && _source.TryGet(names.Output + ".weight", out _);
-        Weight embedding = LoadWeight(onlyOutput ? names.Output : names.Embedding, _config.VocabularySize, _config.HiddenSize);
+        StoredTensor table = Require((onlyOutput ? names.Output : names.Embedding) + ".weight", _config.VocabularySize, _config.HiddenSize);
+        Weight embedding = Own(_tensors.CreateWeight(new WeightParts(_source.Path, table)));
         return (embedding, _config.TiedEmbeddings || !_config.HasOutput ? embedding : LoadWeight(names.Output, _config.VocabularySize, _config.HiddenSize));
     }
 
@@ -179,8 +180,8 @@ internal sealed class DecoderWeights : IDisposable
         Weight[] gateUp = new Weight[config.Count], down = new Weight[config.Count];
         for (int expert = 0; expert < config.Count; expert++)
         {
-            gateUp[expert] = CreateWeight(gated: true, ExpertGateUp(layer, expert, config.IntermediateSize));
-            down[expert] = CreateWeight(ExpertTensor(layer, expert, ^1, _config.HiddenSize, config.IntermediateSize));
+            gateUp[expert] = Own(_tensors.CreateWeight(new WeightParts(_source.Path, ExpertGateUp(layer, expert, config.IntermediateSize)) { Gated = true }));
+            down[expert] = Own(_tensors.CreateWeight(new WeightParts(_source.Path, ExpertTensor(layer, expert, ^1, _config.HiddenSize, config.IntermediateSize))));
         }
         return (router, new Experts(gateUp, down, config.PerToken, config.Renormalise, _config.Activation));
     }
@@ -215,7 +216,7 @@ internal sealed class DecoderWeights : IDisposable
     private Weight CreateWeight(params ReadOnlySpan<StoredTensor> parts) => CreateWeight(gated: false, parts);
 
     private Weight CreateWeight(bool gated, params ReadOnlySpan<StoredTensor> parts) =>
-        Own(_tensors.CreateWeight(new WeightParts(_source.Path, parts) { Gated = gated }));
+        Own(_tensors.CreateWeight(new WeightParts(_source.Path, parts) { Gated = gated, OnlyMultiplied = true }));
 
     private WeightVector CreateVector(params ReadOnlySpan<StoredTensor> parts) => Own(_tensors.CreateVector(new VectorParts(_source.Path, parts)));
 

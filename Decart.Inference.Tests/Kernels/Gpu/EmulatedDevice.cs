@@ -36,6 +36,8 @@ internal sealed unsafe class EmulatedDevice(bool tensorCores = false, int multip
 
     public bool HasTensorCores => tensorCores;
 
+    public bool PacksWeights { get; init; }
+
     public int Multiprocessors => multiprocessors;
 
     /// <summary>The kernels that were started, in order.</summary>

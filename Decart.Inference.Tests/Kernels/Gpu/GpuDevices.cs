@@ -18,17 +18,20 @@ internal static class GpuDevices
     /// <param name="tensorCores">Whether kernels for tensor cores are used, which is slow where those are emulated.</param>
     /// <param name="hopper">Whether an emulated device has the kernels of Hopper GPUs.</param>
     /// <param name="architecture">Kernels for later architectures are not used on a GPU.</param>
-    public static IGpuDevice Create(string name, int? multiprocessors = null, bool tensorCores = false, bool hopper = false, int architecture = 90) =>
-        name == Emulated ? new EmulatedDevice(tensorCores, multiprocessors ?? 1) { IsHopper = hopper } : CreateCuda(multiprocessors, tensorCores, architecture);
+    /// <param name="packs">Whether quantised weights stay in the bits of their file.</param>
+    public static IGpuDevice Create(string name, int? multiprocessors = null, bool tensorCores = false, bool hopper = false, int architecture = 90, bool packs = false) =>
+        name == Emulated
+            ? new EmulatedDevice(tensorCores, multiprocessors ?? 1) { IsHopper = hopper, PacksWeights = packs }
+            : CreateCuda(multiprocessors, tensorCores, architecture, packs);
 
     /// <summary>Opens the first GPU; ignores the test, with the reason, where there is none.</summary>
-    public static CudaDevice CreateCuda(int? multiprocessors = null, bool tensorCores = true, int architecture = 90)
+    public static CudaDevice CreateCuda(int? multiprocessors = null, bool tensorCores = true, int architecture = 90, bool packs = false)
     {
         try
         {
             return multiprocessors is { } number
-                ? new CudaDevice(index: 0, KernelCache.Default) { HasTensorCores = tensorCores, LatestArchitecture = architecture, Multiprocessors = number }
-                : new CudaDevice(index: 0, KernelCache.Default) { HasTensorCores = tensorCores, LatestArchitecture = architecture };
+                ? new CudaDevice(index: 0, KernelCache.Default) { HasTensorCores = tensorCores, LatestArchitecture = architecture, PacksWeights = packs, Multiprocessors = number }
+                : new CudaDevice(index: 0, KernelCache.Default) { HasTensorCores = tensorCores, LatestArchitecture = architecture, PacksWeights = packs };
         }
         catch (CudaUnavailableException exception)
         {

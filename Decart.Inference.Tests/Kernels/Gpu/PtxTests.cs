@@ -1,8 +1,10 @@
 using System.Reflection;
 using System.Text.RegularExpressions;
+using Decart.Inference.Checkpoints;
 using Decart.Inference.Kernels.Gpu;
 using Decart.Inference.Kernels.Gpu.Compilation;
 using Decart.Inference.Kernels.Gpu.Intrinsics;
+using Decart.Inference.Kernels.Gpu.Packed;
 
 namespace Decart.Inference.Tests.Kernels.Gpu;
 
@@ -20,7 +22,11 @@ internal sealed class PtxTests(int architecture, string target)
         .. HopperKernels.All, .. WarpGroupKernels.All,
     ];
 
-    private static IEnumerable<GpuKernel> All => GpuKernels.All.Concat(TestKernels);
+    /// <summary>Those of every format for one row, and those of one format for all numbers of rows.</summary>
+    private static IEnumerable<GpuKernel> PackedKernels =>
+        PackedFormat.All.SelectMany(format => format.Type == TensorType.Q5_K ? format.Kernels : [format.Store, format.MatMul(8)]);
+
+    private static IEnumerable<GpuKernel> All => GpuKernels.All.Concat(PackedKernels).Concat(TestKernels);
 
     private static IEnumerable<TestCaseData> Kernels => All.Select(kernel => new TestCaseData(kernel).SetArgDisplayNames(kernel.Name));
 
@@ -90,7 +96,7 @@ internal sealed class PtxTests(int architecture, string target)
     public void Accumulators_of_warp_groups_are_changed_in_place()
     {
         if (architecture != 90) return;
-        foreach (GpuKernel kernel in WarpGroupKernels.All.Concat(GpuKernels.All.Where(kernel => kernel.Name.StartsWith("GpuRingMatMul", StringComparison.Ordinal))))
+        foreach (GpuKernel kernel in All.Where(kernel => kernel.Name.Contains("MatMul<", StringComparison.Ordinal) && kernel.ForOneArchitecture).Concat(WarpGroupKernels.All))
         {
             string text = _compiler.Compile(kernel).Text;
             string[] lists = [.. Regex.Matches(text, @"wgmma\.mma_async\S+ \{([^}]*)\}").Select(match => match.Groups[1].Value)];

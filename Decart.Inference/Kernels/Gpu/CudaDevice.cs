@@ -70,6 +70,8 @@ internal sealed class CudaDevice : IGpuDevice
     /// <summary>Whether to use them; every GPU that is not too old has them.</summary>
     public bool HasTensorCores { get; init; } = true;
 
+    public bool PacksWeights { get; init; } = GpuSupport.PacksWeights;
+
     /// <summary>As many as there are, unless work is to be divided for another number.</summary>
     public int Multiprocessors { get; init; }
 

@@ -62,9 +62,8 @@ internal sealed class GpuKernels : IKernels, IDisposable
     public void MatMul(Activations x, Norm? norm, Weight weight, in Epilogue epilogue, Activations y)
     {
         int rows = _step.Capacity;
-        MatMulArguments arguments = Arguments(weight, epilogue, (GpuActivations)y, _step.Count);
-        arguments.X = norm is null ? Operand((GpuActivations)x, rows) : _matMul.Normalise(Arguments(norm, x, _step.Count), rows);
-        _matMul.Launch(arguments, rows);
+        nint operand = norm is null ? Operand((GpuActivations)x, rows) : _matMul.Normalise(Arguments(norm, x, _step.Count), rows);
+        Multiply(operand, weight, epilogue, (GpuActivations)y, _step.Count, rows);
     }
 
     public void Normalise(Norm norm, Activations x, Activations y) =>
@@ -108,9 +107,7 @@ internal sealed class GpuKernels : IKernels, IDisposable
         if (_step.LogitCapacity == 0) return;
         NormArguments rows = Arguments(norm, x, _step.LogitCount);
         rows.Order = _step.LogitRows;
-        MatMulArguments arguments = Arguments(weight, epilogue, Floats(y), _step.LogitCount);
-        arguments.X = _matMul.Normalise(rows, _step.LogitCapacity);
-        _matMul.Launch(arguments, _step.LogitCapacity);
+        Multiply(_matMul.Normalise(rows, _step.LogitCapacity), weight, epilogue, Floats(y), _step.LogitCount, _step.LogitCapacity);
     }
 
     public void Dispose()
@@ -141,28 +138,36 @@ internal sealed class GpuKernels : IKernels, IDisposable
         _ => throw new NotSupportedException("Heads are normalised by RMSNorm without bias only."),
     };
 
-    /// <summary>A product without what is multiplied.</summary>
-    private static MatMulArguments Arguments(Weight weight, in Epilogue epilogue, GpuActivations y, nint count)
+    private void Multiply(nint x, Weight weight, in Epilogue epilogue, GpuActivations y, nint count, int rows)
     {
-        GpuWeight laid = (GpuWeight)weight;
-        if (laid.IsGated != epilogue.Gated) throw new ArgumentException("A weight of gates and ups is multiplied with a gate, no other is.", nameof(weight));
+        bool gated = weight is GpuPackedWeight { IsGated: true } or GpuWeight { IsGated: true };
+        if (gated != epilogue.Gated) throw new ArgumentException("A weight of gates and ups is multiplied with a gate, no other is.", nameof(weight));
         if (y.IsOperand && epilogue.Accumulate) throw new ArgumentException("Sums are kept in float32.", nameof(y));
-        return new MatMulArguments
+        MatMulArguments arguments = new()
         {
+            X = x,
             Count = count,
-            Weight = laid.Address,
             Bias = epilogue.Bias is GpuWeightVector bias ? bias.Address : 0,
             Y = y.Address,
-            Columns = epilogue.Gated ? weight.Rows / 2 : weight.Rows,
-            WeightRows = laid.PaddedRows,
-            Stride = laid.PaddedColumns,
+            Columns = gated ? weight.Rows / 2 : weight.Rows,
+            Stride = CoreTiles.PaddedColumns(weight.Columns),
             YStride = y.Stride,
-            Gated = epilogue.Gated ? 1 : 0,
+            Gated = gated ? 1 : 0,
             Accumulate = epilogue.Accumulate ? 1 : 0,
             Function = (int)epilogue.Function,
             SoftCap = epilogue.SoftCap,
             HalfY = y.IsOperand ? 1 : 0,
         };
+        if (weight is GpuPackedWeight packed)
+        {
+            foreach (GpuPackedSegment segment in packed.Segments) _matMul.Launch(segment.Of(packed, arguments), rows, segment.Format);
+        }
+        else
+        {
+            arguments.Weight = ((GpuWeight)weight).Address;
+            arguments.WeightRows = ((GpuWeight)weight).PaddedRows;
+            _matMul.Launch(arguments, rows);
+        }
     }
 
     /// <summary>A norm without where it goes.</summary>

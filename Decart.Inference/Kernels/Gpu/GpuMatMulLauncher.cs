@@ -1,3 +1,4 @@
+using Decart.Inference.Kernels.Gpu.Packed;
 using Decart.Inference.Kernels.Gpu.Tiles;
 
 namespace Decart.Inference.Kernels.Gpu;
@@ -23,14 +24,19 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
     /// <summary>How often memory that launches use has moved.</summary>
     public int Moves => _operand.Moves;
 
+    /// <summary>Whether weights may stay in few bits.</summary>
+    public static bool MultipliesPacked(IGpuDevice device) =>
+        device.PacksWeights && device.HasTensorCores && device.CanRun(GpuPackedMatMul<PackedQ8_0, Sums256>.Kernel);
+
     /// <summary>Starts a product.</summary>
     /// <param name="arguments">The operation, without how x and y lie.</param>
     /// <param name="rows">Rows that the launch is sized for.</param>
-    public void Launch(MatMulArguments arguments, int rows)
+    /// <param name="format">How the weight is packed; null for halves.</param>
+    public void Launch(MatMulArguments arguments, int rows, PackedFormat? format = null)
     {
         arguments.XBlockRows = arguments.YBlockRows = CoreTiles.OperandBlockRows(rows);
         arguments.RowsPerSource = 1;
-        if (_hasRing) LaunchRing(arguments, GpuRingPlan.Best(rows, arguments.WeightRows, arguments.Stride, device.Multiprocessors));
+        if (_hasRing) LaunchRing(arguments, GpuRingPlan.Best(rows, arguments.WeightRows, arguments.Stride, device.Multiprocessors), format);
         else LaunchPlain(arguments, rows, experts: 1, rows);
         if (arguments.HalfY != 0) ClearPadding(arguments.Count, arguments.Y, arguments.Columns, rows);
     }
@@ -98,12 +104,13 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
 
     public void Dispose() => _operand.Dispose();
 
-    /// <summary>Starts a product by <see cref="GpuRingMatMul{TSums}"/>.</summary>
+    /// <summary>Starts a product by <see cref="GpuRingMatMul{TSums}"/> or <see cref="GpuPackedMatMul{TFormat, TSums}"/>.</summary>
     /// <param name="arguments">The operation, without how work is divided.</param>
     /// <param name="plan">How it is.</param>
-    public void LaunchRing(MatMulArguments arguments, GpuRingPlan plan)
+    /// <param name="format">How the weight is packed; null for halves.</param>
+    public void LaunchRing(MatMulArguments arguments, GpuRingPlan plan, PackedFormat? format = null)
     {
-        GpuKernel<MatMulArguments> kernel = plan.BlockRows switch
+        GpuKernel<MatMulArguments> kernel = format is not null ? format.MatMul(plan.BlockRows) : plan.BlockRows switch
         {
             8 => GpuRingMatMul<Sums8>.Kernel,
             16 => GpuRingMatMul<Sums16>.Kernel,

@@ -451,6 +451,8 @@ internal static class GpuPromptAttention
 
         public static int StageBytes => 2 * BlockBytes;
 
+        public static int Writers => 1;
+
         public static int Readers => GpuPromptAttention.Readers;
     }
 
@@ -461,6 +463,8 @@ internal static class GpuPromptAttention
         public static int Stages => 6;
 
         public static int StageBytes => 4 * BlockBytes;
+
+        public static int Writers => 1;
 
         public static int Readers => GpuPromptAttention.Readers;
     }

@@ -22,7 +22,10 @@ internal static class GpuRingMatMul<TSums>
     };
 
     /// <summary>Two warp groups that multiply, and one whose first warp copies.</summary>
-    private const int Lanes = 32, Readers = 8, Threads = (Readers * Lanes) + WarpGroup.Threads;
+    private const int Lanes = 32, Threads = (Readers * Lanes) + WarpGroup.Threads;
+
+    /// <summary>Warps that multiply.</summary>
+    internal const int Readers = 8;
 
     private const int WarpGroupTiles = WarpGroup.Rows / CoreTiles.TileRows;
 
@@ -30,9 +33,10 @@ internal static class GpuRingMatMul<TSums>
     private static int PiecesAtOnce => TSums.Columns <= 64 ? 2 : 1;
 
     /// <summary>The most pieces of a stage: of few tiles it takes several, so that enough bytes are on their way.</summary>
-    private static int MaxPieces => TSums.Columns <= 8 ? 8 : TSums.Columns <= 16 ? 4 : PiecesAtOnce;
+    internal static int MaxPieces => TSums.Columns <= 8 ? 8 : TSums.Columns <= 16 ? 4 : PiecesAtOnce;
 
-    private static int WeightBytes => PiecesAtOnce * GpuRingMatMulPass.MaxTiles * CoreTiles.TileBytes;
+    /// <summary>The most bytes of a stage's pieces of the weight.</summary>
+    internal static int WeightBytes => PiecesAtOnce * GpuRingMatMulPass.MaxTiles * CoreTiles.TileBytes;
 
     private static void Run(MatMulArguments a)
     {
@@ -61,14 +65,14 @@ internal static class GpuRingMatMul<TSums>
         for (int step = 0; step < early; step++)
         {
             Ring<Shape>.BeginFill(ring, StepBytes(a, pass, step));
-            if (!Source.IsX) Source.Copy(source, ring, Pieces(a, step));
+            if (!Source.IsX) Source.Copy(source, Ring<Shape>.Stage(ring), Ring<Shape>.Full(ring), Pieces(a, step));
             source = Source.Next(source);
             ring = Ring<Shape>.Next(ring);
         }
         GridDependency.Wait();
         for (int step = 0; step < early; step++)
         {
-            if (Source.IsX) Source.Copy(x, behind, Pieces(a, step));
+            if (Source.IsX) Source.Copy(x, Ring<Shape>.Stage(behind), Ring<Shape>.Full(behind), Pieces(a, step));
             x = Source.Next(x);
             behind = Ring<Shape>.Next(behind);
         }
@@ -77,7 +81,7 @@ internal static class GpuRingMatMul<TSums>
             for (int step = early; step < steps; step++)
             {
                 Ring<Shape>.BeginFill(ring, StepBytes(a, pass, step));
-                Source.Copy(source, ring, Pieces(a, step));
+                Source.Copy(source, Ring<Shape>.Stage(ring), Ring<Shape>.Full(ring), Pieces(a, step));
                 source = Source.Next(source);
                 ring = Ring<Shape>.Next(ring);
             }
@@ -87,7 +91,12 @@ internal static class GpuRingMatMul<TSums>
         }
     }
 
-    private static void Multiply(MatMulArguments a, Ring<Shape> ring, int warp)
+    /// <summary>What the warps that multiply do, whoever fills the ring.</summary>
+    /// <param name="a">The operation.</param>
+    /// <param name="ring">A stage has pieces of the pass's tiles, and from <see cref="WeightBytes"/> on those of the block of x.</param>
+    /// <param name="warp">The calling warp, from 0.</param>
+    internal static void Multiply<TShape>(MatMulArguments a, Ring<TShape> ring, int warp)
+        where TShape : IRingShape
     {
         int first = warp / 4 * WarpGroupTiles;
         GridDependency.Wait();
@@ -99,15 +108,15 @@ internal static class GpuRingMatMul<TSums>
             {
                 for (int step = 0; step < steps; step++)
                 {
-                    Ring<Shape>.Await(ring);
-                    Ring<Shape>.Release(ring);
-                    ring = Ring<Shape>.Next(ring);
+                    Ring<TShape>.Await(ring);
+                    Ring<TShape>.Release(ring);
+                    ring = Ring<TShape>.Next(ring);
                 }
             }
             else
             {
                 TSums sums = default;
-                Ring<Shape> before = ring;
+                Ring<TShape> before = ring;
                 int pieces = a.Stride / CoreTiles.PieceColumns, perStage = PiecesPerStage(a), place = 0;
                 int weight = 0, x = 0;
                 // One loop, in which nothing else touches the sums: a piece's operations are under way while the next are started.
@@ -115,26 +124,26 @@ internal static class GpuRingMatMul<TSums>
                 {
                     if (place == 0)
                     {
-                        weight = Describe(Ring<Shape>.Stage(ring) + (first * CoreTiles.TileBytes));
-                        x = Describe(Ring<Shape>.Stage(ring) + WeightBytes);
-                        Ring<Shape>.Await(ring);
+                        weight = Describe(Ring<TShape>.Stage(ring) + (first * CoreTiles.TileBytes));
+                        x = Describe(Ring<TShape>.Stage(ring) + WeightBytes);
+                        Ring<TShape>.Await(ring);
                     }
                     int nextWeight = MatrixDescriptor.Advance(pass.Tiles * CoreTiles.TileBytes), nextX = MatrixDescriptor.Advance(TSums.Columns * CoreTiles.RowBytes);
                     sums = MultiplyPieces(sums, weight, x, weight + nextWeight, x + nextX);
                     // What was started before has read the stage before.
-                    if (place == 0 && piece > 0) Ring<Shape>.Release(before);
+                    if (place == 0 && piece > 0) Ring<TShape>.Release(before);
                     weight += PiecesAtOnce * nextWeight;
                     x += PiecesAtOnce * nextX;
                     place += PiecesAtOnce;
                     if (place == perStage || piece + PiecesAtOnce >= pieces)
                     {
                         before = ring;
-                        ring = Ring<Shape>.Next(ring);
+                        ring = Ring<TShape>.Next(ring);
                         place = 0;
                     }
                 }
                 WarpGroup.Wait(0);
-                Ring<Shape>.Release(before);
+                Ring<TShape>.Release(before);
                 if (warp < pass.Tiles) StoreTile.Store(a, sums, pass.Tile + warp, pass.XBlock * TSums.Columns, count, reduces: true);
             }
         }
@@ -163,21 +172,21 @@ internal static class GpuRingMatMul<TSums>
     private static int Describe(int address) => MatrixDescriptor.CreatePlain(address, CoreTiles.CoreBytes);
 
     /// <summary>Stages that a pass takes.</summary>
-    private static int Steps(MatMulArguments a)
+    internal static int Steps(MatMulArguments a)
     {
         int perStage = PiecesPerStage(a);
         return ((a.Stride / CoreTiles.PieceColumns) + perStage - 1) / perStage;
     }
 
     /// <summary>Pieces of a full stage.</summary>
-    private static int PiecesPerStage(MatMulArguments a)
+    internal static int PiecesPerStage(MatMulArguments a)
     {
         int room = PiecesAtOnce * (a.TilesPerPass > 4 ? 1 : a.TilesPerPass > 2 ? 2 : 4);
         return room < MaxPieces ? room : MaxPieces;
     }
 
     /// <summary>Pieces of a step; the last may have fewer.</summary>
-    private static int Pieces(MatMulArguments a, int step)
+    internal static int Pieces(MatMulArguments a, int step)
     {
         int perStage = PiecesPerStage(a), left = (a.Stride / CoreTiles.PieceColumns) - (step * perStage);
         return left < perStage ? left : perStage;
@@ -190,7 +199,7 @@ internal static class GpuRingMatMul<TSums>
     /// What a lane copies in each step. Lanes 2p and 2p + 1: the pass's tiles of piece p, as far as they lie in one block of the weight, and the rest. The last lane:
     /// the pieces of a block of x, where they are neighbours; else lane <see cref="FirstXLane"/> + p: piece p of it.
     /// </summary>
-    private struct Source
+    internal struct Source
     {
         /// <summary>Behind those of the weight.</summary>
         private const int FirstXLane = Lanes / 2;
@@ -203,7 +212,7 @@ internal static class GpuRingMatMul<TSums>
         public static Source Of(MatMulArguments a, GpuRingMatMulPass pass)
         {
             int perStage = PiecesPerStage(a);
-            return IsX ? OfX(a, pass, perStage) : OfWeight(a, pass, perStage);
+            return IsX ? OfX(a, pass, perStage) : OfWeight(a, pass, perStage, CoreTiles.TileBytes);
         }
 
         public static Source Next(Source source)
@@ -213,14 +222,18 @@ internal static class GpuRingMatMul<TSums>
         }
 
         /// <summary>Starts the lane's copy, if one of that many pieces is its.</summary>
-        public static void Copy(Source source, Ring<Shape> ring, int pieces)
+        /// <param name="source">What it copies.</param>
+        /// <param name="stage">Where to.</param>
+        /// <param name="barrier">What counts the bytes.</param>
+        /// <param name="pieces">Pieces of the step.</param>
+        public static void Copy(Source source, int stage, int barrier, int pieces)
         {
             if (source._piece >= pieces) return;
             int bytes = source._bytes + (pieces * source._bytesPerPiece);
-            BulkCopy.Load(Ring<Shape>.Stage(ring) + source._offset, source._address, bytes, Ring<Shape>.Full(ring));
+            BulkCopy.Load(stage + source._offset, source._address, bytes, barrier);
         }
 
-        private static Source OfX(MatMulArguments a, GpuRingMatMulPass pass, int perStage)
+        public static Source OfX(MatMulArguments a, GpuRingMatMulPass pass, int perStage)
         {
             const int PieceBytes = CoreTiles.RowBytes;
             int lane = Warp.LaneIdx - FirstXLane, own = TSums.Columns * PieceBytes, whole = a.XBlockRows * PieceBytes;
@@ -246,31 +259,43 @@ internal static class GpuRingMatMul<TSums>
             return source;
         }
 
-        private static Source OfWeight(MatMulArguments a, GpuRingMatMulPass pass, int perStage)
+        /// <summary>The weight's part.</summary>
+        /// <param name="a">The operation.</param>
+        /// <param name="pass">The pass.</param>
+        /// <param name="perStage">Pieces of a full stage.</param>
+        /// <param name="tileBytes">A constant: bytes of a piece of a tile.</param>
+        public static Source OfWeight(MatMulArguments a, GpuRingMatMulPass pass, int perStage, int tileBytes)
         {
             const int BlockTiles = CoreTiles.WeightBlockRows / CoreTiles.TileRows;
             int piece = Warp.LaneIdx >> 1, part = Warp.LaneIdx & 1, block = (pass.Tile / BlockTiles) + part;
             int begin = part == 0 ? pass.Tile : block * BlockTiles, end = (block + 1) * BlockTiles;
             if (end > pass.Tile + pass.Tiles) end = pass.Tile + pass.Tiles;
             int row = begin * CoreTiles.TileRows;
-            long first = CoreTiles.WeightOffset(row, 0, a.WeightRows, a.Stride);
-            long pieceAdvance = CoreTiles.WeightOffset(row, CoreTiles.PieceColumns, a.WeightRows, a.Stride) - first;
+            long first = CoreTiles.TileOffset(row, 0, a.WeightRows, a.Stride, tileBytes);
+            long pieceAdvance = CoreTiles.TileOffset(row, CoreTiles.PieceColumns, a.WeightRows, a.Stride, tileBytes) - first;
             return new Source
             {
                 _address = a.Weight + first + (piece * pieceAdvance),
                 _advance = perStage * pieceAdvance,
-                _offset = ((piece * pass.Tiles) + begin - pass.Tile) * CoreTiles.TileBytes,
+                _offset = ((piece * pass.Tiles) + begin - pass.Tile) * tileBytes,
                 _piece = piece < perStage && begin < end ? piece : int.MaxValue,
-                _bytes = (end - begin) * CoreTiles.TileBytes,
+                _bytes = (end - begin) * tileBytes,
             };
         }
     }
 
+    /// <summary>Stages of pieces of tiles and of a block of x.</summary>
+    internal static int Stages => TSums.Columns == 128 ? 6 : 4;
+
+    internal static int StageBytes => WeightBytes + (MaxPieces * TSums.Columns * CoreTiles.RowBytes);
+
     private struct Shape : IRingShape
     {
-        public static int Stages => TSums.Columns == 128 ? 6 : 4;
+        public static int Stages => GpuRingMatMul<TSums>.Stages;
 
-        public static int StageBytes => WeightBytes + (MaxPieces * TSums.Columns * CoreTiles.RowBytes);
+        public static int StageBytes => GpuRingMatMul<TSums>.StageBytes;
+
+        public static int Writers => 1;
 
         public static int Readers => GpuRingMatMul<TSums>.Readers;
     }

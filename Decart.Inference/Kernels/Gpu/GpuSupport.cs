@@ -6,7 +6,7 @@ namespace Decart.Inference.Kernels.Gpu;
 /// <summary>Whether this program contains the GPU's kernels and their compiler. A trimmer that knows it does not leaves out both.</summary>
 internal static class GpuSupport
 {
-    private const string Switch = "Decart.Inference.Gpu";
+    private const string Switch = "Decart.Inference.Gpu", PackedSwitch = "Decart.Inference.PackedGpuWeights";
 
     public const string Absent =
         "This program was built without support for GPUs, which needs just-in-time compilation and, in a trimmed program, DecartInferenceGpu set to true in its project.";
@@ -20,4 +20,9 @@ internal static class GpuSupport
 #pragma warning disable IL4000 // the analyzer does not see that the trimmer replaces the value
     public static bool IsSupported => RuntimeFeature.IsDynamicCodeSupported && (!AppContext.TryGetSwitch(Switch, out bool enabled) || enabled);
 #pragma warning restore IL4000
+
+    /// <summary>
+    /// Whether quantised weights stay in the bits of their file on GPUs that have kernels for it, as the switch <c>Decart.Inference.PackedGpuWeights</c> says; else they are widened to halves.
+    /// </summary>
+    public static bool PacksWeights => AppContext.TryGetSwitch(PackedSwitch, out bool enabled) && enabled;
 }

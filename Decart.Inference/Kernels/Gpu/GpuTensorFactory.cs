@@ -1,6 +1,8 @@
 using System.Runtime.InteropServices;
 using Decart.Inference.Checkpoints;
 using Decart.Inference.Kernels.Cpu;
+using Decart.Inference.Kernels.Gpu.Packed;
+using Decart.Inference.Kernels.Gpu.Tiles;
 
 namespace Decart.Inference.Kernels.Gpu;
 
@@ -13,11 +15,14 @@ internal sealed unsafe class GpuTensorFactory(IGpuDevice device) : ITensorFactor
     private const long PieceBytes = 16 << 20;
 
     private readonly GpuBuffer _staging = new(device.Memory);
+    private readonly bool _packs = GpuMatMulLauncher.MultipliesPacked(device);
     private float[] _decoded = [];
 
     public bool ReadsWeightsInPlace => false;
 
-    public Weight CreateWeight(WeightParts parts)
+    public Weight CreateWeight(WeightParts parts) => Segments(parts) is { } segments ? CreatePacked(parts, segments) : CreateWidened(parts);
+
+    private GpuWeight CreateWidened(WeightParts parts)
     {
         GpuWeight weight = new(device.Memory, parts.Rows, parts.Columns, parts.Gated);
         try
@@ -64,27 +69,90 @@ internal sealed unsafe class GpuTensorFactory(IGpuDevice device) : ITensorFactor
     private void Send(StoredTensor part, GpuWeight weight, int firstRow)
     {
         bool plain = part.Type.BlockLength() == 1;
-        int columns = (int)part.Columns;
-        long rowBytes = plain ? part.RowBytes : (long)columns * sizeof(float);
+        StoreWeightsArguments arguments = new()
+        {
+            Destination = weight.Address,
+            Type = (int)(plain ? part.Type : TensorType.F32),
+            Columns = (int)part.Columns,
+            Stride = weight.PaddedColumns,
+            Rows = weight.PaddedRows,
+            FirstRow = firstRow,
+            Gates = weight.IsGated ? weight.Rows / 2 : 0,
+        };
+        Send(part, plain, GpuStoreWeights.Kernel, arguments);
+    }
+
+    /// <summary>Sends rows as they are stored, or decoded, some at a time, to where a kernel lays them out.</summary>
+    private void Send(StoredTensor part, bool asStored, GpuKernel<StoreWeightsArguments> kernel, StoreWeightsArguments arguments)
+    {
+        long rowBytes = asStored ? part.RowBytes : part.Columns * sizeof(float);
         int rowsAtOnce = (int)Math.Clamp(PieceBytes / rowBytes, 1, part.Rows);
         _staging.Reserve(rowsAtOnce * rowBytes);
+        arguments.Source = _staging.Address;
         for (long row = 0; row < part.Rows; row += rowsAtOnce)
         {
             int rows = (int)Math.Min(rowsAtOnce, part.Rows - row);
-            ReadOnlySpan<byte> piece = plain ? new(part.Pointer + (row * rowBytes), checked((int)(rows * rowBytes))) : Decode(part, row, rows);
-            device.Upload(_staging.Address, piece);
-            StoreWeightsArguments arguments = new()
+            device.Upload(_staging.Address, asStored ? new(part.Pointer + (row * rowBytes), checked((int)(rows * rowBytes))) : Decode(part, row, rows));
+            device.Launch(kernel, new GpuGrid(rows), arguments);
+            arguments.FirstRow += rows;
+        }
+    }
+
+    /// <summary>The weight's parts by how they are stored, one list for neighbours of one format; null where it is to be widened.</summary>
+    private List<List<StoredTensor>>? Segments(WeightParts parts)
+    {
+        if (!_packs || !parts.OnlyMultiplied) return null;
+        List<List<StoredTensor>> segments = [];
+        foreach (StoredTensor part in parts.Tensors)
+        {
+            if (PackedFormat.Of(part.Type) is null) return null;
+            if (segments is [.., [.., { } last] same] && last.Type == part.Type) same.Add(part);
+            else segments.Add([part]);
+        }
+        // Rows of gates and ups alternate in tiles; others begin with tiles where they go on in another format.
+        bool whole = segments.SkipLast(1).All(segment => segment.Sum(part => part.Rows) % CoreTiles.TileRows == 0);
+        return segments.Count == 1 || (whole && !parts.Gated) ? segments : null;
+    }
+
+    private GpuPackedWeight CreatePacked(WeightParts parts, List<List<StoredTensor>> segments)
+    {
+        List<GpuPackedSegment> created = [];
+        GpuPackedWeight weight = new(created, parts.Rows, parts.Columns, parts.Gated);
+        try
+        {
+            int firstRow = 0;
+            foreach (List<StoredTensor> tensors in segments)
             {
-                Source = _staging.Address,
-                Destination = weight.Address,
-                Type = (int)(plain ? part.Type : TensorType.F32),
-                Columns = columns,
-                Stride = weight.PaddedColumns,
-                Rows = weight.PaddedRows,
-                FirstRow = firstRow + (int)row,
-                Gates = weight.IsGated ? weight.Rows / 2 : 0,
-            };
-            device.Launch(GpuStoreWeights.Kernel, new GpuGrid(rows), arguments);
+                int rows = (int)tensors.Sum(part => part.Rows);
+                created.Add(new GpuPackedSegment(device.Memory, PackedFormat.Of(tensors[0].Type)!, firstRow, rows, parts.Columns, parts.Gated));
+                Pack(tensors, created[^1], parts);
+                firstRow += rows;
+            }
+            return weight;
+        }
+        catch
+        {
+            weight.Dispose();
+            throw;
+        }
+    }
+
+    private void Pack(List<StoredTensor> tensors, GpuPackedSegment segment, WeightParts parts)
+    {
+        // Padding has scales of 0: it is multiplied too.
+        device.Clear(segment.Address, segment.Bytes);
+        StoreWeightsArguments arguments = new()
+        {
+            Destination = segment.Address,
+            Columns = parts.Columns,
+            Stride = CoreTiles.PaddedColumns(parts.Columns),
+            Rows = segment.PaddedRows,
+            Gates = parts.Gated ? segment.Rows / 2 : 0,
+        };
+        foreach (StoredTensor tensor in tensors)
+        {
+            Send(tensor, asStored: true, segment.Format.Store, arguments);
+            arguments.FirstRow += (int)tensor.Rows;
         }
     }
 

@@ -24,7 +24,8 @@ internal sealed class GpuWeight(IDeviceMemory memory, int rows, int columns, boo
 
     public override void Dispose() => _buffer.Dispose();
 
-    private static int CountPaddedRows(int rows, bool gated) =>
+    /// <summary>Rows with padding.</summary>
+    internal static int CountPaddedRows(int rows, bool gated) =>
         gated ? checked((rows / 2 + 7) / 8 * CoreTiles.TileRows) : CoreTiles.PaddedRows(rows);
 }
 

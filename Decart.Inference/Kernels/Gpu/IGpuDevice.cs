@@ -34,6 +34,9 @@ internal interface IGpuDevice : IDisposable
     /// <summary>Whether warps have 32 lanes and <see cref="Intrinsics.TensorCore"/> can be used.</summary>
     bool HasTensorCores { get; }
 
+    /// <summary>Whether weights may stay in the bits of their file, where there are kernels for it: see <see cref="GpuSupport.PacksWeights"/>.</summary>
+    bool PacksWeights { get; }
+
     /// <summary>Number of multiprocessors, at least 1.</summary>
     int Multiprocessors { get; }
 

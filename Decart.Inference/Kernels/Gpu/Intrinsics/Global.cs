@@ -17,6 +17,9 @@ internal static unsafe class Global
     [IntrinsicImplementation, Ptx("ld.global.b64 $r, [$0];")]
     public static long LoadLong(long address) => *(long*)address;
 
+    [IntrinsicImplementation, Ptx("ld.global.u8 $r, [$0];")]
+    public static uint LoadByte(long address) => *(byte*)address;
+
     [IntrinsicImplementation, Ptx("ld.global.u16 $r, [$0];")]
     public static uint Load2(long address) => *(ushort*)address;
 

@@ -19,6 +19,22 @@ internal static class Halves
     public static uint Round(float low, float high) =>
         BitConverter.HalfToUInt16Bits((Half)low) | ((uint)BitConverter.HalfToUInt16Bits((Half)high) << 16);
 
+    /// <summary>Both rounded to nearest, or the nearest finite half (PTX ISA, "cvt", ".satfinite"). What is not a number stays so.</summary>
+    [IntrinsicImplementation, Ptx("cvt.rn.satfinite.f16x2.f32 $r, $1, $0;", MinArchitecture = 90)]
+    public static uint RoundFinite(float low, float high) => Round(Clamp(low), Clamp(high));
+
+    /// <summary>a - b of both, rounded to nearest.</summary>
+    [IntrinsicImplementation, Ptx("sub.rn.f16x2 $r, $0, $1;")]
+    public static uint Subtract(uint a, uint b) => Round(Low(a) - Low(b), High(a) - High(b));
+
+    /// <summary>1024 + the lowest byte of a register, and 1024 + the next: numbers of 8 bits behind the exponent of 1024.</summary>
+    [IntrinsicImplementation, Ptx("prmt.b32 $r, $0, 0x64646464, 0x4140;")]
+    public static uint LowBytes(uint bytes) => 0x64006400 | (bytes & 0xFF) | ((bytes & 0xFF00) << 8);
+
+    /// <summary>As <see cref="LowBytes"/>, of the two highest bytes.</summary>
+    [IntrinsicImplementation, Ptx("prmt.b32 $r, $0, 0x64646464, 0x4342;")]
+    public static uint HighBytes(uint bytes) => LowBytes(bytes >> 16);
+
     /// <summary>The low halves of two pairs.</summary>
     [IntrinsicImplementation, Ptx("prmt.b32 $r, $0, $1, 0x5410;")]
     public static uint Lows(uint first, uint second) => (first & 0xFFFF) | (second << 16);

@@ -10,6 +10,9 @@ internal interface IRingShape
 
     static abstract int StageBytes { get; }
 
+    /// <summary>Arrivals at <see cref="Ring{TShape}.Full"/> that make a stage full, besides the bytes of copies.</summary>
+    static abstract int Writers { get; }
+
     /// <summary>Warps that read, each of which releases every stage.</summary>
     static abstract int Readers { get; }
 }
@@ -36,7 +39,7 @@ internal struct Ring<TShape>
             for (int stage = 0; stage < TShape.Stages; stage++)
             {
                 ring._stage = stage;
-                MBarrier.Init(Full(ring), 1);
+                MBarrier.Init(Full(ring), TShape.Writers);
                 MBarrier.Init(Empty(ring), TShape.Readers);
             }
             MBarrier.PublishInit();

@@ -1,0 +1,103 @@
+using System.Runtime.InteropServices;
+using Decart.Inference.Checkpoints;
+using Decart.Inference.Kernels;
+using Decart.Inference.Kernels.Gpu;
+using Decart.Inference.Kernels.Gpu.Packed;
+using Decart.Inference.Tests.Kernels.Formats;
+
+namespace Decart.Inference.Tests.Kernels.Gpu;
+
+/// <summary>Weights that stay in the bits of their file, beside the same weights as halves.</summary>
+[TestFixtureSource(typeof(GpuDevices), nameof(GpuDevices.Fixtures))]
+internal sealed class GpuPackedMatMulTests(string device)
+{
+    private static TensorType[] Types => [.. PackedFormat.All.Select(format => format.Type)];
+
+    [Test]
+    public void Products_have_the_bits_of_widened_weights([ValueSource(nameof(Types))] TensorType type, [Values(1, 20)] int rows) =>
+        AssertSameBits(rows, gated: false, columns: 512, (type, 37));
+
+    /// <summary>The kernels for other numbers of rows, and more tiles than a block of the weight has.</summary>
+    [Test]
+    public void Products_of_more_rows_have_the_bits_of_widened_weights([Values(TensorType.Q4_K, TensorType.Q8_0)] TensorType type, [Values(9, 40, 100, 200)] int rows) =>
+        AssertSameBits(rows, gated: false, columns: 256, (type, 150));
+
+    /// <summary>Gates and ups are kept in turn; three groups share the tiles, and stages have fewer pieces at the end.</summary>
+    [Test]
+    public void Gates_and_ups_have_the_bits_of_widened_weights([Values(TensorType.Q5_K, TensorType.Q4_0)] TensorType type, [Values(1, 13)] int rows) =>
+        AssertSameBits(rows, gated: true, columns: 1792, (type, 52), (type, 52));
+
+    /// <summary>Queries and keys are often stored in fewer bits than values.</summary>
+    [Test]
+    public void A_weight_of_several_formats_has_the_bits_of_widened_parts([Values(1, 13)] int rows) =>
+        AssertSameBits(rows, gated: false, columns: 256, (TensorType.Q4_K, 32), (TensorType.Q4_K, 16), (TensorType.Q6_K, 29));
+
+    [Test]
+    public void What_is_not_packed_is_widened()
+    {
+        using GpuBench bench = new(GpuDevices.Create(device, tensorCores: true, hopper: true, packs: true));
+        Assert.That(Create(bench, packed: true, gated: false, 256, (TensorType.Q4_K, 16), (TensorType.IQ2_XXS, 16)), Is.TypeOf<GpuWeight>(), "a part without a packed format");
+        Assert.That(Create(bench, packed: true, gated: true, 256, (TensorType.Q4_K, 16), (TensorType.Q5_K, 16)), Is.TypeOf<GpuWeight>(), "gates unlike ups");
+        Assert.That(Create(bench, packed: true, gated: false, 256, (TensorType.Q4_K, 8), (TensorType.Q5_K, 16)), Is.TypeOf<GpuWeight>(), "parts that are not whole tiles");
+        Assert.That(Create(bench, packed: false, gated: false, 256, (TensorType.Q4_K, 16)), Is.TypeOf<GpuWeight>(), "rows are read by themselves");
+        Assert.That(Create(bench, packed: true, gated: false, 256, (TensorType.Q4_K, 16)), Is.TypeOf<GpuPackedWeight>());
+    }
+
+    [Test]
+    public void A_device_without_the_kernels_widens_everything([Values] bool tensorCores)
+    {
+        using GpuBench bench = new(GpuDevices.Create(device, tensorCores: tensorCores, architecture: 80, packs: true));
+        Assert.That(Create(bench, packed: true, gated: false, 256, (TensorType.Q4_K, 16)), Is.TypeOf<GpuWeight>());
+    }
+
+    [Test]
+    public void Weights_take_the_bytes_of_their_file([ValueSource(nameof(Types))] TensorType type)
+    {
+        using GpuBench bench = new(GpuDevices.Create(device, tensorCores: true, hopper: true, packs: true));
+        GpuPackedWeight weight = (GpuPackedWeight)Create(bench, packed: true, gated: false, 1024, (type, 256));
+        double stored = 256 * 1024 / type.BlockLength() * type.BlockBytes();
+        Assert.That(weight.Segments.Single().Bytes / stored, Is.InRange(1, 1.12));
+    }
+
+    private void AssertSameBits(int rows, bool gated, int columns, params (TensorType Type, int Rows)[] parts)
+    {
+        using GpuBench bench = new(GpuDevices.Create(device, multiprocessors: gated ? 3 : 1, tensorCores: true, hopper: true, packs: true));
+        bench.Begin(rows);
+        int outputs = parts.Sum(part => part.Rows) / (gated ? 2 : 1);
+        Weight packed = Create(bench, packed: true, gated, columns, parts), widened = Create(bench, packed: false, gated, columns, parts);
+        Assert.That(packed, Is.TypeOf<GpuPackedWeight>());
+        var bias = bench.Vector(bench.Tensor(TensorType.F32, parts.Sum(part => part.Rows)));
+        Epilogue epilogue = new(bias.Gpu, gated ? ActivationFunction.Silu : ActivationFunction.None, gated);
+        GpuActivationsPair x = bench.Activations(rows, columns, operand: true);
+        GpuActivations found = bench.Activations(rows + 1, outputs, poisoned: true).Gpu, expected = bench.Activations(rows + 1, outputs, poisoned: true).Gpu;
+
+        bench.Gpu.Kernels.MatMul(x.Gpu, null, packed, epilogue, found);
+        bench.Gpu.Kernels.MatMul(x.Gpu, null, widened, epilogue, expected);
+
+        for (int row = 0; row < rows; row++)
+        {
+            float[] values = bench.Row(found, row);
+            Assert.That(values, Is.EqualTo(bench.Row(expected, row)), $"row {row}");
+            Assert.That(values, Has.None.NaN.And.Some.Not.Zero);
+        }
+        bench.AssertUntouched(found, rows);
+    }
+
+    /// <summary>Random blocks, the same ones for the same arguments.</summary>
+    private static unsafe Weight Create(GpuBench bench, bool packed, bool gated, int columns, params (TensorType Type, int Rows)[] parts)
+    {
+        Random random = new(columns + parts.Length);
+        List<GCHandle> pinned = [];
+        List<StoredTensor> tensors = [];
+        foreach ((TensorType type, int rows) in parts)
+        {
+            byte[] blocks = new byte[rows * columns / type.BlockLength() * type.BlockBytes()];
+            ReferenceWeights.Fill(type, blocks, random);
+            pinned.Add(GCHandle.Alloc(blocks, GCHandleType.Pinned));
+            tensors.Add(new StoredTensor("blocks", type, [rows, columns], pinned[^1].AddrOfPinnedObject()));
+        }
+        Weight weight = bench.Keep(bench.Gpu.Tensors.CreateWeight(new WeightParts("test", [.. tensors]) { Gated = gated, OnlyMultiplied = packed }));
+        foreach (GCHandle handle in pinned) handle.Free();
+        return weight;
+    }
+}

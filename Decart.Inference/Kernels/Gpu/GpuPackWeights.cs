@@ -1,0 +1,24 @@
+using Decart.Inference.Kernels.Gpu.Packed;
+using Decart.Inference.Kernels.Gpu.Tiles;
+using ILGPU;
+
+namespace Decart.Inference.Kernels.Gpu;
+
+/// <summary>Rows of stored blocks become tiles of few bits (<see cref="PackedTile{TFormat}"/>): one group a row. What is padding was cleared.</summary>
+internal static class GpuPackWeights<TFormat>
+    where TFormat : IPackedFormat
+{
+    public static readonly GpuKernel<StoreWeightsArguments> Kernel = new(Run);
+
+    private static void Run(StoreWeightsArguments a)
+    {
+        long source = a.Source + (long)Grid.IdxX * (a.Columns / TFormat.BlockColumns) * TFormat.BlockBytes;
+        int row = a.FirstRow + Grid.IdxX;
+        if (a.Gates != 0) row = CoreTiles.GatedRow(row, a.Gates);
+        for (int run = Group.IdxX; run < a.Columns / 32; run += Group.DimX)
+        {
+            long piece = a.Destination + CoreTiles.TileOffset(row & -CoreTiles.TileRows, run / 2 * CoreTiles.PieceColumns, a.Rows, a.Stride, PackedTile<TFormat>.Bytes);
+            PackedTile<TFormat>.Store(source, run, piece, PackedTile<TFormat>.Lane(row & (CoreTiles.TileRows - 1), run & 1));
+        }
+    }
+}

@@ -1,0 +1,68 @@
+using Decart.Inference.Kernels.Gpu.Packed;
+using Decart.Inference.Kernels.Gpu.Tiles;
+using Decart.Inference.Memory;
+
+namespace Decart.Inference.Kernels.Gpu;
+
+/// <summary>A weight in the bits that it is stored in; see <see cref="PackedTile{TFormat}"/>. Where it is stored in several ways, one after another, it has a segment for each.</summary>
+/// <param name="segments">The segments in order; owned.</param>
+/// <param name="rows">Rows of all.</param>
+/// <param name="columns">Columns.</param>
+/// <param name="gated">Whether the rows are gates followed by as many ups, of one segment.</param>
+internal sealed class GpuPackedWeight(IReadOnlyList<GpuPackedSegment> segments, int rows, int columns, bool gated) : Weight(rows, columns)
+{
+    public IReadOnlyList<GpuPackedSegment> Segments { get; } = segments;
+
+    public bool IsGated { get; } = gated;
+
+    public override void Dispose()
+    {
+        foreach (GpuPackedSegment segment in Segments) segment.Dispose();
+    }
+}
+
+/// <summary>Rows of a weight that are stored in one format.</summary>
+internal sealed class GpuPackedSegment : IDisposable
+{
+    private readonly GpuBuffer _buffer;
+
+    /// <param name="memory">The device's memory.</param>
+    /// <param name="format">How it is stored.</param>
+    /// <param name="firstRow">Its first row in the weight.</param>
+    /// <param name="rows">Its rows.</param>
+    /// <param name="columns">Its columns.</param>
+    /// <param name="gated">Whether gates and ups are kept in turn.</param>
+    public GpuPackedSegment(IDeviceMemory memory, PackedFormat format, int firstRow, int rows, int columns, bool gated)
+    {
+        (Format, FirstRow, Rows, PaddedRows) = (format, firstRow, rows, GpuWeight.CountPaddedRows(rows, gated));
+        long pieces = (long)(PaddedRows / CoreTiles.TileRows) * (CoreTiles.PaddedColumns(columns) / CoreTiles.PieceColumns);
+        _buffer = new GpuBuffer(memory, pieces * format.PieceBytes);
+    }
+
+    public PackedFormat Format { get; }
+
+    public int FirstRow { get; }
+
+    public int Rows { get; }
+
+    public int PaddedRows { get; }
+
+    public nint Address => _buffer.Address;
+
+    public long Bytes => _buffer.Bytes;
+
+    /// <summary>The segment's part of a product with the whole weight: some columns of y, which are float32 where there are several segments.</summary>
+    public MatMulArguments Of(GpuPackedWeight weight, MatMulArguments product)
+    {
+        product.Weight = Address;
+        product.WeightRows = PaddedRows;
+        if (weight.Segments.Count == 1) return product;
+        if (product.HalfY != 0) throw new NotSupportedException("Weights that are stored in several formats have results of float32.");
+        product.Columns = Rows;
+        product.Y += FirstRow * sizeof(float);
+        if (product.Bias != 0) product.Bias += FirstRow * sizeof(float);
+        return product;
+    }
+
+    public void Dispose() => _buffer.Dispose();
+}

@@ -1,0 +1,20 @@
+using Decart.Inference.Kernels.Gpu.Intrinsics;
+
+namespace Decart.Inference.Kernels.Gpu.Packed;
+
+/// <summary>Stored numbers, whose addresses are multiples of nothing.</summary>
+internal static class Bytes
+{
+    /// <summary>Two bytes, the first one lowest.</summary>
+    public static uint LoadPair(long address) => Global.LoadByte(address) | (Global.LoadByte(address + 1) << 8);
+
+    /// <summary>One of the nibbles of a block of 32: the low ones are the first 16, the high ones the others.</summary>
+    public static uint LoadNibble(long nibbles, int element)
+    {
+        uint two = Global.LoadByte(nibbles + (element & 15));
+        return element < 16 ? two & 15 : two >> 4;
+    }
+
+    /// <summary>Bit <paramref name="element"/> of four bytes, in the place of a fifth bit.</summary>
+    public static uint LoadFifth(long bits, int element) => ((Global.LoadByte(bits + (element >> 3)) >> (element & 7)) & 1) << 4;
+}

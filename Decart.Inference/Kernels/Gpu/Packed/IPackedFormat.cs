@@ -1,0 +1,53 @@
+using Decart.Inference.Checkpoints;
+
+namespace Decart.Inference.Kernels.Gpu.Packed;
+
+/// <summary>
+/// How a type of stored weights lies in the device's memory in the bits that it has in the file: codes of a few bits and what turns them into numbers, by runs of 32
+/// neighbouring columns. A weight is scale * code + offset in float32, rounded to half: the half that it would be widened to. One file a format;
+/// <see cref="PackedTile{TFormat}"/> says where things lie.
+/// </summary>
+internal interface IPackedFormat
+{
+    static abstract TensorType Type { get; }
+
+    /// <summary>Weights of a stored block, a multiple of 32, and its bytes.</summary>
+    static abstract int BlockColumns { get; }
+
+    static abstract int BlockBytes { get; }
+
+    /// <summary>Bits of a code: 4, 5, 6 or 8.</summary>
+    static abstract int Bits { get; }
+
+    /// <summary>What is taken away from a code before it is multiplied, 0 to 1023.</summary>
+    static abstract int Bias { get; }
+
+    /// <summary>Bytes of the scales of a piece of a tile, a multiple of 16.</summary>
+    static abstract int ScaleBytes { get; }
+
+    /// <summary>A weight's code.</summary>
+    /// <param name="block">Address of the stored block.</param>
+    /// <param name="element">Which weight of it.</param>
+    static abstract uint LoadCode(long block, int element);
+
+    /// <summary>Stores what a run's codes are scaled by.</summary>
+    /// <param name="block">Address of the stored block.</param>
+    /// <param name="run">The run in it.</param>
+    /// <param name="scales">Where the scales of the piece are.</param>
+    /// <param name="lane">The run's lane.</param>
+    static abstract void StoreScales(long block, int run, long scales, int lane);
+
+    /// <summary>What the codes of a lane's run are scaled by.</summary>
+    /// <param name="scales">Where the scales of the piece are in shared memory.</param>
+    /// <param name="lane">The lane.</param>
+    static abstract PackedScales LoadScales(int scales, int lane);
+}
+
+/// <summary>What codes are multiplied by and what is added then, for the first and for the last 16 weights of a run.</summary>
+internal struct PackedScales
+{
+    public float Scale, Offset, SecondScale, SecondOffset;
+
+    /// <summary>The same for all 32.</summary>
+    public static PackedScales Create(float scale, float offset) => new() { Scale = scale, Offset = offset, SecondScale = scale, SecondOffset = offset };
+}

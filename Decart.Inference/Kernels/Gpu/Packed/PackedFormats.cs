@@ -1,0 +1,56 @@
+using Decart.Inference.Checkpoints;
+using Decart.Inference.Kernels.Gpu.Tiles;
+
+namespace Decart.Inference.Kernels.Gpu.Packed;
+
+/// <summary>The kernels for weights of one type that stay in few bits.</summary>
+internal abstract class PackedFormat
+{
+    /// <summary>Every format, by the type that is stored.</summary>
+    private static readonly Dictionary<TensorType, PackedFormat> ByType = new PackedFormat[]
+    {
+        new PackedFormat<PackedQ4_0>(), new PackedFormat<PackedQ4_1>(), new PackedFormat<PackedQ5_0>(), new PackedFormat<PackedQ5_1>(), new PackedFormat<PackedQ8_0>(),
+        new PackedFormat<PackedQ4_K>(), new PackedFormat<PackedQ5_K>(), new PackedFormat<PackedQ6_K>(),
+    }.ToDictionary(format => format.Type);
+
+    public static IEnumerable<PackedFormat> All => ByType.Values;
+
+    public abstract TensorType Type { get; }
+
+    /// <summary>Bytes of a piece of a tile.</summary>
+    public abstract int PieceBytes { get; }
+
+    /// <summary>Brings stored rows into the device's memory.</summary>
+    public abstract GpuKernel<StoreWeightsArguments> Store { get; }
+
+    public abstract IEnumerable<GpuKernel> Kernels { get; }
+
+    /// <summary>The format of weights of a type; null where there is none and they are widened.</summary>
+    public static PackedFormat? Of(TensorType type) => ByType.GetValueOrDefault(type);
+
+    /// <summary>Multiplies blocks of as many rows of x.</summary>
+    public abstract GpuKernel<MatMulArguments> MatMul(int blockRows);
+}
+
+/// <inheritdoc/>
+internal sealed class PackedFormat<TFormat> : PackedFormat
+    where TFormat : IPackedFormat
+{
+    public override TensorType Type => TFormat.Type;
+
+    public override int PieceBytes => PackedTile<TFormat>.Bytes;
+
+    public override GpuKernel<StoreWeightsArguments> Store => GpuPackWeights<TFormat>.Kernel;
+
+    public override IEnumerable<GpuKernel> Kernels => [Store, .. new[] { 8, 16, 32, 64, 128, 256 }.Select(MatMul)];
+
+    public override GpuKernel<MatMulArguments> MatMul(int blockRows) => blockRows switch
+    {
+        8 => GpuPackedMatMul<TFormat, Sums8>.Kernel,
+        16 => GpuPackedMatMul<TFormat, Sums16>.Kernel,
+        32 => GpuPackedMatMul<TFormat, Sums32>.Kernel,
+        64 => GpuPackedMatMul<TFormat, Sums64>.Kernel,
+        128 => GpuPackedMatMul<TFormat, Sums128>.Kernel,
+        _ => GpuPackedMatMul<TFormat, Sums256>.Kernel,
+    };
+}

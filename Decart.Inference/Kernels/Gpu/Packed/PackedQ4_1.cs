@@ -1,0 +1,25 @@
+using Decart.Inference.Checkpoints;
+
+namespace Decart.Inference.Kernels.Gpu.Packed;
+
+/// <summary>f16 d and m, nibbles q: weight d * q + m.</summary>
+internal readonly struct PackedQ4_1 : IPackedFormat
+{
+    public static TensorType Type => TensorType.Q4_1;
+
+    public static int BlockColumns => 32;
+
+    public static int BlockBytes => 20;
+
+    public static int Bits => 4;
+
+    public static int Bias => 0;
+
+    public static int ScaleBytes => PackedHalves.TwoBytes;
+
+    public static uint LoadCode(long block, int element) => Bytes.LoadNibble(block + 4, element);
+
+    public static void StoreScales(long block, int run, long scales, int lane) => PackedHalves.StoreTwo(block, scales, lane);
+
+    public static PackedScales LoadScales(int scales, int lane) => PackedHalves.LoadTwo(scales, lane);
+}

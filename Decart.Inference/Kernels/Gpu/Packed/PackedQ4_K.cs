@@ -1,0 +1,36 @@
+using Decart.Inference.Checkpoints;
+using Decart.Inference.Kernels.Gpu.Intrinsics;
+
+namespace Decart.Inference.Kernels.Gpu.Packed;
+
+/// <summary>
+/// f16 d and dmin, scales s and minimums m of 6 bits for each 32 weights, nibbles q: weight d * s * q - dmin * m. Each 64 weights take 32 bytes: the low nibbles hold
+/// the first 32, the high nibbles the second.
+/// </summary>
+internal readonly struct PackedQ4_K : IPackedFormat
+{
+    public static TensorType Type => TensorType.Q4_K;
+
+    public static int BlockColumns => 256;
+
+    public static int BlockBytes => 144;
+
+    public static int Bits => 4;
+
+    public static int Bias => 0;
+
+    public static int ScaleBytes => PackedSuper.MinimumsBytes;
+
+    public static uint LoadCode(long block, int element) => LoadNibble(block + 16, element);
+
+    /// <summary>One of 256 nibbles.</summary>
+    public static uint LoadNibble(long nibbles, int element)
+    {
+        uint two = Global.LoadByte(nibbles + (element >> 6 << 5) + (element & 31));
+        return (element & 32) == 0 ? two & 15 : two >> 4;
+    }
+
+    public static void StoreScales(long block, int run, long scales, int lane) => PackedSuper.StoreMinimums(block, run, scales, lane);
+
+    public static PackedScales LoadScales(int scales, int lane) => PackedSuper.LoadMinimums(scales, lane);
+}

@@ -1,0 +1,25 @@
+using Decart.Inference.Checkpoints;
+
+namespace Decart.Inference.Kernels.Gpu.Packed;
+
+/// <summary>f16 d and m, the fifth bits, nibbles: weight d * q + m.</summary>
+internal readonly struct PackedQ5_1 : IPackedFormat
+{
+    public static TensorType Type => TensorType.Q5_1;
+
+    public static int BlockColumns => 32;
+
+    public static int BlockBytes => 24;
+
+    public static int Bits => 5;
+
+    public static int Bias => 0;
+
+    public static int ScaleBytes => PackedHalves.TwoBytes;
+
+    public static uint LoadCode(long block, int element) => Bytes.LoadNibble(block + 8, element) | Bytes.LoadFifth(block + 4, element);
+
+    public static void StoreScales(long block, int run, long scales, int lane) => PackedHalves.StoreTwo(block, scales, lane);
+
+    public static PackedScales LoadScales(int scales, int lane) => PackedHalves.LoadTwo(scales, lane);
+}

@@ -1,0 +1,26 @@
+using Decart.Inference.Checkpoints;
+using Decart.Inference.Kernels.Gpu.Intrinsics;
+
+namespace Decart.Inference.Kernels.Gpu.Packed;
+
+/// <summary>f16 d, bytes q with a sign, kept plus 128: weight d * q.</summary>
+internal readonly struct PackedQ8_0 : IPackedFormat
+{
+    public static TensorType Type => TensorType.Q8_0;
+
+    public static int BlockColumns => 32;
+
+    public static int BlockBytes => 34;
+
+    public static int Bits => 8;
+
+    public static int Bias => 128;
+
+    public static int ScaleBytes => PackedHalves.OneBytes;
+
+    public static uint LoadCode(long block, int element) => Global.LoadByte(block + 2 + element) ^ 0x80;
+
+    public static void StoreScales(long block, int run, long scales, int lane) => PackedHalves.StoreOne(block, scales, lane);
+
+    public static PackedScales LoadScales(int scales, int lane) => PackedHalves.LoadOne(scales, lane);
+}

@@ -1,0 +1,63 @@
+using Decart.Inference.Kernels.Gpu.Intrinsics;
+using Decart.Inference.Kernels.Gpu.Tiles;
+
+namespace Decart.Inference.Kernels.Gpu.Packed;
+
+/// <summary>
+/// Scales of the formats of 256 weights: small integers of each run, times halves of the block, which each row of a piece has once. First those of the rows, then two bytes
+/// a lane.
+/// </summary>
+internal static class PackedSuper
+{
+    private const int RunBytes = 32 * sizeof(ushort), PairBytes = CoreTiles.TileRows * sizeof(uint), HalfBytes = CoreTiles.TileRows * sizeof(ushort);
+
+    /// <summary>Bytes for a piece: with scale and minimum, and with scales alone.</summary>
+    public const int MinimumsBytes = PairBytes + RunBytes, ScalesBytes = HalfBytes + RunBytes;
+
+    /// <summary>
+    /// Stores a run's scale and minimum of Q4_K and Q5_K: the block begins with f16 d and dmin, then 12 bytes hold 6 bits each, the first four scales and minimums in the low bits of
+    /// bytes 0-3 and 4-7, the other four in bytes 8-11 (scales in the low nibbles) with their upper two bits on top of bytes 0-7.
+    /// </summary>
+    public static void StoreMinimums(long block, int run, long scales, int lane)
+    {
+        int row = lane & (CoreTiles.TileRows - 1);
+        Global.Store2(scales + (row * sizeof(uint)), Bytes.LoadPair(block));
+        Global.Store2(scales + (row * sizeof(uint)) + sizeof(ushort), Bytes.LoadPair(block + sizeof(ushort)));
+        long first = block + 4 + (run & 3);
+        uint scale = Global.LoadByte(first), minimum = Global.LoadByte(first + 4), third = Global.LoadByte(first + 8);
+        bool upper = run >= 4;
+        scale = upper ? (third & 15) | ((scale >> 6) << 4) : scale & 63;
+        minimum = upper ? (third >> 4) | ((minimum >> 6) << 4) : minimum & 63;
+        Global.Store2(scales + PairBytes + (lane * sizeof(ushort)), scale | (minimum << 8));
+    }
+
+    /// <summary>Scale d * s and offset -dmin * m, both exact.</summary>
+    public static PackedScales LoadMinimums(int scales, int lane)
+    {
+        uint pair = (uint)Shared.LoadInt(scales + ((lane & (CoreTiles.TileRows - 1)) * sizeof(uint)));
+        uint run = LoadRun(scales + PairBytes, lane);
+        return PackedScales.Create(Halves.Low(pair) * (run & 63), -(Halves.High(pair) * ((run >> 8) & 63)));
+    }
+
+    /// <summary>Stores the two scales of a run, bytes with a sign.</summary>
+    /// <param name="d">Address of the block's half.</param>
+    /// <param name="pair">Address of the two bytes.</param>
+    /// <param name="scales">Where the scales of the piece are.</param>
+    /// <param name="lane">The run's lane.</param>
+    public static void StoreScales(long d, long pair, long scales, int lane)
+    {
+        Global.Store2(scales + ((lane & (CoreTiles.TileRows - 1)) * sizeof(ushort)), Bytes.LoadPair(d));
+        Global.Store2(scales + HalfBytes + (lane * sizeof(ushort)), Bytes.LoadPair(pair));
+    }
+
+    /// <summary>Scales d * s of 16 weights each, exact; nothing is added.</summary>
+    public static PackedScales LoadScales(int scales, int lane)
+    {
+        int row = lane & (CoreTiles.TileRows - 1);
+        uint pair = (uint)Shared.LoadInt(scales + (row >> 1 << 2)), run = LoadRun(scales + HalfBytes, lane);
+        float d = (row & 1) == 0 ? Halves.Low(pair) : Halves.High(pair);
+        return new PackedScales { Scale = d * (sbyte)run, SecondScale = d * (sbyte)(run >> 8) };
+    }
+
+    private static uint LoadRun(int runs, int lane) => (uint)Shared.LoadInt(runs + (lane >> 1 << 2)) >> ((lane & 1) * 16);
+}

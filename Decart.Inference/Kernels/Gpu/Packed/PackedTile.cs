@@ -1,0 +1,165 @@
+using Decart.Inference.Kernels.Gpu.Intrinsics;
+using Decart.Inference.Kernels.Gpu.Tiles;
+
+namespace Decart.Inference.Kernels.Gpu.Packed;
+
+/// <summary>
+/// A piece of a tile, 16 rows of 64 columns, in few bits. A run of 32 columns is a lane's, lane 16 h + r has half h of row r. In order: the runs' codes, 16 bytes a
+/// lane (the low four bits of each code; of codes of 8 bits 16 of them, and then the other 16), for codes of 5 and 6 bits what is left of them, 4 or 8 bytes a lane, and the scales.
+/// </summary>
+/// <remarks>
+/// Codes become halves two at a time: shifted and masked, a register has one in the low bits of each half, behind the exponent of 1024. So neighbours
+/// lie 16 bits apart. Eight codes are a word: the four of even columns in ascending order, then those of odd ones.
+/// </remarks>
+internal static class PackedTile<TFormat>
+    where TFormat : IPackedFormat
+{
+    private const int Lanes = 32, RunColumns = 32, LaneBytes = 16, PlaneBytes = Lanes * LaneBytes;
+
+    /// <summary>Bytes of a lane's upper bits.</summary>
+    private static int UpperBytes => TFormat.Bits is 5 or 6 ? (TFormat.Bits - 4) * 4 : 0;
+
+    private static int CodeBytes => (TFormat.Bits == 8 ? 2 * PlaneBytes : PlaneBytes) + (Lanes * UpperBytes);
+
+    /// <summary>Bytes of the whole.</summary>
+    public static int Bytes => CodeBytes + TFormat.ScaleBytes;
+
+    /// <summary>The lane of a run.</summary>
+    /// <param name="row">Row in the tile.</param>
+    /// <param name="half">0 for the first 32 columns, 1 for the others.</param>
+    public static int Lane(int row, int half) => (half * CoreTiles.TileRows) + row;
+
+    /// <summary>Brings a run of a stored row into the device's memory.</summary>
+    /// <param name="row">Address of the stored row.</param>
+    /// <param name="run">The run in the row.</param>
+    /// <param name="piece">Address of the piece of the tile.</param>
+    /// <param name="lane">The run's lane.</param>
+    public static void Store(long row, int run, long piece, int lane)
+    {
+        int first = run * RunColumns, blockIndex = first / TFormat.BlockColumns, element = first - (blockIndex * TFormat.BlockColumns);
+        long block = row + ((long)blockIndex * TFormat.BlockBytes);
+        for (int word = 0; word < RunColumns / 8; word++)
+        {
+            if (TFormat.Bits == 8)
+            {
+                long codes = piece + (word / 2 * PlaneBytes) + (lane * LaneBytes) + (word % 2 * 8);
+                Global.StoreInt(codes, FourBytes(block, element + (word * 8)));
+                Global.StoreInt(codes + 4, FourBytes(block, element + (word * 8) + 4));
+            }
+            else
+            {
+                Global.StoreInt(piece + (lane * LaneBytes) + (word * 4), Bits(block, element + (word * 8), 0, 4));
+            }
+        }
+        if (UpperBytes > 0) StoreUpper(block, element, piece + PlaneBytes + (lane * UpperBytes));
+        TFormat.StoreScales(block, element / RunColumns, piece + CodeBytes, lane);
+    }
+
+    /// <summary>Makes halves of a lane's run in shared memory, where <see cref="CoreTiles"/> has them.</summary>
+    /// <param name="piece">Address of the piece.</param>
+    /// <param name="lane">The lane.</param>
+    /// <param name="tile">Where the piece of the tile is to be.</param>
+    public static void Unpack(int piece, int lane, int tile)
+    {
+        int row = lane & (CoreTiles.TileRows - 1);
+        int destination = tile + ((row >> 3) * CoreTiles.CoreRowBytes) + (lane / CoreTiles.TileRows * 4 * CoreTiles.CoreBytes) + ((row & 7) * LaneBytes);
+        PackedScales scales = TFormat.LoadScales(piece + CodeBytes, lane);
+        UInt4 codes = Shared.Load16(piece + (lane * LaneBytes));
+        if (TFormat.Bits == 8)
+        {
+            UInt4 others = Shared.Load16(piece + PlaneBytes + (lane * LaneBytes));
+            StoreCore(destination, Bytes8(codes.A, codes.B), scales.Scale, scales.Offset);
+            StoreCore(destination + CoreTiles.CoreBytes, Bytes8(codes.C, codes.D), scales.Scale, scales.Offset);
+            StoreCore(destination + (2 * CoreTiles.CoreBytes), Bytes8(others.A, others.B), scales.SecondScale, scales.SecondOffset);
+            StoreCore(destination + (3 * CoreTiles.CoreBytes), Bytes8(others.C, others.D), scales.SecondScale, scales.SecondOffset);
+        }
+        else
+        {
+            uint upper = 0, others = 0;
+            if (TFormat.Bits == 5)
+            {
+                upper = (uint)Shared.LoadInt(piece + PlaneBytes + (lane * UpperBytes));
+                others = upper >> 8;
+            }
+            else if (TFormat.Bits == 6)
+            {
+                upper = (uint)Shared.LoadInt(piece + PlaneBytes + (lane * UpperBytes));
+                others = (uint)Shared.LoadInt(piece + PlaneBytes + (lane * UpperBytes) + 4);
+            }
+            int next = TFormat.Bits == 5 ? 4 : 8;
+            StoreCore(destination, Nibbles(codes.A, upper), scales.Scale, scales.Offset);
+            StoreCore(destination + CoreTiles.CoreBytes, Nibbles(codes.B, upper >> next), scales.Scale, scales.Offset);
+            StoreCore(destination + (2 * CoreTiles.CoreBytes), Nibbles(codes.C, others), scales.SecondScale, scales.SecondOffset);
+            StoreCore(destination + (3 * CoreTiles.CoreBytes), Nibbles(codes.D, others >> next), scales.SecondScale, scales.SecondOffset);
+        }
+    }
+
+    /// <summary>Four codes, a byte each.</summary>
+    private static int FourBytes(long block, int element) =>
+        (int)(TFormat.LoadCode(block, element) | (TFormat.LoadCode(block, element + 1) << 8) | (TFormat.LoadCode(block, element + 2) << 16) | (TFormat.LoadCode(block, element + 3) << 24));
+
+    /// <summary>Some bits of eight codes: those of even ones in ascending order from bit 0 on, those of odd ones from bit 16 on.</summary>
+    private static int Bits(long block, int element, int from, int count)
+    {
+        uint bits = 0;
+        for (int i = 0; i < 8; i++)
+        {
+            uint code = (TFormat.LoadCode(block, element + i) >> from) & ((1u << count) - 1);
+            bits |= code << ((i / 2 * count) + (i % 2 * 16));
+        }
+        return (int)bits;
+    }
+
+    private static void StoreUpper(long block, int element, long address)
+    {
+        // One bit of 32 codes fills a word, two bits of 16 codes do.
+        int codes = TFormat.Bits == 5 ? 32 : 16, count = TFormat.Bits - 4;
+        for (int first = 0; first < RunColumns; first += codes)
+        {
+            int word = 0;
+            for (int eight = 0; eight < codes; eight += 8) word |= Bits(block, element + first + eight, 4, count) << (eight / 2 * count);
+            Global.StoreInt(address + (first / codes * 4), word);
+        }
+    }
+
+    /// <summary>1024 + each of eight codes of a byte.</summary>
+    private static UInt4 Bytes8(uint first, uint second) => new()
+    {
+        A = Halves.LowBytes(first),
+        B = Halves.HighBytes(first),
+        C = Halves.LowBytes(second),
+        D = Halves.HighBytes(second),
+    };
+
+    /// <summary>1024 + each of eight codes, whose upper bits are the lowest of the halves of <paramref name="upper"/>.</summary>
+    private static UInt4 Nibbles(uint codes, uint upper)
+    {
+        UInt4 result = new() { A = Pair(codes), B = Pair(codes >> 4), C = Pair(codes >> 8), D = Pair(codes >> 12) };
+        if (UpperBytes == 0) return result;
+        int bits = TFormat.Bits - 4;
+        result.A |= UpperPair(upper);
+        result.B |= UpperPair(upper >> bits);
+        result.C |= UpperPair(upper >> (2 * bits));
+        result.D |= UpperPair(upper >> (3 * bits));
+        return result;
+    }
+
+    private static uint Pair(uint codes) => (codes & 0x000F000F) | 0x64006400;
+
+    private static uint UpperPair(uint upper) => (upper & (TFormat.Bits == 5 ? 0x00010001u : 0x00030003u)) << 4;
+
+    /// <summary>Stores eight weights of a row, scaled.</summary>
+    private static void StoreCore(int destination, UInt4 codes, float scale, float offset) => Shared.Store16(destination, new UInt4
+    {
+        A = Scale(codes.A, scale, offset),
+        B = Scale(codes.B, scale, offset),
+        C = Scale(codes.C, scale, offset),
+        D = Scale(codes.D, scale, offset),
+    });
+
+    private static uint Scale(uint codes, float scale, float offset)
+    {
+        uint numbers = Halves.Subtract(codes, (0x6400u + (uint)TFormat.Bias) * 0x10001u);
+        return Halves.RoundFinite(Float32.Fma(scale, Halves.Low(numbers), offset), Float32.Fma(scale, Halves.High(numbers), offset));
+    }
+}
