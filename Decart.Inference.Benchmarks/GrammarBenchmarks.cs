@@ -8,19 +8,19 @@ namespace Decart.Inference.Benchmarks;
 
 /// <summary>
 /// What structured output costs: preparing a schema of 100 properties for a vocabulary, and the masks of a step of 64 sequences, which follow documents that
-/// no two of them share. With the Llama 3 tokenizer (128,000 tokens) where the shared fixtures are there, otherwise with the storyteller's.
+/// no two of them share, with the members in the schema's order or in ever new ones. With the Llama 3 tokenizer (128,000 tokens) where the shared fixtures are there, otherwise with the storyteller's.
 /// </summary>
 [MemoryDiagnoser]
 public class GrammarBenchmarks
 {
-    private const int Sequences = 64, Properties = 100, Documents = 512, MaxTokens = 100_000;
+    private const int Sequences = 64, Properties = 100, MaxTokens = 100_000;
 
     private static readonly string[] Words =
         "the quick brown fox jumps over a lazy dog and then it tells a long story about rivers mountains and people who live there in peace".Split(' ');
 
     private readonly GrammarMatcher[] _matchers = new GrammarMatcher[Sequences];
     private readonly int[] _documents = new int[Sequences], _positions = new int[Sequences];
-    private readonly string _schema = Schema().ToJsonString();
+    private string _schema = null!;
     private ITokenizer _tokenizer = null!;
     private GrammarVocabulary _vocabulary = null!;
     private Grammar _grammar = null!;
@@ -28,20 +28,24 @@ public class GrammarBenchmarks
     private int[][] _tokens = [];
     private int _started;
 
-    /// <summary>The grammar of <see cref="Step"/>.</summary>
-    public enum Form { Schema, AnyJson }
+    /// <summary>What the documents of <see cref="Step"/> follow: a schema whose members are all required and come in its order; one whose members are optional and come in another order in each; none.</summary>
+    public enum Form { Schema, AnyOrder, AnyJson }
 
     [ParamsAllValues]
     public Form Text { get; set; }
+
+    /// <summary>Where the order is to be new in each there are so many that none comes twice in a measurement.</summary>
+    private int Documents => Text == Form.AnyOrder ? 8192 : 512;
 
     [GlobalSetup]
     public void Setup()
     {
         _tokenizer = Tokenizer.Load(TokenizerBenchmarks.FindTokenizer());
         _vocabulary = Vocabulary();
-        _grammar = Text == Form.Schema ? Grammar.JsonSchema(_schema) : Grammar.Json();
+        _schema = Schema(areRequired: Text == Form.Schema).ToJsonString();
+        _grammar = Text == Form.AnyJson ? Grammar.Json() : Grammar.JsonSchema(_schema);
         _compiled = Compile();
-        _tokens = [.. Enumerable.Range(0, Documents).Select(seed => _tokenizer.Encode(Document(new Random(seed)), addSpecialTokens: false).ToArray())];
+        _tokens = [.. Enumerable.Range(0, Documents).Select(seed => _tokenizer.Encode(Document(new Random(seed), Text == Form.AnyOrder), addSpecialTokens: false).ToArray())];
         for (int i = 0; i < Sequences; i++)
         {
             Start(i);
@@ -90,7 +94,7 @@ public class GrammarBenchmarks
         if (_positions[sequence] == document.Length) Start(sequence);
     }
 
-    private static JsonObject Schema()
+    private static JsonObject Schema(bool areRequired)
     {
         JsonObject properties = [];
         for (int i = 0; i < Properties; i++)
@@ -105,14 +109,17 @@ public class GrammarBenchmarks
                 _ => new JsonObject { ["type"] = "string", ["maxLength"] = 40 },
             };
         }
-        JsonArray required = [.. properties.Select(property => (JsonNode)property.Key)];
-        return new JsonObject { ["type"] = "object", ["properties"] = properties, ["required"] = required, ["additionalProperties"] = false };
+        JsonObject schema = new() { ["type"] = "object", ["properties"] = properties, ["additionalProperties"] = false };
+        if (areRequired) schema["required"] = new JsonArray([.. properties.Select(property => (JsonNode)property.Key)]);
+        return schema;
     }
 
-    private static string Document(Random random)
+    private static string Document(Random random, bool isShuffled)
     {
         JsonObject document = [];
-        for (int i = 0; i < Properties; i++)
+        int[] order = [.. Enumerable.Range(0, Properties)];
+        if (isShuffled) random.Shuffle(order);
+        foreach (int i in order)
         {
             document[$"property_{i}"] = (i % 6) switch
             {

@@ -8,6 +8,7 @@ internal sealed class GrammarAutomaton
 {
     private readonly Lock _gate = new();
     private readonly Automaton _automaton;
+    private readonly BranchList _before, _after;
     private readonly MaskBuilder? _masks;
 
     /// <param name="table">The languages of its terminals.</param>
@@ -16,11 +17,12 @@ internal sealed class GrammarAutomaton
     public GrammarAutomaton(LanguageTable table, Automaton automaton, GrammarVocabulary? vocabulary)
     {
         _automaton = automaton;
+        (_before, _after) = (new BranchList(automaton), new BranchList(automaton));
         if (vocabulary is not null) _masks = new MaskBuilder(automaton, table, vocabulary.Trie, vocabulary.EndTokens);
     }
 
     /// <summary>Where texts begin.</summary>
-    public State Start => _automaton.Start;
+    public Position Start => _automaton.Start;
 
     /// <summary>Whether so much is remembered that a new one should take its place.</summary>
     public bool IsFull
@@ -40,15 +42,22 @@ internal sealed class GrammarAutomaton
         }
     }
 
-    /// <summary>The state after some bytes; dead where they may not follow.</summary>
-    public State After(State state, ReadOnlySpan<byte> bytes)
+    /// <summary>The position after some bytes; dead where they may not follow.</summary>
+    public Position After(Position position, ReadOnlySpan<byte> bytes)
     {
         try
         {
             lock (_gate)
             {
-                foreach (byte value in bytes) state = _automaton.After(state, value);
-                return state;
+                if (bytes.IsEmpty) return position;
+                (BranchList before, BranchList after) = (_before, _after);
+                after.Read(position.Branches, bytes[0]);
+                foreach (byte value in bytes[1..])
+                {
+                    (before, after) = (after, before);
+                    after.Read(before.Branches, value);
+                }
+                return after.ToPosition();
             }
         }
         catch (InsufficientExecutionStackException error)
@@ -58,13 +67,13 @@ internal sealed class GrammarAutomaton
     }
 
     /// <summary>The tokens that may follow so that the text can be completed.</summary>
-    /// <param name="state">The state.</param>
+    /// <param name="position">The position.</param>
     /// <param name="tokensLeft">How many more tokens there may be after the next.</param>
-    public AllowedTokens Allowed(State state, int tokensLeft)
+    public AllowedTokens Allowed(Position position, int tokensLeft)
     {
         try
         {
-            lock (_gate) return _masks!.Of(state, tokensLeft);
+            lock (_gate) return _masks!.Of(position, tokensLeft);
         }
         catch (InsufficientExecutionStackException error)
         {
@@ -73,11 +82,11 @@ internal sealed class GrammarAutomaton
     }
 
     /// <summary>Finds the tokens that may follow before they are asked for. Never throws: what goes wrong is told to whoever asks.</summary>
-    public void Prepare(State state)
+    public void Prepare(Position position)
     {
         try
         {
-            lock (_gate) _masks!.Of(state);
+            lock (_gate) _masks!.Of(position);
         }
         catch (Exception)
         {

@@ -13,7 +13,7 @@ internal sealed class GrammarMatcher
     private readonly bool _ignoresEnd;
     private readonly List<byte> _text = [];
     private GrammarAutomaton _automaton;
-    private State _state;
+    private Position _position;
 
     /// <param name="grammar">The grammar.</param>
     /// <param name="stopTokens">Tokens that end this completion besides those that end any.</param>
@@ -24,15 +24,15 @@ internal sealed class GrammarMatcher
         _stopTokens = [.. stopTokens];
         _ignoresEnd = ignoresEnd;
         _automaton = grammar.Automaton;
-        _state = _automaton.Start;
+        _position = _automaton.Start;
         Prepare();
     }
 
     /// <summary>Tokens that complete the text; there may be a shorter way.</summary>
-    public int TokensToComplete => _state.Cost;
+    public int TokensToComplete => _position.Cost;
 
     /// <summary>Whether the text is complete and nothing can be added to it.</summary>
-    public bool IsAtEnd => _state is { Accepts: true, Configurations: [] };
+    public bool IsAtEnd => _position.IsAtEnd;
 
     /// <summary>Whether it is, and no token is there to say so.</summary>
     public bool EndsByItself => IsAtEnd && _stopTokens.Length == 0 && (_ignoresEnd || _grammar.Vocabulary.EndTokens.Count == 0);
@@ -41,7 +41,7 @@ internal sealed class GrammarMatcher
     /// <param name="tokensLeft">How many more there may be, the next included.</param>
     public TokenMask Next(int tokensLeft)
     {
-        TokenMask mask = _automaton.Allowed(_state, tokensLeft - 1).Mask;
+        TokenMask mask = _automaton.Allowed(_position, tokensLeft - 1).Mask;
         if (_stopTokens.Length == 0 && !_ignoresEnd) return mask;
         uint[] words = [.. mask.Words];
         if (_ignoresEnd)
@@ -50,7 +50,7 @@ internal sealed class GrammarMatcher
         }
         foreach (int token in _stopTokens)
         {
-            if (_state.Accepts) TokenMask.Allow(words, token);
+            if (_position.Accepts) TokenMask.Allow(words, token);
             else TokenMask.Forbid(words, token);
         }
         return new TokenMask(words);
@@ -66,19 +66,19 @@ internal sealed class GrammarMatcher
         {
             // All it needs of the other one is where the text leads there.
             _automaton = other;
-            _state = other.After(other.Start, _text.ToArray());
+            _position = other.After(other.Start, _text.ToArray());
         }
         else
         {
-            _state = _automaton.After(_state, bytes);
+            _position = _automaton.After(_position, bytes);
         }
-        if (_state.IsDead) throw new InvalidOperationException($"Token {token} cannot follow in the grammar.");
+        if (_position.IsDead) throw new InvalidOperationException($"Token {token} cannot follow in the grammar.");
         Prepare();
     }
 
     private void Prepare()
     {
-        if (_state.Allowed is not null) return;
-        ThreadPool.UnsafeQueueUserWorkItem(static work => work.Automaton.Prepare(work.State), (Automaton: _automaton, State: _state), preferLocal: false);
+        if (_position.Allowed is not null) return;
+        ThreadPool.UnsafeQueueUserWorkItem(static work => work.Automaton.Prepare(work.Position), (Automaton: _automaton, Position: _position), preferLocal: false);
     }
 }

@@ -7,7 +7,8 @@ namespace Decart.Inference.Grammars.Automata;
 
 /// <summary>
 /// Reads texts of a grammar byte by byte. Its states are made when they are first reached. What has to follow is kept in frames that all states share, so a
-/// state costs what is new in it. For one thread at a time.
+/// state costs what is new in it. Values of members are texts of their own: what follows them depends on the members that an object has, which a
+/// <see cref="Position"/> knows. For one thread at a time.
 /// </summary>
 internal sealed class Automaton
 {
@@ -16,8 +17,8 @@ internal sealed class Automaton
     /// </summary>
     private const int MaxConfigurations = 512;
 
-    /// <summary>States, frames and languages of an automaton that is not yet worth replacing.</summary>
-    private const int ManyStates = 50_000, ManyFrames = 200_000, ManyLanguages = 100_000;
+    /// <summary>States, frames and further languages of an automaton that is not yet worth replacing.</summary>
+    private const int ManyStates = 50_000, ManyFrames = 200_000, ManyLanguages = 50_000;
 
     /// <summary>How many times as many there may be for the texts that have begun with it.</summary>
     private const int TooMany = 8;
@@ -25,7 +26,10 @@ internal sealed class Automaton
     private readonly LanguageTable _table;
     private readonly Dictionary<(Production, Frame?), Frame> _frames = [];
     private readonly Dictionary<Configuration[], State> _states = new(SameConfigurations.Comparer), _acceptingStates = new(SameConfigurations.Comparer);
+    private readonly Frame?[] _bottoms = new Frame?[Rule.MaxDepth + 1];
     private readonly List<Configuration> _next = [];
+    private readonly int _firstLanguages; // those that the grammar itself consists of
+    private int _madeFrames;
 
     /// <param name="rules">Settled.</param>
     /// <param name="root">What a text consists of.</param>
@@ -36,10 +40,14 @@ internal sealed class Automaton
         Dead = new State([], accepts: false, Distances.Infinite);
         if (!TryPush(root, below: null, out Frame? frame))
             throw new GrammarException("No text has this form, or none that can be made of the vocabulary's tokens.");
-        Start = StartOf(frame);
+        BranchList branches = new(this);
+        branches.Add(StartOf(frame), next: null);
+        Start = branches.ToPosition();
+        _firstLanguages = _table.Count;
     }
 
-    public State Start { get; }
+    /// <summary>Where texts begin.</summary>
+    public Position Start { get; }
 
     public State Dead { get; }
 
@@ -61,7 +69,7 @@ internal sealed class Automaton
         {
             int depth = DepthAbove(below) - (production is Return ? 1 : 0);
             int cost = Distances.Add(production.Cost(depth), below?.Cost ?? 0);
-            if (cost != Distances.Infinite) place = new Frame(_frames.Count, production, below, depth, cost);
+            if (cost != Distances.Infinite) place = new Frame(_madeFrames++, production, below, depth, cost);
         }
         frame = place;
         return frame is not null;
@@ -77,7 +85,7 @@ internal sealed class Automaton
         {
             Language after = _table.After(language, value);
             if (_table.Distances.IsDead(after)) continue;
-            if (TryCapture(frame, [value], out Frame? captured)) accepts |= Add(after, captured);
+            accepts |= Add(after, frame);
         }
         State next = Intern(_next, accepts);
         state.AfterByte.Set(value, next);
@@ -94,12 +102,14 @@ internal sealed class Automaton
         return frame.Start!;
     }
 
-    /// <summary>The frame that follows after more bytes of a terminal, for those that must know its text.</summary>
-    public bool TryCapture(Frame? frame, ReadOnlySpan<byte> bytes, out Frame? captured)
-    {
-        captured = frame;
-        return frame?.Production is not KeyCapture name || TryPush(name.With(bytes), frame.Below, out captured);
-    }
+    /// <summary>The state where a production begins; null where it cannot be completed.</summary>
+    public State? StartOf(Production production, Frame? below) => TryPush(production, below, out Frame? frame) ? StartOf(frame) : null;
+
+    /// <summary>The state where a text of a language begins.</summary>
+    public State StartOf(Language language, Frame below) => Intern([new Configuration(language, below)], accepts: false);
+
+    /// <summary>What lies below the value of a member: nothing but how many levels may nest in it.</summary>
+    public Frame Bottom(int depth) => _bottoms[depth] ??= new Frame(_madeFrames++, Return.OneLevel, below: null, depth, cost: 0);
 
     /// <summary>Adds a way to go on, and what follows it if it may be complete.</summary>
     /// <returns>Whether the text may end there.</returns>
@@ -125,7 +135,7 @@ internal sealed class Automaton
     }
 
     private bool Has(int times) =>
-        _states.Count + _acceptingStates.Count > ManyStates * times || _frames.Count > ManyFrames * times || _table.Count > ManyLanguages * times;
+        _states.Count + _acceptingStates.Count > ManyStates * times || _frames.Count > ManyFrames * times || _table.Count - _firstLanguages > ManyLanguages * times;
 
     private State Intern(List<Configuration> ways, bool accepts)
     {

@@ -29,6 +29,9 @@ internal sealed class CountedTokens
         for (; depth > 0; depth--) _most[path[depth - 1]] = Math.Max(_most[path[depth - 1]], _most[path[depth]]);
     }
 
+    /// <summary>What it holds.</summary>
+    public long Bytes => sizeof(ushort) * ((long)_counts.Length + _most.Length);
+
     /// <summary>Counts the units of tokens.</summary>
     /// <param name="table">The languages.</param>
     /// <param name="trie">The tokens.</param>

@@ -1,12 +1,14 @@
 using System.Numerics.Tensors;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using Decart.Inference.Grammars.Languages;
-using Decart.Inference.Sampling;
+using Decart.Inference.Grammars.Productions;
 
 namespace Decart.Inference.Grammars.Automata;
 
 /// <summary>
-/// Finds the tokens that may follow in a state. Most depend on the terminal alone that is being read: they are found once for each state of a terminal
-/// and shared by all places where it stands. Left are the tokens that go beyond the terminal's end, a few branches of the trie. For one thread at a time.
+/// Finds the tokens that may follow at a position. What a state of the automaton allows is found once and shared by all texts. What is put together for each
+/// text are the tokens that go beyond a state's end, and the names of members that an object does not have yet. For one thread at a time.
 /// </summary>
 /// <param name="automaton">The states.</param>
 /// <param name="table">The languages of its terminals.</param>
@@ -14,155 +16,138 @@ namespace Decart.Inference.Grammars.Automata;
 /// <param name="endTokens">The tokens that end a text.</param>
 internal sealed class MaskBuilder(Automaton automaton, LanguageTable table, TokenTrie trie, IReadOnlyCollection<int> endTokens)
 {
-    private readonly Language[] _languages = new Language[trie.LongestToken + 1]; // on the way to a node
-    private readonly Dictionary<Language, CountedTokens?> _counted = [];
-    private readonly State[] _states = new State[trie.LongestToken + 1];
+    private const int Unlimited = Distances.Infinite - 1;
 
-    /// <summary>The tokens that may follow in a state.</summary>
-    public AllowedTokens Of(State state) => state.Allowed ??= Build(state, Distances.Infinite - 1);
+    private readonly StateTokenBuilder _tokens = new(automaton, table, trie);
+    private readonly NameTokens _names = new(trie);
+    private readonly MaskParts _parts = new(trie, endTokens);
+    private readonly Dictionary<int, TrieNodes> _single = [];
+    private readonly Stack<BranchList> _lists = [];
+    private readonly List<NameNode> _taken = [];
+    private int _largestCost, _maxCost;
+
+    /// <summary>The tokens that may follow at a position.</summary>
+    public AllowedTokens Of(Position position) => position.Allowed ??= Build(position, Unlimited);
 
     /// <summary>The tokens that may follow so that the text can still be completed.</summary>
-    /// <param name="state">The state.</param>
+    /// <param name="position">The position.</param>
     /// <param name="tokensLeft">How many more tokens there may be after the next.</param>
-    public AllowedTokens Of(State state, int tokensLeft) => Of(state) is var all && all.LargestCost <= tokensLeft ? all : Build(state, tokensLeft);
+    public AllowedTokens Of(Position position, int tokensLeft) => Of(position) is var all && all.LargestCost <= tokensLeft ? all : Build(position, tokensLeft);
 
-    private AllowedTokens Build(State state, int tokensLeft)
+    private AllowedTokens Build(Position position, int tokensLeft)
+    {
+        if (_tokens.Trim()) _parts.Forget();
+        _parts.Clear();
+        (_largestCost, _maxCost) = (0, tokensLeft);
+        foreach (Branch branch in position.Branches) Add(branch, TrieNodes.Root);
+        if (position.Accepts) _parts.AddEnd();
+        return new AllowedTokens(_parts.ToMask(), _largestCost);
+    }
+
+    private void Add(in Branch branch, TrieNodes nodes)
+    {
+        RuntimeHelpers.EnsureSufficientExecutionStack();
+        if (branch.State is null) AddNames(branch.Object!, branch.Names, nodes);
+        else AddState(branch.State, branch.Next, nodes);
+    }
+
+    private void AddState(State state, Continuation? next, TrieNodes nodes)
+    {
+        StateTokens tokens = _tokens.Below(state, nodes);
+        int largest = Distances.Add(tokens.LargestCost, next?.Cost ?? 0);
+        _largestCost = Math.Max(_largestCost, largest);
+        OtherName? name = next as OtherName;
+        bool isLimited = largest > _maxCost;
+        if (isLimited) tokens = _tokens.Within(state, nodes, _maxCost - (name?.CostBehind ?? next?.Cost ?? 0));
+        if (name is { HasTaken: true }) AddUntaken(tokens, name, state, nodes);
+        else _parts.Add(tokens, isShared: !isLimited);
+        foreach ((TrieNodes exits, State at) in tokens.Exits)
+        {
+            if (name is null or { IsComplete: true }) Leave(at, next, exits);
+            else LeaveName(at, name, nodes, exits);
+        }
+    }
+
+    /// <summary>Adds what follows behind a state's end.</summary>
+    private void Leave(State state, Continuation? next, TrieNodes nodes)
+    {
+        BranchList branches = Borrow();
+        branches.Leave(state, next);
+        AddAll(branches, nodes);
+    }
+
+    /// <summary>The same where the text in between must be known.</summary>
+    private void LeaveName(State state, OtherName name, TrieNodes from, TrieNodes exits)
+    {
+        foreach (int exit in exits.Nodes)
+        {
+            foreach (int node in from.Nodes)
+            {
+                if (exit > node && exit < trie.End(node) && name.TryRead(Between(node, exit), out Continuation next)) Leave(state, next, Single(exit));
+            }
+        }
+    }
+
+    /// <summary>Adds the tokens of a new name: those that any name may have, without those that lead through one that is taken.</summary>
+    private void AddUntaken(StateTokens tokens, OtherName name, State state, TrieNodes nodes)
     {
         uint[] words = new uint[trie.MaskWords];
-        int largestCost = 0;
-        foreach ((Language language, Frame? frame) in state.Configurations)
+        foreach (uint[] mask in tokens.Masks) TensorPrimitives.BitwiseOr<uint>(words, mask, words);
+        foreach (int allowed in tokens.Nodes) trie.Allow(allowed, words);
+        _taken.Clear();
+        _taken.AddRange(_names.Below(name.Known, nodes));
+        _names.Find(name.Others, nodes, _taken);
+        foreach ((int place, NameRange alike) in _taken)
         {
-            int after = frame?.Cost ?? 0;
-            LanguageTokens tokens = TokensOf(language);
-            if (tokens.LargestDistance <= tokensLeft - after) Add(tokens, words);
-            else if (after <= tokensLeft) AddWithin(language, tokensLeft - after, words);
-            largestCost = Math.Max(largestCost, Distances.Add(tokens.LargestDistance, after));
-            foreach (int exit in tokens.Exits)
-            {
-                if (TryCapture(frame, exit, out Frame? captured))
-                    largestCost = Math.Max(largestCost, AddBeyond(exit, automaton.StartOf(captured), tokensLeft, words));
-            }
+            bool isForbidden = alike.IsComplete || (_maxCost < Unlimited && IsTooLong(name, state, trie.Path(place)[^(alike.Length - name.Length)..]));
+            int end = alike.IsComplete ? trie.End(place) : place + 1;
+            for (int forbidden = place; isForbidden && forbidden < end; forbidden++) trie.Forbid(forbidden, words);
         }
-        if (state.Accepts)
+        _parts.AddOwn(words);
+    }
+
+    /// <summary>Whether some bytes of a name leave too much: it must still become another than those that are taken.</summary>
+    private bool IsTooLong(OtherName name, State state, ReadOnlySpan<byte> bytes)
+    {
+        foreach (byte value in bytes) state = automaton.After(state, value);
+        return !name.TryRead(bytes, out Continuation after) || Distances.Add(state.Cost, after.Cost) > _maxCost;
+    }
+
+    private void AddNames(OpenObject @object, NameRange names, TrieNodes nodes)
+    {
+        MemberSet available = @object.Available;
+        int largest = @object.LargestCostOfNames;
+        _largestCost = Math.Max(_largestCost, largest);
+        bool isLimited = largest > _maxCost || !table.Distances.HasAllBytes;
+        foreach ((int place, NameRange alike) in _names.Below(names, nodes))
         {
-            foreach (int token in endTokens) TokenMask.Allow(words, token);
-        }
-        return new AllowedTokens(new TokenMask(words), largestCost);
-    }
-
-    private void Add(LanguageTokens tokens, uint[] words)
-    {
-        if (tokens.Words.Length > 0) TensorPrimitives.BitwiseOr<uint>(words, tokens.Words, words);
-        foreach (int node in tokens.Nodes) trie.Allow(node, words);
-    }
-
-    /// <summary>Adds the tokens within a terminal that leave at most a certain distance.</summary>
-    private void AddWithin(Language language, int maxDistance, uint[] words)
-    {
-        _languages[0] = language;
-        Within walk = new(table, trie, _languages, maxDistance, words);
-        trie.Walk(TokenTrie.Root, ref walk);
-    }
-
-    /// <summary>Adds the tokens that go on behind the end of a terminal.</summary>
-    /// <returns>The largest cost that one leaves.</returns>
-    private int AddBeyond(int exit, State start, int maxCost, uint[] words)
-    {
-        _states[trie.Path(exit).Length] = start;
-        Beyond walk = new(automaton, trie, _states, maxCost, words);
-        trie.Walk(exit, ref walk);
-        return walk.LargestCost;
-    }
-
-    private bool TryCapture(Frame? frame, int exit, out Frame? captured) => automaton.TryCapture(frame, trie.Path(exit), out captured);
-
-    private LanguageTokens TokensOf(Language language)
-    {
-        if (language.Tokens is { } known) return known;
-        Language alike = Alike(language, MaxSpine);
-        if (alike == language) return language.Tokens = Find(language);
-        LanguageTokens tokens = TokensOf(alike);
-        int further = Math.Max(0, table.Distances.Of(language) - table.Distances.Of(alike));
-        return language.Tokens = new LanguageTokens
-        {
-            Words = tokens.Words,
-            Nodes = tokens.Nodes,
-            Exits = tokens.Exits,
-            LargestDistance = Distances.Add(tokens.LargestDistance, further),
-        };
-    }
-
-    private LanguageTokens Find(Language language)
-    {
-        if (Counted(language) is { } counted) return counted.UpTo(language.Parts[0].Max);
-        _languages[0] = language;
-        Finding walk = new(table, trie, _languages);
-        trie.Walk(TokenTrie.Root, ref walk);
-        return walk.Result();
-    }
-
-    /// <summary>The counts of a limited repetition and what follows it; null for anything else.</summary>
-    private CountedTokens? Counted(Language language)
-    {
-        if (language is not { Kind: LanguageKind.Concatenation, Parts: [{ Kind: LanguageKind.Repetition, Min: 0, Max: > 0 } repetition, var tail] }) return null;
-        Language unlimited = table.Concatenate(table.Repeat(repetition.Parts[0], 0), tail);
-        if (_counted.TryGetValue(unlimited, out CountedTokens? known)) return known;
-        known = CountedTokens.Create(table, trie, repetition.Parts[0], tail, TokensOf(unlimited));
-        _counted.Add(unlimited, known);
-        return known;
-    }
-
-    /// <summary>Parts at the beginning of a language whose bounds are looked at.</summary>
-    private const int MaxSpine = 6;
-
-    /// <summary>
-    /// A language that allows the same tokens: no token is long enough to reach a bound that is far away, so that long texts of bounded length need no mask
-    /// for each of their lengths.
-    /// </summary>
-    private Language Alike(Language language, int spine)
-    {
-        switch (language.Kind)
-        {
-            case LanguageKind.Repetition:
-                int max = language.Max > trie.LongestToken ? Language.Unbounded : language.Max;
-                return table.Repeat(language.Parts[0], Math.Min(language.Min, trie.LongestToken + 1), max);
-            case LanguageKind.Concatenation when spine > 0:
-                Language rest = Alike(language.Parts[1], spine - 1);
-                return table.Concatenate(Alike(language.Parts[0], 0), rest);
-            default:
-                return language;
+            if (!available.HasAny(alike.From, alike.To)) continue;
+            if (trie.HasToken(place) && (!isLimited || @object.CostOfNames(alike) <= _maxCost)) _parts.Add(place);
+            if (!alike.IsComplete || !trie.GoesOn(place)) continue;
+            BranchList branches = Borrow();
+            branches.AddComplete(@object, alike);
+            AddAll(branches, Single(place));
         }
     }
 
-    /// <summary>Follows a terminal that must soon be complete.</summary>
-    private readonly struct Within(LanguageTable table, TokenTrie trie, Language[] path, int maxDistance, uint[] words) : IWalk
+    private void AddAll(BranchList branches, TrieNodes nodes)
     {
-        public bool TryEnter(int index, in TokenTrie.Node node)
-        {
-            Language after = table.After(path[node.Depth - 1], node.Value);
-            if (table.Distances.IsDead(after)) return false;
-            path[node.Depth] = after;
-            if (node.HasToken && table.Distances.Of(after) <= maxDistance) trie.Allow(index, words);
-            return after.Kind != LanguageKind.EmptyText;
-        }
+        foreach (ref readonly Branch branch in branches.Branches) Add(branch, nodes);
+        _lists.Push(branches);
     }
 
-    /// <summary>Follows the whole grammar.</summary>
-    private struct Beyond(Automaton automaton, TokenTrie trie, State[] path, int maxCost, uint[] words) : IWalk
+    private BranchList Borrow()
     {
-        public int LargestCost { get; private set; }
-
-        public bool TryEnter(int index, in TokenTrie.Node node)
-        {
-            State after = automaton.After(path[node.Depth - 1], node.Value);
-            if (after.IsDead) return false;
-            path[node.Depth] = after;
-            if (node.HasToken && after.Cost != Distances.Infinite)
-            {
-                LargestCost = Math.Max(LargestCost, after.Cost);
-                if (after.Cost <= maxCost) trie.Allow(index, words);
-            }
-            return true;
-        }
+        if (!_lists.TryPop(out BranchList? branches)) return new BranchList(automaton);
+        branches.Clear();
+        return branches;
     }
+
+    private TrieNodes Single(int node)
+    {
+        ref TrieNodes? known = ref CollectionsMarshal.GetValueRefOrAddDefault(_single, node, out _);
+        return known ??= new TrieNodes(node);
+    }
+
+    private ReadOnlySpan<byte> Between(int node, int further) => trie.Path(further)[trie.Path(node).Length..];
 }

@@ -96,6 +96,9 @@ internal sealed class TokenTrie
     /// <summary>The node after the last one of a branch.</summary>
     public int End(int node) => _nodes[node].End;
 
+    /// <summary>Whether tokens go on below a node.</summary>
+    public bool GoesOn(int node) => _nodes[node].End > node + 1;
+
     /// <summary>The byte that leads to a node.</summary>
     public byte Value(int node) => _nodes[node].Value;
 

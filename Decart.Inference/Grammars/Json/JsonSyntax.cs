@@ -117,18 +117,15 @@ internal sealed class JsonSyntax
     /// <param name="max">How many at most.</param>
     public Production Object(RuleSet rules, IEnumerable<ObjectMember> members, IEnumerable<ObjectRest> rest, int min = 0, int max = int.MaxValue)
     {
-        ObjectShape shape = new(members)
+        ObjectShape shape = new(rules, members, rest, Spaced(":"))
         {
-            Table = _table,
-            Rest = [.. rest],
             Min = min,
             Max = max,
-            Comma = Spaced(","),
-            Colon = Spaced(":"),
-            Close = _table.Concatenate(Space, Text("}")),
-            CloseEmpty = Text("}"),
+            Comma = rules.Terminal(Spaced(",")),
+            Close = rules.Terminal(_table.Concatenate(Space, Text("}"))),
+            CloseEmpty = rules.Terminal(Text("}")),
         };
-        return Level(rules, Sequence.Of(rules, rules.Terminal(_table.Concatenate(Text("{"), Space)), shape.Empty.AfterOpening), "an object");
+        return Level(rules, Sequence.Of(rules, rules.Terminal(_table.Concatenate(Text("{"), Space)), new ObjectBody(shape)), "an object");
     }
 
     /// <summary>An array of different scalars, each written in one way: as an object whose members have no values.</summary>
@@ -140,18 +137,16 @@ internal sealed class JsonSyntax
     public Production UniqueItems(RuleSet rules, IEnumerable<byte[]> constants, IEnumerable<Language> others, int min, int max)
     {
         Production nothing = rules.Terminal(_table.EmptyText);
-        ObjectShape shape = new(constants.Select(constant => new ObjectMember(constant, nothing, IsRequired: false, [])))
+        IEnumerable<ObjectMember> members = constants.Select(constant => new ObjectMember(constant, nothing, IsRequired: false, []));
+        ObjectShape shape = new(rules, members, others.Select(other => new ObjectRest(other, nothing)), _table.EmptyText)
         {
-            Table = _table,
-            Rest = [.. others.Select(other => new ObjectRest(other, nothing))],
             Min = min,
             Max = max,
-            Comma = Spaced(","),
-            Colon = _table.EmptyText,
-            Close = _table.Concatenate(Space, Text("]")),
-            CloseEmpty = Text("]"),
+            Comma = rules.Terminal(Spaced(",")),
+            Close = rules.Terminal(_table.Concatenate(Space, Text("]"))),
+            CloseEmpty = rules.Terminal(Text("]")),
         };
-        return Level(rules, Sequence.Of(rules, rules.Terminal(_table.Concatenate(Text("["), Space)), shape.Empty.AfterOpening), "an array");
+        return Level(rules, Sequence.Of(rules, rules.Terminal(_table.Concatenate(Text("["), Space)), new ObjectBody(shape)), "an array");
     }
 
     /// <summary>Any value.</summary>
@@ -166,7 +161,7 @@ internal sealed class JsonSyntax
     }
 
     /// <summary>An object of any members.</summary>
-    public Production AnyObject(RuleSet rules, Production value) => Object(rules, [], [new ObjectRest(AnyName(), value)]);
+    public Production AnyObject(RuleSet rules, Production value) => Object(rules, [], [new ObjectRest(AnyName(), value, _table.Distances.HasAllBytes)]);
 
     /// <summary>Names of members, in quotes.</summary>
     public Language AnyName() => Quoted(_table.Repeat(PlainCharacter, 0));

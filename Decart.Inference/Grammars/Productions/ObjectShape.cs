@@ -1,4 +1,3 @@
-using System.Numerics;
 using Decart.Inference.Grammars.Languages;
 
 namespace Decart.Inference.Grammars.Productions;
@@ -13,28 +12,51 @@ internal sealed record ObjectMember(byte[] Name, Production Value, bool IsRequir
 /// <summary>Members that an object may have under any names of a kind, each name once.</summary>
 /// <param name="Name">The names, in quotes.</param>
 /// <param name="Value">What their values may be.</param>
-internal sealed record ObjectRest(Language Name, Production Value);
+/// <param name="IsOpen">
+/// Whether any text of plain characters is such a name, those of the known members too, which are then not of this kind: there are always more than are taken.
+/// </param>
+internal sealed record ObjectRest(Language Name, Production Value, bool IsOpen = false);
 
-/// <summary>
-/// What JSON objects of a kind consist of. Members come in any order; which of them are there is known by an <see cref="ObjectState"/>.
-/// </summary>
+/// <summary>What JSON objects of a kind consist of. Members come in any order; which of them are there is known by an <see cref="ObjectState"/>.</summary>
 internal sealed class ObjectShape
 {
-    private readonly Dictionary<SeenMembers, ObjectState> _states = [];
     private readonly ObjectMember[] _members;
-    private readonly Dictionary<string, int> _byName = [];
-    private readonly int[]?[] _costs = new int[]?[Rule.MaxDepth + 1];
+    private readonly Production[] _fromColon, _restFromColon;
+    private readonly int[]?[] _distances, _costs = new int[]?[Rule.MaxDepth + 1];
+    private readonly MemberSet?[] _possible = new MemberSet?[Rule.MaxDepth + 1];
+    private readonly int[] _largestCosts = new int[Rule.MaxDepth + 1];
 
-    public ObjectShape(IEnumerable<ObjectMember> members)
+    /// <param name="rules">The grammar's rules.</param>
+    /// <param name="members">The members with known names.</param>
+    /// <param name="rest">Those with other names.</param>
+    /// <param name="colon">What stands between a name and its value; the empty text where members are names without values.</param>
+    public ObjectShape(RuleSet rules, IEnumerable<ObjectMember> members, IEnumerable<ObjectRest> rest, Language colon)
     {
-        _members = [.. members];
-        for (int i = 0; i < _members.Length; i++) _byName.Add(Convert.ToHexString(_members[i].Name), i);
+        Table = rules.Table;
+        ObjectMember[] given = [.. members];
+        int[] order = [.. Enumerable.Range(0, given.Length)], places = new int[given.Length];
+        Array.Sort(order, (a, b) => ByteOrder.Comparer.Compare(given[a].Name, given[b].Name));
+        for (int i = 0; i < order.Length; i++) places[order[i]] = i;
+        _members = [.. order.Select(index => given[index] with { Requires = [.. given[index].Requires.Select(required => places[required])] })];
+        Rest = [.. rest];
+        HasNamesOnly = colon == Table.EmptyText;
         HasConditions = Array.Exists(_members, member => member.Requires.Length > 0);
+        Names = [.. _members.Select(member => member.Name)];
+        _fromColon = [.. _members.Select(member => Sequence.Of(rules, rules.Terminal(colon), member.Value))];
+        _restFromColon = [.. Rest.Select(its => Sequence.Of(rules, rules.Terminal(colon), its.Value))];
+        _distances = new int[]?[_members.Length];
+        Empty = new ObjectState(this);
     }
 
-    public required LanguageTable Table { get; init; }
+    public LanguageTable Table { get; }
 
-    public required ObjectRest[] Rest { get; init; }
+    /// <summary>The members with known names, in the order of these.</summary>
+    public IReadOnlyList<ObjectMember> Members => _members;
+
+    /// <summary>Their names, in quotes.</summary>
+    public byte[][] Names { get; }
+
+    public ObjectRest[] Rest { get; }
 
     /// <summary>How many members there must be at least.</summary>
     public required int Min { get; init; }
@@ -42,100 +64,76 @@ internal sealed class ObjectShape
     /// <summary>How many there may be at most; <see cref="int.MaxValue"/> for any number.</summary>
     public required int Max { get; init; }
 
-    /// <summary>A comma, a colon and a closing brace with the white space around them, and that brace right after the opening one.</summary>
-    public required Language Comma { get; init; }
+    /// <summary>A comma and a closing brace with the white space around them, and that brace right after the opening one.</summary>
+    public required Terminal Comma { get; init; }
 
-    public required Language Colon { get; init; }
+    public required Terminal Close { get; init; }
 
-    public required Language Close { get; init; }
-
-    public required Language CloseEmpty { get; init; }
-
-    public ReadOnlySpan<ObjectMember> Members => _members;
+    public required Terminal CloseEmpty { get; init; }
 
     /// <summary>Whether members are names without values.</summary>
-    public bool HasNamesOnly => Colon == Table.EmptyText;
+    public bool HasNamesOnly { get; }
 
     /// <summary>Whether some members must be there only if others are.</summary>
     public bool HasConditions { get; }
 
     /// <summary>The object after its opening brace, without any member.</summary>
-    public ObjectState Empty => Get(new SeenMembers(new ulong[(_members.Length + 63) / 64], []));
+    public ObjectState Empty { get; }
 
-    public ObjectState Get(SeenMembers seen)
-    {
-        if (!_states.TryGetValue(seen, out ObjectState? state)) _states.Add(seen, state = new ObjectState(this, seen));
-        return state;
-    }
+    /// <summary>The colon and the value of a member.</summary>
+    public Production FromColon(int member) => _fromColon[member];
 
-    /// <summary>The index of the member of a name, in quotes, that is one of the known ones.</summary>
-    public int Find(byte[] name) => _byName[Convert.ToHexString(name)];
+    /// <summary>The colon and the value of a member of another kind.</summary>
+    public Production RestFromColon(int rest) => _restFromColon[rest];
+
+    /// <summary>How many tokens complete a member's name of which some bytes have been read.</summary>
+    public int DistanceInName(int member, int length) => (_distances[member] ??= FindDistances(_members[member].Name))[length];
 
     /// <summary>What each member costs with the comma before it.</summary>
     public ReadOnlySpan<int> Costs(int depth, bool isSettled)
     {
         if (isSettled && _costs[depth] is { } known) return known;
         int[] costs = new int[_members.Length];
-        int marks = Distances.Add(Of(Comma), Of(Colon));
+        int comma = Of(Comma.Language);
         for (int i = 0; i < costs.Length; i++)
-            costs[i] = Distances.Add(marks, Distances.Add(Of(Table.Literal(_members[i].Name)), _members[i].Value.Cost(depth, isSettled)));
+            costs[i] = Distances.Add(comma, Distances.Add(DistanceInName(i, 0), _fromColon[i].Cost(depth, isSettled)));
         if (isSettled) _costs[depth] = costs;
         return costs;
     }
 
-    private int Of(Language language) => Table.Distances.Of(language);
-}
-
-/// <summary>The members that an object has so far: those with known names as bits, and the other names.</summary>
-internal sealed class SeenMembers : IEquatable<SeenMembers>
-{
-    private const int WordBits = 64;
-
-    private readonly ulong[] _known;
-    private readonly byte[][] _others;
-
-    /// <param name="known">A bit for each known member.</param>
-    /// <param name="others">The other names, in quotes, in the order of their bytes.</param>
-    public SeenMembers(ulong[] known, byte[][] others)
+    /// <summary>The members that can be completed.</summary>
+    public MemberSet Possible(int depth)
     {
-        (_known, _others) = (known, others);
-        Count = others.Length;
-        foreach (ulong word in known) Count += BitOperations.PopCount(word);
+        if (_possible[depth] is { } known) return known;
+        int[] costs = [.. Costs(depth, isSettled: true)];
+        MemberSet possible = MemberSet.Where(costs.Length, member => costs[member] != Distances.Infinite);
+        _possible[depth] = possible;
+        return possible;
     }
 
-    /// <summary>The names, in quotes, in the order of their bytes.</summary>
-    public IReadOnlyList<byte[]> Others => _others;
-
-    public int Count { get; }
-
-    public bool Has(int member) => (_known[member / WordBits] >> (member % WordBits) & 1) != 0;
-
-    public SeenMembers With(int member)
+    /// <summary>The largest of the costs that are finite, or all of them together where members need others.</summary>
+    public int LargestCost(int depth)
     {
-        ulong[] more = [.. _known];
-        more[member / WordBits] |= 1UL << (member % WordBits);
-        return new SeenMembers(more, _others);
-    }
-
-    public SeenMembers With(byte[] name) => new(_known, [.. _others.Append(name).Order(ByteOrder.Comparer)]);
-
-    public bool Equals(SeenMembers? other)
-    {
-        if (other is null || !_known.AsSpan().SequenceEqual(other._known) || _others.Length != other._others.Length) return false;
-        for (int i = 0; i < _others.Length; i++)
+        if (_largestCosts[depth] > 0) return _largestCosts[depth];
+        int largest = 0;
+        foreach (int cost in Costs(depth, isSettled: true))
         {
-            if (!_others[i].AsSpan().SequenceEqual(other._others[i])) return false;
+            if (cost != Distances.Infinite) largest = HasConditions ? Distances.Add(largest, cost) : Math.Max(largest, cost);
         }
-        return true;
+        return _largestCosts[depth] = largest;
     }
 
-    public override bool Equals(object? obj) => Equals(obj as SeenMembers);
+    public int Of(Language language) => Table.Distances.Of(language);
 
-    public override int GetHashCode()
+    private int[] FindDistances(byte[] name)
     {
-        HashCode hash = default;
-        foreach (ulong word in _known) hash.Add(word);
-        foreach (byte[] name in _others) hash.AddBytes(name);
-        return hash.ToHashCode();
+        int[] distances = new int[name.Length + 1];
+        Language rest = Table.Literal(name);
+        for (int length = 0; length < name.Length; length++)
+        {
+            distances[length] = Of(rest);
+            rest = Table.After(rest, name[length]);
+        }
+        return distances;
     }
 }

@@ -28,7 +28,7 @@ internal sealed class RuleSet(LanguageTable table)
         return rule;
     }
 
-    public Production Terminal(Language language) => new Terminal(table, language);
+    public Terminal Terminal(Language language) => new(table, language);
 
     /// <summary>Finds out what the rules need to know of each other. Once, when all have their bodies.</summary>
     /// <exception cref="GrammarException">A rule begins with itself.</exception>

@@ -124,7 +124,7 @@ internal sealed class SchemaCompiler
         return bounds is { Min: null, Max: null, Multiples: [], IsFraction: false } ? _json.Number : _numbers.Decimals(bounds);
     }
 
-    private Production Literal(string text) => _rules.Terminal(_json.Text(text));
+    private Terminal Literal(string text) => _rules.Terminal(_json.Text(text));
 
     /// <summary>One value.</summary>
     private Production Constant(JsonElement value)
@@ -219,7 +219,9 @@ internal sealed class SchemaCompiler
         if (patterns.Length > MaxNamePatterns)
             throw new GrammarException(patterns[MaxNamePatterns].Schema.Path, $"is one of more than {MaxNamePatterns} regular expressions for names of members");
         Language allowed = _table.Intersect([.. constraints.Names.Select(schema => _values.Texts(_reader.Read([schema]))), _table.Repeat(_json.PlainCharacter, 0)]);
-        Language known = _table.Complement(_table.Literals(names.Select(SchemaValues.StringText)));
+        bool isOpen = patterns.Length == 0 && constraints.Names.Count == 0;
+        bool isSeenAtEnd = isOpen && _table.Distances.HasAllBytes;
+        Language unknown = isSeenAtEnd ? _table.Anything : _table.Complement(_table.Literals(names.Select(SchemaValues.StringText)));
         List<ObjectRest> rest = [];
         for (int matching = 0; matching < 1 << patterns.Length; matching++)
         {
@@ -230,10 +232,10 @@ internal sealed class SchemaCompiler
                 Language matches = _strings.OfPattern(patterns[i].Pattern, patterns[i].Schema.Path);
                 content = _table.Intersect(content, (matching >> i & 1) != 0 ? matches : _table.Complement(matches));
             }
-            Language key = names.Length == 0 ? _json.Quoted(content) : _table.Intersect(_json.Quoted(content), known);
-            if (_table.Distances.Of(key) != Distances.Infinite) rest.Add(new ObjectRest(key, Compile(schemas)));
+            Language key = _table.Intersect(_json.Quoted(content), unknown);
+            if (_table.Distances.Of(key) != Distances.Infinite) rest.Add(new ObjectRest(key, Compile(schemas), isSeenAtEnd));
         }
-        return ([.. rest], IsOpen: patterns.Length == 0 && constraints.Names.Count == 0);
+        return ([.. rest], isOpen);
     }
 
     /// <summary>The schemas of members whose names match certain ones of the regular expressions; null where there can be no such members.</summary>
