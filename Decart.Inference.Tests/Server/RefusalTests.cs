@@ -176,6 +176,18 @@ public class RefusalTests
     }
 
     [Test]
+    public async Task Errors_say_no_more_than_can_be_read()
+    {
+        string name = new('\u00E9', 5000);
+        foreach (string request in new[] { $$"""{"model": "{{name}}", "prompt": "a"}""", $$"""{"model": "storyteller", "prompt": "a", "{{name}}": 1}""", $$$"""{"model": "storyteller", "prompt": "a", "logit_bias": {"{{{name}}}": 1}}""" })
+        {
+            (HttpStatusCode status, JsonElement body) = await _texts.PostAsync("v1/completions", request);
+            Assert.That(status, Is.AnyOf(HttpStatusCode.BadRequest, HttpStatusCode.NotFound));
+            Assert.That(body.ToString(), Has.Length.LessThan(1500).And.Contains("\u00E9"));
+        }
+    }
+
+    [Test]
     public async Task A_route_or_a_method_that_is_not_there()
     {
         using HttpResponseMessage route = await _texts.Client.GetAsync("v1/nothing"), method = await _texts.Client.GetAsync("v1/completions");

@@ -78,6 +78,29 @@ public class ResilienceTests
         await server.UntilIdleAsync();
     }
 
+    [TestCase("ffffffffffffffff\r\n{}")]
+    [TestCase("zz\r\n{}")]
+    [TestCase("2;a\r\n{}xx")]
+    [CancelAfter(60_000)]
+    public async Task Chunks_that_cannot_be_read_are_the_caller_s_fault(string chunks)
+    {
+        await using RunningServer server = await RunningServer.StartAsync();
+        using TcpClient client = await ConnectAsync(server);
+        await client.Client.SendAsync(Encoding.ASCII.GetBytes($"POST /{Path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n{chunks}"));
+        string answer = await new StreamReader(client.GetStream()).ReadToEndAsync();
+        Assert.That(answer, Does.StartWith("HTTP/1.1 400").And.Contain("\"invalid_request_error\""));
+    }
+
+    [Test, CancelAfter(120_000)]
+    public async Task A_schema_that_is_made_to_need_much_work_is_refused()
+    {
+        await using RunningServer server = await RunningServer.StartChatAsync();
+        const string Schema = """{"type": "object", "patternProperties": {"(x{1000}){1000}": {"type": "integer"}}}""";
+        (HttpStatusCode status, JsonElement body) = await server.PostAsync("v1/chat/completions", $$$$"""{"model": "chatty", "messages": [{"role": "user", "content": "Hi"}], "response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": {{{{Schema}}}}}}}""");
+        Assert.That((status, body.GetProperty("error").GetProperty("param").GetString()), Is.EqualTo((HttpStatusCode.BadRequest, "response_format.json_schema.schema")), body.ToString());
+        Assert.That(body.GetProperty("error").GetProperty("message").GetString(), Does.Contain("too many parts"));
+    }
+
     [Test, CancelAfter(60_000)]
     public async Task Bodies_that_are_arriving_take_only_so_much_memory_of_a_key_and_only_for_a_while()
     {

@@ -58,7 +58,7 @@ internal sealed class ServedModel
     public void RequireName(string? name)
     {
         if (string.IsNullOrEmpty(name)) throw new ApiException($"The request names no model; this server has \"{Id}\".", "model");
-        if (name != Id) throw new ApiException(StatusCodes.Status404NotFound, $"There is no model \"{Excerpt.Of(name)}\"; this server has \"{Id}\".", "model", "model_not_found");
+        if (name != Id) throw new ApiException(StatusCodes.Status404NotFound, $"There is no model \"{name}\"; this server has \"{Id}\".", "model", "model_not_found");
     }
 
     /// <summary>Checks how completions are asked to be sampled, where none may come to be generated.</summary>

@@ -11,12 +11,15 @@ internal sealed class LanguageTable
     /// <summary>Languages that one grammar may need at most: hostile expressions have more states than there is memory.</summary>
     private const int MaxLanguages = 1 << 20;
 
+    /// <summary>Parts from which on a language is wide, and those of wide languages that may be looked at in all: of some expressions each state has more of them than the one before.</summary>
+    private const int WideParts = 64, MaxWideParts = 1 << 22;
+
     /// <summary>Bytes of common beginnings that are factored out at once, and levels of the tree that texts make.</summary>
     private const int MaxFactoring = 100, MaxTree = 500;
 
     private readonly HashSet<Language> _languages = new(SameExpression.Comparer);
     private readonly Language[] _bytes = new Language[256];
-    private int _factoring;
+    private int _factoring, _wideParts;
 
     /// <param name="tokens">The tokens that texts are made of; null where each byte is one.</param>
     public LanguageTable(Automata.TokenTrie? tokens = null)
@@ -170,6 +173,8 @@ internal sealed class LanguageTable
 
     private Language[] AfterAll(Language[] parts, byte value)
     {
+        if (parts.Length >= WideParts && (_wideParts += parts.Length) > MaxWideParts)
+            throw new GrammarException($"An expression has states of too many parts: more than {MaxWideParts} had to be looked at.");
         var after = new Language[parts.Length];
         for (int i = 0; i < after.Length; i++) after[i] = After(parts[i], value);
         return after;

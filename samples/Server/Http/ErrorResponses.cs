@@ -7,6 +7,8 @@ namespace Server.Http;
 /// <summary>Errors in the shape of OpenAI's API.</summary>
 internal static class ErrorResponses
 {
+    private const int MostCharacters = 1000, MostFieldCharacters = 200;
+
     /// <summary>The fields that options of the session come from, where their names differ by more than their style.</summary>
     private static readonly Dictionary<string, string> Fields = new()
     {
@@ -39,7 +41,11 @@ internal static class ErrorResponses
     }
 
     public static (int Status, ErrorResponse Body) Create(int status, string message, string? param = null, string? code = null) =>
-        (status, new ErrorResponse(new ErrorDescription(message, Kind(status), param, code)));
+        (status, new ErrorResponse(new ErrorDescription(Excerpt(message, MostCharacters), Kind(status), param is null ? null : Excerpt(param, MostFieldCharacters), code)));
+
+    /// <summary>A text, or so much of it that an error stays readable: callers may have written some of it.</summary>
+    private static string Excerpt(string text, int most) =>
+        text.Length <= most ? text : $"{text.AsSpan(0, most - (char.IsHighSurrogate(text[most - 1]) ? 1 : 0))}…";
 
     private static string Kind(int status) => status switch
     {

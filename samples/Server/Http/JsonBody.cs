@@ -38,6 +38,10 @@ internal static class JsonBody
         {
             throw new ApiException(StatusCodes.Status408RequestTimeout, $"The body did not arrive within {patience.TotalSeconds} s.", code: "request_timeout");
         }
+        catch (IOException error) when (error is not BadHttpRequestException && !context.RequestAborted.IsCancellationRequested)
+        {
+            throw new ApiException($"The body cannot be read: {error.Message}", null);
+        }
         return Parse(body.GetBuffer().AsSpan(0, (int)body.Length), type);
     }
 
@@ -71,12 +75,12 @@ internal static class JsonBody
         }
         catch (JsonException error) when (error.Path is { Length: > 2 } path)
         {
-            string field = Excerpt.Of(path.StartsWith("$.", StringComparison.Ordinal) ? path[2..] : path[1..]);
+            string field = path.StartsWith("$.", StringComparison.Ordinal) ? path[2..] : path[1..];
             throw new ApiException($"\"{field}\" is not known here, comes twice, or is not of the kind that is expected.", field);
         }
         catch (JsonException error)
         {
-            throw new ApiException($"The body is not the JSON that is expected: {Excerpt.Of(error.Message)}", null, "invalid_json");
+            throw new ApiException($"The body is not the JSON that is expected: {error.Message}", null, "invalid_json");
         }
     }
 
@@ -89,7 +93,7 @@ internal static class JsonBody
         }
         catch (JsonException error)
         {
-            string within = Excerpt.Of(error.Path is { Length: > 1 } path ? field + path[1..] : field);
+            string within = error.Path is { Length: > 1 } path ? field + path[1..] : field;
             throw new ApiException($"\"{within}\" is not known here, or is not of the kind that is expected.", within);
         }
     }
