@@ -5,7 +5,6 @@ using Decart.Inference.Kernels.Gpu.Intrinsics;
 using Decart.Inference.Memory;
 using Decart.Inference.Native.Cuda;
 using ILGPU;
-using ILGPU.Algorithms;
 using ILGPU.Runtime;
 using ILGPU.Runtime.CPU;
 

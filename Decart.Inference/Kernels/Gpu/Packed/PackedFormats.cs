@@ -42,7 +42,7 @@ internal sealed class PackedFormat<TFormat> : PackedFormat
 
     public override GpuKernel<StoreWeightsArguments> Store => GpuPackWeights<TFormat>.Kernel;
 
-    public override IEnumerable<GpuKernel> Kernels => [Store, .. new[] { 8, 16, 32, 64, 128, 256 }.Select(MatMul)];
+    public override IEnumerable<GpuKernel> Kernels => [Store, MatMul(8), MatMul(16), MatMul(32), MatMul(64), MatMul(128), MatMul(256)];
 
     public override GpuKernel<MatMulArguments> MatMul(int blockRows) => blockRows switch
     {
