@@ -58,8 +58,7 @@ internal static class ModelLoader
             HuggingFaceFolder folder => ReadFolder(folder, source.Warnings),
             QuantisedTensors quantised => ReadFolder(quantised.Folder, source.Warnings),
             GgufTensors tensors => ReadGguf(tensors),
-            RandomTensors random => ReadHuggingFace(
-                random.Path, HuggingFaceFolder.ReadConfig(random.Path), HuggingFaceFolder.ReadGenerationConfig(random.Path), source.Warnings),
+            RandomTensors random => ReadRandom(random.Path, source.Warnings),
             _ => throw new ArgumentException($"{source.GetType().Name} has no configuration.", nameof(source)),
         };
         CheckpointChecks.Warn(source, config);
@@ -82,6 +81,13 @@ internal static class ModelLoader
 
     private static ModelConfig ReadFolder(HuggingFaceFolder folder, ICollection<string> warnings) =>
         WithStoredNames(ReadHuggingFace(folder.Path, folder.Config, folder.GenerationConfig, warnings), folder);
+
+    private static ModelConfig ReadRandom(string folder, ICollection<string> warnings)
+    {
+        JsonElement config = HuggingFaceFolder.ReadConfig(folder);
+        if (config.TryGetProperty("quantization_config", out _)) warnings.Add($"{folder}: random weights are bfloat16, whatever quantization_config says.");
+        return ReadHuggingFace(folder, config, HuggingFaceFolder.ReadGenerationConfig(folder), warnings);
+    }
 
     private static ModelConfig WithStoredNames(ModelConfig config, HuggingFaceFolder folder)
     {

@@ -1,5 +1,4 @@
 using System.Text;
-using Decart.Inference.Checkpoints;
 using Decart.Inference.Tests.Checkpoints;
 
 namespace Decart.Inference.Tests.Models.Quantisation;

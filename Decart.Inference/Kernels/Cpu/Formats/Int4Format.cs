@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using Decart.Inference.Checkpoints;
 
@@ -34,8 +35,14 @@ internal readonly unsafe struct Int4Format<TGroup> : IBlockFormat<Int4Format<TGr
         where TIntegers : unmanaged, IIntegerLanes<TIntegers, TFloats>
     {
         TFloats scale = TFloats.Create(Int4Header.Scale(block)), offset = TFloats.Create(Int4Header.Offset(block));
-        for (int i = 0; i < TGroup.Length; i += 32)
-            accumulator = NibbleBlock.ForEach<TOperation, TFloats, TIntegers>(accumulator, block + sizeof(float) + (i / 2), scale, offset, elements + i);
+        byte* nibbles = block + sizeof(float), end = block + BlockBytes;
+        do
+        {
+            accumulator = NibbleBlock.ForEach<TOperation, TFloats, TIntegers>(accumulator, nibbles, scale, offset, elements);
+            nibbles += 16;
+            elements += 32;
+        }
+        while (nibbles != end);
         return accumulator;
     }
 }
@@ -44,6 +51,9 @@ internal readonly unsafe struct Int4Format<TGroup> : IBlockFormat<Int4Format<TGr
 internal static unsafe class Int4Header
 {
     private const uint ZeroBits = 0x1FFF;
+
+    /// <summary>0, -1, -2, ...: a conversion would take longer. Never freed: lives as long as the process.</summary>
+    private static readonly float* NegativeIntegers = Build();
 
     /// <summary>Whether the scale leaves room for a zero: it came from an f16 or a bf16.</summary>
     public static bool Fits(float scale) => (BitConverter.SingleToUInt32Bits(scale) & ZeroBits) == 0;
@@ -55,5 +65,12 @@ internal static unsafe class Int4Header
 
     /// <summary>What is added to <c>q * scale</c>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static float Offset(byte* block) => Scale(block) * -(int)(Unsafe.ReadUnaligned<uint>(block) & ZeroBits);
+    public static float Offset(byte* block) => Scale(block) * NegativeIntegers[Unsafe.ReadUnaligned<uint>(block) & ZeroBits];
+
+    private static float* Build()
+    {
+        float* integers = (float*)NativeMemory.AlignedAlloc((nuint)(ZeroBits + 1) * sizeof(float), 64);
+        for (int i = 0; i <= ZeroBits; i++) integers[i] = -i;
+        return integers;
+    }
 }

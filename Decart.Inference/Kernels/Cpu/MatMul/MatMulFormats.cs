@@ -35,6 +35,7 @@ internal static unsafe class MatMulFormats
         // A kernel compiled before these tables exist would look for them in its loop.
         RuntimeHelpers.RunClassConstructor(typeof(HalfTable).TypeHandle);
         RuntimeHelpers.RunClassConstructor(typeof(Codebooks).TypeHandle);
+        RuntimeHelpers.RunClassConstructor(typeof(Int4Header).TypeHandle);
         RuntimeHelpers.RunClassConstructor(typeof(NormalFloat4).TypeHandle);
         RuntimeHelpers.RunClassConstructor(typeof(BitsAndBytesFloat4).TypeHandle);
         MatMulFormat[] table = GC.AllocateArray<MatMulFormat>(Enum.GetValues<TensorType>().Length, pinned: true);
