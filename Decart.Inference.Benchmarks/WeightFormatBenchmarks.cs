@@ -24,7 +24,7 @@ public unsafe class WeightFormatBenchmarks
         TensorType.F16, TensorType.BF16, TensorType.Q8_0, TensorType.Q4_0, TensorType.Q4_1, TensorType.Q5_0, TensorType.Q5_1,
         TensorType.Q2_K, TensorType.Q3_K, TensorType.Q4_K, TensorType.Q5_K, TensorType.Q6_K,
         TensorType.IQ4_NL, TensorType.IQ4_XS, TensorType.IQ3_S, TensorType.IQ2_XXS, TensorType.MXFP4,
-        TensorType.Int4x32, TensorType.Int4x128, TensorType.Int8x128, TensorType.E4M3x128, TensorType.NF4x64)]
+        TensorType.Int4x32, TensorType.Int4x64, TensorType.Int8x64, TensorType.E4M3x64, TensorType.NF4x64)]
     public TensorType Type { get; set; }
 
     [GlobalSetup]
@@ -36,7 +36,7 @@ public unsafe class WeightFormatBenchmarks
         // Equal bytes of this value are small positive f16 scales wherever a format keeps them.
         new Span<byte>(_weights, bytes).Fill(0x1C);
         // A scale that holds 2^120 must not be small: products that are subnormal would take longer.
-        for (int block = 0; Type == TensorType.E4M3x128 && block < bytes; block += Type.BlockBytes()) *(float*)(_weights + block) = MathF.Pow(2, 114);
+        for (int block = 0; Type == TensorType.E4M3x64 && block < bytes; block += Type.BlockBytes()) *(float*)(_weights + block) = MathF.Pow(2, 114);
         new Span<float>(_x, Columns).Fill(0.5f);
         RuntimeHelpers.RunClassConstructor(typeof(HalfTable).TypeHandle);
         RuntimeHelpers.RunClassConstructor(typeof(Int4Header).TypeHandle);
@@ -60,9 +60,9 @@ public unsafe class WeightFormatBenchmarks
             case TensorType.IQ2_XXS: Choose<IQ2_XXSFormat>(); break;
             case TensorType.MXFP4: Choose<MXFP4Format>(); break;
             case TensorType.Int4x32: Choose<Int4Format<Group32>>(); break;
-            case TensorType.Int4x128: Choose<Int4Format<Group128>>(); break;
-            case TensorType.Int8x128: Choose<Int8Format<Group128>>(); break;
-            case TensorType.E4M3x128: Choose<E4M3Format<Group128>>(); break;
+            case TensorType.Int4x64: Choose<Int4Format<Group64>>(); break;
+            case TensorType.Int8x64: Choose<Int8Format<Group64>>(); break;
+            case TensorType.E4M3x64: Choose<E4M3Format<Group64>>(); break;
             case TensorType.NF4x64: Choose<Float4Format<NormalFloat4>>(); break;
             default: throw new InvalidOperationException($"No benchmark for {Type}.");
         }

@@ -93,20 +93,14 @@ public enum TensorType
     Int4x32,
     /// <summary>64 weights as in <see cref="Int4x32"/>.</summary>
     Int4x64,
-    /// <summary>128 weights as in <see cref="Int4x32"/>.</summary>
-    Int4x128,
     /// <summary>32 weights <c>(q - zero) * scale</c>: f32 scale, f32 zero, 32 unsigned bytes.</summary>
     Int8x32,
     /// <summary>64 weights as in <see cref="Int8x32"/>.</summary>
     Int8x64,
-    /// <summary>128 weights as in <see cref="Int8x32"/>.</summary>
-    Int8x128,
     /// <summary>32 weights: f32 scale times 2^120, 32 bytes as in <see cref="F8E4M3"/>.</summary>
     E4M3x32,
     /// <summary>64 weights as in <see cref="E4M3x32"/>.</summary>
     E4M3x64,
-    /// <summary>128 weights as in <see cref="E4M3x32"/>.</summary>
-    E4M3x128,
     /// <summary>64 weights: f32 scale, 32 bytes of indices into the 16 values of NF4 (bitsandbytes).</summary>
     NF4x64,
     /// <summary>64 weights: f32 scale, 32 bytes of indices into the 16 values of FP4 (bitsandbytes).</summary>
@@ -116,14 +110,13 @@ public enum TensorType
 /// <summary>The sizes of the encodings' blocks.</summary>
 public static class TensorTypes
 {
-    /// <summary>Number of elements that are encoded together: 1 for plain types, 32 to 256 for block formats.</summary>
+    /// <summary>Number of elements that are encoded together: 1 for plain types, 32, 64 or 256 for block formats.</summary>
     /// <param name="type">The encoding.</param>
     public static int BlockLength(this TensorType type) => type switch
     {
         TensorType.Q4_0 or TensorType.Q4_1 or TensorType.Q5_0 or TensorType.Q5_1 or TensorType.Q8_0 or TensorType.IQ4_NL or TensorType.MXFP4 => 32,
         TensorType.Int4x32 or TensorType.Int8x32 or TensorType.E4M3x32 => 32,
         TensorType.Int4x64 or TensorType.Int8x64 or TensorType.E4M3x64 or TensorType.NF4x64 or TensorType.FP4x64 => 64,
-        TensorType.Int4x128 or TensorType.Int8x128 or TensorType.E4M3x128 => 128,
         >= TensorType.Q2_K => 256,
         _ => 1,
     };
@@ -161,13 +154,10 @@ public static class TensorTypes
         TensorType.MXFP4 => 17,
         TensorType.Int4x32 => 20,
         TensorType.Int4x64 or TensorType.NF4x64 or TensorType.FP4x64 => 36,
-        TensorType.Int4x128 => 68,
         TensorType.Int8x32 => 40,
         TensorType.Int8x64 => 72,
-        TensorType.Int8x128 => 136,
         TensorType.E4M3x32 => 36,
         TensorType.E4M3x64 => 68,
-        TensorType.E4M3x128 => 132,
         _ => throw new ArgumentOutOfRangeException(nameof(type), type, null),
     };
 }

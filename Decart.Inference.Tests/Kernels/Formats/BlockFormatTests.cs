@@ -31,13 +31,10 @@ namespace Decart.Inference.Tests.Kernels.Formats;
 [TestFixture(typeof(MXFP4Format))]
 [TestFixture(typeof(Int4Format<Group32>))]
 [TestFixture(typeof(Int4Format<Group64>))]
-[TestFixture(typeof(Int4Format<Group128>))]
 [TestFixture(typeof(Int8Format<Group32>))]
 [TestFixture(typeof(Int8Format<Group64>))]
-[TestFixture(typeof(Int8Format<Group128>))]
 [TestFixture(typeof(E4M3Format<Group32>))]
 [TestFixture(typeof(E4M3Format<Group64>))]
-[TestFixture(typeof(E4M3Format<Group128>))]
 [TestFixture(typeof(Float4Format<NormalFloat4>))]
 [TestFixture(typeof(Float4Format<BitsAndBytesFloat4>))]
 internal sealed unsafe class BlockFormatTests<TFormat>

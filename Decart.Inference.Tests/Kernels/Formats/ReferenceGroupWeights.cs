@@ -22,14 +22,14 @@ internal static class ReferenceGroupWeights
     {
         uint header = BinaryPrimitives.ReadUInt32LittleEndian(block);
         double scale = BitConverter.UInt32BitsToSingle(header);
-        int nibble = i / 32 * 16 + i % 16, q = type is TensorType.Int4x32 or TensorType.Int4x64 or TensorType.Int4x128 or TensorType.NF4x64 or TensorType.FP4x64
+        int nibble = i / 32 * 16 + i % 16, q = type is TensorType.Int4x32 or TensorType.Int4x64 or TensorType.NF4x64 or TensorType.FP4x64
             ? i % 32 < 16 ? block[4 + nibble] & 15 : block[4 + nibble] >> 4
             : 0;
         return type switch
         {
-            TensorType.Int4x32 or TensorType.Int4x64 or TensorType.Int4x128 => BitConverter.UInt32BitsToSingle(header & 0xFFFF_E000) * (q - (double)(header & 0x1FFF)),
-            TensorType.Int8x32 or TensorType.Int8x64 or TensorType.Int8x128 => scale * (block[8 + i] - (double)BinaryPrimitives.ReadSingleLittleEndian(block[4..])),
-            TensorType.E4M3x32 or TensorType.E4M3x64 or TensorType.E4M3x128 => scale * E4M3(block[4 + i]) * Math.Pow(2, -120),
+            TensorType.Int4x32 or TensorType.Int4x64 => BitConverter.UInt32BitsToSingle(header & 0xFFFF_E000) * (q - (double)(header & 0x1FFF)),
+            TensorType.Int8x32 or TensorType.Int8x64 => scale * (block[8 + i] - (double)BinaryPrimitives.ReadSingleLittleEndian(block[4..])),
+            TensorType.E4M3x32 or TensorType.E4M3x64 => scale * E4M3(block[4 + i]) * Math.Pow(2, -120),
             TensorType.NF4x64 or TensorType.FP4x64 => scale * Float4(type == TensorType.NF4x64, q),
             _ => throw new ArgumentOutOfRangeException(nameof(type), type, null),
         };
@@ -50,15 +50,15 @@ internal static class ReferenceGroupWeights
     public static void MakeFinite(TensorType type, Span<byte> block)
     {
         block[3] &= 0xBF;
-        if (type is TensorType.Int8x32 or TensorType.Int8x64 or TensorType.Int8x128) BinaryPrimitives.WriteSingleLittleEndian(block[4..], block[4]);
+        if (type is TensorType.Int8x32 or TensorType.Int8x64) BinaryPrimitives.WriteSingleLittleEndian(block[4..], block[4]);
     }
 
     /// <summary>Gives the block a scale that weights have, so that sums of many stay in range.</summary>
     public static void Scale(TensorType type, Span<byte> block)
     {
         float scale = 0.001f + block[0] / 1000f;
-        if (type is TensorType.E4M3x32 or TensorType.E4M3x64 or TensorType.E4M3x128) BinaryPrimitives.WriteSingleLittleEndian(block, scale * MathF.Pow(2, 120));
-        else if (type is TensorType.Int4x32 or TensorType.Int4x64 or TensorType.Int4x128)
+        if (type is TensorType.E4M3x32 or TensorType.E4M3x64) BinaryPrimitives.WriteSingleLittleEndian(block, scale * MathF.Pow(2, 120));
+        else if (type is TensorType.Int4x32 or TensorType.Int4x64)
             BinaryPrimitives.WriteUInt32LittleEndian(block, BitConverter.SingleToUInt32Bits(scale) & 0xFFFF_E000 | block[1] & 15u);
         else BinaryPrimitives.WriteSingleLittleEndian(block, scale);
     }

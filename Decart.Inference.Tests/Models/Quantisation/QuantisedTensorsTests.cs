@@ -9,19 +9,19 @@ internal sealed class QuantisedTensorsTests
     {
         const string Tensor = """{ "quant_method": "fp8", "activation_scheme": "static" }""";
         const string Block = """{ "quant_method": "fp8", "activation_scheme": "dynamic", "fmt": "e4m3", "weight_block_size": [128, 128] }""";
-        yield return Case("one scale", Tensor, new WrittenLayer(48, 256).Fp8("weight_scale", "F32", 0, 0, []), TensorType.E4M3x128);
+        yield return Case("one scale", Tensor, new WrittenLayer(48, 256).Fp8("weight_scale", "F32", 0, 0, []), TensorType.E4M3x64);
         yield return Case("one scale in a vector", Tensor, new WrittenLayer(7, 64).Fp8("weight_scale", "BF16", 0, 0, [1]), TensorType.E4M3x64);
         yield return Case("a scale a row", Tensor, new WrittenLayer(35, 96).Fp8("weight_scale", "F32", 1, 0, [35, 1]), TensorType.E4M3x32);
         yield return Case("rows of 50", Tensor, new WrittenLayer(9, 50).Fp8("weight_scale", "F32", 0, 0, []), TensorType.F32);
-        yield return Case("blocks", Block, new WrittenLayer(256, 384).Fp8("weight_scale_inv", "F32", 128, 128), TensorType.E4M3x128);
+        yield return Case("blocks", Block, new WrittenLayer(256, 384).Fp8("weight_scale_inv", "F32", 128, 128), TensorType.E4M3x64);
         yield return Case("blocks that are cut off", Block, new WrittenLayer(130, 576).Fp8("weight_scale_inv", "BF16", 128, 128), TensorType.E4M3x64);
     }
 
     private static IEnumerable<TestCaseData> Gptq()
     {
         foreach ((int bits, int group, TensorType type) in ((int, int, TensorType)[])
-            [(4, 32, TensorType.Int4x32), (4, 64, TensorType.Int4x64), (4, 128, TensorType.Int4x128), (4, -1, TensorType.Int4x128), (4, 16, TensorType.F32),
-             (8, 32, TensorType.Int8x32), (8, 128, TensorType.Int8x128), (8, -1, TensorType.Int8x128)])
+            [(4, 32, TensorType.Int4x32), (4, 64, TensorType.Int4x64), (4, 128, TensorType.Int4x64), (4, -1, TensorType.Int4x64), (4, 16, TensorType.F32),
+             (8, 32, TensorType.Int8x32), (8, 128, TensorType.Int8x64), (8, -1, TensorType.Int8x64)])
         {
             foreach (bool symmetric in (bool[])[true, false])
                 yield return Case($"{bits} bits, groups of {group}, symmetric {symmetric}", Configuration(bits, group), new WrittenLayer(40, 256).Gptq(bits, group, symmetric), type);
@@ -38,7 +38,7 @@ internal sealed class QuantisedTensorsTests
 
     private static IEnumerable<TestCaseData> Awq()
     {
-        foreach ((int group, TensorType type) in ((int, TensorType)[])[(32, TensorType.Int4x32), (64, TensorType.Int4x64), (128, TensorType.Int4x128), (-1, TensorType.Int4x128)])
+        foreach ((int group, TensorType type) in ((int, TensorType)[])[(32, TensorType.Int4x32), (64, TensorType.Int4x64), (128, TensorType.Int4x64), (-1, TensorType.Int4x64)])
         {
             yield return Case($"groups of {group}", $$"""{ "quant_method": "awq", "bits": 4, "group_size": {{group}}, "zero_point": true, "version": "gemm" }""", new WrittenLayer(40, 256).Awq(group), type);
         }
@@ -46,17 +46,17 @@ internal sealed class QuantisedTensorsTests
 
     private static IEnumerable<TestCaseData> Compressed()
     {
-        yield return Case("4 bits, groups", Configuration("pack-quantized", 4, "int", "group", "\"group_size\": 128"), new WrittenLayer(20, 256).Packed(4, 128, true), TensorType.Int4x128);
+        yield return Case("4 bits, groups", Configuration("pack-quantized", 4, "int", "group", "\"group_size\": 128"), new WrittenLayer(20, 256).Packed(4, 128, true), TensorType.Int4x64);
         yield return Case("4 bits, zeros", Configuration("pack-quantized", 4, "int", "group", "\"group_size\": 32, \"symmetric\": false"), new WrittenLayer(21, 96).Packed(4, 32, false), TensorType.Int4x32);
         yield return Case("4 bits, zeros in bytes", Configuration("pack-quantized", 4, "int", "group", "\"group_size\": 32, \"symmetric\": false"), new WrittenLayer(21, 96).Packed(4, 32, false, zerosInBytes: true), TensorType.Int4x32);
         yield return Case("4 bits, rows", Configuration("pack-quantized", 4, "int", "channel"), new WrittenLayer(5, 192).Packed(4, -1, true, scaleType: "F16"), TensorType.Int4x64);
         yield return Case("4 bits, rows of 45", Configuration("pack-quantized", 4, "int", "channel"), new WrittenLayer(5, 45).Packed(4, -1, true), TensorType.F32);
         yield return Case("4 bits, scattered groups", Configuration("pack-quantized", 4, "int", "group", "\"group_size\": 64, \"actorder\": \"group\""), new WrittenLayer(20, 128).Packed(4, 64, true, scattered: true), TensorType.Int4x64);
         yield return Case("8 bits", Configuration("pack-quantized", 8, "int", "group", "\"group_size\": 64, \"symmetric\": false"), new WrittenLayer(20, 128).Packed(8, 64, false), TensorType.Int8x64);
-        yield return Case("floats, rows", Configuration("float-quantized", 8, "float", "channel"), new WrittenLayer(20, 128).Fp8("weight_scale", "BF16", 1, 0), TensorType.E4M3x128);
-        yield return Case("floats, one scale", Configuration("float-quantized", 8, "float", "tensor"), new WrittenLayer(20, 128).Fp8("weight_scale", "F32", 0, 0, [1]), TensorType.E4M3x128);
+        yield return Case("floats, rows", Configuration("float-quantized", 8, "float", "channel"), new WrittenLayer(20, 128).Fp8("weight_scale", "BF16", 1, 0), TensorType.E4M3x64);
+        yield return Case("floats, one scale", Configuration("float-quantized", 8, "float", "tensor"), new WrittenLayer(20, 128).Fp8("weight_scale", "F32", 0, 0, [1]), TensorType.E4M3x64);
         yield return Case("floats, blocks", Configuration("float-quantized", 8, "float", "block", "\"block_structure\": [64, 32]"), new WrittenLayer(100, 96).Fp8("weight_scale", "BF16", 64, 32), TensorType.E4M3x32);
-        yield return Case("integers, rows", Configuration("int-quantized", 8, "int", "channel"), new WrittenLayer(20, 128).Int8(), TensorType.Int8x128);
+        yield return Case("integers, rows", Configuration("int-quantized", 8, "int", "channel"), new WrittenLayer(20, 128).Int8(), TensorType.Int8x64);
         yield return Case("integers, zeros", Configuration("int-quantized", 8, "int", "channel", "\"symmetric\": false"), new WrittenLayer(20, 64).Int8(symmetric: false), TensorType.Int8x64);
     }
 

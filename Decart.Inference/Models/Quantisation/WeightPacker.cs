@@ -14,7 +14,7 @@ internal static unsafe class WeightPacker
     /// <summary>Rows that are unpacked at once: as many as schemes store side by side in a cache line.</summary>
     private const int TileRows = 16;
 
-    private const int LongestBlock = 128, ShortestBlock = 32;
+    private const int LongestBlock = 64, ShortestBlock = 32;
 
     private const byte NaN = 0x7F;
 
@@ -55,12 +55,12 @@ internal static unsafe class WeightPacker
         return weight.Kind switch
         {
             _ when length == 0 => TensorType.F32,
-            CodeKind.NF4 or CodeKind.FP4 => length < TensorType.NF4x64.BlockLength() ? TensorType.F32 : weight.Kind == CodeKind.NF4 ? TensorType.NF4x64 : TensorType.FP4x64,
+            CodeKind.NF4 or CodeKind.FP4 => length < LongestBlock ? TensorType.F32 : weight.Kind == CodeKind.NF4 ? TensorType.NF4x64 : TensorType.FP4x64,
             CodeKind.E4M3 => weight.Scales.All(scale => float.IsFinite(scale * E4M3Factor))
-                ? length switch { 32 => TensorType.E4M3x32, 64 => TensorType.E4M3x64, _ => TensorType.E4M3x128 }
+                ? length == ShortestBlock ? TensorType.E4M3x32 : TensorType.E4M3x64
                 : TensorType.F32,
-            _ when weight.Bits == 4 && weight.Scales.All(Int4Header.Fits) => length switch { 32 => TensorType.Int4x32, 64 => TensorType.Int4x64, _ => TensorType.Int4x128 },
-            _ => length switch { 32 => TensorType.Int8x32, 64 => TensorType.Int8x64, _ => TensorType.Int8x128 },
+            _ when weight.Bits == 4 && weight.Scales.All(Int4Header.Fits) => length == ShortestBlock ? TensorType.Int4x32 : TensorType.Int4x64,
+            _ => length == ShortestBlock ? TensorType.Int8x32 : TensorType.Int8x64,
         };
     }
 
@@ -98,16 +98,16 @@ internal static unsafe class WeightPacker
             ReadOnlySpan<byte> block = order is null ? codes.Slice(start, length) : Gather(codes, order.AsSpan(start, length), ordered);
             switch (type)
             {
-                case TensorType.Int4x32 or TensorType.Int4x64 or TensorType.Int4x128:
+                case TensorType.Int4x32 or TensorType.Int4x64:
                     destination = Write(destination, Int4Header.Compose(scale, zero));
                     destination = WriteNibbles(destination, block);
                     break;
-                case TensorType.Int8x32 or TensorType.Int8x64 or TensorType.Int8x128:
+                case TensorType.Int8x32 or TensorType.Int8x64:
                     destination = Write(destination, scale);
                     destination = Write(destination, (float)zero);
                     destination = WriteBytes(destination, block);
                     break;
-                case TensorType.E4M3x32 or TensorType.E4M3x64 or TensorType.E4M3x128:
+                case TensorType.E4M3x32 or TensorType.E4M3x64:
                     destination = Write(destination, scale * E4M3Factor);
                     destination = WriteBytes(destination, block);
                     break;

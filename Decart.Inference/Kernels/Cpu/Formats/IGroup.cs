@@ -3,6 +3,7 @@ using Decart.Inference.Checkpoints;
 namespace Decart.Inference.Kernels.Cpu.Formats;
 
 /// <summary>How many weights of a quantised folder share a scale, as far as blocks go: longer groups repeat it.</summary>
+/// <remarks>Blocks of 128 would be slower: their chains of additions are too long for a processor to work on several at once.</remarks>
 internal interface IGroup
 {
     static abstract int Length { get; }
@@ -34,15 +35,4 @@ internal readonly struct Group64 : IGroup
     public static TensorType Int8 => TensorType.Int8x64;
 
     public static TensorType E4M3 => TensorType.E4M3x64;
-}
-
-internal readonly struct Group128 : IGroup
-{
-    public static int Length => 128;
-
-    public static TensorType Int4 => TensorType.Int4x128;
-
-    public static TensorType Int8 => TensorType.Int8x128;
-
-    public static TensorType E4M3 => TensorType.E4M3x128;
 }

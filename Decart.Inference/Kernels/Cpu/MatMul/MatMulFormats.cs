@@ -67,7 +67,6 @@ internal static unsafe class MatMulFormats
         Add<MXFP4Format>(table, width);
         AddGroups<Group32>(table, width);
         AddGroups<Group64>(table, width);
-        AddGroups<Group128>(table, width);
         Add<Float4Format<NormalFloat4>>(table, width);
         Add<Float4Format<BitsAndBytesFloat4>>(table, width);
         return table;
