@@ -1,3 +1,6 @@
+using System.Diagnostics;
+using Decart.Inference.Grammars;
+
 namespace Decart.Inference.Tests.Grammars;
 
 /// <summary>What is meant to take for ever takes a bounded time, and ends with a text or a <see cref="GrammarException"/>, never with the process.</summary>
@@ -47,6 +50,49 @@ internal sealed class HostileGrammarTests
         yield return Case("a number of many digits", () => Grammar.JsonSchema("{\"type\":\"number\",\"minimum\":1e999999999}"));
 
         static TestCaseData Case(string name, Func<Grammar> create) => new TestCaseData(create).SetArgDisplayNames(name);
+    }
+
+    [TestCase("/patternProperties/", TestName = "Names of many heavy expressions")]
+    [TestCase("/properties/a", TestName = "Many heavy expressions")]
+    [TestCase("/properties/a/enum", TestName = "A list of ten megabytes")]
+    [TestCase("/properties/a/enum", TestName = "A text of ten megabytes")]
+    public void What_is_too_much_is_refused_at_once_with_its_place(string path)
+    {
+        string schema = TestContext.CurrentContext.Test.Name switch
+        {
+            "Names of many heavy expressions" => $"{{\"patternProperties\":{{{string.Join(',', "abcde".Select(letter => $"\"^(\\\\p{{L}}|{letter})+\\\\p{{N}}{{1,50}}{letter}\":{{\"type\":\"null\"}}"))}}}}}",
+            "Many heavy expressions" => $"{{\"properties\":{{\"a\":{{\"type\":\"string\",\"allOf\":[{string.Join(',', "abcde".Select(letter => $"{{\"pattern\":\"^[a-e]*{letter}[a-e]{{14}}$\"}}"))}]}}}}}}",
+            "A list of ten megabytes" => $"{{\"properties\":{{\"a\":{{\"enum\":[{string.Join(',', Enumerable.Range(0, 1_000_000).Select(i => $"\"v{i}\""))}]}}}}}}",
+            _ => $"{{\"properties\":{{\"a\":{{\"enum\":[\"{new string('x', 10_000_000)}\"]}}}}}}",
+        };
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        TimeSpan used = Process.GetCurrentProcess().TotalProcessorTime;
+        GrammarException error = Assert.Throws<GrammarException>(() => Grammar.JsonSchema(schema))!;
+        TestContext.Out.WriteLine($"{(GC.GetAllocatedBytesForCurrentThread() - before) >> 20} MB allocated, {Process.GetCurrentProcess().TotalProcessorTime - used} of processor time: {error.Message}");
+        Assert.That(error.Path, Does.StartWith(path));
+        Assert.That((GC.GetAllocatedBytesForCurrentThread() - before) >> 20, Is.LessThan(400), "megabytes that pass through");
+    }
+
+    [TestCase("allOf")]
+    [TestCase("oneOf")]
+    public void Long_lists_are_compared_at_once(string keyword)
+    {
+        string[] lists = [.. "vw".Select(letter => $"{{\"enum\":[{string.Join(',', Enumerable.Range(0, 20_000).Select(i => $"\"{letter}{i}\""))},1.0]}}")];
+        TimeSpan before = Process.GetCurrentProcess().TotalProcessorTime;
+        Grammar grammar = Grammar.JsonSchema($"{{\"{keyword}\":[{lists[0]},{lists[1].Replace("1.0", keyword == "allOf" ? "1" : "2", StringComparison.Ordinal)}]}}");
+        Assert.That((Process.GetCurrentProcess().TotalProcessorTime - before).TotalSeconds, Is.LessThan(20));
+        Assert.That(((string[])["1", "2", "\"v7\"", "\"w19999\"", "\"x\""]).Select(grammar.IsMatch), Is.EqualTo(keyword == "allOf" ? new[] { true, false, false, false, false } : [true, true, true, true, false]));
+    }
+
+    [Test]
+    public void A_list_of_ten_thousand_names_is_honest([Values] bool areUnique)
+    {
+        string names = string.Join(',', Enumerable.Range(0, 10_000).Select(i => $"\"Department of things number {i * 7919 % 1_000_003}\""));
+        Grammar grammar = Grammar.JsonSchema(areUnique ? $"{{\"type\":\"array\",\"items\":{{\"enum\":[{names}]}},\"uniqueItems\":true}}" : $"{{\"enum\":[{names}]}}");
+        CompiledGrammar compiled = Sampler.Compile(grammar);
+        GrammarAutomaton automaton = compiled.Automaton;
+        Assert.That(grammar.IsMatch(Sampler.Draw(grammar, new Random(1), moreTokens: 40)));
+        Assert.That(compiled.Automaton, Is.SameAs(automaton), "what the grammar itself needs is nothing to replace it for");
     }
 
     [TestCase("""{"const":"\ud800"}""")]

@@ -3,6 +3,9 @@ using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.Json.Schema;
+using System.Text.Json.Serialization;
+using System.Text.Json.Serialization.Metadata;
 using Decart.Inference.Grammars;
 using FsCheck;
 using FsCheck.Fluent;
@@ -207,6 +210,31 @@ internal sealed class JsonSchemaTests
             Assert.That(grammar.IsMatch(drawn), drawn);
         }
     }
+
+    [Test]
+    public void Polymorphic_types_are_read_back()
+    {
+        JsonSerializerOptions options = new(JsonSerializerDefaults.Web) { TypeInfoResolver = new DefaultJsonTypeInfoResolver() };
+        Grammar grammar = Grammar.JsonSchema(options.GetJsonSchemaAsNode(typeof(Shape)).ToJsonString());
+        GrammarSampler sampler = new(PieceTokenizer.Typical("\"$type\":", "\"sides\":", "\"radius\":"));
+        HashSet<Type> types = [];
+        for (int seed = 0; seed < 60; seed++)
+        {
+            string text = sampler.Draw(grammar, new System.Random(seed), moreTokens: 40);
+            if (JsonSerializer.Deserialize<Shape>(text, options) is { } shape) types.Add(shape.GetType()); // null is one of them too
+        }
+        Assert.That(types, Is.EquivalentTo(new[] { typeof(Circle), typeof(Polygon) }));
+        Assert.That(grammar.IsMatch("""{"$type":"circle","radius":1,"name":"a"}"""), Is.True);
+        Assert.That(grammar.IsMatch("""{"radius":1,"name":"a","$type":"circle"}"""), Is.False, "it is read only as the first member");
+    }
+
+    [JsonDerivedType(typeof(Circle), "circle")]
+    [JsonDerivedType(typeof(Polygon), "polygon")]
+    private abstract record Shape(string Name);
+
+    private sealed record Circle(string Name, double Radius) : Shape(Name);
+
+    private sealed record Polygon(string Name, int Sides) : Shape(Name);
 
     [Test]
     public void A_schema_of_a_hundred_properties_over_a_real_vocabulary_is_compiled_at_once()

@@ -84,7 +84,9 @@ internal sealed class GrammarBuilder
     public GrammarAutomaton Finish(Production text)
     {
         _rules.Settle();
-        return new GrammarAutomaton(_table, new Automaton(_rules, text), _vocabulary);
+        Automaton automaton = new(_rules, text);
+        _table.Complete();
+        return new GrammarAutomaton(_table, automaton, _vocabulary);
     }
 
     private Language LiteralLanguage(string text) => _table.Literal(_vocabulary is null ? System.Text.Encoding.UTF8.GetBytes(text) : _vocabulary.Encode(text));

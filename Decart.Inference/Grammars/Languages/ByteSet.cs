@@ -5,6 +5,9 @@ namespace Decart.Inference.Grammars.Languages;
 /// <summary>A set of bytes.</summary>
 internal readonly record struct ByteSet(ulong First, ulong Second, ulong Third, ulong Fourth)
 {
+    /// <summary>A page (<see cref="Page"/>) of which it has all bytes.</summary>
+    public const int FullPage = 0xFFFF;
+
     private const int WordBits = 64;
 
     public static ByteSet None => default;
@@ -32,6 +35,13 @@ internal readonly record struct ByteSet(ulong First, ulong Second, ulong Third, 
         ByteSet set = None;
         foreach (byte value in values) set |= Of(value);
         return set;
+    }
+
+    /// <summary>Sixteen bits: which of as many bytes, from a multiple of that number on, it has.</summary>
+    public int Page(int page)
+    {
+        ulong word = (page >> 2) switch { 0 => First, 1 => Second, 2 => Third, _ => Fourth };
+        return (int)(word >> ((page & 3) * 16) & FullPage);
     }
 
     public bool Contains(byte value)

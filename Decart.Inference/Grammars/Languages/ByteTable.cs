@@ -16,6 +16,36 @@ internal struct ByteTable<T>
         get => _pages?[value >> PageBits]?[value & (PageSize - 1)];
     }
 
+    /// <summary>The values of all bytes of a page, where they are all the same; it is never written to.</summary>
+    public static T[] UniformPage(T item)
+    {
+        T[] page = new T[PageSize];
+        Array.Fill(page, item);
+        return page;
+    }
+
+    /// <summary>Sets the value of some bytes.</summary>
+    /// <param name="values">The bytes.</param>
+    /// <param name="item">The value.</param>
+    /// <param name="uniform">A page of that value, to be shared.</param>
+    public void Set(ByteSet values, T item, T[] uniform)
+    {
+        _pages ??= new T?[256 >> PageBits][];
+        for (int page = 0; page < _pages.Length; page++)
+        {
+            int bits = values.Page(page);
+            if (bits == ByteSet.FullPage)
+            {
+                _pages[page] = uniform;
+                continue;
+            }
+            for (int i = 0; i < PageSize; i++)
+            {
+                if ((bits >> i & 1) != 0) (_pages[page] ??= new T?[PageSize])[i] = item;
+            }
+        }
+    }
+
     public void Set(byte value, T item)
     {
         _pages ??= new T?[256 >> PageBits][];

@@ -69,6 +69,9 @@ internal sealed class Language
     /// <summary>What the automaton's masks remember of it.</summary>
     public Automata.LanguageTokens? Tokens { get; set; }
 
+    /// <summary>A page of itself, for tables of what follows.</summary>
+    public Language[] Page => field ??= ByteTable<Language>.UniformPage(this);
+
     /// <summary>What follows after each byte, as far as it has been asked for.</summary>
     public ref ByteTable<Language> AfterByte => ref _after;
 

@@ -14,12 +14,16 @@ internal sealed class LanguageTable
     /// <summary>Parts from which on a language is wide, and those of wide languages that may be looked at in all: of some expressions each state has more of them than the one before.</summary>
     private const int WideParts = 64, MaxWideParts = 1 << 22;
 
+    /// <summary>Steps from language to language that a grammar may need before there is a text: more take seconds and hundreds of megabytes.</summary>
+    private const int MaxSteps = 1 << 17;
+
     /// <summary>Bytes of common beginnings that are factored out at once, and levels of the tree that texts make.</summary>
     private const int MaxFactoring = 100, MaxTree = 500;
 
     private readonly HashSet<Language> _languages = new(SameExpression.Comparer);
     private readonly Language[] _bytes = new Language[256];
-    private int _factoring, _wideParts;
+    private int _factoring, _wideParts, _steps;
+    private bool _isComplete;
 
     /// <param name="tokens">The tokens that texts are made of; null where each byte is one.</param>
     public LanguageTable(Automata.TokenTrie? tokens = null)
@@ -42,6 +46,9 @@ internal sealed class LanguageTable
 
     /// <summary>Number of languages.</summary>
     public int Count => _languages.Count;
+
+    /// <summary>Says that the grammar is complete: what its texts need is bounded otherwise.</summary>
+    public void Complete() => _isComplete = true;
 
     public Language Bytes(ByteSet bytes) => bytes.Count switch
     {
@@ -136,12 +143,9 @@ internal sealed class LanguageTable
     {
         if (language.AfterByte[value] is { } known) return known;
         RuntimeHelpers.EnsureSufficientExecutionStack();
+        if (!_isComplete && ++_steps > MaxSteps) throw new GrammarException($"An expression has too many states: {MaxSteps} were looked at before there was a text.");
         Language after = Derive(language, value);
-        ByteSet alike = Alike(language, value);
-        for (int other = 0; other < 256; other++)
-        {
-            if (alike.Contains((byte)other)) language.AfterByte.Set((byte)other, after);
-        }
+        language.AfterByte.Set(Alike(language, value), after, after.Page);
         return after;
     }
 

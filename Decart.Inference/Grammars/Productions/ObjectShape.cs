@@ -45,6 +45,7 @@ internal sealed class ObjectShape
         _fromColon = [.. _members.Select(member => Sequence.Of(rules, rules.Terminal(colon), member.Value))];
         _restFromColon = [.. Rest.Select(its => Sequence.Of(rules, rules.Terminal(colon), its.Value))];
         _distances = new int[]?[_members.Length];
+        First = HasConditions || HasNamesOnly ? -1 : Array.FindIndex(Names, name => name.AsSpan().SequenceEqual("\"$type\""u8));
         Empty = new ObjectState(this);
     }
 
@@ -76,6 +77,12 @@ internal sealed class ObjectShape
 
     /// <summary>Whether some members must be there only if others are.</summary>
     public bool HasConditions { get; }
+
+    /// <summary>
+    /// The member that comes before all others if it is there: <c>$type</c>, which <see cref="System.Text.Json"/> reads only there unless it is told otherwise. -1 for
+    /// none, also where some members must be there only if others are.
+    /// </summary>
+    public int First { get; }
 
     /// <summary>The object after its opening brace, without any member.</summary>
     public ObjectState Empty { get; }

@@ -57,13 +57,15 @@ internal sealed class ObjectState
     public MemberSet Available(int depth)
     {
         MemberSet possible = _shape.Possible(depth).Without(_seen);
+        if (_shape.First >= 0 && _count > 0) possible = possible.Without(Only(_shape.First));
+        else if (MustBeFirst) possible = possible.And(Only(_shape.First));
         if (_shape.HasConditions) return MemberSet.Where(_shape.Members.Count, member => possible.Has(member) && MayHave(member) && CostFromColon(member, depth) != Distances.Infinite);
         if (HasRoom(_missingCount)) return possible;
         return HasRoom(_missingCount - 1) ? possible.And(_missing) : MemberSet.Where(_shape.Members.Count, _ => false);
     }
 
     /// <summary>Whether a further member may be one of another kind than the known ones.</summary>
-    public bool MayHaveOther(int rest, int depth) => CostAfterOther(depth) != Distances.Infinite && CostOfRest(rest, names: 1, depth, isSettled: true) != Distances.Infinite;
+    public bool MayHaveOther(int rest, int depth) => !MustBeFirst && CostAfterOther(depth) != Distances.Infinite && CostOfRest(rest, names: 1, depth, isSettled: true) != Distances.Infinite;
 
     /// <summary>What it costs to go on after a complete member.</summary>
     public int CostAfterMember(int depth, bool isSettled = true) => Distances.Add(CostOfNeeded(depth, isSettled, _count, out _), Of(_shape.Close));
@@ -107,6 +109,11 @@ internal sealed class ObjectState
         return (_restNames = [.. _shape.Rest.Select(its => table.Intersect(its.Name, others))])[rest];
     }
 
+    /// <summary>Whether the next member must be the one that comes before all others.</summary>
+    private bool MustBeFirst => _shape.First >= 0 && _count == 0 && _missing.Has(_shape.First);
+
+    private MemberSet Only(int member) => MemberSet.Where(_shape.Members.Count, other => other == member);
+
     private int CostAfter(int member, int depth)
     {
         if ((_shape.HasConditions && _shape.Members[member].Requires.Length > 0) || _shape.Min > _count) return With(member).CostAfterMember(depth);
@@ -140,7 +147,7 @@ internal sealed class ObjectState
 
     private bool MayHave(int member)
     {
-        if (_seen.Has(member)) return false;
+        if (_seen.Has(member) || (member == _shape.First && _count > 0)) return false;
         if (_shape.Max == int.MaxValue) return true;
         return HasRoom(_shape.HasConditions ? With(member)._missingCount : _missing.Has(member) ? _missingCount - 1 : _missingCount);
     }

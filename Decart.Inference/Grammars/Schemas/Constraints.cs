@@ -50,7 +50,22 @@ internal sealed class Constraints
     public JsonTypes Types { get; set; } = JsonTypes.All;
 
     /// <summary>The values that it may be; null for any.</summary>
-    public List<JsonElement>? Values { get; set; }
+    public List<JsonElement>? Values
+    {
+        get;
+        set
+        {
+            field = value;
+            Listed = null;
+        }
+    }
+
+    /// <summary>The same, to be asked for one.</summary>
+    public ValueSet? Listed
+    {
+        get => Values is null ? null : field ??= new ValueSet(Values);
+        private set;
+    }
 
     public NumberBounds Numbers { get; } = new();
 

@@ -49,7 +49,14 @@ internal sealed class SchemaCompiler
         if (_compiled.TryGetValue(key, out Production? known)) return known;
         Rule rule = _rules.Add($"#{schemas[0].Path}");
         _compiled.Add(key, new Reference(rule));
-        rule.Body = Compile(_reader.Read(schemas));
+        try
+        {
+            rule.Body = Compile(_reader.Read(schemas));
+        }
+        catch (GrammarException error) when (error.Path is null)
+        {
+            throw new GrammarException(schemas[0].Path, error.Message.TrimEnd('.'), error);
+        }
         // What refers to nothing need not be a rule: terminals next to each other become one.
         return rule.Body is Terminal ? _compiled[key] = rule.Body : _compiled[key];
     }
@@ -63,8 +70,8 @@ internal sealed class SchemaCompiler
         List<Production> ways = [];
         if (constraints.Has(JsonTypes.Null)) ways.Add(Literal("null"));
         if (constraints.Has(JsonTypes.Boolean)) ways.Add(_rules.Terminal(_table.Union(_json.Text("true"), _json.Text("false"))));
-        if (constraints.Has(JsonTypes.Number)) ways.Add(_rules.Terminal(Number(constraints)));
-        if (constraints.Has(JsonTypes.String)) ways.Add(_rules.Terminal(_strings.Quoted(constraints)));
+        if (constraints.Has(JsonTypes.Number)) ways.Add(Terminal(Number(constraints)));
+        if (constraints.Has(JsonTypes.String)) ways.Add(Terminal(_strings.Quoted(constraints)));
         if (constraints.Has(JsonTypes.Array)) ways.Add(Array(constraints));
         if (constraints.Has(JsonTypes.Object)) ways.Add(Object(constraints));
         return Choice.Of(_rules, ways);
@@ -124,6 +131,13 @@ internal sealed class SchemaCompiler
         return bounds is { Min: null, Max: null, Multiples: [], IsFraction: false } ? _json.Number : _numbers.Decimals(bounds);
     }
 
+    /// <summary>A terminal. Whether it has texts is asked for at once, because that may be too much: then it is known where in the schema.</summary>
+    private Terminal Terminal(Language language)
+    {
+        _table.Distances.Of(language);
+        return _rules.Terminal(language);
+    }
+
     private Terminal Literal(string text) => _rules.Terminal(_json.Text(text));
 
     /// <summary>One value.</summary>
@@ -176,11 +190,7 @@ internal sealed class SchemaCompiler
         if (!isSupported) throw new GrammarException(constraints.UniqueItems!, "is supported for items that are strings, integers, booleans or null, or listed by enum");
         if (isListed)
         {
-            List<JsonElement> different = [];
-            foreach (JsonElement value in items.Values!.Where(value => _values.AllowsOtherwise(items, value)))
-            {
-                if (!different.Exists(other => JsonElement.DeepEquals(other, value))) different.Add(value);
-            }
+            IEnumerable<JsonElement> different = items.Values!.Where(value => _values.AllowsOtherwise(items, value)).DistinctBy(ValueSet.ScalarKey);
             return _json.UniqueItems(_rules, different.Select(ConstantText), [], min, max);
         }
         List<byte[]> constants = [];
@@ -226,16 +236,33 @@ internal sealed class SchemaCompiler
         for (int matching = 0; matching < 1 << patterns.Length; matching++)
         {
             if (Schemas(constraints, patterns, matching) is not { } schemas) continue;
-            Language content = allowed;
-            for (int i = 0; i < patterns.Length; i++)
-            {
-                Language matches = _strings.OfPattern(patterns[i].Pattern, patterns[i].Schema.Path);
-                content = _table.Intersect(content, (matching >> i & 1) != 0 ? matches : _table.Complement(matches));
-            }
-            Language key = _table.Intersect(_json.Quoted(content), unknown);
-            if (_table.Distances.Of(key) != Distances.Infinite) rest.Add(new ObjectRest(key, Compile(schemas), isSeenAtEnd));
+            Language key = _table.Intersect(_json.Quoted(Matching(allowed, patterns, matching)), unknown);
+            if (HasText(key, patterns)) rest.Add(new ObjectRest(key, Compile(schemas), isSeenAtEnd));
         }
         return ([.. rest], isOpen);
+    }
+
+    /// <summary>Those of some names that match certain ones of the regular expressions, and no others of them.</summary>
+    private Language Matching(Language names, (string Pattern, Schema Schema)[] patterns, int matching)
+    {
+        for (int i = 0; i < patterns.Length; i++)
+        {
+            Language matches = _strings.OfPattern(patterns[i].Pattern, patterns[i].Schema.Path);
+            names = _table.Intersect(names, (matching >> i & 1) != 0 ? matches : _table.Complement(matches));
+        }
+        return names;
+    }
+
+    private bool HasText(Language names, (string Pattern, Schema Schema)[] patterns)
+    {
+        try
+        {
+            return _table.Distances.Of(names) != Distances.Infinite;
+        }
+        catch (GrammarException error) when (error.Path is null && patterns.Length > 0)
+        {
+            throw new GrammarException(patterns[^1].Schema.Path, error.Message.TrimEnd('.'), error);
+        }
     }
 
     /// <summary>The schemas of members whose names match certain ones of the regular expressions; null where there can be no such members.</summary>

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Text.Json;
 using Decart.Inference.Checkpoints;
 using Decart.Inference.Grammars.Languages;
@@ -20,7 +21,12 @@ internal sealed class SchemaReader(SchemaDocument document)
 
     private static readonly HashSet<string> Applicators = ["$ref", "allOf", "anyOf", "oneOf", "if", "not", "dependentSchemas", "dependencies", "$dynamicRef"];
 
+    /// <summary>Bytes of all values that a schema lists.</summary>
+    private const int MaxListed = 1 << 19;
+
     private readonly SchemaNegation _negation = new(document);
+    private readonly HashSet<string> _counted = [];
+    private long _listed;
 
     /// <summary>What a value must be to match all of some schemas.</summary>
     public Constraints Read(IReadOnlyList<Schema> schemas)
@@ -148,7 +154,15 @@ internal sealed class SchemaReader(SchemaDocument document)
 
     private static IEnumerable<Schema> Present(Schema? schema) => schema is { } its ? [its] : [];
 
-    private static void ReadOwn(Schema schema, JsonProperty property, Constraints into)
+    /// <summary>Counts what a schema lists, once, before anything is made of it.</summary>
+    private void CountListed(Schema values)
+    {
+        if (!_counted.Add(values.Path)) return;
+        _listed += JsonMarshal.GetRawUtf8Value(values.Element).Length;
+        if (_listed > MaxListed) throw new GrammarException(values.Path, $"lists values of more than {MaxListed} bytes, together with what the schema lists elsewhere");
+    }
+
+    private void ReadOwn(Schema schema, JsonProperty property, Constraints into)
     {
         Schema at = schema.At(property.Name, property.Value);
         switch (property.Name)
@@ -157,9 +171,11 @@ internal sealed class SchemaReader(SchemaDocument document)
                 ReadTypes(schema, at, into);
                 break;
             case "enum":
+                CountListed(at);
                 Restrict(into, List(at));
                 break;
             case "const":
+                CountListed(at);
                 Restrict(into, [property.Value]);
                 break;
             case "minimum" or "maximum" or "exclusiveMinimum" or "exclusiveMaximum":
@@ -247,7 +263,7 @@ internal sealed class SchemaReader(SchemaDocument document)
 
     private static void Restrict(Constraints into, IReadOnlyList<JsonElement> values) =>
         into.Values = into.Values is { } before
-            ? before.FindAll(value => values.Any(other => JsonElement.DeepEquals(value, other)))
+            ? before.FindAll(new ValueSet(values).Contains)
             : [.. values];
 
     private static void ReadBound(Schema schema, string keyword, Schema at, Constraints into)

@@ -14,7 +14,7 @@ internal sealed class SchemaValues(SchemaReader reader, StringLanguage strings, 
 
     /// <summary>Whether a value matches schemas.</summary>
     public bool Allows(Constraints constraints, JsonElement value) =>
-        constraints.Values?.Exists(allowed => JsonElement.DeepEquals(allowed, value)) is not false && AllowsOtherwise(constraints, value);
+        constraints.Listed?.Contains(value) is not false && AllowsOtherwise(constraints, value);
 
     /// <summary>Whether a value matches what schemas say besides listing values.</summary>
     public bool AllowsOtherwise(Constraints constraints, JsonElement value)
