@@ -82,7 +82,7 @@ internal static class ModelLoader
     private static ModelConfig ReadFolder(HuggingFaceFolder folder, ICollection<string> warnings) =>
         WithStoredNames(ReadHuggingFace(folder.Path, folder.Config, folder.GenerationConfig, warnings), folder);
 
-    private static ModelConfig ReadRandom(string folder, ICollection<string> warnings)
+    private static ModelConfig ReadRandom(string folder, List<string> warnings)
     {
         JsonElement config = HuggingFaceFolder.ReadConfig(folder);
         if (config.TryGetProperty("quantization_config", out _)) warnings.Add($"{folder}: random weights are bfloat16, whatever quantization_config says.");
