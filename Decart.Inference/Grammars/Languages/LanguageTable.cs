@@ -11,7 +11,10 @@ internal sealed class LanguageTable
     /// <summary>Languages that one grammar may need at most: hostile expressions have more states than there is memory.</summary>
     private const int MaxLanguages = 1 << 20;
 
-    /// <summary>Parts from which on a language is wide, and those of wide languages that may be looked at in all: of some expressions each state has more of them than the one before.</summary>
+    /// <summary>
+    /// Parts from which on a language is wide, and those of wide languages that may be looked at before there is a text: of some expressions each state has more of them than the one
+    /// before.
+    /// </summary>
     private const int WideParts = 64, MaxWideParts = 1 << 22;
 
     /// <summary>Steps from language to language that a grammar may need before there is a text: more take seconds and hundreds of megabytes.</summary>
@@ -177,7 +180,7 @@ internal sealed class LanguageTable
 
     private Language[] AfterAll(Language[] parts, byte value)
     {
-        if (parts.Length >= WideParts && (_wideParts += parts.Length) > MaxWideParts)
+        if (!_isComplete && parts.Length >= WideParts && (_wideParts += parts.Length) > MaxWideParts)
             throw new GrammarException($"An expression has states of too many parts: more than {MaxWideParts} had to be looked at.");
         var after = new Language[parts.Length];
         for (int i = 0; i < after.Length; i++) after[i] = After(parts[i], value);
