@@ -33,16 +33,15 @@ internal abstract class GpuKernel(MethodInfo method, int groupSize)
     public bool ForOneArchitecture { get; init; }
 
     /// <summary>Its name in PTX.</summary>
-    public string EntryPoint => $"{TypeName('_', "")}_{Method.Name}";
+    public string EntryPoint => $"{TypeName(Method.DeclaringType!, '_', "")}_{Method.Name}";
 
-    public string Name => $"{TypeName('<', ">")}.{Method.Name}";
+    public string Name => $"{TypeName(Method.DeclaringType!, '<', ">")}.{Method.Name}";
 
-    /// <summary>The type's name, with its type arguments where it is generic.</summary>
-    private string TypeName(char open, string close)
+    /// <summary>A type's name, with its type arguments where it is generic.</summary>
+    private static string TypeName(Type type, char open, string close)
     {
-        Type type = Method.DeclaringType!;
         string name = type.Name.Split('`')[0];
-        return type.IsGenericType ? $"{name}{open}{string.Join(open, type.GetGenericArguments().Select(argument => argument.Name))}{close}" : name;
+        return type.IsGenericType ? $"{name}{open}{string.Join(open, type.GetGenericArguments().Select(argument => TypeName(argument, open, close)))}{close}" : name;
     }
 
     /// <summary>Whether a GPU of that architecture has what it uses.</summary>

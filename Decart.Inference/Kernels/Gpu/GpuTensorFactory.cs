@@ -105,7 +105,7 @@ internal sealed unsafe class GpuTensorFactory(IGpuDevice device) : ITensorFactor
         List<List<StoredTensor>> segments = [];
         foreach (StoredTensor part in parts.Tensors)
         {
-            if (PackedFormat.Of(part.Type) is null) return null;
+            if (PackedFormat.Of(part.Type) is null || !part.ColumnOrder.IsDefault) return null;
             if (segments is [.., [.., { } last] same] && last.Type == part.Type) same.Add(part);
             else segments.Add([part]);
         }

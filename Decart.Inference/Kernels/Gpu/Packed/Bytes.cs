@@ -8,6 +8,9 @@ internal static class Bytes
     /// <summary>Two bytes, the first one lowest.</summary>
     public static uint LoadPair(long address) => Global.LoadByte(address) | (Global.LoadByte(address + 1) << 8);
 
+    /// <summary>Four bytes, the first one lowest.</summary>
+    public static uint LoadWord(long address) => LoadPair(address) | (LoadPair(address + 2) << 16);
+
     /// <summary>One of the nibbles of a block of 32: the low ones are the first 16, the high ones the others.</summary>
     public static uint LoadNibble(long nibbles, int element)
     {

@@ -19,7 +19,10 @@ internal interface IPackedFormat
     /// <summary>Bits of a code: 4, 5, 6 or 8.</summary>
     static abstract int Bits { get; }
 
-    /// <summary>What is taken away from a code before it is multiplied, 0 to 1023.</summary>
+    /// <summary>Whether codes, of 8 bits, are numbers with 4 exponent and 3 mantissa bits, which count as 2^-8 of what they are; else they are integers.</summary>
+    static abstract bool IsE4M3 { get; }
+
+    /// <summary>What is taken away from an integer before it is multiplied, 0 to 1023.</summary>
     static abstract int Bias { get; }
 
     /// <summary>Bytes of the scales of a piece of a tile, a multiple of 16.</summary>

@@ -1,4 +1,5 @@
 using Decart.Inference.Checkpoints;
+using Decart.Inference.Kernels.Cpu.Formats;
 using Decart.Inference.Kernels.Gpu.Tiles;
 
 namespace Decart.Inference.Kernels.Gpu.Packed;
@@ -11,6 +12,7 @@ internal abstract class PackedFormat
     {
         new PackedFormat<PackedQ4_0>(), new PackedFormat<PackedQ4_1>(), new PackedFormat<PackedQ5_0>(), new PackedFormat<PackedQ5_1>(), new PackedFormat<PackedQ8_0>(),
         new PackedFormat<PackedQ4_K>(), new PackedFormat<PackedQ5_K>(), new PackedFormat<PackedQ6_K>(),
+        new PackedFormat<PackedInt4<Group32>>(), new PackedFormat<PackedInt4<Group64>>(), new PackedFormat<PackedE4M3<Group32>>(), new PackedFormat<PackedE4M3<Group64>>(),
     }.ToDictionary(format => format.Type);
 
     public static IEnumerable<PackedFormat> All => ByType.Values;

@@ -13,6 +13,8 @@ internal readonly struct PackedQ4_0 : IPackedFormat
 
     public static int Bits => 4;
 
+    public static bool IsE4M3 => false;
+
     public static int Bias => 8;
 
     public static int ScaleBytes => PackedHalves.OneBytes;

@@ -13,6 +13,8 @@ internal readonly struct PackedQ4_1 : IPackedFormat
 
     public static int Bits => 4;
 
+    public static bool IsE4M3 => false;
+
     public static int Bias => 0;
 
     public static int ScaleBytes => PackedHalves.TwoBytes;

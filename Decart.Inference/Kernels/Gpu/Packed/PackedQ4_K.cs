@@ -17,6 +17,8 @@ internal readonly struct PackedQ4_K : IPackedFormat
 
     public static int Bits => 4;
 
+    public static bool IsE4M3 => false;
+
     public static int Bias => 0;
 
     public static int ScaleBytes => PackedSuper.MinimumsBytes;

@@ -13,6 +13,8 @@ internal readonly struct PackedQ5_0 : IPackedFormat
 
     public static int Bits => 5;
 
+    public static bool IsE4M3 => false;
+
     public static int Bias => 16;
 
     public static int ScaleBytes => PackedHalves.OneBytes;

@@ -17,6 +17,8 @@ internal readonly struct PackedQ6_K : IPackedFormat
 
     public static int Bits => 6;
 
+    public static bool IsE4M3 => false;
+
     public static int Bias => 32;
 
     public static int ScaleBytes => PackedSuper.ScalesBytes;

@@ -14,6 +14,8 @@ internal readonly struct PackedQ8_0 : IPackedFormat
 
     public static int Bits => 8;
 
+    public static bool IsE4M3 => false;
+
     public static int Bias => 128;
 
     public static int ScaleBytes => PackedHalves.OneBytes;

@@ -122,44 +122,55 @@ internal static class PackedTile<TFormat>
         }
     }
 
-    /// <summary>1024 + each of eight codes of a byte.</summary>
-    private static UInt4 Bytes8(uint first, uint second) => new()
-    {
-        A = Halves.LowBytes(first),
-        B = Halves.HighBytes(first),
-        C = Halves.LowBytes(second),
-        D = Halves.HighBytes(second),
-    };
+    /// <summary>Eight codes of a byte as halves.</summary>
+    private static UInt4 Bytes8(uint first, uint second) => TFormat.IsE4M3
+        ? new UInt4
+        {
+            A = FloatPair(Halves.LowBytesUp(first)),
+            B = FloatPair(Halves.HighBytesUp(first)),
+            C = FloatPair(Halves.LowBytesUp(second)),
+            D = FloatPair(Halves.HighBytesUp(second)),
+        }
+        : new UInt4
+        {
+            A = WithoutBias(Halves.LowBytes(first)),
+            B = WithoutBias(Halves.HighBytes(first)),
+            C = WithoutBias(Halves.LowBytes(second)),
+            D = WithoutBias(Halves.HighBytes(second)),
+        };
 
-    /// <summary>1024 + each of eight codes, whose upper bits are the lowest of the halves of <paramref name="upper"/>.</summary>
+    /// <summary>Eight codes as halves; their upper bits are the lowest of the halves of <paramref name="upper"/>.</summary>
     private static UInt4 Nibbles(uint codes, uint upper)
     {
-        UInt4 result = new() { A = Pair(codes), B = Pair(codes >> 4), C = Pair(codes >> 8), D = Pair(codes >> 12) };
-        if (UpperBytes == 0) return result;
         int bits = TFormat.Bits - 4;
-        result.A |= UpperPair(upper);
-        result.B |= UpperPair(upper >> bits);
-        result.C |= UpperPair(upper >> (2 * bits));
-        result.D |= UpperPair(upper >> (3 * bits));
-        return result;
+        return new UInt4
+        {
+            A = WithoutBias(Pair(codes) | UpperPair(upper)),
+            B = WithoutBias(Pair(codes >> 4) | UpperPair(upper >> bits)),
+            C = WithoutBias(Pair(codes >> 8) | UpperPair(upper >> (2 * bits))),
+            D = WithoutBias(Pair(codes >> 12) | UpperPair(upper >> (3 * bits))),
+        };
     }
 
     private static uint Pair(uint codes) => (codes & 0x000F000F) | 0x64006400;
 
-    private static uint UpperPair(uint upper) => (upper & (TFormat.Bits == 5 ? 0x00010001u : 0x00030003u)) << 4;
+    private static uint UpperPair(uint upper) => TFormat.Bits == 4 ? 0 : (upper & (TFormat.Bits == 5 ? 0x00010001u : 0x00030003u)) << 4;
+
+    /// <summary>The numbers that codes behind the exponent of 1024 stand for.</summary>
+    private static uint WithoutBias(uint codes) => Halves.Subtract(codes, (0x6400u + (uint)TFormat.Bias) * 0x10001u);
+
+    /// <summary>Numbers of 8 bits in the upper bytes of halves, with their exponents, whose bias is 8 less, where halves have them.</summary>
+    private static uint FloatPair(uint bytes) => (bytes & 0x80008000) | ((bytes >> 1) & 0x3F803F80);
 
     /// <summary>Stores eight weights of a row, scaled.</summary>
-    private static void StoreCore(int destination, UInt4 codes, float scale, float offset) => Shared.Store16(destination, new UInt4
+    private static void StoreCore(int destination, UInt4 numbers, float scale, float offset) => Shared.Store16(destination, new UInt4
     {
-        A = Scale(codes.A, scale, offset),
-        B = Scale(codes.B, scale, offset),
-        C = Scale(codes.C, scale, offset),
-        D = Scale(codes.D, scale, offset),
+        A = Scale(numbers.A, scale, offset),
+        B = Scale(numbers.B, scale, offset),
+        C = Scale(numbers.C, scale, offset),
+        D = Scale(numbers.D, scale, offset),
     });
 
-    private static uint Scale(uint codes, float scale, float offset)
-    {
-        uint numbers = Halves.Subtract(codes, (0x6400u + (uint)TFormat.Bias) * 0x10001u);
-        return Halves.RoundFinite(Float32.Fma(scale, Halves.Low(numbers), offset), Float32.Fma(scale, Halves.High(numbers), offset));
-    }
+    private static uint Scale(uint numbers, float scale, float offset) =>
+        Halves.RoundFinite(Float32.Fma(scale, Halves.Low(numbers), offset), Float32.Fma(scale, Halves.High(numbers), offset));
 }

@@ -1,0 +1,34 @@
+using Decart.Inference.Checkpoints;
+using Decart.Inference.Kernels.Cpu.Formats;
+using Decart.Inference.Kernels.Gpu.Intrinsics;
+using ILGPU;
+
+namespace Decart.Inference.Kernels.Gpu.Packed;
+
+/// <summary>Scale d times 2^120, numbers of 8 bits: see <see cref="E4M3Format{TGroup}"/>.</summary>
+internal readonly struct PackedE4M3<TGroup> : IPackedFormat
+    where TGroup : IGroup
+{
+    /// <summary>2^-112: codes count as 2^-8 of what they are.</summary>
+    private const float Factor = 1.9259299443872359e-34f;
+
+    public static TensorType Type => TGroup.E4M3;
+
+    public static int BlockColumns => TGroup.Length;
+
+    public static int BlockBytes => sizeof(float) + TGroup.Length;
+
+    public static int Bits => 8;
+
+    public static bool IsE4M3 => true;
+
+    public static int Bias => 0;
+
+    public static int ScaleBytes => PackedGroups<TGroup>.Bytes;
+
+    public static uint LoadCode(long block, int element) => Global.LoadByte(block + sizeof(float) + element);
+
+    public static void StoreScales(long block, int run, long scales, int lane) => PackedGroups<TGroup>.Store(block, scales, lane);
+
+    public static PackedScales LoadScales(int scales, int lane) => PackedScales.Create(Interop.IntAsFloat(PackedGroups<TGroup>.Load(scales, lane)) * Factor, 0);
+}

@@ -1,0 +1,19 @@
+using Decart.Inference.Kernels.Cpu.Formats;
+using Decart.Inference.Kernels.Gpu.Intrinsics;
+using Decart.Inference.Kernels.Gpu.Tiles;
+
+namespace Decart.Inference.Kernels.Gpu.Packed;
+
+/// <summary>The four bytes that blocks of quantised folders begin with: one for each row of a piece where blocks have 64 weights, one for each run where they have 32.</summary>
+internal static class PackedGroups<TGroup>
+    where TGroup : IGroup
+{
+    /// <summary>Bytes for a piece.</summary>
+    public static int Bytes => CoreTiles.TileRows * CoreTiles.PieceColumns / TGroup.Length * sizeof(uint);
+
+    public static void Store(long block, long scales, int lane) => Global.StoreInt(scales + (Place(lane) * sizeof(uint)), (int)Packed.Bytes.LoadWord(block));
+
+    public static uint Load(int scales, int lane) => (uint)Shared.LoadInt(scales + (Place(lane) * sizeof(uint)));
+
+    private static int Place(int lane) => TGroup.Length == CoreTiles.PieceColumns ? lane & (CoreTiles.TileRows - 1) : lane;
+}
