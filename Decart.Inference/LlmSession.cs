@@ -23,6 +23,7 @@ public sealed class LlmSession : ILlmSession, IDisposable
     private readonly LoadedModel _model;
     private readonly Scheduler _scheduler; // of the engine's thread, but for its counts
     private readonly EngineLoop _engine;
+    private readonly PromptEncoder _prompts;
     private readonly Sampler _sampler;
     private readonly SessionTelemetry _telemetry;
     private readonly ILogger _logger;
@@ -34,6 +35,7 @@ public sealed class LlmSession : ILlmSession, IDisposable
         _model = model;
         _logger = options.LoggerFactory?.CreateLogger<LlmSession>() ?? NullLogger<LlmSession>.Instance;
         _logger.ModelLoaded(Model.Architecture, Model.Source, Model.Device, Model.VocabularySize, Model.ContextLength);
+        _prompts = new PromptEncoder(model.Tokenizer, Model, model.Kv, _logger);
         _sampler = new Sampler(model.Decoder.VocabularySize);
         _grammars = model.Tokenizer is { } tokenizer ? new GrammarCache(tokenizer, Model.VocabularySize, model.EndOfTextTokens) : null;
         _disposal = new Lazy<Task>(StopAsync);
@@ -90,7 +92,7 @@ public sealed class LlmSession : ILlmSession, IDisposable
 
     /// <summary>The model's tokenizer.</summary>
     /// <exception cref="NotSupportedException">The checkpoint has no tokenizer: only prompts of token ids can be used.</exception>
-    public ITokenizer Tokenizer => _model.Tokenizer ?? throw NoTokenizer("There is no tokenizer to give");
+    public ITokenizer Tokenizer => _model.Tokenizer ?? throw _prompts.NoTokenizer("There is no tokenizer to give");
 
     /// <summary>
     /// The template that writes conversations as prompts: <c>session.GenerateAsync(session.ChatTemplate.Encode(messages))</c>. <see langword="null"/> if the checkpoint
@@ -152,7 +154,7 @@ public sealed class LlmSession : ILlmSession, IDisposable
         LogitsSequence Prepare()
         {
             RequireOutput();
-            return new LogitsSequence(EncodeWhole(prompt, cancellationToken));
+            return new LogitsSequence(_prompts.EncodeWhole(prompt, cancellationToken));
         }
     }
 
@@ -178,7 +180,7 @@ public sealed class LlmSession : ILlmSession, IDisposable
         {
             RequireOutput();
             GenerationOptions.ValidateTopLogprobs(topLogprobs, nameof(topLogprobs));
-            int[] tokens = EncodeWhole(prompt, cancellationToken);
+            int[] tokens = _prompts.EncodeWhole(prompt, cancellationToken);
             ObjectDisposedException.ThrowIf(_disposal.IsValueCreated, this);
             return tokens.Length == 1 ? null : new ScoringSequence(tokens, topLogprobs, _sampler);
         }
@@ -213,7 +215,7 @@ public sealed class LlmSession : ILlmSession, IDisposable
         {
             options.Validate(Model.HiddenSize);
             EmbeddingPooling pooling = options.Pooling ?? _model.Pooling.Value;
-            int[] tokens = EncodeWhole(prompt, cancellationToken);
+            int[] tokens = _prompts.EncodeWhole(prompt, cancellationToken);
             if (pooling == EmbeddingPooling.Cls) tokens = tokens[..1]; // it sees no other
             return new EmbeddingSequence(tokens, pooling == EmbeddingPooling.Mean, Model.HiddenSize);
         }
@@ -279,7 +281,7 @@ public sealed class LlmSession : ILlmSession, IDisposable
     /// <summary>Generates a few tokens, or embeds some where the model does no more, so that no request pays for what happens once.</summary>
     internal async Task WarmUpAsync(CancellationToken cancellationToken)
     {
-        int[] prompt = new int[Math.Min(16, MaxTokens / 2)];
+        int[] prompt = new int[Math.Min(16, _prompts.MaxTokens / 2)];
         if (prompt.Length == 0) return;
         if (_model.HasOutput) await GenerateAsync(prompt, new() { MaxTokens = 4, Temperature = 0, IgnoreEndOfText = true, Operation = null }, cancellationToken).ConfigureAwait(false);
         else await PoolAsync(prompt, new EmbeddingOptions { Pooling = EmbeddingPooling.Mean }, operation: null, cancellationToken).ConfigureAwait(false);
@@ -311,16 +313,6 @@ public sealed class LlmSession : ILlmSession, IDisposable
         {
             _model.Dispose();
         }
-    }
-
-    private int MaxTokens => Math.Min(Model.ContextLength, _model.Kv.CapacityTokens);
-
-    /// <summary>The tokens of a prompt that is not continued.</summary>
-    private int[] EncodeWhole(Prompt prompt, CancellationToken cancellationToken)
-    {
-        int[] tokens = Encode(prompt, begins: true, cancellationToken);
-        RequireRoom(tokens.Length, MaxTokens);
-        return tokens;
     }
 
     /// <summary>Has the engine compute a request for one result.</summary>
@@ -367,10 +359,7 @@ public sealed class LlmSession : ILlmSession, IDisposable
         long start = _telemetry.Now();
         try
         {
-            int[] tokens = Encode(prompt, begins: earlier.Count == 0, cancellationToken);
-            if (earlier.Count > 0) tokens = [.. earlier, .. tokens];
-            RequireRoomForCompletion(tokens.Length);
-            return new Request(tokens, options);
+            return new Request(_prompts.EncodeToContinue(earlier, prompt, cancellationToken), options);
         }
         catch (Exception error)
         {
@@ -387,8 +376,8 @@ public sealed class LlmSession : ILlmSession, IDisposable
         {
             RequireOutput();
             options.Validate(Model.VocabularySize);
-            if (options.StopSequences.Count > 0 && _model.Tokenizer is null) throw NoTokenizer("Stop sequences cannot be found");
-            if (options.Grammar is not null && _model.Tokenizer is null) throw NoTokenizer("A grammar cannot be followed");
+            if (options.StopSequences.Count > 0 && _model.Tokenizer is null) throw _prompts.NoTokenizer("Stop sequences cannot be found");
+            if (options.Grammar is not null && _model.Tokenizer is null) throw _prompts.NoTokenizer("A grammar cannot be followed");
             return options;
         }
         catch (Exception error)
@@ -398,53 +387,9 @@ public sealed class LlmSession : ILlmSession, IDisposable
         }
     }
 
-    /// <summary>The prompt's tokens, checked; token ids are copied, so that they stay what was checked.</summary>
-    /// <param name="prompt">The prompt.</param>
-    /// <param name="begins">Whether it is the beginning of the text.</param>
-    /// <param name="cancellationToken">Cancels the encoding of a long text.</param>
-    private int[] Encode(Prompt prompt, bool begins, CancellationToken cancellationToken)
-    {
-        int[] tokens = prompt.Text is null ? prompt.TokenIds.ToArray() : EncodeText(prompt.Text, prompt, begins, cancellationToken);
-        if (tokens.Length == 0 && begins) throw new ArgumentException("The prompt is empty: at least one token is needed to continue from.", nameof(prompt));
-        foreach (int id in tokens)
-        {
-            if ((uint)id >= (uint)Model.VocabularySize)
-                throw new ArgumentException($"The prompt has the token id {id}; the model's go from 0 to {Model.VocabularySize - 1}.", nameof(prompt));
-        }
-        return tokens;
-    }
-
-    /// <summary>The last token of a completion is not stored, but it counts towards the context.</summary>
-    private void RequireRoomForCompletion(int tokens) => RequireRoom(tokens, Math.Min(Model.ContextLength - 1, _model.Kv.CapacityTokens));
-
-    private void RequireRoom(int tokens, int maxTokens)
-    {
-        if (tokens <= maxTokens) return;
-        throw maxTokens >= Model.ContextLength - 1
-            ? new ContextLengthExceededException(tokens, maxTokens)
-            : new ContextLengthExceededException(tokens, maxTokens, $"the memory for keys and values ({_model.Kv.Pool.Total} pages of {_model.Kv.Geometry.PageBytes} bytes; see KvCacheBytes)");
-    }
-
     private void RequireOutput()
     {
         if (!_model.HasOutput) throw new NotSupportedException($"{Model.Source} was saved without its output matrix: it embeds texts, but cannot generate or score them.");
-    }
-
-    private int[] EncodeText(string text, Prompt prompt, bool begins, CancellationToken cancellationToken)
-    {
-        if (_model.Tokenizer is not { } tokenizer) throw NoTokenizer("A prompt of text cannot be encoded");
-        _logger.PromptReceived(text);
-        int[] tokens = [.. tokenizer.Encode(text, begins && prompt.AddsSpecialTokens, prompt.ParsesSpecialTokens, cancellationToken)];
-        int bosAt = begins && prompt.AddsSpecialTokens ? 1 : 0; // where one more than the model expects would stand
-        bool hasFirst = bosAt == 0 ? !begins : tokens.Length > 0 && tokens[0] == tokenizer.BosTokenId;
-        if (hasFirst && tokens.Length > bosAt && tokens[bosAt] == tokenizer.BosTokenId) _logger.SecondBos(tokens[bosAt]);
-        return tokens;
-    }
-
-    private NotSupportedException NoTokenizer(string consequence)
-    {
-        string unread = Inference.Tokenizer.UnreadFiles(Model.Source) is { } names ? $" in a format that is read (found {names})" : "";
-        return new($"{consequence}: {Model.Source} has no tokenizer{unread}. Give prompts as token ids.");
     }
 
     /// <summary>Has the engine compute a request and passes its updates on.</summary>

@@ -160,7 +160,7 @@ internal sealed class GpuKernels : IKernels, IDisposable
         };
         if (weight is GpuPackedWeight packed)
         {
-            foreach (GpuPackedSegment segment in packed.Segments) _matMul.Launch(segment.Of(packed, arguments), rows, segment.Format);
+            foreach (GpuPackedSegment segment in packed.Segments) _matMul.Launch(segment.PartOf(packed, arguments), rows, segment.Format);
         }
         else
         {

@@ -52,7 +52,7 @@ internal sealed class GpuPackedSegment : IDisposable
     public long Bytes => _buffer.Bytes;
 
     /// <summary>The segment's part of a product with the whole weight: some columns of y, which are float32 where there are several segments.</summary>
-    public MatMulArguments Of(GpuPackedWeight weight, MatMulArguments product)
+    public MatMulArguments PartOf(GpuPackedWeight weight, MatMulArguments product)
     {
         product.Weight = Address;
         product.WeightRows = PaddedRows;

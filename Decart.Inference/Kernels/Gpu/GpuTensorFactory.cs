@@ -7,7 +7,8 @@ using Decart.Inference.Kernels.Gpu.Tiles;
 namespace Decart.Inference.Kernels.Gpu;
 
 /// <summary>
-/// Makes tensors in the device's memory. Stored ones are sent a few megabytes at a time and laid out there; block formats are decoded on the host.
+/// Makes tensors in the device's memory. Stored ones are sent a few megabytes at a time and laid out there. Block formats stay packed where there
+/// are kernels for them, else they are decoded on the host.
 /// </summary>
 internal sealed unsafe class GpuTensorFactory(IGpuDevice device) : ITensorFactory, IDisposable
 {
@@ -21,28 +22,6 @@ internal sealed unsafe class GpuTensorFactory(IGpuDevice device) : ITensorFactor
     public bool ReadsWeightsInPlace => false;
 
     public Weight CreateWeight(WeightParts parts) => Segments(parts) is { } segments ? CreatePacked(parts, segments) : CreateWidened(parts);
-
-    private GpuWeight CreateWidened(WeightParts parts)
-    {
-        GpuWeight weight = new(device.Memory, parts.Rows, parts.Columns, parts.Gated);
-        try
-        {
-            // Padding is multiplied too: it must be numbers.
-            if (weight.PaddedRows != weight.Rows) device.Clear(weight.Address, weight.Bytes);
-            int row = 0;
-            foreach (StoredTensor part in parts.Tensors)
-            {
-                Send(part, weight, row);
-                row += (int)part.Rows;
-            }
-            return weight;
-        }
-        catch
-        {
-            weight.Dispose();
-            throw;
-        }
-    }
 
     public WeightVector CreateVector(VectorParts parts, float offset = 0)
     {
@@ -65,6 +44,28 @@ internal sealed unsafe class GpuTensorFactory(IGpuDevice device) : ITensorFactor
     public Activations CreateActivations(int rows, int columns, bool operand = false) => new GpuActivations(device, rows, columns, operand);
 
     public void Dispose() => _staging.Dispose();
+
+    private GpuWeight CreateWidened(WeightParts parts)
+    {
+        GpuWeight weight = new(device.Memory, parts.Rows, parts.Columns, parts.Gated);
+        try
+        {
+            // Padding is multiplied too: it must be numbers.
+            if (weight.PaddedRows != weight.Rows) device.Clear(weight.Address, weight.Bytes);
+            int row = 0;
+            foreach (StoredTensor part in parts.Tensors)
+            {
+                Send(part, weight, row);
+                row += (int)part.Rows;
+            }
+            return weight;
+        }
+        catch
+        {
+            weight.Dispose();
+            throw;
+        }
+    }
 
     private void Send(StoredTensor part, GpuWeight weight, int firstRow)
     {

@@ -15,18 +15,8 @@ internal static unsafe class ByteCodes
     /// <param name="groupRows">Rows of a group.</param>
     /// <param name="groupColumns">Columns of a group.</param>
     /// <param name="scales">A scale for each group.</param>
-    public static QuantisedWeight E4M3(LayerTensors layer, string suffix, int groupRows, int groupColumns, float[] scales) => new()
-    {
-        Name = layer.NameOf(suffix),
-        Kind = CodeKind.E4M3,
-        Bits = 8,
-        Rows = layer.Rows,
-        Columns = layer.Columns,
-        GroupRows = groupRows,
-        GroupColumns = groupColumns,
-        Scales = scales,
-        ReadCodes = Reader(layer.Require(suffix, TensorType.F8E4M3, layer.Rows, layer.Columns)),
-    };
+    public static QuantisedWeight E4M3(LayerTensors layer, string suffix, int groupRows, int groupColumns, float[] scales) =>
+        Create(layer, suffix, CodeKind.E4M3, groupRows, groupColumns, scales, zeros: [], Reader(layer.Require(suffix, TensorType.F8E4M3, layer.Rows, layer.Columns)));
 
     /// <summary>A weight of signed 8-bit integers.</summary>
     /// <param name="layer">The layer.</param>
@@ -38,10 +28,18 @@ internal static unsafe class ByteCodes
     public static QuantisedWeight Int8(LayerTensors layer, string suffix, int groupRows, int groupColumns, float[] scales, ushort[] zeros)
     {
         CodeReader read = Reader(layer.Require(suffix, TensorType.I8, layer.Rows, layer.Columns));
-        return new QuantisedWeight
+        return Create(layer, suffix, CodeKind.Integer, groupRows, groupColumns, scales, zeros, (firstRow, rows, codes) =>
+        {
+            read(firstRow, rows, codes);
+            TensorPrimitives.Xor(codes, SignBit, codes);
+        });
+    }
+
+    private static QuantisedWeight Create(
+        LayerTensors layer, string suffix, CodeKind kind, int groupRows, int groupColumns, float[] scales, ushort[] zeros, CodeReader readCodes) => new()
         {
             Name = layer.NameOf(suffix),
-            Kind = CodeKind.Integer,
+            Kind = kind,
             Bits = 8,
             Rows = layer.Rows,
             Columns = layer.Columns,
@@ -49,14 +47,9 @@ internal static unsafe class ByteCodes
             GroupColumns = groupColumns,
             Scales = scales,
             Zeros = zeros,
-            Zero = SignBit,
-            ReadCodes = (firstRow, rows, codes) =>
-            {
-                read(firstRow, rows, codes);
-                TensorPrimitives.Xor(codes, SignBit, codes);
-            },
+            Zero = kind == CodeKind.Integer ? SignBit : 0,
+            ReadCodes = readCodes,
         };
-    }
 
     private static CodeReader Reader(StoredTensor tensor) => (firstRow, rows, codes) =>
         new ReadOnlySpan<byte>(tensor.Pointer + (firstRow * tensor.RowBytes), checked((int)(rows * tensor.RowBytes))).CopyTo(codes);

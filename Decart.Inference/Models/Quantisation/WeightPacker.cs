@@ -32,7 +32,7 @@ internal static unsafe class WeightPacker
         TensorType type = ChooseType(weight);
         long rowBytes = (long)weight.Columns / type.BlockLength() * type.BlockBytes();
         byte* data = memory.Allocate(checked(rowBytes * weight.Rows));
-        int badRow = -1;
+        bool[] isBad = new bool[weight.Rows];
         Parallel.For(0, (weight.Rows + TileRows - 1) / TileRows, () => new byte[TileRows * (long)weight.Columns], (tile, _, codes) =>
         {
             int first = tile * TileRows, rows = Math.Min(TileRows, weight.Rows - first);
@@ -40,12 +40,12 @@ internal static unsafe class WeightPacker
             for (int row = 0; row < rows; row++)
             {
                 ReadOnlySpan<byte> rowCodes = codes.AsSpan(row * weight.Columns, weight.Columns);
-                if (weight.Kind == CodeKind.E4M3 && rowCodes.ContainsAny(NaN, (byte)(NaN | 0x80))) badRow = first + row;
+                isBad[first + row] = weight.Kind == CodeKind.E4M3 && rowCodes.ContainsAny(NaN, (byte)(NaN | 0x80));
                 PackRow(weight, type, order, first + row, rowCodes, data + ((first + row) * rowBytes));
             }
             return codes;
         }, _ => { });
-        if (badRow >= 0) throw new ModelLoadException(path, weight.Name, $"expected numbers, found NaN in row {badRow}");
+        if (Array.IndexOf(isBad, true) is >= 0 and var badRow) throw new ModelLoadException(path, weight.Name, $"expected numbers, found NaN in row {badRow}");
         return new StoredTensor(weight.Name, type, [weight.Rows, weight.Columns], (nint)data) { ColumnOrder = order is null || type == TensorType.F32 ? default : [.. order] };
     }
 

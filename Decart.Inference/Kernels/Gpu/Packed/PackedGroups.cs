@@ -11,7 +11,7 @@ internal static class PackedGroups<TGroup>
     /// <summary>Bytes for a piece.</summary>
     public static int Bytes => CoreTiles.TileRows * CoreTiles.PieceColumns / TGroup.Length * sizeof(uint);
 
-    public static void Store(long block, long scales, int lane) => Global.StoreInt(scales + (Place(lane) * sizeof(uint)), (int)Packed.Bytes.LoadWord(block));
+    public static void Store(long block, long scales, int lane) => Global.StoreInt(scales + (Place(lane) * sizeof(uint)), (int)StoredBytes.LoadWord(block));
 
     public static uint Load(int scales, int lane) => (uint)Shared.LoadInt(scales + (Place(lane) * sizeof(uint)));
 

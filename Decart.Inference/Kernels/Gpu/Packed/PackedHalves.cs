@@ -9,7 +9,7 @@ internal static class PackedHalves
     public const int OneBytes = 32 * sizeof(ushort), TwoBytes = 2 * OneBytes;
 
     /// <summary>Stores one half a run, which is stored at the beginning of the block.</summary>
-    public static void StoreOne(long block, long scales, int lane) => Global.Store2(scales + (lane * sizeof(ushort)), Bytes.LoadPair(block));
+    public static void StoreOne(long block, long scales, int lane) => Global.Store2(scales + (lane * sizeof(ushort)), StoredBytes.LoadPair(block));
 
     /// <summary>A lane's half as the scale; nothing is added.</summary>
     public static PackedScales LoadOne(int scales, int lane) => PackedScales.Create(Load(scales, lane), 0);
@@ -17,8 +17,8 @@ internal static class PackedHalves
     /// <summary>Stores two halves a run, scale and offset, which are stored at the beginning of the block.</summary>
     public static void StoreTwo(long block, long scales, int lane)
     {
-        Global.Store2(scales + (lane * sizeof(uint)), Bytes.LoadPair(block));
-        Global.Store2(scales + (lane * sizeof(uint)) + sizeof(ushort), Bytes.LoadPair(block + sizeof(ushort)));
+        Global.Store2(scales + (lane * sizeof(uint)), StoredBytes.LoadPair(block));
+        Global.Store2(scales + (lane * sizeof(uint)) + sizeof(ushort), StoredBytes.LoadPair(block + sizeof(ushort)));
     }
 
     /// <summary>A lane's halves as scale and offset.</summary>

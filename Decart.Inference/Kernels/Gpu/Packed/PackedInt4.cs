@@ -24,7 +24,7 @@ internal readonly struct PackedInt4<TGroup> : IPackedFormat
 
     public static int ScaleBytes => PackedGroups<TGroup>.Bytes;
 
-    public static uint LoadCode(long block, int element) => Bytes.LoadNibble(block + sizeof(float) + (element / 32 * 16), element % 32);
+    public static uint LoadCode(long block, int element) => StoredBytes.LoadNibble(block + sizeof(float) + (element / 32 * 16), element % 32);
 
     public static void StoreScales(long block, int run, long scales, int lane) => PackedGroups<TGroup>.Store(block, scales, lane);
 

@@ -19,7 +19,7 @@ internal readonly struct PackedQ4_0 : IPackedFormat
 
     public static int ScaleBytes => PackedHalves.OneBytes;
 
-    public static uint LoadCode(long block, int element) => Bytes.LoadNibble(block + 2, element);
+    public static uint LoadCode(long block, int element) => StoredBytes.LoadNibble(block + 2, element);
 
     public static void StoreScales(long block, int run, long scales, int lane) => PackedHalves.StoreOne(block, scales, lane);
 

@@ -19,7 +19,7 @@ internal readonly struct PackedQ4_1 : IPackedFormat
 
     public static int ScaleBytes => PackedHalves.TwoBytes;
 
-    public static uint LoadCode(long block, int element) => Bytes.LoadNibble(block + 4, element);
+    public static uint LoadCode(long block, int element) => StoredBytes.LoadNibble(block + 4, element);
 
     public static void StoreScales(long block, int run, long scales, int lane) => PackedHalves.StoreTwo(block, scales, lane);
 

@@ -19,7 +19,7 @@ internal readonly struct PackedQ5_0 : IPackedFormat
 
     public static int ScaleBytes => PackedHalves.OneBytes;
 
-    public static uint LoadCode(long block, int element) => Bytes.LoadNibble(block + 6, element) | Bytes.LoadFifth(block + 2, element);
+    public static uint LoadCode(long block, int element) => StoredBytes.LoadNibble(block + 6, element) | StoredBytes.LoadFifth(block + 2, element);
 
     public static void StoreScales(long block, int run, long scales, int lane) => PackedHalves.StoreOne(block, scales, lane);
 

@@ -21,8 +21,8 @@ internal static class PackedSuper
     public static void StoreMinimums(long block, int run, long scales, int lane)
     {
         int row = lane & (CoreTiles.TileRows - 1);
-        Global.Store2(scales + (row * sizeof(uint)), Bytes.LoadPair(block));
-        Global.Store2(scales + (row * sizeof(uint)) + sizeof(ushort), Bytes.LoadPair(block + sizeof(ushort)));
+        Global.Store2(scales + (row * sizeof(uint)), StoredBytes.LoadPair(block));
+        Global.Store2(scales + (row * sizeof(uint)) + sizeof(ushort), StoredBytes.LoadPair(block + sizeof(ushort)));
         long first = block + 4 + (run & 3);
         uint scale = Global.LoadByte(first), minimum = Global.LoadByte(first + 4), third = Global.LoadByte(first + 8);
         bool upper = run >= 4;
@@ -46,8 +46,8 @@ internal static class PackedSuper
     /// <param name="lane">The run's lane.</param>
     public static void StoreScales(long d, long pair, long scales, int lane)
     {
-        Global.Store2(scales + ((lane & (CoreTiles.TileRows - 1)) * sizeof(ushort)), Bytes.LoadPair(d));
-        Global.Store2(scales + HalfBytes + (lane * sizeof(ushort)), Bytes.LoadPair(pair));
+        Global.Store2(scales + ((lane & (CoreTiles.TileRows - 1)) * sizeof(ushort)), StoredBytes.LoadPair(d));
+        Global.Store2(scales + HalfBytes + (lane * sizeof(ushort)), StoredBytes.LoadPair(pair));
     }
 
     /// <summary>Scales d * s of 16 weights each, exact; nothing is added.</summary>

@@ -3,7 +3,7 @@ using Decart.Inference.Kernels.Gpu.Intrinsics;
 namespace Decart.Inference.Kernels.Gpu.Packed;
 
 /// <summary>Stored numbers, whose addresses are multiples of nothing.</summary>
-internal static class Bytes
+internal static class StoredBytes
 {
     /// <summary>Two bytes, the first one lowest.</summary>
     public static uint LoadPair(long address) => Global.LoadByte(address) | (Global.LoadByte(address + 1) << 8);
