@@ -33,7 +33,7 @@ internal sealed class ReferenceBackend : IBackend, ITensorFactory, IKernels
 
     public RotaryTable CreateRotary(RotaryParameters parameters) => new ReferenceRotary(parameters);
 
-    public Activations CreateActivations(int rows, int columns, bool operand = false) => new ReferenceActivations(rows, columns);
+    public Activations CreateActivations(int rows, int columns, bool operand = false, Split split = Split.None) => new ReferenceActivations(rows, columns);
 
     public void BeginStep(Batch batch) => _batch = batch;
 

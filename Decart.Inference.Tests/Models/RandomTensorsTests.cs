@@ -46,6 +46,6 @@ internal sealed unsafe class RandomTensorsTests
 
         public RotaryTable CreateRotary(RotaryParameters parameters) => factory.CreateRotary(parameters);
 
-        public Activations CreateActivations(int rows, int columns, bool operand = false) => factory.CreateActivations(rows, columns, operand);
+        public Activations CreateActivations(int rows, int columns, bool operand = false, Split split = Split.None) => factory.CreateActivations(rows, columns, operand, split);
     }
 }

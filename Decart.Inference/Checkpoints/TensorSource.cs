@@ -40,6 +40,9 @@ internal abstract class TensorSource : IDisposable
         return tensor;
     }
 
+    /// <summary>Elements of the longest blocks that tensors are stored in, where that is known before they are read.</summary>
+    public virtual int MaxBlockLength => Names.Select(name => TryGet(name, out StoredTensor tensor) ? tensor.Type.BlockLength() : 1).DefaultIfEmpty(1).Max();
+
     /// <summary>Says that no tensor given so far is read any more: a source that made them may use their memory for others.</summary>
     public virtual void Recycle()
     {

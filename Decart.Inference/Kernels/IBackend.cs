@@ -14,6 +14,13 @@ internal interface IBackend : IDisposable
     /// <summary>Bytes of an element of the keys and values, which lie as <see cref="KvView"/> says.</summary>
     int KvElementBytes { get; }
 
+    /// <summary>
+    /// Says what model the tensors to come are of, before the first; several devices divide it. Returns the key/value heads that each of them has, of which
+    /// <see cref="KvView"/> tells where they lie.
+    /// </summary>
+    /// <exception cref="NotSupportedException">The model cannot be divided among so many devices.</exception>
+    int Divide(ModelShape model) => model.KvHeads;
+
     ITensorFactory Tensors { get; }
 
     IKernels Kernels { get; }

@@ -23,5 +23,6 @@ internal interface ITensorFactory
     /// <param name="operand">
     /// Whether only matmuls without a norm read it, so that a device may keep it in the precision that its matmuls multiply in.
     /// </param>
-    Activations CreateActivations(int rows, int columns, bool operand = false);
+    /// <param name="split">Along what several devices divide the columns.</param>
+    Activations CreateActivations(int rows, int columns, bool operand = false, Split split = Split.None);
 }

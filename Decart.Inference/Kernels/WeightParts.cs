@@ -38,6 +38,12 @@ internal sealed class WeightParts
     /// <summary>Whether only matmuls and logits read it: neither rows of it, as an embedding's, nor those of many experts together.</summary>
     public bool OnlyMultiplied { get; init; }
 
+    /// <summary>Along what several devices divide the rows; a product has those of its columns that they have.</summary>
+    public Split RowSplit { get; init; }
+
+    /// <summary>Along what several devices divide the columns, where the rows are whole; products are then sums over all devices.</summary>
+    public Split ColumnSplit { get; init; }
+
     public int Rows { get; }
 
     public int Columns { get; }
@@ -74,6 +80,12 @@ internal sealed class VectorParts
     }
 
     public ImmutableArray<StoredTensor> Tensors { get; }
+
+    /// <summary>Whether the elements are those of gates followed by as many of ups.</summary>
+    public bool Gated { get; init; }
+
+    /// <summary>Along what several devices divide the elements.</summary>
+    public Split Split { get; init; }
 
     public int Length { get; }
 }

@@ -18,18 +18,18 @@ internal sealed class Decoder : IDecoder
     private readonly List<Activations> _activations = [];
     private readonly Activations _residual, _queryKeyValue, _attended, _logits;
     private readonly Activations? _normalised, _delta, _inner, _routerLogits;
-    private readonly Action _operations;
+    private readonly Action _operations, _logitOperations;
     private readonly bool[] _sampled; // by row of the logits: whether the latest tokens that were sampled have one for it
     private HostNorm? _finalNorm; // once hidden states are read
     private int _tokens, _logitRows;
 
-    private Decoder(TensorSource source, ModelConfig config, IBackend backend, DecoderWeights weights, int maxBatchTokens, int maxBatchSequences)
+    private Decoder(TensorSource source, ModelConfig config, IBackend backend, int kvHeads, DecoderWeights weights, int maxBatchTokens, int maxBatchSequences)
     {
         (_source, Config, _backend, _kernels, _weights) = (source, config, backend, backend.Kernels, weights);
         (MaxBatchTokens, MaxBatchSequences) = (maxBatchTokens, maxBatchSequences);
         _sampled = new bool[maxBatchSequences];
         RotaryLength = config.Rotary?.RotaryLength;
-        KvLayout = new KvLayout(config.Layers, config.KvHeads, config.HeadDim, backend.KvElementBytes);
+        KvLayout = new KvLayout(config.Layers, kvHeads, config.HeadDim, backend.KvElementBytes);
         try
         {
             _residual = Allocate(maxBatchTokens, config.HiddenSize);
@@ -37,12 +37,14 @@ internal sealed class Decoder : IDecoder
                 ? Allocate(maxBatchTokens, config.HiddenSize, operand: true)
                 : null;
             _delta = config.Arrangement == BlockArrangement.Sandwich ? Allocate(maxBatchTokens, config.HiddenSize) : null;
-            _queryKeyValue = Allocate(maxBatchTokens, (config.Heads + 2 * config.KvHeads) * config.HeadDim);
-            _attended = Allocate(maxBatchTokens, config.Heads * config.HeadDim, operand: true);
-            _inner = weights.Layers.Any(layer => layer.FeedForward is not null) ? Allocate(maxBatchTokens, config.IntermediateSize, operand: true) : null;
+            _queryKeyValue = Allocate(maxBatchTokens, (config.Heads + 2 * config.KvHeads) * config.HeadDim, split: Split.QueryKeyValue);
+            _attended = Allocate(maxBatchTokens, config.Heads * config.HeadDim, operand: true, Split.Heads);
+            _inner = weights.Layers.Any(layer => layer.FeedForward is not null)
+                ? Allocate(maxBatchTokens, config.IntermediateSize, operand: true, Split.Features)
+                : null;
             _routerLogits = config.Experts is null ? null : Allocate(maxBatchTokens, config.Experts.Count);
-            _logits = Allocate(maxBatchSequences, config.VocabularySize);
-            _operations = Run;
+            _logits = Allocate(maxBatchSequences, config.VocabularySize, split: Split.Vocabulary);
+            (_operations, _logitOperations) = (Run, Logits);
             backend.Prepare(maxBatchTokens, config.ContextLength, _operations);
         }
         catch
@@ -74,6 +76,7 @@ internal sealed class Decoder : IDecoder
     /// <param name="maxBatchSequences">The most rows of logits of one batch, at least 1.</param>
     /// <param name="cancellationToken">Checked between layers.</param>
     /// <exception cref="ModelLoadException">A tensor is missing or has another shape than the configuration says.</exception>
+    /// <exception cref="NotSupportedException">The backend has several devices that cannot divide the model.</exception>
     public static Decoder Load(
         TensorSource source, ModelConfig config, IBackend backend, int maxBatchTokens, int maxBatchSequences, CancellationToken cancellationToken = default)
     {
@@ -82,8 +85,9 @@ internal sealed class Decoder : IDecoder
         {
             ArgumentOutOfRangeException.ThrowIfLessThan(maxBatchTokens, 1);
             ArgumentOutOfRangeException.ThrowIfLessThan(maxBatchSequences, 1);
+            int kvHeads = backend.Divide(new ModelShape(config.Heads, config.KvHeads, config.HeadDim, source.MaxBlockLength));
             weights = new DecoderWeights(source, config, backend.Tensors, cancellationToken);
-            return new Decoder(source, config, backend, weights, maxBatchTokens, maxBatchSequences);
+            return new Decoder(source, config, backend, kvHeads, weights, maxBatchTokens, maxBatchSequences);
         }
         catch
         {
@@ -114,7 +118,7 @@ internal sealed class Decoder : IDecoder
         if (batch.TokenCount != _tokens) throw new ArgumentException($"The last batch had {_tokens} tokens, this one has {batch.TokenCount}.", nameof(batch));
         _logitRows = batch.LogitRows.Length;
         _backend.BeginStep(batch);
-        Logits();
+        _backend.Run(_logitOperations);
     }
 
     public void ReadHidden(int row, Span<float> destination)
@@ -247,9 +251,9 @@ internal sealed class Decoder : IDecoder
             throw new ArgumentException($"At most {MaxBatchSequences} rows of logits fit in a batch, not {batch.LogitRows.Length}.", nameof(batch));
     }
 
-    private Activations Allocate(int rows, int columns, bool operand = false)
+    private Activations Allocate(int rows, int columns, bool operand = false, Split split = Split.None)
     {
-        Activations activations = _backend.Tensors.CreateActivations(rows, columns, operand);
+        Activations activations = _backend.Tensors.CreateActivations(rows, columns, operand, split);
         _activations.Add(activations);
         return activations;
     }

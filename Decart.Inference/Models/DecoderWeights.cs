@@ -102,7 +102,7 @@ internal sealed class DecoderWeights : IDisposable
         bool onlyOutput = _config.TiedEmbeddings && !_source.TryGet(names.Embedding + ".weight", out _) && _source.TryGet(names.Output + ".weight", out _);
         StoredTensor table = Require((onlyOutput ? names.Output : names.Embedding) + ".weight", _config.VocabularySize, _config.HiddenSize);
         Weight embedding = Own(_tensors.CreateWeight(new WeightParts(_source.Path, table)));
-        return (embedding, _config.TiedEmbeddings || !_config.HasOutput ? embedding : LoadWeight(names.Output, _config.VocabularySize, _config.HiddenSize));
+        return (embedding, _config.TiedEmbeddings || !_config.HasOutput ? embedding : LoadWeight(names.Output, _config.VocabularySize, _config.HiddenSize, rows: Split.Vocabulary));
     }
 
     private LayerWeights LoadLayer(int layer)
@@ -119,11 +119,11 @@ internal sealed class DecoderWeights : IDisposable
             Attention = new AttentionShape(
                 config.Heads, config.KvHeads, config.HeadDim, config.AttentionScale, config.AttentionSoftCap, config.Windows[layer],
                 config.AlibiSlopes is { } slopes ? [.. slopes] : null),
-            QueryKeyValue = CreateWeight(QueryKeyValueParts(layer).AsSpan()),
-            QueryKeyValueBias = config.QueryKeyValueBias ? CreateVector(QueryKeyValueBiasParts(layer).AsSpan()) : null,
+            QueryKeyValue = CreateWeight(Split.QueryKeyValue, gated: false, QueryKeyValueParts(layer).AsSpan()),
+            QueryKeyValueBias = config.QueryKeyValueBias ? CreateVector(Split.QueryKeyValue, gated: false, QueryKeyValueBiasParts(layer).AsSpan()) : null,
             QueryNorm = config.QueryKeyNorm ? LoadNorm(Name(names.QueryNorm), config.HeadDim) : null,
             KeyNorm = config.QueryKeyNorm ? LoadNorm(Name(names.KeyNorm), config.HeadDim) : null,
-            AttentionOutput = LoadWeight(Name(names.AttentionOutput), config.HiddenSize, attended),
+            AttentionOutput = LoadWeight(Name(names.AttentionOutput), config.HiddenSize, attended, columns: Split.Heads),
             AttentionOutputBias = config.AttentionOutputBias ? LoadVector(Name(names.AttentionOutput) + ".bias", config.HiddenSize) : null,
             PostAttentionNorm = sandwich ? LoadNorm(Name(names.PostAttentionNorm), config.HiddenSize) : null,
             FeedForwardNorm = config.Arrangement == BlockArrangement.Parallel ? null : LoadNorm(Name(names.FeedForwardNorm), config.HiddenSize),
@@ -168,9 +168,9 @@ internal sealed class DecoderWeights : IDisposable
         StoredTensor[] gateUp = [.. names.Select(name => Require(name + ".weight", rows, config.HiddenSize))];
         StoredTensor[] gateUpBias = config.FeedForwardBias ? [.. names.Select(name => Require(name + ".bias", rows))] : [];
         return new FeedForwardWeights(
-            CreateWeight(config.Gated, gateUp),
-            config.FeedForwardBias ? CreateVector(gateUpBias) : null,
-            LoadWeight(down, config.HiddenSize, config.IntermediateSize),
+            CreateWeight(Split.Features, config.Gated, gateUp),
+            config.FeedForwardBias ? CreateVector(Split.Features, config.Gated, gateUpBias) : null,
+            LoadWeight(down, config.HiddenSize, config.IntermediateSize, columns: Split.Features),
             config.FeedForwardBias ? LoadVector(down + ".bias", config.HiddenSize) : null);
     }
 
@@ -180,8 +180,10 @@ internal sealed class DecoderWeights : IDisposable
         Weight[] gateUp = new Weight[config.Count], down = new Weight[config.Count];
         for (int expert = 0; expert < config.Count; expert++)
         {
-            gateUp[expert] = Own(_tensors.CreateWeight(new WeightParts(_source.Path, ExpertGateUp(layer, expert, config.IntermediateSize)) { Gated = true }));
-            down[expert] = Own(_tensors.CreateWeight(new WeightParts(_source.Path, ExpertTensor(layer, expert, ^1, _config.HiddenSize, config.IntermediateSize))));
+            StoredTensor[] gates = ExpertGateUp(layer, expert, config.IntermediateSize);
+            StoredTensor output = ExpertTensor(layer, expert, ^1, _config.HiddenSize, config.IntermediateSize);
+            gateUp[expert] = Own(_tensors.CreateWeight(new WeightParts(_source.Path, gates) { Gated = true, RowSplit = Split.Features }));
+            down[expert] = Own(_tensors.CreateWeight(new WeightParts(_source.Path, output) { ColumnSplit = Split.Features }));
         }
         return (router, new Experts(gateUp, down, config.PerToken, config.Renormalise, _config.Activation));
     }
@@ -200,7 +202,8 @@ internal sealed class DecoderWeights : IDisposable
             : Require(name, rows, columns);
     }
 
-    private Weight LoadWeight(string name, int rows, int columns) => CreateWeight(Require(name + ".weight", rows, columns));
+    private Weight LoadWeight(string name, int rowCount, int columnCount, Split rows = Split.None, Split columns = Split.None) => Own(_tensors.CreateWeight(
+        new WeightParts(_source.Path, Require(name + ".weight", rowCount, columnCount)) { OnlyMultiplied = true, RowSplit = rows, ColumnSplit = columns }));
 
     private WeightVector LoadVector(string name, int length, float offset = 0) =>
         Own(_tensors.CreateVector(new VectorParts(_source.Path, Require(name, length)), offset));
@@ -213,12 +216,11 @@ internal sealed class DecoderWeights : IDisposable
 
     private StoredTensor Require(string name, params ReadOnlySpan<long> shape) => _source.Require(name, shape);
 
-    private Weight CreateWeight(params ReadOnlySpan<StoredTensor> parts) => CreateWeight(gated: false, parts);
+    private Weight CreateWeight(Split rows, bool gated, params ReadOnlySpan<StoredTensor> parts) =>
+        Own(_tensors.CreateWeight(new WeightParts(_source.Path, parts) { Gated = gated, OnlyMultiplied = true, RowSplit = rows }));
 
-    private Weight CreateWeight(bool gated, params ReadOnlySpan<StoredTensor> parts) =>
-        Own(_tensors.CreateWeight(new WeightParts(_source.Path, parts) { Gated = gated, OnlyMultiplied = true }));
-
-    private WeightVector CreateVector(params ReadOnlySpan<StoredTensor> parts) => Own(_tensors.CreateVector(new VectorParts(_source.Path, parts)));
+    private WeightVector CreateVector(Split split, bool gated, params ReadOnlySpan<StoredTensor> parts) =>
+        Own(_tensors.CreateVector(new VectorParts(_source.Path, parts) { Split = split, Gated = gated }));
 
     private T Own<T>(T resource)
         where T : IDisposable

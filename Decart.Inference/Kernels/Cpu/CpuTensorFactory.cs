@@ -11,5 +11,5 @@ internal sealed class CpuTensorFactory : ITensorFactory
 
     public RotaryTable CreateRotary(RotaryParameters parameters) => new CpuRotaryTable(parameters);
 
-    public Activations CreateActivations(int rows, int columns, bool operand = false) => new CpuActivations(rows, columns);
+    public Activations CreateActivations(int rows, int columns, bool operand = false, Split split = Split.None) => new CpuActivations(rows, columns);
 }

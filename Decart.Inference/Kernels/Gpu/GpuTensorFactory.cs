@@ -41,7 +41,7 @@ internal sealed unsafe class GpuTensorFactory(IGpuDevice device) : ITensorFactor
         return new GpuRotaryTable(buffer, parameters);
     }
 
-    public Activations CreateActivations(int rows, int columns, bool operand = false) => new GpuActivations(device, rows, columns, operand);
+    public Activations CreateActivations(int rows, int columns, bool operand = false, Split split = Split.None) => new GpuActivations(device, rows, columns, operand);
 
     public void Dispose() => _staging.Dispose();
 

@@ -8,6 +8,9 @@ namespace Decart.Inference.Models.Quantisation;
 /// </summary>
 internal sealed unsafe class QuantisedTensors : TensorSource
 {
+    /// <summary>Of the blocks that weights are re-laid in.</summary>
+    private const int LongestBlock = 64;
+
     private const string WeightEnding = ".weight";
 
     private readonly IQuantisationScheme _scheme;
@@ -47,6 +50,8 @@ internal sealed unsafe class QuantisedTensors : TensorSource
             throw;
         }
     }
+
+    public override int MaxBlockLength => LongestBlock;
 
     public override bool TryGet(string name, out StoredTensor tensor) => Folder.TryGet(name, out tensor);
 

@@ -1,0 +1,37 @@
+namespace Decart.Inference.Kernels.TensorParallel;
+
+/// <summary>
+/// What ranks give each other. Each rank's thread calls, all of them the same in the same order; unless said otherwise an operation is of the rows of the rank's step and returns
+/// when it is started.
+/// </summary>
+internal interface IRankExchange : IDisposable
+{
+    /// <summary>Takes the batch that the operations up to the next call are of.</summary>
+    void Begin(Batch batch);
+
+    /// <summary>Fills rows of a rank's float32 activations with zeros.</summary>
+    void Clear(int rank, Activations partial);
+
+    /// <summary>y = the sum of the ranks' partials, from that of rank 0 on, or y + that sum: the same bits on every rank.</summary>
+    /// <param name="rank">The calling thread's.</param>
+    /// <param name="partial">Its partial.</param>
+    /// <param name="y">Its result.</param>
+    /// <param name="accumulate">Whether to add to y.</param>
+    void Sum(int rank, Activations partial, Activations y, bool accumulate);
+
+    /// <summary>Rows of logits: sends a rank's columns to the first rank, which has its own in place.</summary>
+    /// <param name="rank">The calling thread's.</param>
+    /// <param name="logits">What each rank has; the first has room for all columns.</param>
+    /// <param name="firstColumns">The first column of each rank's part.</param>
+    void Gather(int rank, ParallelActivations logits, ReadOnlySpan<int> firstColumns);
+
+    /// <summary>Gives the others the tokens that the first rank samples. Called by the thread of rank 0, for all ranks.</summary>
+    /// <param name="rows">Rows of logits whose tokens are sent.</param>
+    void SendTokens(int rows);
+
+    /// <summary>Has ranks that wait for one that has failed wait no longer.</summary>
+    void Break(RankFailure failure);
+
+    /// <summary>Why ranks have waited in vain so far, as far as the first knows whose work is done; null if they have not.</summary>
+    string? FindFailure();
+}

@@ -1,0 +1,119 @@
+namespace Decart.Inference.Kernels.TensorParallel;
+
+/// <summary>
+/// The operations of a decoder on several ranks: each rank's thread calls, and does its part by the rank's own kernels. Where a weight's columns are divided, what a rank
+/// computes is a part of a sum, which the ranks exchange.
+/// </summary>
+/// <param name="ranks">The ranks' kernels and what makes their activations.</param>
+/// <param name="tensors">What has divided the tensors.</param>
+/// <param name="exchange">What brings the parts together.</param>
+internal sealed class ParallelKernels(IReadOnlyList<IBackend> ranks, ParallelTensorFactory tensors, IRankExchange exchange) : IKernels, IDisposable
+{
+    private readonly Rank[] _ranks = [.. ranks.Select((rank, number) => new Rank(rank, number))];
+
+    public void Embed(Weight table, float scale, Activations x) => Own.Kernels.Embed(Own.Of(table), scale, Own.Of(x));
+
+    public void MatMul(Activations x, Norm? norm, Weight weight, in Epilogue epilogue, Activations y)
+    {
+        Rank own = Own;
+        if (!((ParallelWeight)weight).SplitsColumns)
+        {
+            own.Kernels.MatMul(own.Of(x), own.Of(norm), own.Of(weight), epilogue with { Bias = own.Of(epilogue.Bias) }, own.Of(y));
+            return;
+        }
+        if (epilogue is not { Function: ActivationFunction.None, SoftCap: 0 }) throw new NotSupportedException("A sum over ranks is stored as it is.");
+        Activations partial = own.Partial(y);
+        own.Kernels.MatMul(own.Of(x), own.Of(norm), own.Of(weight), new Epilogue(own.Number == 0 ? own.Of(epilogue.Bias) : null), partial);
+        exchange.Sum(own.Number, partial, own.Of(y), epilogue.Accumulate);
+    }
+
+    public void Normalise(Norm norm, Activations x, Activations y) => Own.Kernels.Normalise(Own.Of(norm)!, Own.Of(x), Own.Of(y));
+
+    public void NormaliseAdd(Norm norm, Activations delta, Activations residual) => Own.Kernels.NormaliseAdd(Own.Of(norm)!, Own.Of(delta), Own.Of(residual));
+
+    public void Attend(Activations qkv, int layer, AttentionShape shape, RotaryTable? rotary, Norm? queryNorm, Norm? keyNorm, Activations y)
+    {
+        Rank own = Own;
+        own.Kernels.Attend(
+            own.Of(qkv), layer, own.Of(shape, tensors.Division), ((ParallelRotaryTable?)rotary)?[own.Number], own.Of(queryNorm), own.Of(keyNorm), own.Of(y));
+    }
+
+    public void MixExperts(Activations x, Activations routerLogits, Experts experts, Activations y)
+    {
+        Rank own = Own;
+        Activations partial = own.Partial(y);
+        exchange.Clear(own.Number, partial);
+        own.Kernels.MixExperts(own.Of(x), own.Of(routerLogits), own.Of(experts), partial);
+        exchange.Sum(own.Number, partial, own.Of(y), accumulate: true);
+    }
+
+    public void Logits(Activations x, Norm norm, Weight weight, in Epilogue epilogue, Activations y)
+    {
+        Rank own = Own;
+        bool split = ((ParallelWeight)weight).SplitsVocabulary;
+        if (!split && own.Number > 0) return;
+        own.Kernels.Logits(own.Of(x), own.Of(norm)!, own.Of(weight), epilogue, own.Of(y));
+        if (!split) return;
+        Span<int> first = stackalloc int[_ranks.Length];
+        for (int rank = 0; rank < first.Length; rank++) first[rank] = tensors.Division.Of(Split.Vocabulary, weight.Rows, gated: false, rank)[0].Start;
+        exchange.Gather(own.Number, (ParallelActivations)y, first);
+    }
+
+    public void Dispose()
+    {
+        foreach (Rank rank in _ranks) rank.Dispose();
+    }
+
+    private Rank Own => _ranks[RankTeam.Current];
+
+    /// <summary>What one rank has of everything. Used by the rank's thread.</summary>
+    private sealed class Rank(IBackend backend, int number) : IDisposable
+    {
+        private readonly Dictionary<AttentionShape, AttentionShape> _shapes = new(ReferenceEqualityComparer.Instance);
+        private readonly Dictionary<Experts, Experts> _experts = new(ReferenceEqualityComparer.Instance);
+        private Activations? _partial;
+
+        public int Number => number;
+
+        public IKernels Kernels => backend.Kernels;
+
+        public Activations Of(Activations activations) => ((ParallelActivations)activations)[number];
+
+        public Weight Of(Weight weight) => ((ParallelWeight)weight)[number];
+
+        public WeightVector? Of(WeightVector? vector) => ((ParallelVector?)vector)?[number];
+
+        public Norm? Of(Norm? norm) => norm is null ? null : norm with { Scale = Of(norm.Scale)!, Bias = Of(norm.Bias) };
+
+        /// <summary>The rank's heads.</summary>
+        public AttentionShape Of(AttentionShape shape, Division division)
+        {
+            if (_shapes.TryGetValue(shape, out AttentionShape? own)) return own;
+            Share heads = division.Heads(number);
+            own = shape with { Heads = heads.Count, KvHeads = division.KvHeads, AlibiSlopes = shape.AlibiSlopes?[heads.Start..heads.End] };
+            _shapes.Add(shape, own);
+            return own;
+        }
+
+        public Experts Of(Experts experts)
+        {
+            if (_experts.TryGetValue(experts, out Experts? own)) return own;
+            own = experts with { GateUp = [.. experts.GateUp.Select(Of)], Down = [.. experts.Down.Select(Of)] };
+            _experts.Add(experts, own);
+            return own;
+        }
+
+        /// <summary>Room for the rank's part of a sum that becomes <paramref name="sum"/>; the same every time, made when it is first needed.</summary>
+        public Activations Partial(Activations sum)
+        {
+            if (_partial is null || _partial.Rows < sum.Rows || _partial.Columns != sum.Columns)
+            {
+                _partial?.Dispose();
+                _partial = backend.Tensors.CreateActivations(sum.Rows, sum.Columns);
+            }
+            return _partial;
+        }
+
+        public void Dispose() => _partial?.Dispose();
+    }
+}
