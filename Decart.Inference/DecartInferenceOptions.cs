@@ -35,6 +35,9 @@ public sealed class DecartInferenceOptions
     /// <inheritdoc cref="LlmSessionOptions.RandomWeights"/>
     public bool RandomWeights { get; set; }
 
+    /// <inheritdoc cref="LlmSessionOptions.Quantize"/>
+    public WeightFormat? Quantize { get; set; }
+
     /// <inheritdoc cref="LlmSessionOptions.Hub"/>
     public ModelHubOptions? Hub { get; set; }
 
@@ -73,6 +76,7 @@ public sealed class DecartInferenceOptions
         Paging = Paging,
         PrefixCaching = PrefixCaching,
         RandomWeights = RandomWeights,
+        Quantize = Quantize,
         Hub = Hub,
     };
 }

@@ -44,10 +44,13 @@ public sealed record LlmSessionOptions
     public bool PrefixCaching { get; init; } = true;
 
     /// <summary>
-    /// Uses random bfloat16 weights instead of reading any: a folder with a <c>config.json</c> is enough to measure the speed of a model of that
-    /// shape. The output is meaningless. Default <see langword="false"/>.
+    /// Uses random weights instead of reading any, bfloat16 or as <see cref="Quantize"/> says: a folder with a <c>config.json</c> is enough to measure the speed of a
+    /// model of that shape. The output is meaningless. Default <see langword="false"/>.
     /// </summary>
     public bool RandomWeights { get; init; }
+
+    /// <summary>The format of <see cref="RandomWeights"/>; <see langword="null"/> (the default) for bfloat16.</summary>
+    public WeightFormat? Quantize { get; init; }
 
     /// <summary>
     /// How a model that is named <c>org/name</c> is downloaded; <see langword="null"/> (the default) for the defaults of <see cref="ModelHubOptions"/>. Not used where the model is a path.
@@ -86,6 +89,8 @@ public sealed record LlmSessionOptions
             yield return (nameof(MaxConcurrentSequences), MaxConcurrentSequences, $"MaxConcurrentSequences must be 1 to {MostSequences}.");
         if (KvCacheBytes is < 1) yield return (nameof(KvCacheBytes), KvCacheBytes, "Keys and values need at least one byte; null for the default.");
         if (!Enum.IsDefined(Paging)) yield return (nameof(Paging), Paging, "Paging must be Auto, Hardware or Table.");
+        if (Quantize is { } format && !Enum.IsDefined(format)) yield return (nameof(Quantize), Quantize, $"Quantize must be {string.Join(", ", Enum.GetNames<WeightFormat>())} or null.");
+        else if (Quantize is not null && !RandomWeights) yield return (nameof(Quantize), Quantize, "Only random weights can be of this format.");
         if (MaxBatchTokens < MaxConcurrentSequences)
         {
             yield return (

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Decart.Inference.Kernels.Gpu;
 
 namespace Decart.Inference.Benchmarks.Commands;
 
@@ -23,6 +24,19 @@ internal static class Arguments
     };
 
     public static Option<int?> Threads() => Count("--threads", "Threads of the processor");
+
+    public static Option<WeightFormat?> Weights() => new("--weights")
+    {
+        Description = $"The format of the weights: {string.Join(", ", Enum.GetNames<WeightFormat>()).ToLowerInvariant()}; 16 bits, or as the checkpoint has them, unless given",
+    };
+
+    public static Option<bool?> Packed() => new("--packed") { Description = "Whether a GPU keeps weights of few bits as they are, rather than as halves; the library's default unless given" };
+
+    /// <summary>Sets the switch that <see cref="Packed"/> stands for.</summary>
+    public static void SetPacked(bool? packed)
+    {
+        if (packed is { } value) AppContext.SetSwitch(GpuSupport.PackedSwitch, value);
+    }
 
     public static Option<int?> Count(string name, string description)
     {

@@ -10,7 +10,7 @@ internal static class LatencyCommand
     public static Command Create(IReadOnlyList<string> arguments)
     {
         LatencyOptions otherwise = new() { Model = "" };
-        Argument<string> model = new("folder") { Description = "A folder with config.json, whose shape is measured with random weights, or the name of a shape that is here: llama-2-7b, llama-2-70b, llama-3-8b" };
+        Argument<string> model = new("folder") { Description = "A folder with config.json, whose shape is measured with random weights, or the name of a shape that is here: llama-2-7b, llama-2-70b, llama-3-8b, falcon-180b" };
         Option<Device> device = Arguments.Device();
         Option<int?> threads = Arguments.Threads();
         Option<int[]> batches = Arguments.Counts("--batches", "Numbers of sequences decoded together", otherwise.Batches);
@@ -20,9 +20,11 @@ internal static class LatencyCommand
         Option<KernelChoice[]> kernels = Arguments.Several("--kernels", "Kernels of a GPU; with both, their ratio is printed", otherwise.Kernels);
         Option<PagingMode[]> pagings = Arguments.Several("--paging", "How keys and values are found; with Hardware and Table, their ratio is printed", otherwise.Pagings);
         Option<int> repetitions = new("--repetitions") { Description = "Steps of which the median is taken", DefaultValueFactory = _ => otherwise.Repetitions };
+        Option<WeightFormat?> weights = Arguments.Weights();
+        Option<bool?> packed = Arguments.Packed();
         ReportOptions report = new("latency", model);
         Command command = new("latency", "Time per token by batch and context, and of prompts by length.")
-            { model, device, threads, batches, contexts, prefills, layers, kernels, pagings, repetitions };
+            { model, device, threads, batches, contexts, prefills, layers, kernels, pagings, repetitions, weights, packed };
         report.AddTo(command);
         command.SetAction(parsed =>
         {
@@ -38,7 +40,9 @@ internal static class LatencyCommand
                 Kernels = parsed.GetRequiredValue(kernels),
                 Pagings = parsed.GetRequiredValue(pagings),
                 Repetitions = parsed.GetValue(repetitions),
+                Weights = parsed.GetValue(weights),
             };
+            Arguments.SetPacked(parsed.GetValue(packed));
             ReportFiles? files = report.Files(parsed);
             TextWriter output = parsed.InvocationConfiguration.Output;
             LatencyReport measured = new LatencyBenchmark(options, arguments, output).Run(files);

@@ -24,9 +24,11 @@ internal static class ThroughputCommand
         Option<double?> price = new("--price") { Description = "Dollars that the device costs an hour" };
         Option<int> check = new("--check") { Description = "Requests whose tokens are compared with those that they get alone", DefaultValueFactory = _ => otherwise.Checked };
         Option<int> seed = new("--seed") { Description = "Chooses lengths and prompts", DefaultValueFactory = _ => otherwise.Seed };
+        Option<WeightFormat?> weights = Arguments.Weights();
+        Option<bool?> packed = Arguments.Packed();
         ReportOptions report = new("throughput", model);
         Command command = new("throughput", "Requests through a session: tokens a second, waiting times, energy and price.")
-            { model, device, threads, requests, prompt, answer, concurrencies, batchTokens, paging, kvBytes, rounds, price, check, seed };
+            { model, device, threads, requests, prompt, answer, concurrencies, batchTokens, paging, kvBytes, rounds, price, check, seed, weights, packed };
         report.AddTo(command);
         command.SetAction(async (parsed, _) =>
         {
@@ -46,7 +48,9 @@ internal static class ThroughputCommand
                 PricePerHour = parsed.GetValue(price),
                 Checked = parsed.GetValue(check),
                 Seed = parsed.GetValue(seed),
+                Weights = parsed.GetValue(weights),
             };
+            Arguments.SetPacked(parsed.GetValue(packed));
             ReportFiles? files = report.Files(parsed);
             TextWriter output = parsed.InvocationConfiguration.Output;
             ThroughputReport measured = await new ThroughputBenchmark(options, arguments, output).RunAsync(files).ConfigureAwait(false);

@@ -1,16 +1,19 @@
+using Decart.Inference.Checkpoints;
 using Decart.Inference.Models;
+using Decart.Inference.Models.Quantisation;
 
 namespace Decart.Inference.Benchmarks.Latency;
 
 /// <summary>
-/// What a decoder's steps must read and compute, whatever kernels do it: weights of 16 bits, keys and values, and two operations for each multiply-add of a matmul or of
-/// attention. Norms, biases and rows of the embedding are left out, which are a thousandth of the rest.
+/// What a decoder's steps must read and compute, whatever kernels do it: weights in the bits that a checkpoint has, keys and values, and two operations for each multiply-add
+/// of a matmul or of attention. Norms, biases and rows of the embedding are left out, which are a thousandth of the rest.
 /// </summary>
 /// <param name="config">The decoder's shape.</param>
 /// <param name="kvElementBytes">Bytes of an element of the keys and values.</param>
-internal sealed class DecoderCost(ModelConfig config, int kvElementBytes)
+/// <param name="types">The types of the weights; null for 16 bits.</param>
+internal sealed class DecoderCost(ModelConfig config, int kvElementBytes, WeightTypes? types = null)
 {
-    private const double WeightBytes = 2, Operations = 2;
+    private const double Operations = 2;
 
     private double Attention => (double)config.HiddenSize * config.HeadDim * ((2 * config.Heads) + (2 * config.KvHeads));
 
@@ -31,7 +34,18 @@ internal sealed class DecoderCost(ModelConfig config, int kvElementBytes)
     public double DecodeBytes(int batch, int context)
     {
         double keysAndValues = 2.0 * config.KvHeads * config.HeadDim * kvElementBytes * batch * config.Windows.Sum(window => (double)Visible(context, window));
-        return (WeightBytes * (SumOfLayers(ExpectedExperts(batch)) + Output)) + keysAndValues;
+        double experts = ExpectedExperts(batch);
+        return Enumerable.Range(0, config.Layers).Sum(layer => LayerBytes(layer, experts)) + OutputBytes + keysAndValues;
+    }
+
+    /// <summary>Bits of a weight, all matrices that a token is multiplied by together.</summary>
+    public double BitsPerWeight
+    {
+        get
+        {
+            double experts = config.Experts?.Count ?? 0;
+            return 8 * (Enumerable.Range(0, config.Layers).Sum(layer => LayerBytes(layer, experts)) + OutputBytes) / (SumOfLayers(experts) + Output);
+        }
     }
 
     /// <summary>Operations of a decode step, attention included.</summary>
@@ -44,6 +58,33 @@ internal sealed class DecoderCost(ModelConfig config, int kvElementBytes)
 
     /// <summary>Operations of a prompt, attention included.</summary>
     public double PrefillOperations(int tokens) => PrefillWeightOperations(tokens) + config.Windows.Sum(window => AttentionOperations(VisiblePairs(tokens, window)));
+
+    private double OutputBytes => Bytes(WeightRole.Output, 0, config.VocabularySize, config.HiddenSize);
+
+    private double LayerBytes(int layer, double experts)
+    {
+        int hidden = config.HiddenSize, queries = config.Heads * config.HeadDim, keys = config.KvHeads * config.HeadDim;
+        double attention = Bytes(WeightRole.AttentionOutput, layer, hidden, queries) + (config.Names.QueryKeyValue.Length == 1
+            ? Bytes(WeightRole.QueryKeyValue, layer, queries + (2 * keys), hidden)
+            : Bytes(WeightRole.Query, layer, queries, hidden) + Bytes(WeightRole.Key, layer, keys, hidden) + Bytes(WeightRole.Value, layer, keys, hidden));
+        return attention + (config.HasExperts(layer)
+            ? Bytes(WeightRole.Router, layer, config.Experts!.Count, hidden) + (experts * FeedForwardBytes(layer, gated: true, config.Experts.IntermediateSize))
+            : FeedForwardBytes(layer, config.Gated, config.IntermediateSize));
+    }
+
+    private double FeedForwardBytes(int layer, bool gated, int inner) =>
+        Bytes(WeightRole.GateUp, layer, (gated ? 2 : 1) * inner, config.HiddenSize) + Bytes(WeightRole.Down, layer, config.HiddenSize, inner);
+
+    private double Bytes(WeightRole role, int layer, double rows, int columns) => rows * columns * Bits(types?.Of(role, layer, columns)) / 8;
+
+    /// <summary>Bits of a weight in a checkpoint: 4-bit integers with a scale and a zero for 128, of 8-bit floats a scale for 128 x 128, which is next to nothing.</summary>
+    private static double Bits(TensorType? type) => type switch
+    {
+        null => 16,
+        TensorType.Int4x32 or TensorType.Int4x64 => 4 + ((16 + 4) / 128.0),
+        TensorType.E4M3x32 or TensorType.E4M3x64 => 8,
+        { } block => 8.0 * block.BlockBytes() / block.BlockLength(),
+    };
 
     private static int Visible(int context, int window) => window == 0 ? context : Math.Min(context, window);
 

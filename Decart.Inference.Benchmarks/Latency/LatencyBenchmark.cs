@@ -4,6 +4,7 @@ using Decart.Inference.Kernels;
 using Decart.Inference.Loading;
 using Decart.Inference.Memory;
 using Decart.Inference.Models;
+using Decart.Inference.Models.Quantisation;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Decart.Inference.Benchmarks.Latency;
@@ -47,9 +48,11 @@ internal sealed class LatencyBenchmark(LatencyOptions options, IReadOnlyList<str
         double bandwidth = CopyBandwidth.Measure(backend.Memory);
         RandomTensors source = new(options.Model, seed: 1);
         ModelConfig model = ModelLoader.ReadConfig(source), config = Cut(model);
-        report ??= Begin(device.Device, config, model);
+        if (options.Weights is { } format) source.Types = new WeightTypes(format, config);
+        DecoderCost cost = new(config, backend.KvElementBytes, source.Types);
+        report ??= Begin(device.Device, config, model, cost);
         using DecoderLatency decoder = new(backend, source, config, options.Prefills.DefaultIfEmpty(1).Max(), options.Batches.DefaultIfEmpty(1).Max(), options.Repetitions);
-        foreach (LatencyRow row in Measure(decoder, backend.Memory, kernels, paging, new DecoderCost(config, backend.KvElementBytes)))
+        foreach (LatencyRow row in Measure(decoder, backend.Memory, kernels, paging, cost))
         {
             _rows.Add(row with { CopyBandwidth = bandwidth });
             output.WriteLine(LatencyReport.Table.Row(_rows[^1]));
@@ -57,9 +60,13 @@ internal sealed class LatencyBenchmark(LatencyOptions options, IReadOnlyList<str
         }
     }
 
-    private LatencyReport Begin(Device device, ModelConfig config, ModelConfig model)
+    private LatencyReport Begin(Device device, ModelConfig config, ModelConfig model, DecoderCost cost)
     {
-        LatencyReport report = new(ReportHead.Of("latency", arguments, options.Model, device), config.Layers, model.Layers, _rows);
+        LatencyReport report = new(ReportHead.Of("latency", arguments, options.Model, device), config.Layers, model.Layers, _rows)
+        {
+            Weights = options.Weights,
+            BitsPerWeight = cost.BitsPerWeight,
+        };
         output.WriteLine(string.Join(Environment.NewLine + Environment.NewLine, report.Head.Markdown, LatencyReport.Table.Head));
         return report;
     }

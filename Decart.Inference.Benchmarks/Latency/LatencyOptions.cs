@@ -30,6 +30,9 @@ internal sealed record LatencyOptions
     /// <summary>Lengths of prompts; none are measured where it is empty.</summary>
     public IReadOnlyList<int> Prefills { get; init; } = [];
 
+    /// <summary>The format of the weights; null for 16 bits.</summary>
+    public WeightFormat? Weights { get; init; }
+
     /// <summary>Layers that are computed, the first of the model's; null for all.</summary>
     public int? Layers { get; init; }
 

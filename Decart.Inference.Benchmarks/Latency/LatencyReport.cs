@@ -19,6 +19,12 @@ internal sealed record LatencyReport(ReportHead Head, int Layers, int ModelLayer
         ("TFLOP/s", row => Figures.Text(row.TeraFlops, "G3")),
         ("TFLOP/s, matmuls only", row => Figures.Text(row.WeightTeraFlops, "G3")));
 
+    /// <summary>The format of the weights; null for 16 bits.</summary>
+    public WeightFormat? Weights { get; init; }
+
+    /// <summary>Bits of a weight in a checkpoint of this format, all matrices of the computed layers and the output together; the roofline counts them.</summary>
+    public double BitsPerWeight { get; init; } = 16;
+
     private static MarkdownTable<LatencyRatio> Ratios { get; } = new(
         ("case", ratio => ratio.Case),
         ("compared", ratio => $"{ratio.Slower} / {ratio.Faster}"),
@@ -35,7 +41,8 @@ internal sealed record LatencyReport(ReportHead Head, int Layers, int ModelLayer
     public string ToMarkdown()
     {
         string copies = string.Join(" and ", Rows.Select(row => Figures.Text(row.CopyBandwidth / 1e12, "F2")).Distinct());
-        string shape = $"{Layers} of {ModelLayers} layers, random weights of 16 bits. Copies reach {copies} TB/s (read + write).";
+        string format = Weights is { } weights ? $" ({weights})" : "";
+        string shape = $"{Layers} of {ModelLayers} layers, random weights of {Figures.Text(BitsPerWeight, "0.##")} bits{format}. Copies reach {copies} TB/s (read + write).";
         return string.Join(Environment.NewLine + Environment.NewLine, [Head.Markdown, shape, Table.Text(Rows), RatiosMarkdown]).TrimEnd();
     }
 }

@@ -50,6 +50,7 @@ internal sealed class ThroughputBenchmark(ThroughputOptions options, IReadOnlyLi
         Device = options.Device,
         Threads = options.Threads,
         RandomWeights = options.RandomWeights,
+        Quantize = options.Weights,
         MaxConcurrentSequences = row.Concurrency,
         MaxBatchTokens = row.BatchTokens,
         Paging = options.Paging,
@@ -64,7 +65,10 @@ internal sealed class ThroughputBenchmark(ThroughputOptions options, IReadOnlyLi
         options.Output.ToString(),
         options.RandomWeights,
         options.Rounds,
-        _rows);
+        _rows)
+    {
+        Weights = options.Weights,
+    };
 
     /// <summary>The median round, and how many of the first one's answers are those that the requests get alone.</summary>
     private async Task<ThroughputRow> MeasureAsync(LlmSession session, ThroughputRow row)

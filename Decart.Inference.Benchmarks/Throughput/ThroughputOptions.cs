@@ -26,6 +26,9 @@ internal sealed record ThroughputOptions
 
     public PagingMode Paging { get; init; }
 
+    /// <summary>The format of the weights; null for 16 bits, or those of the checkpoint.</summary>
+    public WeightFormat? Weights { get; init; }
+
     /// <summary>Memory for keys and values; null for the session's default.</summary>
     public long? KvCacheBytes { get; init; }
 

@@ -39,6 +39,9 @@ internal sealed record ThroughputReport(
         ("threads", row => Figures.Text(row.Threads)),
         ("loading, s", row => Figures.Text(row.LoadSeconds, "F2")));
 
+    /// <summary>The format of the weights; null for 16 bits, or those of the checkpoint.</summary>
+    public WeightFormat? Weights { get; init; }
+
     /// <summary>The row with the most output tokens a second; null before the first.</summary>
     public ThroughputRow? Best => Rows.MaxBy(row => row.OutputPerSecond);
 
@@ -49,8 +52,8 @@ internal sealed record ThroughputReport(
     {
         get
         {
-            string weights = RandomWeights ? "random weights" : "the checkpoint's weights", rounds = Rounds > 1 ? $"; the median of {Rounds} rounds" : "";
-            return $"{Figures.Text(Requests)} requests submitted at once, prompts of {Prompt} random tokens, answers of {Output}, greedy, {weights}{rounds}.";
+            string weights = RandomWeights ? "random weights" : "the checkpoint's weights", format = Weights is { } name ? $" in {name}" : "", rounds = Rounds > 1 ? $"; the median of {Rounds} rounds" : "";
+            return $"{Figures.Text(Requests)} requests submitted at once, prompts of {Prompt} random tokens, answers of {Output}, greedy, {weights}{format}{rounds}.";
         }
     }
 

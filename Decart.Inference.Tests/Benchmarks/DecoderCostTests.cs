@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using Decart.Inference.Benchmarks.Latency;
 using Decart.Inference.Checkpoints;
 using Decart.Inference.Models;
+using Decart.Inference.Models.Quantisation;
 using Decart.Inference.Tests.Models;
 
 namespace Decart.Inference.Tests.Benchmarks;
@@ -52,6 +53,33 @@ internal sealed class DecoderCostTests
         Assert.That(cost.DecodeBytes(5, Tokens) - cost.DecodeBytes(5, 0), Is.EqualTo(5 * bytes).Within(1e-6));
     }
 
+    [TestCaseSource(typeof(TinyModels), nameof(TinyModels.Names))]
+    public void A_large_batch_reads_every_block_once(string name)
+    {
+        JsonObject json = TinyModels.Config(name);
+        foreach (string size in (string[])["hidden_size", "intermediate_size", "moe_intermediate_size"]) if (json.ContainsKey(size)) json[size] = 256;
+        json["num_attention_heads"] = 32; // of eight elements, as before
+        ModelConfig config = TinyCheckpoint.Read(json);
+        WeightTypes types = new(WeightFormat.Q4_K_M, config);
+        (_, IReadOnlyList<StoredTensor> matrices) = Load(config, types);
+        double weights = matrices.Sum(matrix => matrix.Rows * (matrix.Type == TensorType.BF16 ? 2 * matrix.Columns : matrix.RowBytes));
+        DecoderCost cost = new(config, KvElementBytes, types);
+        Assert.That(cost.DecodeBytes(batch: 10_000, context: 0), Is.EqualTo(weights).Within(1e-9).Percent);
+        Assert.That(cost.BitsPerWeight, Is.EqualTo(8 * weights / matrices.Sum(matrix => matrix.Rows * matrix.Columns)).Within(1e-9).Percent);
+        Assert.That(cost.DecodeOperations(7, 11), Is.EqualTo(Cost(config).DecodeOperations(7, 11)));
+    }
+
+    [TestCase(WeightFormat.Fp8, 8)]
+    [TestCase(WeightFormat.Int4, 4.15625)]
+    public void Formats_of_folders_are_counted_as_files_have_them(WeightFormat format, double bits)
+    {
+        JsonObject json = TinyModels.Config("llama");
+        (json["hidden_size"], json["intermediate_size"]) = (256, 512);
+        ModelConfig config = TinyCheckpoint.Read(json);
+        double layers = config.Layers * ((2.0 * 256 * 256) + (2.0 * 256 * 128) + (3.0 * 256 * 512)), output = 96.0 * 256;
+        Assert.That(new DecoderCost(config, KvElementBytes, new WeightTypes(format, config)).DecodeBytes(1, 0), Is.EqualTo((layers * bits / 8) + (output * 2)));
+    }
+
     [Test]
     public void One_token_reads_as_many_experts_as_it_uses_and_two_fewer_than_twice_as_many()
     {
@@ -79,10 +107,11 @@ internal sealed class DecoderCostTests
     private static DecoderCost Cost(ModelConfig config) => new(config, KvElementBytes);
 
     /// <summary>A shape, and all matrices that activations are multiplied by.</summary>
-    private static (ModelConfig Config, IReadOnlyList<StoredTensor> Matrices) Load(string name)
+    private static (ModelConfig Config, IReadOnlyList<StoredTensor> Matrices) Load(string name) => Load(TinyCheckpoint.Read(TinyModels.Config(name)), types: null);
+
+    private static (ModelConfig Config, IReadOnlyList<StoredTensor> Matrices) Load(ModelConfig config, WeightTypes? types)
     {
-        ModelConfig config = TinyCheckpoint.Read(TinyModels.Config(name));
-        using RandomTensors weights = TinyCheckpoint.Weights(config);
+        using RandomTensors weights = TinyCheckpoint.Weights(config, types);
         List<StoredTensor> matrices = [];
         foreach (string tensor in weights.Names)
         {

@@ -43,6 +43,23 @@ internal sealed class LatencyTests
     }
 
     [Test]
+    public async Task Weights_of_few_bits_are_measured_beside_the_time_that_reading_them_takes()
+    {
+        using TemporaryFolder folder = new();
+        folder.Write("config.json", TinyModels.Config("llama").ToJsonString());
+        using StringWriter output = new();
+        string[] arguments = ["latency", folder.Path, "--device", "cpu", "--threads", "1", "--batches", "1", "--contexts", "5", "--repetitions", "1", "--name", "few", "--out", folder.Path];
+        Assert.That(await BenchmarkCommands.RunAsync([.. arguments, "--weights", "q8_0", "--packed", "false"], output), Is.Zero, output.ToString());
+        LatencyReport few = ReportFiles.Read<LatencyReport>(Path.Combine(folder.Path, "latency-few.json"));
+        Assert.That(await BenchmarkCommands.RunAsync(arguments, output), Is.Zero, output.ToString());
+        LatencyReport plain = ReportFiles.Read<LatencyReport>(Path.Combine(folder.Path, "latency-few.json"));
+        Assert.That((few.Weights, plain.Weights, plain.BitsPerWeight), Is.EqualTo(((WeightFormat?)WeightFormat.Q8_0, (WeightFormat?)null, 16.0)));
+        Assert.That(few.BitsPerWeight, Is.InRange(8.5, 11), "down projections have rows of 48");
+        Assert.That(few.Rows[0].Bytes, Is.LessThan(0.7 * plain.Rows[0].Bytes));
+        Assert.That(few.ToMarkdown(), Does.Contain("bits (Q8_0)"));
+    }
+
+    [Test]
     public async Task Cases_that_do_not_fit_are_left_out_with_the_reason()
     {
         using TemporaryFolder folder = new();
@@ -62,6 +79,7 @@ internal sealed class LatencyTests
     [TestCase("--layers", "0")]
     [TestCase("--device", "abacus")]
     [TestCase("--kernels", "sm80")]
+    [TestCase("--weights", "int3")]
     public async Task What_cannot_be_measured_is_said(string option, string value)
     {
         using TemporaryFolder folder = new();

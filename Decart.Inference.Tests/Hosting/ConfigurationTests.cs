@@ -24,6 +24,7 @@ public class ConfigurationTests
             ("Paging", "table"),
             ("PrefixCaching", "false"),
             ("RandomWeights", "true"),
+            ("Quantize", "q4_k_m"),
             ("Hub:Revision", "v2"),
             ("Hub:File", "Q4_K_M"),
             ("hub:token", "secret"),
@@ -50,6 +51,7 @@ public class ConfigurationTests
                 Paging = PagingMode.Table,
                 PrefixCaching = false,
                 RandomWeights = true,
+                Quantize = WeightFormat.Q4_K_M,
                 Hub = new ModelHubOptions
                 {
                     Revision = "v2",
@@ -82,7 +84,7 @@ public class ConfigurationTests
     [Test]
     public void Options_that_are_not_named_keep_their_defaults()
     {
-        DecartInferenceOptions options = Read(("Model", "m"), ("Threads", null), ("KvCacheBytes", ""));
+        DecartInferenceOptions options = Read(("Model", "m"), ("Threads", null), ("KvCacheBytes", ""), ("Quantize", ""));
         Assert.That(options.ForSession(), Is.EqualTo(new LlmSessionOptions()));
         Assert.That((options.LoadBeforeStart, options.WarmUp, options.DrainTimeout), Is.EqualTo((false, true, TimeSpan.FromSeconds(25))));
     }
@@ -106,6 +108,8 @@ public class ConfigurationTests
     [TestCase("KvCacheBytes", "-1", "Llm:KvCacheBytes: Keys and values need at least one byte; null for the default. Found -1.")]
     [TestCase("Paging", "yes", "Llm:Paging: Expected Auto, Hardware or Table, found \"yes\".")]
     [TestCase("Paging", "7", "Llm:Paging: Paging must be Auto, Hardware or Table. Found 7.")]
+    [TestCase("Quantize", "Int3", "Llm:Quantize: Expected Fp8, Int4, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K, Q4_K_M, Q5_K_M or null, found \"Int3\".")]
+    [TestCase("Quantize", "Int4", "Llm:Quantize: Only random weights can be of this format. Found Int4.")]
     [TestCase("PrefixCaching", "1", "Llm:PrefixCaching: Expected true or false, found \"1\".")]
     [TestCase("DrainTimeout", "soon", "Llm:DrainTimeout: Expected a time as in 00:00:25, found \"soon\".")]
     [TestCase("DrainTimeout", "25", "Llm:DrainTimeout: The time must be 00:00:00 to 1.00:00:00. Found 25.00:00:00.")]

@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Decart.Inference.Checkpoints;
 using Decart.Inference.Models;
+using Decart.Inference.Models.Quantisation;
 using Decart.Inference.Tests.Checkpoints;
 using Decart.Inference.Tests.Kernels;
 
@@ -21,9 +22,9 @@ internal sealed class TinyCheckpoint(string model)
     public bool StackExperts { get; init; }
 
     /// <summary>The weights' names; the same weights as <see cref="Write"/> writes.</summary>
-    public static RandomTensors Weights(ModelConfig config)
+    public static RandomTensors Weights(ModelConfig config, WeightTypes? types = null)
     {
-        RandomTensors weights = new("random", Seed);
+        RandomTensors weights = new("random", Seed) { Types = types };
         using ReferenceBackend backend = new();
         new DecoderWeights(weights, config, backend, CancellationToken.None).Dispose();
         return weights;

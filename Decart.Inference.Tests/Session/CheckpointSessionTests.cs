@@ -191,6 +191,21 @@ public class CheckpointSessionTests
     }
 
     [Test]
+    [NeedsFixtures]
+    public async Task Random_weights_may_be_of_few_bits([Values(WeightFormat.Fp8, WeightFormat.Int4, WeightFormat.Q8_0)] WeightFormat format)
+    {
+        using var folder = new TemporaryFolder();
+        File.Copy(Path.Combine(Storyteller, "config.json"), Path.Combine(folder.Path, "config.json"));
+        LlmSessionOptions options = new() { RandomWeights = true, Quantize = format };
+        await using LlmSession session = await LlmSession.LoadAsync(folder.Path, options), again = await LlmSession.LoadAsync(folder.Path, options);
+        await using LlmSession others = await LlmSession.LoadAsync(folder.Path, options with { Quantize = null });
+        float[] logits = await session.NextTokenLogitsAsync(new[] { 1, 2, 3 });
+        Assert.That(await again.NextTokenLogitsAsync(new[] { 1, 2, 3 }), Is.EqualTo(logits));
+        Assert.That(await others.NextTokenLogitsAsync(new[] { 1, 2, 3 }), Is.Not.EqualTo(logits));
+        Assert.That(logits, Is.All.InRange(-100, 100));
+    }
+
+    [Test]
     public async Task Random_weights_need_no_more_than_a_configuration()
     {
         using var folder = new TemporaryFolder();

@@ -25,9 +25,10 @@ internal sealed class ConfigurationReader(string name, IConfiguration section) :
         Required<int>(nameof(DecartInferenceOptions.MaxConcurrentSequences), Number, (options, value) => options.MaxConcurrentSequences = value),
         Optional<int>(nameof(DecartInferenceOptions.MaxBatchTokens), NumberOrNull, (options, value) => options.MaxBatchTokens = value),
         Optional<long>(nameof(DecartInferenceOptions.KvCacheBytes), NumberOrNull, (options, value) => options.KvCacheBytes = value),
-        new(nameof(DecartInferenceOptions.Paging), "Auto, Hardware or Table", TryReadPaging),
+        OfEnum<PagingMode>(nameof(DecartInferenceOptions.Paging), "Auto, Hardware or Table", (options, value) => options.Paging = value),
         Required<bool>(nameof(DecartInferenceOptions.PrefixCaching), Switch, (options, value) => options.PrefixCaching = value),
         Required<bool>(nameof(DecartInferenceOptions.RandomWeights), Switch, (options, value) => options.RandomWeights = value),
+        OrNull(OfEnum<WeightFormat>(nameof(DecartInferenceOptions.Quantize), $"{string.Join(", ", Enum.GetNames<WeightFormat>())} or null", (options, value) => options.Quantize = value), options => options.Quantize = null),
         Required<bool>(nameof(DecartInferenceOptions.LoadBeforeStart), Switch, (options, value) => options.LoadBeforeStart = value),
         Required<bool>(nameof(DecartInferenceOptions.WarmUp), Switch, (options, value) => options.WarmUp = value),
         Required<TimeSpan>(nameof(DecartInferenceOptions.DrainTimeout), "a time as in 00:00:25", (options, value) => options.DrainTimeout = value),
@@ -93,24 +94,25 @@ internal sealed class ConfigurationReader(string name, IConfiguration section) :
         where T : IParsable<T> => Required<T>(Key(Hub, name), expected, (options, value) => options.Hub = change(options.Hub ?? new(), value));
 
     private static Setting Optional<T>(string name, string expected, Action<DecartInferenceOptions, T?> set)
-        where T : struct, IParsable<T>
-    {
-        Setting given = Required<T>(name, expected, (options, value) => set(options, value));
-        return given with { TryRead = (options, text) => text.Length > 0 ? given.TryRead(options, text) : SetNull(options) };
+        where T : struct, IParsable<T> => OrNull(Required<T>(name, expected, (options, value) => set(options, value)), options => set(options, null));
 
-        bool SetNull(DecartInferenceOptions options)
+    private static Setting OrNull(Setting given, Action<DecartInferenceOptions> setNull) => given with
+    {
+        TryRead = (options, text) =>
         {
-            set(options, null);
+            if (text.Length > 0) return given.TryRead(options, text);
+            setNull(options);
             return true;
-        }
-    }
+        },
+    };
 
-    private static bool TryReadPaging(DecartInferenceOptions options, string text)
-    {
-        bool isRead = Enum.TryParse(text, ignoreCase: true, out PagingMode paging);
-        if (isRead) options.Paging = paging;
-        return isRead;
-    }
+    private static Setting OfEnum<T>(string name, string expected, Action<DecartInferenceOptions, T> set)
+        where T : struct, Enum => new(name, expected, (options, text) =>
+        {
+            if (!Enum.TryParse(text, ignoreCase: true, out T value)) return false;
+            set(options, value);
+            return true;
+        });
 
     private static bool TryReadEndpoint(DecartInferenceOptions options, string text)
     {

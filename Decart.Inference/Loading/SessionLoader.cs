@@ -33,6 +33,7 @@ internal static class SessionLoader
         try
         {
             ModelConfig config = ModelLoader.ReadConfig(source);
+            if (source is RandomTensors random && options.Quantize is { } format) random.Types = new WeightTypes(format, config);
             foreach (string warning in source.Warnings) logger.CheckpointWarning(warning);
             foreach (string note in source.Notes) logger.CheckpointNote(note);
             cancellationToken.ThrowIfCancellationRequested();

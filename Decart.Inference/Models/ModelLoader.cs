@@ -85,7 +85,7 @@ internal static class ModelLoader
     private static ModelConfig ReadRandom(string folder, List<string> warnings)
     {
         JsonElement config = HuggingFaceFolder.ReadConfig(folder);
-        if (config.TryGetProperty("quantization_config", out _)) warnings.Add($"{folder}: random weights are bfloat16, whatever quantization_config says.");
+        if (config.TryGetProperty("quantization_config", out _)) warnings.Add($"{folder}: random weights are of the format that is asked for, whatever quantization_config says.");
         return ReadHuggingFace(folder, config, HuggingFaceFolder.ReadGenerationConfig(folder), warnings);
     }
 

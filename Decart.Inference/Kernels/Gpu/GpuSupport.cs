@@ -6,7 +6,9 @@ namespace Decart.Inference.Kernels.Gpu;
 /// <summary>Whether this program contains the GPU's kernels and their compiler. A trimmer that knows it does not leaves out both.</summary>
 internal static class GpuSupport
 {
-    private const string Switch = "Decart.Inference.Gpu", PackedSwitch = "Decart.Inference.PackedGpuWeights";
+    private const string Switch = "Decart.Inference.Gpu";
+
+    public const string PackedSwitch = "Decart.Inference.PackedGpuWeights";
 
     public const string Absent =
         "This program was built without support for GPUs, which needs just-in-time compilation and, in a trimmed program, DecartInferenceGpu set to true in its project.";

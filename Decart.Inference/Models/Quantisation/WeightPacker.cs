@@ -18,9 +18,6 @@ internal static unsafe class WeightPacker
 
     private const byte NaN = 0x7F;
 
-    /// <summary>2^120: what a block of <see cref="CodeKind.E4M3"/> multiplies its scale by.</summary>
-    private const float E4M3Factor = 1.329227995784916e36f;
-
     /// <summary>Packs a weight.</summary>
     /// <param name="path">The checkpoint, for error messages.</param>
     /// <param name="weight">The weight.</param>
@@ -56,7 +53,7 @@ internal static unsafe class WeightPacker
         {
             _ when length == 0 => TensorType.F32,
             CodeKind.NF4 or CodeKind.FP4 => length < LongestBlock ? TensorType.F32 : weight.Kind == CodeKind.NF4 ? TensorType.NF4x64 : TensorType.FP4x64,
-            CodeKind.E4M3 => weight.Scales.All(scale => float.IsFinite(scale * E4M3Factor))
+            CodeKind.E4M3 => weight.Scales.All(scale => float.IsFinite(scale * E4M3Header.Factor))
                 ? length == ShortestBlock ? TensorType.E4M3x32 : TensorType.E4M3x64
                 : TensorType.F32,
             _ when weight.Bits == 4 && weight.Scales.All(Int4Header.Fits) => length == ShortestBlock ? TensorType.Int4x32 : TensorType.Int4x64,
@@ -108,7 +105,7 @@ internal static unsafe class WeightPacker
                     destination = WriteBytes(destination, block);
                     break;
                 case TensorType.E4M3x32 or TensorType.E4M3x64:
-                    destination = Write(destination, scale * E4M3Factor);
+                    destination = Write(destination, scale * E4M3Header.Factor);
                     destination = WriteBytes(destination, block);
                     break;
                 default:
@@ -129,7 +126,7 @@ internal static unsafe class WeightPacker
     private static float Value(QuantisedWeight weight, byte code, int group) => weight.Scales[group] * weight.Kind switch
     {
         CodeKind.Integer => code - weight.ZeroOf(group),
-        CodeKind.E4M3 => BitConverter.UInt32BitsToSingle(((uint)(code & 0x80) << 24) | ((uint)(code & 0x7F) << 20)) * E4M3Factor,
+        CodeKind.E4M3 => BitConverter.UInt32BitsToSingle(((uint)(code & 0x80) << 24) | ((uint)(code & 0x7F) << 20)) * E4M3Header.Factor,
         CodeKind.NF4 => NormalFloat4.Table[code],
         _ => BitsAndBytesFloat4.Table[code],
     };

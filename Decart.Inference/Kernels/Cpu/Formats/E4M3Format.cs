@@ -48,3 +48,10 @@ internal readonly unsafe struct E4M3Format<TGroup> : IBlockFormat<E4M3Format<TGr
         return accumulator;
     }
 }
+
+/// <summary>The scale of a block of 8-bit floats.</summary>
+internal static class E4M3Header
+{
+    /// <summary>2^120: what the scale is multiplied by.</summary>
+    public const float Factor = 1.329227995784916e36f;
+}

@@ -58,6 +58,10 @@ internal static unsafe class Int4Header
     /// <summary>Whether the scale leaves room for a zero: it came from an f16 or a bf16.</summary>
     public static bool Fits(float scale) => (BitConverter.SingleToUInt32Bits(scale) & ZeroBits) == 0;
 
+    /// <summary>The nearest scale that leaves room for a zero.</summary>
+    public static float Round(float scale) =>
+        BitConverter.UInt32BitsToSingle((BitConverter.SingleToUInt32Bits(scale) + (ZeroBits >> 1) + ((BitConverter.SingleToUInt32Bits(scale) >> 13) & 1)) & ~ZeroBits);
+
     public static uint Compose(float scale, int zero) => BitConverter.SingleToUInt32Bits(scale) | (uint)zero;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
