@@ -25,10 +25,16 @@ public enum DeviceKind
 [JsonConverter(typeof(DeviceJsonConverter))]
 public readonly record struct Device : IParsable<Device>
 {
-    private Device(DeviceKind kind, int index)
+    /// <summary>GPUs of one machine that a text can name together.</summary>
+    private const int MostDevices = 64;
+
+    private readonly ulong _several; // a bit for each of several GPUs; all bits for those that there are
+
+    private Device(DeviceKind kind, int index, ulong several = 0)
     {
         Kind = kind;
         Index = index;
+        _several = several;
     }
 
     /// <summary>The fastest device that this program can use on this machine.</summary>
@@ -37,11 +43,27 @@ public readonly record struct Device : IParsable<Device>
     /// <summary>The processor.</summary>
     public static Device Cpu => new(DeviceKind.Cpu, 0);
 
+    /// <summary>All NVIDIA GPUs of this machine, which compute a model together.</summary>
+    public static Device AllCuda => new(DeviceKind.Cuda, 0, ulong.MaxValue);
+
     /// <summary>The kind of hardware.</summary>
     public DeviceKind Kind { get; }
 
-    /// <summary>Which of the devices of this kind, from 0; always 0 unless <see cref="Kind"/> is <see cref="DeviceKind.Cuda"/>.</summary>
+    /// <summary>Which of the devices of this kind, from 0, of several the first; always 0 unless <see cref="Kind"/> is <see cref="DeviceKind.Cuda"/>.</summary>
     public int Index { get; }
+
+    /// <summary>The driver's numbers of the GPUs that compute a model together, in ascending order; empty for one device, and for <see cref="AllCuda"/>.</summary>
+    public IReadOnlyList<int> Indices
+    {
+        get
+        {
+            ulong several = IsAll ? 0 : _several;
+            return [.. Enumerable.Range(0, MostDevices).Where(index => ((several >> index) & 1) != 0)];
+        }
+    }
+
+    /// <summary>Whether all GPUs are meant that there are.</summary>
+    internal bool IsAll => _several == ulong.MaxValue;
 
     /// <summary>An NVIDIA GPU.</summary>
     /// <param name="index">The driver's number of the GPU, from 0.</param>
@@ -52,7 +74,26 @@ public readonly record struct Device : IParsable<Device>
         return new Device(DeviceKind.Cuda, index);
     }
 
-    /// <summary>Parses "auto", "cpu", "cuda" (the first GPU) or "cuda:N", in any case.</summary>
+    /// <summary>NVIDIA GPUs that compute a model together: each has a part of every weight, and the keys and values of some heads.</summary>
+    /// <param name="indices">The driver's numbers of the GPUs, 0 to 62, each once, in any order.</param>
+    /// <exception cref="ArgumentException">There is none, or one is named twice.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">A number is out of range.</exception>
+    public static Device Cuda(params ReadOnlySpan<int> indices)
+    {
+        if (indices.IsEmpty) throw new ArgumentException("Expected at least one GPU, found none.", nameof(indices));
+        if (indices.Length == 1) return Cuda(indices[0]);
+        ulong several = 0;
+        foreach (int index in indices)
+        {
+            ArgumentOutOfRangeException.ThrowIfNegative(index, nameof(indices));
+            ArgumentOutOfRangeException.ThrowIfGreaterThan(index, MostDevices - 2, nameof(indices));
+            if (((several >> index) & 1) != 0) throw new ArgumentException($"Expected each GPU once, found {index} twice.", nameof(indices));
+            several |= 1UL << index;
+        }
+        return new Device(DeviceKind.Cuda, System.Numerics.BitOperations.TrailingZeroCount(several), several);
+    }
+
+    /// <summary>Parses "auto", "cpu", "cuda" (the first GPU), "cuda:N", "cuda:0,1" (several together) or "cuda:all", in any case.</summary>
     /// <param name="s">The text.</param>
     /// <param name="provider">Not used: the text is the same in every culture.</param>
     /// <exception cref="FormatException">The text names no device.</exception>
@@ -61,10 +102,10 @@ public readonly record struct Device : IParsable<Device>
         ArgumentNullException.ThrowIfNull(s);
         return TryParse(s, provider, out Device device)
             ? device
-            : throw new FormatException($"\"{Quoted.Value(s)}\" names no device: expected \"auto\", \"cpu\" or \"cuda:0\".");
+            : throw new FormatException($"\"{Quoted.Value(s)}\" names no device: expected \"auto\", \"cpu\", \"cuda:0\", \"cuda:0,1\" or \"cuda:all\".");
     }
 
-    /// <summary>Parses "auto", "cpu", "cuda" (the first GPU) or "cuda:N", in any case.</summary>
+    /// <summary>Parses "auto", "cpu", "cuda" (the first GPU), "cuda:N", "cuda:0,1" (several together) or "cuda:all", in any case.</summary>
     /// <param name="s">The text.</param>
     /// <param name="provider">Not used: the text is the same in every culture.</param>
     /// <param name="result">The device, or <see cref="Auto"/> when the text names none.</param>
@@ -80,17 +121,40 @@ public readonly record struct Device : IParsable<Device>
             return true;
         }
         if (!s.StartsWith("cuda", StringComparison.OrdinalIgnoreCase)) return false;
-        int index = 0;
-        bool named = s.Length == 4 || (s[4] == ':' && int.TryParse(s.AsSpan(5), NumberStyles.None, CultureInfo.InvariantCulture, out index));
-        if (named) result = Cuda(index);
-        return named;
+        if (s.Length == 4)
+        {
+            result = Cuda(0);
+            return true;
+        }
+        return s[4] == ':' && TryParseIndices(s[5..], out result);
     }
 
     /// <summary>The text that <see cref="Parse"/> reads.</summary>
     public override string ToString() => Kind switch
     {
         DeviceKind.Cpu => "cpu",
+        DeviceKind.Cuda when IsAll => "cuda:all",
+        DeviceKind.Cuda when _several != 0 => "cuda:" + string.Join(',', Indices.Select(index => index.ToString(CultureInfo.InvariantCulture))),
         DeviceKind.Cuda => string.Create(CultureInfo.InvariantCulture, $"cuda:{Index}"),
         _ => "auto",
     };
+
+    private static bool TryParseIndices(string text, out Device result)
+    {
+        result = Auto;
+        if (text.Equals("all", StringComparison.OrdinalIgnoreCase))
+        {
+            result = AllCuda;
+            return true;
+        }
+        string[] numbers = text.Split(',');
+        int[] indices = new int[numbers.Length];
+        for (int i = 0; i < numbers.Length; i++)
+        {
+            if (!int.TryParse(numbers[i], NumberStyles.None, CultureInfo.InvariantCulture, out indices[i])) return false;
+        }
+        if (indices.Length > 1 && (indices.Distinct().Count() < indices.Length || indices.Max() > MostDevices - 2)) return false;
+        result = Cuda(indices.AsSpan());
+        return true;
+    }
 }

@@ -15,10 +15,10 @@ internal static class Arguments
 
     public static Option<Device> Device() => new("--device")
     {
-        Description = "auto, cpu or cuda:N",
+        Description = "auto, cpu, cuda:N, cuda:0,1 (GPUs together) or cuda:all",
         CustomParser = result =>
         {
-            if (!Inference.Device.TryParse(result.Tokens[0].Value, null, out Device device)) result.AddError("--device takes auto, cpu or cuda:N.");
+            if (!Inference.Device.TryParse(result.Tokens[0].Value, null, out Device device)) result.AddError("--device takes auto, cpu, cuda:N, cuda:0,1 or cuda:all.");
             return device;
         },
     };

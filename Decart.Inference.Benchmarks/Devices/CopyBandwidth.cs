@@ -11,9 +11,12 @@ internal static class CopyBandwidth
 
     private const int Repetitions = 8;
 
-    /// <summary>Bytes a second of a large copy within the device, those read and those written; the best of some. On the processor one thread copies.</summary>
+    /// <summary>
+    /// Bytes a second of a large copy within the device, those read and those written; the best of some. On the processor one thread copies. Of several devices the sum.
+    /// </summary>
     public static double Measure(IDeviceMemory memory)
     {
+        if (memory is ParallelMemory several) return several.Devices.Sum(Measure);
         long bytes = memory is HostMemory ? HostBytes : GpuBytes;
         nint source = memory.Allocate(bytes), destination = memory.Allocate(bytes);
         double best = 0;

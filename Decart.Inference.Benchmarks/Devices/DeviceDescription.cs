@@ -10,7 +10,7 @@ internal sealed record DeviceDescription(string Name, string Driver)
     private const string Unknown = "-";
 
     public static DeviceDescription Of(Device device) => device.Kind == DeviceKind.Cuda
-        ? new DeviceDescription(Nvml.Name(device.Index) ?? device.ToString(), Nvml.DriverVersion ?? Unknown)
+        ? new DeviceDescription((device.Indices.Count > 1 ? $"{device.Indices.Count} x " : "") + (Nvml.Name(device.Index) ?? device.ToString()), Nvml.DriverVersion ?? Unknown)
         : new DeviceDescription($"{Processor()}, {Environment.ProcessorCount} processors", RuntimeInformation.OSDescription);
 
     private static string Processor()

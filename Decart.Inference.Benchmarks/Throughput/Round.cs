@@ -47,7 +47,7 @@ internal sealed record Round
     public static async Task<Round> RunAsync(LlmSession session, (int[] Prompt, int Output)[] requests, IReadOnlyDictionary<int, List<int>> answers)
     {
         Device device = session.Model.Device;
-        double? joules = device.Kind == DeviceKind.Cuda ? Nvml.Joules(device.Index) : null;
+        double? joules = EnergyOf(device);
         long allocated = GC.GetTotalAllocatedBytes(precise: true);
         TimeSpan pauses = GC.GetTotalPauseDuration();
         Task<RequestTimes>[] tasks = new Task<RequestTimes>[requests.Length];
@@ -58,12 +58,15 @@ internal sealed record Round
         {
             Requests = times,
             Elapsed = times.Max(request => request.Last),
-            Joules = joules is null ? null : Nvml.Joules(device.Index) - joules,
+            Joules = joules is null ? null : EnergyOf(device) - joules,
             AllocatedBytes = GC.GetTotalAllocatedBytes(precise: true) - allocated,
             Pauses = GC.GetTotalPauseDuration() - pauses,
             Threads = Process.GetCurrentProcess().Threads.Count,
         };
     }
+
+    private static double? EnergyOf(Device device) =>
+        device.Kind == DeviceKind.Cuda ? device.Indices.DefaultIfEmpty(device.Index).Select(Nvml.Joules).Aggregate((sum, joules) => sum + joules) : null;
 
     private static async Task<RequestTimes> AnswerAsync(LlmSession session, int[] prompt, int output, long start, List<int>? answer)
     {

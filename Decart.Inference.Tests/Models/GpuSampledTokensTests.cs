@@ -1,15 +1,13 @@
 using Decart.Inference.Kernels;
 using Decart.Inference.Kernels.Cpu;
-using Decart.Inference.Kernels.Gpu;
 using Decart.Inference.Models;
 using Decart.Inference.Sampling;
-using Decart.Inference.Tests.Kernels.Gpu;
 
 namespace Decart.Inference.Tests.Models;
 
 /// <summary>Decoders whose tokens are sampled on the device, where the next step takes them from.</summary>
-[TestFixtureSource(typeof(GpuDevices), nameof(GpuDevices.Fixtures))]
-internal sealed class GpuSampledTokensTests(string device)
+[TestFixtureSource(typeof(ParallelDevices), nameof(ParallelDevices.Sampling))]
+internal sealed class GpuSampledTokensTests(string device, int count)
 {
     private const int Count = 12, MaxBatchTokens = 16;
 
@@ -88,7 +86,7 @@ internal sealed class GpuSampledTokensTests(string device)
 
     private void Run(Action<Decoder, KvRanges> test)
     {
-        using GpuBackend backend = new(GpuDevices.Create(device));
+        using IBackend backend = ParallelDevices.Create(device, count);
         string folder = TinyModels.WriteFolder(TinyModels.Config("mixtral"));
         try
         {

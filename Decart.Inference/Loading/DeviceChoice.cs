@@ -2,6 +2,7 @@ using Decart.Inference.Kernels;
 using Decart.Inference.Kernels.Cpu;
 using Decart.Inference.Kernels.Gpu;
 using Decart.Inference.Kernels.Gpu.Compilation;
+using Decart.Inference.Kernels.TensorParallel;
 using Decart.Inference.Native.Cuda;
 using Microsoft.Extensions.Logging;
 
@@ -61,12 +62,56 @@ internal readonly record struct DeviceChoice(Device Device, IBackend Backend)
     private static DeviceChoice OpenCuda(Device device, KernelCache? cache, int latestArchitecture)
     {
         if (!GpuSupport.IsSupported) throw new CudaUnavailableException(GpuSupport.Absent);
-        CudaDevice gpu = new(device.Index, cache ?? KernelCache.Default) { LatestArchitecture = latestArchitecture };
+        int[] indices = device.IsAll ? [.. Enumerable.Range(0, CudaContext.CountDevices())] : [.. device.Indices];
+        return indices.Length > 1 ? OpenSeveral(indices, cache, latestArchitecture) : OpenOne(indices is [int only] ? Device.Cuda(only) : device, cache, latestArchitecture);
+    }
+
+    private static DeviceChoice OpenOne(Device device, KernelCache? cache, int latestArchitecture)
+    {
+        GpuBackend backend = OpenBackend(device.Index, GpuKernels.All, cache, latestArchitecture, out _);
+        return new DeviceChoice(device, backend);
+    }
+
+    /// <summary>Opens GPUs that compute a model together.</summary>
+    private static DeviceChoice OpenSeveral(int[] indices, KernelCache? cache, int latestArchitecture)
+    {
+        List<CudaDevice> gpus = [];
+        List<GpuBackend> backends = [];
+        GpuRankExchange? exchange = null;
+        try
+        {
+            foreach (int index in indices)
+            {
+                backends.Add(OpenBackend(index, GpuKernels.All.Concat(GpuRankExchange.All), cache, latestArchitecture, out CudaDevice gpu));
+                gpus.Add(gpu);
+                if (gpu.Architecture != gpus[0].Architecture || gpu.Multiprocessors != gpus[0].Multiprocessors)
+                    throw new CudaUnavailableException($"GPUs that share a model must be alike: {Describe(indices[0], gpus[0])}, {Describe(index, gpu)}.");
+            }
+            foreach (CudaDevice gpu in gpus)
+            {
+                foreach (CudaDevice other in gpus.Where(other => other != gpu)) gpu.EnablePeer(other);
+            }
+            exchange = new GpuRankExchange(backends);
+            return new DeviceChoice(Device.Cuda(indices.AsSpan()), new ParallelBackend(backends, exchange, [.. indices.Select(index => $"cuda:{index}")]));
+        }
+        catch
+        {
+            exchange?.Dispose();
+            foreach (GpuBackend backend in backends) backend.Dispose();
+            throw;
+        }
+
+        static string Describe(int index, CudaDevice gpu) => $"GPU {index} has compute capability {gpu.Architecture / 10}.{gpu.Architecture % 10} and {gpu.Multiprocessors} multiprocessors";
+    }
+
+    private static GpuBackend OpenBackend(int index, IEnumerable<GpuKernel> kernels, KernelCache? cache, int latestArchitecture, out CudaDevice gpu)
+    {
+        gpu = new(index, cache ?? KernelCache.Default) { LatestArchitecture = latestArchitecture };
         try
         {
             GpuSelfTest.Run(gpu);
-            gpu.Prepare(GpuKernels.All);
-            return new DeviceChoice(device, new GpuBackend(gpu));
+            gpu.Prepare(kernels);
+            return new GpuBackend(gpu);
         }
         catch
         {

@@ -14,9 +14,16 @@ namespace Decart.Inference.Tests.Kernels.Gpu;
 /// Kernels on ILGPU's CPU accelerator: every thread of a group is a thread of the operating system, so groups are small. With tensor cores warps have
 /// 32 lanes, and the intrinsics' emulations run.
 /// </summary>
-internal sealed unsafe class EmulatedDevice(bool tensorCores = false, int multiprocessors = 1) : IGpuDevice
+/// <param name="tensorCores">See above.</param>
+/// <param name="multiprocessors">How many it pretends to have.</param>
+/// <param name="rank">Kernels of devices of different ranks run at the same time; for those without tensor cores.</param>
+internal sealed unsafe class EmulatedDevice(bool tensorCores = false, int multiprocessors = 1, int rank = 0) : IGpuDevice
 {
-    private static readonly Lazy<Runner> Small = new(() => new Runner(lanes: 4, warps: 2)), Wide = new(() => new Runner(lanes: 32, warps: 4));
+    private const int MaxRanks = 4;
+
+    private static readonly Lazy<Runner>[] Small = [.. Enumerable.Range(0, MaxRanks).Select(_ => new Lazy<Runner>(() => new Runner(lanes: 4, warps: 2)))];
+
+    private static readonly Lazy<Runner> Wide = new(() => new Runner(lanes: 32, warps: 4));
 
     /// <summary>For kernels whose warps have different parts to play, which want as many threads as they say.</summary>
     private static readonly Lazy<Runner> Large = new(() => new Runner(lanes: 32, warps: LargeWarps));
@@ -26,7 +33,7 @@ internal sealed unsafe class EmulatedDevice(bool tensorCores = false, int multip
     private static readonly Lock SharedLock = new();
 
     private readonly EmulatedMemory _memory = new();
-    private readonly Runner _runner = (tensorCores ? Wide : Small).Value;
+    private readonly Runner _runner = (tensorCores ? Wide : Small[rank]).Value;
     private List<Action>? _recorded;
 
     public IDeviceMemory Memory => _memory;

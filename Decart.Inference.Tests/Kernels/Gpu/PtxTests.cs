@@ -26,7 +26,7 @@ internal sealed class PtxTests(int architecture, string target)
     private static IEnumerable<GpuKernel> PackedKernels =>
         PackedFormat.All.SelectMany(format => format.Type == TensorType.Q5_K ? format.Kernels : [format.Store, format.MatMul(8)]);
 
-    private static IEnumerable<GpuKernel> All => GpuKernels.All.Concat(PackedKernels).Concat(TestKernels);
+    private static IEnumerable<GpuKernel> All => GpuKernels.All.Concat(GpuRankExchange.All).Concat(PackedKernels).Concat(TestKernels);
 
     private static IEnumerable<TestCaseData> Kernels => All.Select(kernel => new TestCaseData(kernel).SetArgDisplayNames(kernel.Name));
 

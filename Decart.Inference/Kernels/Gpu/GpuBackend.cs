@@ -31,6 +31,15 @@ internal sealed class GpuBackend : IBackend
     /// <summary>Whether steps of single tokens are recorded and repeated, rather than launched kernel by kernel.</summary>
     public bool RecordsSteps { get; init; } = true;
 
+    /// <summary>What it runs on.</summary>
+    public IGpuDevice Device => _device;
+
+    /// <summary>The batch of the current step.</summary>
+    public GpuStep Step => _step;
+
+    /// <summary>Where the device has the tokens that were sampled last, for <see cref="Batch.AddSampled"/>.</summary>
+    public nint SampledTokens => _sampler.Tokens;
+
     public IDeviceMemory Memory => _device.Memory;
 
     public int KvElementBytes => GpuKernels.KvBytes;

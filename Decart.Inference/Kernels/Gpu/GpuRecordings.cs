@@ -26,6 +26,7 @@ internal sealed class GpuRecordings(IGpuDevice device) : IDisposable
         operations();
         if (_moves != countMoves()) Forget();
         _moves = countMoves();
+        device.Synchronize(); // kernels that wait for those of another device must not be waited for while launches are recorded
         _recordings.Add((operations, capacity), device.Record(operations));
     }
 

@@ -44,8 +44,13 @@ internal sealed class CpuRankExchange(int ranks) : IRankExchange
         for (int row = 0; row < _batch!.LogitRowCount; row++) part.Row(row).CopyTo(whole.Row(row)[firstColumns[rank]..]);
     }
 
-    /// <summary>Never called: on the processor the host samples.</summary>
-    public void SendTokens(int rows) => throw new NotSupportedException("On the processor the host samples.");
+    /// <summary>Not called: on the processor the host samples.</summary>
+    public void SendTokens(int rank, int rows) => throw new NotSupportedException("On the processor the host samples.");
+
+    /// <summary>Ranks that wait in vain throw.</summary>
+    public int StartCheck() => 0;
+
+    public string? FindFailure(int check) => null;
 
     public void Break(RankFailure failure)
     {

@@ -25,13 +25,21 @@ internal interface IRankExchange : IDisposable
     /// <param name="firstColumns">The first column of each rank's part.</param>
     void Gather(int rank, ParallelActivations logits, ReadOnlySpan<int> firstColumns);
 
-    /// <summary>Gives the others the tokens that the first rank samples. Called by the thread of rank 0, for all ranks.</summary>
+    /// <summary>Gives the others the tokens that the first rank has sampled last.</summary>
+    /// <param name="rank">The calling thread's.</param>
     /// <param name="rows">Rows of logits whose tokens are sent.</param>
-    void SendTokens(int rows);
+    void SendTokens(int rank, int rows);
 
     /// <summary>Has ranks that wait for one that has failed wait no longer.</summary>
     void Break(RankFailure failure);
 
-    /// <summary>Why ranks have waited in vain so far, as far as the first knows whose work is done; null if they have not.</summary>
+    /// <summary>Starts looking whether ranks have waited in vain in what was started so far. Called by the thread of rank 0.</summary>
+    /// <returns>For <see cref="FindFailure(int)"/>, until the second call after this one.</returns>
+    int StartCheck();
+
+    /// <summary>Waits for what a check has found: why ranks have waited in vain; null if they have not.</summary>
+    string? FindFailure(int check);
+
+    /// <summary>Waits for all that was started on the first rank: why ranks have waited in vain; null if they have not.</summary>
     string? FindFailure();
 }

@@ -33,7 +33,7 @@ internal sealed class ParallelBackend : IBackend
         _memory = new ParallelMemory([.. ranks.Select(rank => rank.Memory)]);
         _tensors = new ParallelTensorFactory(_team, [.. ranks.Select(rank => rank.Tensors)]);
         _kernels = new ParallelKernels(ranks, _tensors, exchange);
-        _sampler = ranks[0].Sampler is { } sampler ? new ParallelSampler(sampler, exchange, ThrowIfRanksFailed) : null;
+        _sampler = ranks[0].Sampler is { } sampler ? new ParallelSampler(sampler, exchange, InStep, check => ThrowIfRanksFailed(exchange.FindFailure(check))) : null;
         _batches = [.. ranks.Select(_ => new Batch())];
         _runRank = RunRank;
     }
@@ -71,7 +71,7 @@ internal sealed class ParallelBackend : IBackend
     public void Read(Activations x, int row, Span<float> destination)
     {
         _ranks[0].Read(((ParallelActivations)x)[0], row, destination);
-        ThrowIfRanksFailed();
+        ThrowIfRanksFailed(_exchange.FindFailure());
     }
 
     public void Read(WeightVector vector, Span<float> destination) => _ranks[0].Read(((ParallelVector)vector)[0], destination);
@@ -79,7 +79,7 @@ internal sealed class ParallelBackend : IBackend
     public void Wait()
     {
         foreach (IBackend rank in _ranks) rank.Wait();
-        ThrowIfRanksFailed();
+        ThrowIfRanksFailed(_exchange.FindFailure());
     }
 
     public void Dispose()
@@ -113,10 +113,10 @@ internal sealed class ParallelBackend : IBackend
         }
     }
 
-    /// <summary>Whether ranks have waited for others in vain, as the first knows by now.</summary>
-    private void ThrowIfRanksFailed()
+    /// <param name="found">Why ranks have waited for others in vain; null if they have not.</param>
+    private void ThrowIfRanksFailed(string? found)
     {
-        if (_failure is null && _exchange.FindFailure() is { } reason) _failure = new InvalidOperationException(reason);
+        if (found is not null) _failure ??= new InvalidOperationException(found);
         ThrowIfFailed();
     }
 

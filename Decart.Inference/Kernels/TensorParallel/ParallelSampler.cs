@@ -5,8 +5,9 @@ namespace Decart.Inference.Kernels.TensorParallel;
 /// <summary>The first rank samples, as it has the whole logits; the others are sent the tokens. The host waits for the first alone.</summary>
 /// <param name="first">Its sampler.</param>
 /// <param name="exchange">Sends.</param>
-/// <param name="check">Throws where ranks have failed meanwhile.</param>
-internal sealed class ParallelSampler(IDeviceSampler first, IRankExchange exchange, Action check) : IDeviceSampler
+/// <param name="inStep">Has every rank do something.</param>
+/// <param name="check">Throws where a check has found that ranks have failed.</param>
+internal sealed class ParallelSampler(IDeviceSampler first, IRankExchange exchange, Action<Action<int>> inStep, Action<int> check) : IDeviceSampler
 {
     public SequenceSampler? CreateSampler(SamplingParameters parameters, ReadOnlySpan<int> prompt, int vocabularySize) =>
         first.CreateSampler(parameters, prompt, vocabularySize);
@@ -14,17 +15,18 @@ internal sealed class ParallelSampler(IDeviceSampler first, IRankExchange exchan
     public SampledTokens Sample(Activations logits, ReadOnlySpan<SampledRow> rows)
     {
         SampledTokens tokens = first.Sample(((ParallelActivations)logits)[0], rows);
-        exchange.SendTokens(rows[^1].LogitRow + 1);
-        return new Tokens(tokens, check);
+        int sent = rows[^1].LogitRow + 1;
+        inStep(rank => exchange.SendTokens(rank, sent));
+        return new Tokens(tokens, exchange.StartCheck(), check);
     }
 
-    private sealed class Tokens(SampledTokens tokens, Action check) : SampledTokens
+    private sealed class Tokens(SampledTokens tokens, int found, Action<int> check) : SampledTokens
     {
         public override ReadOnlySpan<int> Wait()
         {
-            ReadOnlySpan<int> found = tokens.Wait();
-            check();
-            return found;
+            ReadOnlySpan<int> ids = tokens.Wait();
+            check(found);
+            return ids;
         }
     }
 }

@@ -29,12 +29,35 @@ internal sealed class CudaContext : SafeHandle
     public static CudaContext Open(int index)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(index);
-        Initialize();
-        CudaDriver.Check(CudaDriver.GetDeviceCount(out int count), "counting GPUs");
+        int count = CountDevices();
         if (index >= count) throw new CudaUnavailableException($"GPU {index} was asked for, the CUDA driver finds {count}.");
         CudaDriver.Check(CudaDriver.GetDevice(out int device, index), "a GPU's handle");
         CudaDriver.Check(CudaDriver.RetainPrimaryContext(out nint context, device), context, "the primary context");
         return new CudaContext(device, context);
+    }
+
+    /// <summary>How many GPUs the driver finds.</summary>
+    /// <exception cref="CudaUnavailableException">There is no driver.</exception>
+    public static int CountDevices()
+    {
+        Initialize();
+        CudaDriver.Check(CudaDriver.GetDeviceCount(out int count), "counting GPUs");
+        return count;
+    }
+
+    /// <summary>Lets kernels of this GPU use the memory of another, for as long as both are open.</summary>
+    /// <exception cref="CudaUnavailableException">They cannot.</exception>
+    public void EnablePeer(CudaContext other)
+    {
+        CudaDriver.Check(CudaDriver.CanAccessPeer(out int can, Device, other.Device), "whether a GPU reaches another's memory");
+        if (can == 0)
+        {
+            throw new CudaUnavailableException(
+                $"GPUs that share a model need access to each other's memory, by NVLink or by PCI Express with peer access; GPU {Device} cannot access that of GPU {other.Device}.");
+        }
+        MakeCurrent();
+        CudaResult result = CudaDriver.EnablePeerAccess(other, 0);
+        if (result != CudaResult.PeerAccessAlreadyEnabled) CudaDriver.Check(result, "access to another GPU's memory");
     }
 
     /// <summary>Makes this the context of the driver calls that follow on the calling thread. Costs well under a microsecond.</summary>

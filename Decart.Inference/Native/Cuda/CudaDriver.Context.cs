@@ -26,6 +26,12 @@ internal static partial class CudaDriver
     [LibraryImport(Library, EntryPoint = "cuCtxSetCurrent")]
     public static partial CudaResult SetCurrentContext(CudaContext context);
 
+    [LibraryImport(Library, EntryPoint = "cuDeviceCanAccessPeer")]
+    public static partial CudaResult CanAccessPeer(out int can, int device, int peer);
+
+    [LibraryImport(Library, EntryPoint = "cuCtxEnablePeerAccess")]
+    public static partial CudaResult EnablePeerAccess(CudaContext peer, uint flags);
+
     [LibraryImport(Library, EntryPoint = "cuStreamSynchronize")]
     public static partial CudaResult SynchronizeStream(nint stream);
 }

@@ -5,4 +5,5 @@ internal enum CudaResult
 {
     Success = 0,
     OutOfMemory = 2,
+    PeerAccessAlreadyEnabled = 704,
 }

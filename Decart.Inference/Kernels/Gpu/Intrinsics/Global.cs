@@ -62,4 +62,23 @@ internal static unsafe class Global
     /// </summary>
     [IntrinsicImplementation, Ptx("atom.acq_rel.gpu.global.add.s32 $r, [$0], $1;")]
     public static int AddOrdered(long address, int value) => Interlocked.Add(ref *(int*)address, value) - value;
+
+    /// <summary>
+    /// Stores an integer, in the memory of any GPU, for whoever loads it by <see cref="LoadAcquire"/>: it then also sees what the thread knows to be stored before (PTX ISA, "st",
+    /// release at the scope of the system).
+    /// </summary>
+    [IntrinsicImplementation, Ptx("st.release.sys.global.b32 [$0], $1;")]
+    public static void StoreRelease(long address, int value) => Volatile.Write(ref *(int*)address, value);
+
+    /// <summary>Loads an integer that another GPU may store; what that had stored before the thread sees from here on (PTX ISA, "ld", acquire at the scope of the system).</summary>
+    [IntrinsicImplementation, Ptx("ld.acquire.sys.global.b32 $r, [$0];")]
+    public static int LoadAcquire(long address)
+    {
+        Thread.Yield(); // it is called again and again
+        return Volatile.Read(ref *(int*)address);
+    }
+
+    /// <summary>Loads what another GPU has stored during the kernel, from where that is and no cache of the multiprocessor.</summary>
+    [IntrinsicImplementation, Ptx("ld.volatile.global.v4.b32 {$r}, [$0];")]
+    public static Float4 LoadNewest(long address) => *(Float4*)address;
 }
