@@ -44,12 +44,18 @@ internal static class DecoderRuns
         this Decoder decoder, ReadOnlySpan<int> prompt, int count, int chunk = int.MaxValue, int tokensPerPage = 0)
     {
         using TestKv kv = new(decoder.KvLayout, prompt.Length + count, tokensPerPage);
-        float[] first = decoder.Prefill(kv.View, prompt, chunk), logits = first;
+        return decoder.Generate(kv.View, prompt, count, chunk);
+    }
+
+    /// <summary>The same with keys and values that lie elsewhere.</summary>
+    public static (int[] Tokens, float[] FirstLogits) Generate(this Decoder decoder, KvView kv, ReadOnlySpan<int> prompt, int count, int chunk = int.MaxValue)
+    {
+        float[] first = decoder.Prefill(kv, prompt, chunk), logits = first;
         int[] tokens = new int[count];
         for (int i = 0; i < count; i++)
         {
             tokens[i] = ArgMax(logits);
-            if (i + 1 < count) logits = decoder.Prefill(kv.View, [tokens[i]], firstPosition: prompt.Length + i);
+            if (i + 1 < count) logits = decoder.Prefill(kv, [tokens[i]], firstPosition: prompt.Length + i);
         }
         return (tokens, first);
     }

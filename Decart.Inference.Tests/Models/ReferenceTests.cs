@@ -19,9 +19,15 @@ public sealed class ReferenceTests(string device)
     public void Quantised_weights_give_what_they_stand_for(string folder)
     {
         if (!Directory.Exists(folder)) Assert.Ignore(Fixtures.Absent);
+        Check(ReferenceAnswers.Read(folder), RoundedFrequencies(folder));
+    }
+
+    /// <summary>The change of a quantised folder's model that its answers are those of.</summary>
+    internal static Func<ModelConfig, ModelConfig> RoundedFrequencies(string folder)
+    {
         using JsonDocument config = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(folder, "config.json")));
         bool half = config.RootElement.GetProperty("dtype").GetString() == "float16";
-        Check(ReferenceAnswers.Read(folder), model => model with { Rotary = WithRoundedFrequencies(model.Rotary!, half) });
+        return model => model with { Rotary = WithRoundedFrequencies(model.Rotary!, half) };
     }
 
     private static RotaryConfig WithRoundedFrequencies(RotaryConfig rotary, bool half)

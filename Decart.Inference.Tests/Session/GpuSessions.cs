@@ -1,4 +1,4 @@
-using Decart.Inference.Kernels.Gpu;
+using Decart.Inference.Kernels;
 using Decart.Inference.Loading;
 using Decart.Inference.Memory;
 using Decart.Inference.Models;
@@ -7,7 +7,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Decart.Inference.Tests.Session;
 
-/// <summary>Sessions over kernels for GPUs, on any device that runs them.</summary>
+/// <summary>Sessions over any devices.</summary>
 internal static class GpuSessions
 {
     /// <summary>A session over random weights in the shape that a folder's config.json describes, with room for few tokens.</summary>
@@ -15,11 +15,12 @@ internal static class GpuSessions
     /// <param name="backend">What computes; the caller disposes it.</param>
     /// <param name="tokens">How many tokens it has room for.</param>
     /// <param name="tokenizer">What texts are made of; null for token ids only.</param>
-    public static LlmSession OpenRandom(string folder, GpuBackend backend, int tokens = 64, ITokenizer? tokenizer = null)
+    /// <param name="paging">How keys and values are found.</param>
+    public static LlmSession OpenRandom(string folder, IBackend backend, int tokens = 64, ITokenizer? tokenizer = null, PagingMode paging = PagingMode.Table)
     {
         Decoder decoder = Decoders.LoadRandom(folder, backend, maxBatchTokens: 16, maxBatchSequences: 4, seed: 5);
         KvMemory kv = KvMemoryPlan
-            .For(backend.Memory, decoder.KvLayout, decoder.ContextLength, sequences: 4, bytes: tokens * decoder.KvLayout.TokenBytes, PagingMode.Table)
+            .For(backend.Memory, decoder.KvLayout, decoder.ContextLength, sequences: 4, bytes: tokens * decoder.KvLayout.TokenBytes, paging)
             .Create(backend.Memory, prefixCaching: false, NullLogger.Instance);
         ModelInfo info = new()
         {

@@ -61,7 +61,6 @@ internal readonly record struct DeviceChoice(Device Device, IBackend Backend)
 
     private static DeviceChoice OpenCuda(Device device, KernelCache? cache, int latestArchitecture)
     {
-        if (!GpuSupport.IsSupported) throw new CudaUnavailableException(GpuSupport.Absent);
         int[] indices = device.IsAll ? [.. Enumerable.Range(0, CudaContext.CountDevices())] : [.. device.Indices];
         return indices.Length > 1 ? OpenSeveral(indices, cache, latestArchitecture) : OpenOne(indices is [int only] ? Device.Cuda(only) : device, cache, latestArchitecture);
     }
@@ -106,6 +105,7 @@ internal readonly record struct DeviceChoice(Device Device, IBackend Backend)
 
     private static GpuBackend OpenBackend(int index, IEnumerable<GpuKernel> kernels, KernelCache? cache, int latestArchitecture, out CudaDevice gpu)
     {
+        if (!GpuSupport.IsSupported) throw new CudaUnavailableException(GpuSupport.Absent);
         gpu = new(index, cache ?? KernelCache.Default) { LatestArchitecture = latestArchitecture };
         try
         {

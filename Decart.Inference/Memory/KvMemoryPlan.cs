@@ -25,13 +25,15 @@ internal sealed record KvMemoryPlan(KvLayout Layout, PagingMode Paging, PageGeom
     /// <param name="sequences">How many sequences may run at once.</param>
     /// <param name="bytes">What the pages may take; null: as much as is useful and there.</param>
     /// <param name="paging">How pages are to be found.</param>
-    /// <exception cref="NotSupportedException">Hardware paging is asked for and the device has none.</exception>
+    /// <exception cref="NotSupportedException">Hardware paging is asked for and the device has none, or several devices have none or are not to use it.</exception>
     /// <exception cref="InsufficientMemoryException">The memory asked for is not there, or too little for one page.</exception>
     public static KvMemoryPlan For(IDeviceMemory memory, KvLayout layout, int contextLength, int sequences, long? bytes, PagingMode paging)
     {
         bool hardware = paging != PagingMode.Table && memory.PageGranularity > 0;
         if (paging == PagingMode.Hardware && !hardware)
             throw new NotSupportedException("This device cannot map memory page by page: choose PagingMode.Auto or PagingMode.Table.");
+        if (memory is ParallelMemory && !hardware)
+            throw new NotSupportedException("Several devices share the numbers of pages by hardware paging only: choose PagingMode.Auto, or one device.");
         long free = memory.MeasureFree();
         long useful = (long)contextLength * sequences * layout.TokenBytes;
         long budget = bytes ?? Math.Min(useful, (long)(free * memory.KvShare));

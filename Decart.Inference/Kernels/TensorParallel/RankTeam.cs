@@ -10,7 +10,7 @@ internal sealed class RankTeam : IDisposable
     private const int Spins = 30;
 
     [ThreadStatic]
-    private static int s_rank;
+    private static int _currentRank;
 
     private readonly object _gate = new(); // guards what follows
     private readonly Thread[] _threads;
@@ -35,7 +35,7 @@ internal sealed class RankTeam : IDisposable
     public int Ranks => _threads.Length + 1;
 
     /// <summary>The rank whose work the calling thread does; of a thread of no team 0.</summary>
-    public static int Current => s_rank;
+    public static int Current => _currentRank;
 
     /// <summary>Called, by the rank's thread, when a rank has failed, so that the others do not wait for it.</summary>
     public Action<RankFailure>? Failed { get; init; }
@@ -79,7 +79,7 @@ internal sealed class RankTeam : IDisposable
 
     private void Work(int rank)
     {
-        s_rank = rank;
+        _currentRank = rank;
         for (int seen = 0; ;)
         {
             SpinWait spin = default;

@@ -1,0 +1,138 @@
+using Decart.Inference.Kernels;
+using Decart.Inference.Kernels.Cpu;
+using Decart.Inference.Kernels.Gpu;
+using Decart.Inference.Kernels.TensorParallel;
+using Decart.Inference.Memory;
+using Decart.Inference.Models;
+using Decart.Inference.Tests.Kernels.Gpu;
+using Decart.Inference.Tests.Memory;
+using Decart.Inference.Tests.Models;
+
+namespace Decart.Inference.Tests.Session;
+
+/// <summary>Sessions over several devices.</summary>
+[CancelAfter(60_000)]
+internal sealed class ParallelSessionTests
+{
+    private static readonly GenerationOptions Greedy = new() { Temperature = 0, MaxTokens = 12, IgnoreEndOfText = true };
+
+    private string _folder = null!;
+
+    [SetUp]
+    public void WriteFolder() => _folder = TinyModels.WriteFolder(TinyModels.Config("llama"));
+
+    [TearDown]
+    public void DeleteFolder() => Directory.Delete(_folder, recursive: true);
+
+    [Test]
+    public async Task Requests_get_the_tokens_of_one_device([Values(2, 4)] int ranks)
+    {
+        int[][] expected = await AnswersAsync(new CpuBackend(threads: 1)), found = await AnswersAsync(ParallelDevices.Cpu(ranks));
+        Assert.That(found, Is.EqualTo(expected));
+    }
+
+    [Test]
+    public void A_rank_that_fails_ends_its_requests_and_the_model_is_gone([Values] bool gpus)
+    {
+        FailingBackend failing;
+        ParallelBackend backend;
+        if (gpus)
+        {
+            GpuBackend[] devices = [new(new EmulatedDevice(rank: 0)), new(new EmulatedDevice(rank: 1))];
+            failing = new FailingBackend(devices[1]);
+            backend = new ParallelBackend([devices[0], failing], new GpuRankExchange(devices, looks: 1 << 12), ["gpu 0", "gpu 1"]);
+        }
+        else
+        {
+            failing = new FailingBackend(new CpuBackend(threads: 1));
+            backend = ParallelDevices.Cpu([new CpuBackend(threads: 1), failing]);
+        }
+        using (backend)
+        {
+            using Decoder decoder = Decoders.LoadRandom(_folder, backend, maxBatchTokens: 16, maxBatchSequences: 4, seed: 5);
+            using KvRanges ranges = new(backend, decoder.KvLayout, sequences: 1, tokens: 16);
+            Batch batch = new();
+            batch.Add(ranges[0], [5, 6, 7], 0, wantsLogits: true);
+            decoder.Forward(batch);
+
+            failing.Fails = true;
+            Assert.That(() => decoder.Forward(batch), Throws.InvalidOperationException.With.Message.Contains("Injected"));
+            failing.Fails = false;
+            string gone = $"The model is gone from its 2 devices, {(gpus ? "gpu" : "cpu")} 1 has failed: Injected";
+            Assert.That(() => decoder.Forward(batch), Throws.InvalidOperationException.With.Message.StartsWith(gone));
+            Assert.That(decoder.Wait, Throws.InvalidOperationException.With.Message.StartsWith(gone));
+        }
+    }
+
+    [Test]
+    public async Task A_session_says_that_its_devices_are_gone()
+    {
+        FailingBackend failing = new(new CpuBackend(threads: 1));
+        using ParallelBackend backend = ParallelDevices.Cpu([new CpuBackend(threads: 1), failing]);
+        await using LlmSession session = GpuSessions.OpenRandom(_folder, backend, tokens: 256, paging: PagingMode.Hardware);
+        Assert.That((await session.GenerateAsync(new[] { 5 }, Greedy)).TokenIds, Has.Count.EqualTo(12));
+        failing.Fails = true;
+        Task<GenerationResult>[] requests = [.. Enumerable.Range(0, 3).Select(i => session.GenerateAsync(new[] { 5, i }, Greedy))];
+        foreach (Task<GenerationResult> request in requests) Assert.That(async () => await request, Throws.InvalidOperationException);
+        Assert.That(
+            async () => await session.GenerateAsync(new[] { 9 }, Greedy),
+            Throws.InvalidOperationException.With.Message.Contains("The model is gone from its 2 devices, cpu 1 has failed: Injected"));
+    }
+
+    /// <summary>A kernel that waits for a rank that does not come gives up, and every later step says so.</summary>
+    [Test]
+    public void A_device_that_waits_in_vain_gives_up()
+    {
+        GpuBackend[] devices = [new(new EmulatedDevice(rank: 0)), new(new EmulatedDevice(rank: 1))];
+        using GpuBackend first = devices[0], second = devices[1];
+        using GpuRankExchange exchange = new(devices, looks: 1 << 12);
+        first.BeginStep(OneToken());
+        using Activations partial = first.Tensors.CreateActivations(1, 32), sum = first.Tensors.CreateActivations(1, 32);
+        Assert.That(exchange.FindFailure(), Is.Null);
+        exchange.Sum(rank: 0, partial, sum, accumulate: false);
+        Assert.That(exchange.FindFailure(), Is.EqualTo("a device has waited in vain for rank 1"));
+    }
+
+    [Test]
+    public void Pages_of_all_devices_are_mapped_or_of_none()
+    {
+        FaultPlan faults = new();
+        ParallelMemory memory = new([new HostMemory(), new FaultyDeviceMemory(new HostMemory(), faults)]);
+        long bytes = memory.PageGranularity;
+        using IVirtualMemory pages = memory.CreateVirtualMemory(bytes, maxPages: 2);
+        nint address = pages.Reserve(2 * bytes), page = pages.CreatePage();
+        faults.Fail(MemoryOperation.Map);
+        Assert.That(() => pages.Map(address, page), Throws.TypeOf<VirtualMemoryException>());
+        faults.Clear();
+        pages.Map(address, page); // had the first kept its mapping, this would be refused
+        Assert.That(memory.Translate(address + 5, 1), Is.Not.EqualTo(address + 5));
+        pages.Unmap(address, bytes);
+        pages.Free(address, 2 * bytes);
+        Assert.That(memory.Translate(address + 5, 1), Is.EqualTo(address + 5));
+    }
+
+    [Test]
+    public void Page_tables_are_refused()
+    {
+        using ParallelBackend backend = ParallelDevices.Cpu(2);
+        KvLayout layout = new(1, 1, 8, sizeof(float));
+        Assert.That(
+            () => KvMemoryPlan.For(backend.Memory, layout, contextLength: 16, sequences: 1, bytes: 4096, PagingMode.Table),
+            Throws.TypeOf<NotSupportedException>().With.Message.Contains("hardware paging"));
+    }
+
+    private static Batch OneToken()
+    {
+        Batch batch = new();
+        batch.Add(default, 1, 0, wantsLogits: false);
+        return batch;
+    }
+
+    private async Task<int[][]> AnswersAsync(IBackend owned)
+    {
+        using IBackend backend = owned;
+        await using LlmSession session = GpuSessions.OpenRandom(_folder, backend, tokens: 512, paging: PagingMode.Hardware);
+        Task<GenerationResult>[] requests = [.. Enumerable.Range(0, 12).Select(i => session.GenerateAsync(Enumerable.Range(3, 1 + (i % 5)).ToArray(), Greedy))];
+        return [.. (await Task.WhenAll(requests)).Select(result => result.TokenIds.ToArray())];
+    }
+}
