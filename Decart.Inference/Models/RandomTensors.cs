@@ -16,6 +16,8 @@ internal sealed unsafe class RandomTensors(string path, int seed) : TensorSource
     /// <summary>Random numbers are drawn for about this many elements and repeated: drawing those of a large model would take minutes.</summary>
     private const int PatternLength = (1 << 16) + 1;
 
+    private const int LongestBlock = 256;
+
     private readonly Dictionary<string, StoredTensor> _tensors = new(StringComparer.Ordinal);
     private readonly TensorMemory _memory = new();
 
@@ -25,6 +27,9 @@ internal sealed unsafe class RandomTensors(string path, int seed) : TensorSource
     public override string Path => path;
 
     public override IReadOnlyCollection<string> Names => _tensors.Keys;
+
+    /// <remarks>Tensors have their types once they are required: the longest that there are.</remarks>
+    public override int MaxBlockLength => Types is null ? 1 : LongestBlock;
 
     protected override IReadOnlyList<MappedFile> Files => [];
 
