@@ -30,7 +30,8 @@ public sealed record LlmSessionOptions
 
     /// <summary>
     /// Bytes reserved for the keys and values of all requests, at least one page; <see langword="null"/> (the default) for the most that the concurrent
-    /// sequences can use, limited to half of the memory that is free once the model is loaded (on a GPU, to nine tenths of its free memory).
+    /// sequences can use, limited to half of the memory that is free once the model is loaded (on a GPU, to nine tenths of its free memory). Of several
+    /// GPUs each reserves so much for its part.
     /// </summary>
     public long? KvCacheBytes { get; init; }
 

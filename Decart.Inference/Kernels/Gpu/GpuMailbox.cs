@@ -9,10 +9,10 @@ namespace Decart.Inference.Kernels.Gpu;
 internal static class GpuMailbox
 {
     /// <summary>The most ranks that there is room for, and the most groups of a sum and of a transfer.</summary>
-    public const int MaxRanks = 16, SumGroups = 64, TransferGroups = 16;
+    public const int MaxRanks = 16, SumGroups = 256, TransferGroups = 16;
 
-    /// <summary>16-byte vectors of a slot.</summary>
-    public const int SlotVectors = 2048;
+    /// <summary>16-byte vectors of a slot: one for each thread of a group.</summary>
+    public const int SlotVectors = 512;
 
     /// <summary>Bytes of a vector, and of the counters that a rank keeps for itself: those of sums, and for each other rank those of what it has sent and received.</summary>
     public const int VectorBytes = 16, CounterBytes = (SumGroups + (2 * MaxRanks * TransferGroups)) * sizeof(int);

@@ -1,9 +1,10 @@
 using Decart.Inference.Kernels.Gpu.Intrinsics;
+using Decart.Inference.Kernels.Gpu.Tiles;
 using ILGPU;
 
 namespace Decart.Inference.Kernels.Gpu;
 
-/// <summary>Float32 rows, one after another without gaps, as many as their stride says.</summary>
+/// <summary>Float32 rows, one after another without gaps, as long as their stride says.</summary>
 internal struct RankSumArguments
 {
     /// <summary>Address of the number of rows (int).</summary>
@@ -22,9 +23,6 @@ internal struct RankSumArguments
 
     public int Rank, Ranks, Stride;
 
-    /// <summary>16-byte vectors that a group sums at once, at most <see cref="GpuMailbox.SlotVectors"/>.</summary>
-    public int PieceVectors;
-
     /// <summary>Whether y becomes y + sum.</summary>
     public int Accumulate;
 
@@ -33,82 +31,83 @@ internal struct RankSumArguments
 }
 
 /// <summary>
-/// y = partial of rank 0 + partial of rank 1 + ..., or y + that: the same bits on every rank. A group writes its piece of the rank's partial to a slot in the memory of each
-/// other rank, says so by a flag there (a release that the other's acquire meets, at the scope of the system), waits for the same groups of the others and adds up what they have
-/// written. Slots take turns, so that one piece may be written while another is read: a rank that has left piece n + 1 has read all of piece n. Nothing depends on the host, so
-/// that it can be recorded; without rows nothing is waited for.
+/// y = partial of rank 0 + partial of rank 1 + ..., or y + that: the same bits on every rank. Partials are rounded to halves, as operands of matmuls are, and added in float32. A
+/// group writes its piece of the rank's partial, eight elements a thread, to a slot in the memory of each other rank, says so by a flag there (a release that the other's acquire
+/// meets, at the scope of the system), waits for the same group of each other rank and adds up what they have written. Slots take turns, so that one piece may be written while
+/// another is read: a rank that has left piece n + 1 has read all of piece n. Nothing depends on the host, so that it can be recorded; without rows nothing is waited for.
 /// </summary>
 internal static class GpuRankSum
 {
-    public static readonly GpuKernel<RankSumArguments> Kernel = new(Run, MaxGroupSize) { StartsEarly = true };
+    public static readonly GpuKernel<RankSumArguments> Kernel = new(Run, GpuMailbox.SlotVectors) { StartsEarly = true };
 
-    private const int MaxGroupSize = 256;
+    /// <summary>Threads of a group where a few groups are enough, so that they are spread over more multiprocessors.</summary>
+    private const int FewThreads = 128;
 
     /// <summary>Starts the sum on one rank.</summary>
     /// <param name="device">The rank's.</param>
-    /// <param name="arguments">The operation, without how work is divided.</param>
+    /// <param name="arguments">The operation.</param>
     /// <param name="rows">Rows that the launch is sized for, the same on every rank.</param>
-    public static void Launch(IGpuDevice device, RankSumArguments arguments, int rows)
+    public static void Launch(IGpuDevice device, in RankSumArguments arguments, int rows)
     {
-        int threads = Math.Min(MaxGroupSize, device.MaxGroupSize), vectors = checked((int)((long)rows * arguments.Stride * sizeof(float) / GpuMailbox.VectorBytes));
-        int share = (vectors + GpuMailbox.SumGroups - 1) / GpuMailbox.SumGroups;
-        arguments.PieceVectors = Math.Clamp((share + threads - 1) / threads * threads, threads, GpuMailbox.SlotVectors);
-        int pieces = (vectors + arguments.PieceVectors - 1) / arguments.PieceVectors;
-        device.Launch(Kernel, new GpuGrid(Math.Clamp(pieces, 1, GpuMailbox.SumGroups)), arguments);
+        long vectors = (long)rows * (arguments.Stride / CoreRow.Columns);
+        int threads = Math.Min(vectors <= FewThreads * GpuMailbox.SumGroups ? FewThreads : GpuMailbox.SlotVectors, device.MaxGroupSize);
+        int groups = (int)Math.Clamp((vectors + threads - 1) / threads, 1, GpuMailbox.SumGroups);
+        device.Launch(Kernel, new GpuGrid(groups) { GroupSize = threads }, arguments);
     }
 
     private static void Run(RankSumArguments a)
     {
         GridDependency.LaunchDependents();
-        int group = Grid.IdxX, vectors = Global.LoadInt(a.Count) * (a.Stride / 4);
+        int group = Grid.IdxX, thread = Group.IdxX, vectors = Global.LoadInt(a.Count) * (a.Stride / CoreRow.Columns);
         long own = GpuMailbox.Of(a.Mailboxes, a.Rank), counter = a.Counters + (group * sizeof(int));
         GridDependency.Wait();
         int epoch = Global.LoadInt(counter), looks = Global.LoadInt(GpuMailbox.Failed(own)) != 0 ? 0 : a.Looks;
-        for (int first = group * a.PieceVectors; first < vectors; first += Grid.DimX * a.PieceVectors)
+        for (int first = group * Group.DimX; first < vectors; first += Grid.DimX * Group.DimX)
         {
             epoch++;
-            int count = IntrinsicMath.Min(a.PieceVectors, vectors - first);
-            Write(a, first, count, epoch);
-            Group.Barrier();
-            int other = Group.IdxX;
-            if (other < a.Ranks && other != a.Rank)
+            bool used = first + thread < vectors;
+            long y = a.Y + ((long)(first + thread) * CoreRow.Columns * sizeof(float));
+            UInt4 partial = default;
+            CoreRow before = default;
+            if (used)
             {
-                Global.StoreRelease(GpuMailbox.SumFlag(GpuMailbox.Of(a.Mailboxes, other), a.Rank, group), epoch);
-                GpuMailbox.Await(GpuMailbox.SumFlag(own, other, group), epoch, looks, a.Mailboxes, a.Ranks, other);
+                partial = CoreRow.Saturate(CoreRow.Load(a.Partial + ((long)(first + thread) * CoreRow.Columns * sizeof(float))));
+                Write(a, partial, epoch);
+                if (a.Accumulate != 0) before = CoreRow.Load(y);
             }
             Group.Barrier();
-            AddUp(a, own, first, count, epoch);
+            if (thread < a.Ranks && thread != a.Rank)
+            {
+                Global.StoreRelease(GpuMailbox.SumFlag(GpuMailbox.Of(a.Mailboxes, thread), a.Rank, group), epoch);
+                GpuMailbox.Await(GpuMailbox.SumFlag(own, thread, group), epoch, looks, a.Mailboxes, a.Ranks, thread);
+            }
+            Group.Barrier();
+            if (used) CoreRow.Store(y, CoreRow.Add(before, Sum(a, own, partial, epoch)));
         }
-        if (Group.IdxX == 0) Global.StoreInt(counter, epoch);
+        if (thread == 0) Global.StoreInt(counter, epoch);
     }
 
-    /// <summary>Writes a piece of the rank's partial to every other rank.</summary>
-    private static void Write(RankSumArguments a, int first, int count, int epoch)
+    /// <summary>Writes the thread's part of a piece to every other rank.</summary>
+    private static void Write(RankSumArguments a, UInt4 partial, int epoch)
     {
         for (int other = 0; other < a.Ranks; other++)
         {
-            if (other == a.Rank) continue;
-            long slot = GpuMailbox.Slot(GpuMailbox.Of(a.Mailboxes, other), a.Ranks, a.Rank, Grid.IdxX, epoch);
-            for (int i = Group.IdxX; i < count; i += Group.DimX) Global.StoreFloat4(slot + Bytes(i), Global.LoadFloat4(a.Partial + Bytes(first + i)));
+            if (other != a.Rank) Global.Store16(Place(a, GpuMailbox.Of(a.Mailboxes, other), a.Rank, epoch), partial);
         }
     }
 
-    private static void AddUp(RankSumArguments a, long own, int first, int count, int epoch)
+    private static CoreRow Sum(RankSumArguments a, long own, UInt4 partial, int epoch)
     {
-        for (int i = Group.IdxX; i < count; i += Group.DimX)
+        CoreRow sum = default;
+        for (int rank = 0; rank < a.Ranks; rank++)
         {
-            Float4 sum = Part(a, own, 0, first, i, epoch);
-            for (int rank = 1; rank < a.Ranks; rank++) sum = Add(sum, Part(a, own, rank, first, i, epoch));
-            long y = a.Y + Bytes(first + i);
-            Global.StoreFloat4(y, a.Accumulate != 0 ? Add(Global.LoadFloat4(y), sum) : sum);
+            UInt4 part = partial;
+            if (rank != a.Rank) part = Global.LoadNewest(Place(a, own, rank, epoch));
+            sum = CoreRow.Add(sum, CoreRow.Widen(part));
         }
+        return sum;
     }
 
-    private static Float4 Part(RankSumArguments a, long own, int rank, int first, int i, int epoch) => rank == a.Rank
-        ? Global.LoadFloat4(a.Partial + Bytes(first + i))
-        : Global.LoadNewest(GpuMailbox.Slot(own, a.Ranks, rank, Grid.IdxX, epoch) + Bytes(i));
-
-    private static long Bytes(int vectors) => (long)vectors * GpuMailbox.VectorBytes;
-
-    private static Float4 Add(Float4 a, Float4 b) => new() { A = a.A + b.A, B = a.B + b.B, C = a.C + b.C, D = a.D + b.D };
+    private static long Place(RankSumArguments a, long mailbox, int from, int epoch) =>
+        GpuMailbox.Slot(mailbox, a.Ranks, from, Grid.IdxX, epoch) + (Group.IdxX * GpuMailbox.VectorBytes);
 }

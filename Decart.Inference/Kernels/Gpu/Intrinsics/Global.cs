@@ -80,5 +80,5 @@ internal static unsafe class Global
 
     /// <summary>Loads what another GPU has stored during the kernel, from where that is and no cache of the multiprocessor.</summary>
     [IntrinsicImplementation, Ptx("ld.volatile.global.v4.b32 {$r}, [$0];")]
-    public static Float4 LoadNewest(long address) => *(Float4*)address;
+    public static UInt4 LoadNewest(long address) => *(UInt4*)address;
 }
