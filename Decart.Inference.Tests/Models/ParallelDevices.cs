@@ -21,6 +21,10 @@ internal static class ParallelDevices
         .. CudaAttribute.Choose(new TestFixtureData(Cuda, 2)), .. CudaAttribute.Choose(new TestFixtureData(Cuda, 4)), .. CudaAttribute.Choose(new TestFixtureData(Cuda, 8)),
     ];
 
+    /// <summary>Fixture arguments: GPUs, emulated or not.</summary>
+    public static IEnumerable<TestFixtureData> Gpus =>
+        [new TestFixtureData(Emulated, 2), new TestFixtureData(Emulated, 3), .. CudaAttribute.Choose(new TestFixtureData(Cuda, 2)), .. CudaAttribute.Choose(new TestFixtureData(Cuda, 4))];
+
     /// <summary>Fixture arguments: those that sample.</summary>
     public static IEnumerable<TestFixtureData> Sampling =>
         [new TestFixtureData(Emulated, 1), new TestFixtureData(Emulated, 2), .. CudaAttribute.Choose(new TestFixtureData(Cuda, 1)), .. CudaAttribute.Choose(new TestFixtureData(Cuda, 2))];

@@ -51,6 +51,9 @@ internal sealed class ParallelBackend : IBackend
     /// <summary>The devices.</summary>
     public IReadOnlyList<IBackend> Ranks => _ranks;
 
+    /// <summary>What brings their parts together.</summary>
+    public IRankExchange Exchange => _exchange;
+
     public int Divide(ModelShape model) => (_tensors.Division = new Division(model, _ranks.Count)).KvHeads;
 
     public void Prepare(int maxTokens, int contextLength, Action operations) => InStep(rank => _ranks[rank].Prepare(maxTokens, contextLength, operations));

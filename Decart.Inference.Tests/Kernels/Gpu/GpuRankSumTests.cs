@@ -1,0 +1,99 @@
+using System.Runtime.InteropServices;
+using Decart.Inference.Kernels;
+using Decart.Inference.Kernels.Gpu;
+using Decart.Inference.Kernels.TensorParallel;
+using Decart.Inference.Tests.Models;
+
+namespace Decart.Inference.Tests.Kernels.Gpu;
+
+/// <summary>Sums over several GPUs.</summary>
+[TestFixtureSource(typeof(ParallelDevices), nameof(ParallelDevices.Gpus))]
+[CancelAfter(120_000)]
+internal sealed class GpuRankSumTests(string kind, int count)
+{
+    private ParallelBackend _backend = null!;
+
+    [OneTimeSetUp]
+    public void Open() => _backend = (ParallelBackend)ParallelDevices.Create(kind, count);
+
+    [OneTimeTearDown]
+    public void Close() => _backend?.Dispose();
+
+    /// <summary>The last has more pieces than groups.</summary>
+    [TestCase(1, 8)]
+    [TestCase(3, 100)]
+    [TestCase(5, 128)]
+    [TestCase(70, 250)]
+    public void Every_rank_has_the_sum_in_the_order_of_the_ranks(int rows, int columns)
+    {
+        if (kind == "cuda") rows *= 64; // groups are larger there
+        using ParallelActivations partial = Create(rows, columns), sum = Create(rows, columns);
+        float[][] parts = [.. Enumerable.Range(0, count).Select(rank => Values(rows * columns, seed: rank))];
+        float[] expected = Values(rows * columns, seed: 100);
+        for (int rank = 0; rank < count; rank++)
+        {
+            Send(partial, rank, parts[rank]);
+            Send(sum, rank, expected);
+        }
+        _backend.BeginStep(Tokens(rows));
+        // The same twice, and once more without what was there: slots take turns, counters go on.
+        for (int i = 0; i < 3; i++)
+        {
+            bool accumulate = i < 2;
+            _backend.Run(() => _backend.Exchange.Sum(RankTeam.Current, partial[RankTeam.Current], sum[RankTeam.Current], accumulate));
+            for (int element = 0; element < expected.Length; element++)
+                expected[element] = (accumulate ? expected[element] : 0) + parts.Aggregate(0f, (total, part) => total + (float)(Half)part[element]);
+        }
+        _backend.Wait();
+        for (int rank = 0; rank < count; rank++) Assert.That(Receive(sum, rank), Is.EqualTo(expected), $"rank {rank}");
+    }
+
+    [Test]
+    public void Rows_beyond_the_batch_are_left_alone()
+    {
+        using ParallelActivations partial = Create(rows: 4, columns: 64), sum = Create(rows: 4, columns: 64);
+        float[] before = Values(4 * 64, seed: 7);
+        for (int rank = 0; rank < count; rank++)
+        {
+            Send(partial, rank, Values(4 * 64, rank));
+            Send(sum, rank, before);
+        }
+        _backend.BeginStep(Tokens(3));
+        _backend.Run(() => _backend.Exchange.Sum(RankTeam.Current, partial[RankTeam.Current], sum[RankTeam.Current], accumulate: true));
+        _backend.Wait();
+        for (int rank = 0; rank < count; rank++) Assert.That(Receive(sum, rank)[(3 * 64)..], Is.EqualTo(before[(3 * 64)..]), $"rank {rank}");
+    }
+
+    private static Batch Tokens(int count)
+    {
+        Batch batch = new();
+        for (int i = 0; i < count; i++) batch.Add(default, tokenId: 0, position: 0, wantsLogits: false);
+        return batch;
+    }
+
+    private static float[] Values(int count, int seed)
+    {
+        Random random = new(seed);
+        return [.. Enumerable.Range(0, count).Select(_ => (random.NextSingle() * 4) - 2)];
+    }
+
+    private ParallelActivations Create(int rows, int columns) => (ParallelActivations)_backend.Tensors.CreateActivations(rows, columns);
+
+    private void Send(ParallelActivations activations, int rank, float[] values)
+    {
+        GpuActivations own = (GpuActivations)activations[rank];
+        for (int row = 0; row < own.Rows; row++)
+            Device(rank).Upload(own.Address + (nint)(row * own.RowBytes), MemoryMarshal.AsBytes(values.AsSpan(row * own.Columns, own.Columns)));
+    }
+
+    private float[] Receive(ParallelActivations activations, int rank)
+    {
+        GpuActivations own = (GpuActivations)activations[rank];
+        float[] values = new float[own.Rows * own.Columns];
+        for (int row = 0; row < own.Rows; row++)
+            Device(rank).Download(own.Address + (nint)(row * own.RowBytes), MemoryMarshal.AsBytes(values.AsSpan(row * own.Columns, own.Columns)));
+        return values;
+    }
+
+    private IGpuDevice Device(int rank) => ((GpuBackend)_backend.Ranks[rank]).Device;
+}
