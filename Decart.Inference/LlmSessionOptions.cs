@@ -1,5 +1,6 @@
 using System.Diagnostics.Metrics;
 using System.Text.Json.Serialization;
+using Decart.Inference.Models.Quantisation;
 using Microsoft.Extensions.Logging;
 
 namespace Decart.Inference;
@@ -50,7 +51,10 @@ public sealed record LlmSessionOptions
     /// </summary>
     public bool RandomWeights { get; init; }
 
-    /// <summary>The format of <see cref="RandomWeights"/>; <see langword="null"/> (the default) for bfloat16.</summary>
+    /// <summary>
+    /// Rounds the weights of a checkpoint of 16 or 32 bits to fewer while it is loaded: <see cref="WeightFormat.Fp8"/> or <see cref="WeightFormat.Int4"/>; of one that is quantised already loading
+    /// fails. With <see cref="RandomWeights"/>, the format of these, which may be any. <see langword="null"/> (the default) for weights as they are.
+    /// </summary>
     public WeightFormat? Quantize { get; init; }
 
     /// <summary>
@@ -91,7 +95,7 @@ public sealed record LlmSessionOptions
         if (KvCacheBytes is < 1) yield return (nameof(KvCacheBytes), KvCacheBytes, "Keys and values need at least one byte; null for the default.");
         if (!Enum.IsDefined(Paging)) yield return (nameof(Paging), Paging, "Paging must be Auto, Hardware or Table.");
         if (Quantize is { } format && !Enum.IsDefined(format)) yield return (nameof(Quantize), Quantize, $"Quantize must be {string.Join(", ", Enum.GetNames<WeightFormat>())} or null.");
-        else if (Quantize is not null && !RandomWeights) yield return (nameof(Quantize), Quantize, "Only random weights can be of this format.");
+        else if (Quantize is { } few && !RandomWeights && !WeightRounding.Has(few)) yield return (nameof(Quantize), Quantize, "Checkpoints are quantised to Fp8 or Int4; the other formats are for random weights.");
         if (MaxBatchTokens < MaxConcurrentSequences)
         {
             yield return (

@@ -109,7 +109,7 @@ public class ConfigurationTests
     [TestCase("Paging", "yes", "Llm:Paging: Expected Auto, Hardware or Table, found \"yes\".")]
     [TestCase("Paging", "7", "Llm:Paging: Paging must be Auto, Hardware or Table. Found 7.")]
     [TestCase("Quantize", "Int3", "Llm:Quantize: Expected Fp8, Int4, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K, Q4_K_M, Q5_K_M or null, found \"Int3\".")]
-    [TestCase("Quantize", "Int4", "Llm:Quantize: Only random weights can be of this format. Found Int4.")]
+    [TestCase("Quantize", "q8_0", "Llm:Quantize: Checkpoints are quantised to Fp8 or Int4; the other formats are for random weights. Found Q8_0.")]
     [TestCase("PrefixCaching", "1", "Llm:PrefixCaching: Expected true or false, found \"1\".")]
     [TestCase("DrainTimeout", "soon", "Llm:DrainTimeout: Expected a time as in 00:00:25, found \"soon\".")]
     [TestCase("DrainTimeout", "25", "Llm:DrainTimeout: The time must be 00:00:00 to 1.00:00:00. Found 25.00:00:00.")]

@@ -28,12 +28,13 @@ internal static class SessionLoader
         ILogger logger = options.LoggerFactory?.CreateLogger<LlmSession>() ?? NullLogger<LlmSession>.Instance;
         progress?.Report(new LoadProgress("Opening the checkpoint", 0, 0));
         TensorSource source = options.RandomWeights ? new RandomTensors(path, seed: 0) : ModelLoader.Open(path, cancellationToken);
+        TensorSource weights = source;
         IBackend? backend = null;
         Decoder? decoder = null;
         try
         {
             ModelConfig config = ModelLoader.ReadConfig(source);
-            if (source is RandomTensors random && options.Quantize is { } format) random.Types = new WeightTypes(format, config);
+            if (options.Quantize is { } format) weights = Quantise(source, new WeightTypes(format, config));
             foreach (string warning in source.Warnings) logger.CheckpointWarning(warning);
             foreach (string note in source.Notes) logger.CheckpointNote(note);
             cancellationToken.ThrowIfCancellationRequested();
@@ -45,9 +46,9 @@ internal static class SessionLoader
             DeviceChoice choice = DeviceChoice.Open(options, logger);
             backend = choice.Backend;
             progress?.Report(new LoadProgress("Preparing the weights", 0, 0));
-            decoder = LoadDecoder(source, config, choice, options, logger, cancellationToken);
+            decoder = LoadDecoder(weights, config, choice, options, logger, cancellationToken);
             // Last, so that what is wrong with a checkpoint of many gigabytes is said before they are read.
-            if (backend.Tensors.ReadsWeightsInPlace) source.Prefetch(progress, cancellationToken);
+            if (backend.Tensors.ReadsWeightsInPlace) weights.Prefetch(progress, cancellationToken);
             cancellationToken.ThrowIfCancellationRequested();
             progress?.Report(new LoadProgress("Making room for keys and values", 0, 0));
             KvMemory kv = KvMemoryPlan
@@ -63,9 +64,25 @@ internal static class SessionLoader
         catch
         {
             decoder?.Dispose();
-            source.Dispose();
+            weights.Dispose();
             backend?.Dispose();
             throw;
+        }
+    }
+
+    /// <summary>The weights in another format. They own the checkpoint.</summary>
+    /// <exception cref="ModelLoadException">They are quantised already.</exception>
+    private static TensorSource Quantise(TensorSource source, WeightTypes types)
+    {
+        switch (source)
+        {
+            case RandomTensors random:
+                random.Types = types;
+                return random;
+            case QuantisedTensors:
+                throw new ModelLoadException(source.Path, "quantization_config", $"expected weights of 16 or 32 bits to quantise to {types.Format}, found weights that are quantised already");
+            default:
+                return new RoundedTensors(source, types);
         }
     }
 
@@ -78,7 +95,7 @@ internal static class SessionLoader
         if (choice.Backend.Tensors.ReadsWeightsInPlace) return Load();
 
         long stored = source.TotalBytes, free = choice.Backend.Memory.MeasureFree(), start = Stopwatch.GetTimestamp();
-        long elements = source is QuantisedTensors ? 0 : source.Names.Sum(name => source.TryGet(name, out StoredTensor tensor) ? tensor.Rows * tensor.Columns : 0);
+        long elements = source is RelaidTensors ? 0 : source.Names.Sum(name => source.TryGet(name, out StoredTensor tensor) ? tensor.Rows * tensor.Columns : 0);
         string needs = elements > 0 ? $"its weights need {elements * sizeof(ushort)} bytes there and" : "beside its weights"; // those that are made up or unpacked have no size yet
         try
         {

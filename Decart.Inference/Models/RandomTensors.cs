@@ -16,8 +16,6 @@ internal sealed unsafe class RandomTensors(string path, int seed) : TensorSource
     /// <summary>Random numbers are drawn for about this many elements and repeated: drawing those of a large model would take minutes.</summary>
     private const int PatternLength = (1 << 16) + 1;
 
-    private const int LongestBlock = 256;
-
     private readonly Dictionary<string, StoredTensor> _tensors = new(StringComparer.Ordinal);
     private readonly TensorMemory _memory = new();
 
@@ -29,7 +27,7 @@ internal sealed unsafe class RandomTensors(string path, int seed) : TensorSource
     public override IReadOnlyCollection<string> Names => _tensors.Keys;
 
     /// <remarks>Tensors have their types once they are required: the longest that there are.</remarks>
-    public override int MaxBlockLength => Types is null ? 1 : LongestBlock;
+    public override int MaxBlockLength => Types?.MaxBlockLength ?? 1;
 
     protected override IReadOnlyList<MappedFile> Files => [];
 

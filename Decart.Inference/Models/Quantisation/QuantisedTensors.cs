@@ -6,7 +6,7 @@ namespace Decart.Inference.Models.Quantisation;
 /// A Hugging Face folder whose layers keep quantised weights: <c>NAME.weight</c> is made of what the scheme stores instead, in blocks that kernels read. Owns the
 /// folder and the blocks.
 /// </summary>
-internal sealed unsafe class QuantisedTensors : TensorSource
+internal sealed class QuantisedTensors : RelaidTensors
 {
     /// <summary>Of the blocks that weights are re-laid in.</summary>
     private const int LongestBlock = 64;
@@ -14,10 +14,9 @@ internal sealed unsafe class QuantisedTensors : TensorSource
     private const string WeightEnding = ".weight";
 
     private readonly IQuantisationScheme _scheme;
-    private readonly TensorMemory _memory = new();
-    private readonly List<StoredTensor> _inPlace = [];
 
     private QuantisedTensors(HuggingFaceFolder folder, IQuantisationScheme scheme)
+        : base(folder)
     {
         (Folder, _scheme) = (folder, scheme);
         Warnings.AddRange(folder.Warnings);
@@ -27,13 +26,7 @@ internal sealed unsafe class QuantisedTensors : TensorSource
 
     public HuggingFaceFolder Folder { get; }
 
-    public override string Path => Folder.Path;
-
-    public override IReadOnlyCollection<string> Names => Folder.Names;
-
-    public override long TotalBytes => Folder.TotalBytes;
-
-    protected override IReadOnlyList<MappedFile> Files => [];
+    public override int MaxBlockLength => LongestBlock;
 
     /// <summary>The folder itself if nothing in it is quantised. The folder belongs to what is returned, and is closed if this fails.</summary>
     /// <exception cref="ModelLoadException">The scheme is not supported, or a field is missing or wrong.</exception>
@@ -51,45 +44,11 @@ internal sealed unsafe class QuantisedTensors : TensorSource
         }
     }
 
-    public override int MaxBlockLength => LongestBlock;
-
-    public override bool TryGet(string name, out StoredTensor tensor) => Folder.TryGet(name, out tensor);
-
-    public override StoredTensor Require(string name, params ReadOnlySpan<long> shape)
+    protected override StoredTensor? Relay(string name, ReadOnlySpan<long> shape)
     {
-        if (shape.Length == 2 && name.EndsWith(WeightEnding, StringComparison.Ordinal))
-        {
-            LayerTensors layer = new(Folder, name[..^WeightEnding.Length], checked((int)shape[0]), checked((int)shape[1]));
-            if (_scheme.Find(layer) is { } weight) return WeightPacker.Pack(Path, weight, _memory);
-        }
-        StoredTensor tensor = Folder.Require(name, shape);
-        _inPlace.Add(tensor);
-        return tensor;
-    }
-
-    /// <remarks>What has been re-laid is in memory: the rest is brought there.</remarks>
-    public override void Prefetch(IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
-    {
-        long loaded = 0, total = _inPlace.Sum(Bytes);
-        foreach (StoredTensor tensor in _inPlace)
-        {
-            MappedFile.Touch(tensor.Pointer, Bytes(tensor), bytes => progress?.Report(new LoadProgress("Reading weights", loaded += bytes, total)), cancellationToken);
-        }
-
-        static long Bytes(StoredTensor tensor) => tensor.Rows * tensor.RowBytes;
-    }
-
-    public override void Recycle()
-    {
-        _inPlace.Clear();
-        _memory.Recycle();
-    }
-
-    public override void Dispose()
-    {
-        _memory.Dispose();
-        Folder.Dispose();
-        base.Dispose();
+        if (shape.Length != 2 || !name.EndsWith(WeightEnding, StringComparison.Ordinal)) return null;
+        LayerTensors layer = new(Folder, name[..^WeightEnding.Length], checked((int)shape[0]), checked((int)shape[1]));
+        return _scheme.Find(layer) is { } weight ? WeightPacker.Pack(Path, weight, Memory) : null;
     }
 
     /// <summary>Whether a tensor is a scale of keys, of values, or of what goes into or out of a layer.</summary>

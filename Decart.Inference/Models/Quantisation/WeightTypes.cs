@@ -22,6 +22,14 @@ internal sealed class WeightTypes
 
     public WeightFormat Format { get; }
 
+    /// <summary>Elements of the longest blocks.</summary>
+    public int MaxBlockLength => Format switch
+    {
+        WeightFormat.Fp8 or WeightFormat.Int4 => 64,
+        WeightFormat.Q8_0 => 32,
+        _ => 256,
+    };
+
     /// <summary>The type of a tensor; null where it is none of the model's matrices, or one that stays at 16 bits.</summary>
     public TensorType? Of(string name, long columns) => _matrices.TryGetValue(name, out (WeightRole Role, int Layer) matrix) ? Of(matrix.Role, matrix.Layer, columns) : null;
 
