@@ -2,10 +2,23 @@ using ILGPU.IR.Intrinsics;
 
 namespace Decart.Inference.Kernels.Gpu.Intrinsics;
 
-/// <summary>Operations on integers (PTX ISA, "mul").</summary>
+/// <summary>Operations on integers (PTX ISA, "mul", "prmt").</summary>
 internal static class Integers
 {
     /// <summary>The upper 64 bits of the product of two numbers without sign.</summary>
     [IntrinsicImplementation, Ptx("mul.hi.u64 $r, $0, $1;")]
     public static ulong MultiplyHigh(ulong a, ulong b) => Math.BigMul(a, b, out _);
+
+    /// <summary>Four of the eight bytes of two registers, those of <paramref name="first"/> being 0 to 3.</summary>
+    /// <param name="first">A register.</param>
+    /// <param name="second">Another.</param>
+    /// <param name="choice">Which, in the lowest 16 bits: four bits a byte, 0 to 7.</param>
+    [IntrinsicImplementation, Ptx("prmt.b32 $r, $0, $1, $2;")]
+    public static uint ChooseBytes(uint first, uint second, uint choice)
+    {
+        ulong both = first | ((ulong)second << 32);
+        uint chosen = 0;
+        for (int i = 0; i < 4; i++) chosen |= (uint)((both >> (int)(((choice >> (4 * i)) & 7) * 8)) & 0xFF) << (8 * i);
+        return chosen;
+    }
 }

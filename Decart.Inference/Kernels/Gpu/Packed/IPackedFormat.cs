@@ -16,11 +16,10 @@ internal interface IPackedFormat
 
     static abstract int BlockBytes { get; }
 
-    /// <summary>Bits of a code: 4, 5, 6 or 8.</summary>
+    /// <summary>Bits of a code: 2 to 6, or 8.</summary>
     static abstract int Bits { get; }
 
-    /// <summary>Whether codes, of 8 bits, are numbers with 4 exponent and 3 mantissa bits, which count as 2^-8 of what they are; else they are integers.</summary>
-    static abstract bool IsE4M3 { get; }
+    static abstract PackedCodeKind Codes { get; }
 
     /// <summary>What is taken away from an integer before it is multiplied, 0 to 1023.</summary>
     static abstract int Bias { get; }
@@ -44,6 +43,19 @@ internal interface IPackedFormat
     /// <param name="scales">Where the scales of the piece are in shared memory.</param>
     /// <param name="lane">The lane.</param>
     static abstract PackedScales LoadScales(int scales, int lane);
+}
+
+/// <summary>What codes stand for.</summary>
+internal enum PackedCodeKind
+{
+    /// <summary>Unsigned integers.</summary>
+    Integer,
+
+    /// <summary>Of 8 bits: numbers with 4 exponent and 3 mantissa bits, which count as 2^-8 of what they are.</summary>
+    E4M3,
+
+    /// <summary>Of 4 bits: places in the table of IQ4_NL, see <see cref="NonLinear"/>.</summary>
+    NonLinear,
 }
 
 /// <summary>What codes are multiplied by and what is added then, for the first and for the last 16 weights of a run.</summary>

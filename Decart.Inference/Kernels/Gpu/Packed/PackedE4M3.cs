@@ -20,7 +20,7 @@ internal readonly struct PackedE4M3<TGroup> : IPackedFormat
 
     public static int Bits => 8;
 
-    public static bool IsE4M3 => true;
+    public static PackedCodeKind Codes => PackedCodeKind.E4M3;
 
     public static int Bias => 0;
 

@@ -11,7 +11,8 @@ internal abstract class PackedFormat
     private static readonly Dictionary<TensorType, PackedFormat> ByType = new PackedFormat[]
     {
         new PackedFormat<PackedQ4_0>(), new PackedFormat<PackedQ4_1>(), new PackedFormat<PackedQ5_0>(), new PackedFormat<PackedQ5_1>(), new PackedFormat<PackedQ8_0>(),
-        new PackedFormat<PackedQ4_K>(), new PackedFormat<PackedQ5_K>(), new PackedFormat<PackedQ6_K>(),
+        new PackedFormat<PackedQ2_K>(), new PackedFormat<PackedQ3_K>(), new PackedFormat<PackedQ4_K>(), new PackedFormat<PackedQ5_K>(), new PackedFormat<PackedQ6_K>(),
+        new PackedFormat<PackedIQ4_NL>(), new PackedFormat<PackedIQ4_XS>(),
         new PackedFormat<PackedInt4<Group32>>(), new PackedFormat<PackedInt4<Group64>>(), new PackedFormat<PackedE4M3<Group32>>(), new PackedFormat<PackedE4M3<Group64>>(),
     }.ToDictionary(format => format.Type);
 

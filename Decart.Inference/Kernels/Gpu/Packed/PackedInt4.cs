@@ -18,7 +18,7 @@ internal readonly struct PackedInt4<TGroup> : IPackedFormat
 
     public static int Bits => 4;
 
-    public static bool IsE4M3 => false;
+    public static PackedCodeKind Codes => PackedCodeKind.Integer;
 
     public static int Bias => 0;
 

@@ -13,7 +13,7 @@ internal readonly struct PackedQ4_1 : IPackedFormat
 
     public static int Bits => 4;
 
-    public static bool IsE4M3 => false;
+    public static PackedCodeKind Codes => PackedCodeKind.Integer;
 
     public static int Bias => 0;
 

@@ -13,7 +13,7 @@ internal readonly struct PackedQ5_0 : IPackedFormat
 
     public static int Bits => 5;
 
-    public static bool IsE4M3 => false;
+    public static PackedCodeKind Codes => PackedCodeKind.Integer;
 
     public static int Bias => 16;
 

@@ -14,7 +14,7 @@ internal readonly struct PackedQ5_K : IPackedFormat
 
     public static int Bits => 5;
 
-    public static bool IsE4M3 => false;
+    public static PackedCodeKind Codes => PackedCodeKind.Integer;
 
     public static int Bias => 0;
 

@@ -17,7 +17,7 @@ internal readonly struct PackedQ6_K : IPackedFormat
 
     public static int Bits => 6;
 
-    public static bool IsE4M3 => false;
+    public static PackedCodeKind Codes => PackedCodeKind.Integer;
 
     public static int Bias => 32;
 
@@ -30,7 +30,7 @@ internal readonly struct PackedQ6_K : IPackedFormat
         return (inHalf < 64 ? two & 15 : two >> 4) | (((upper >> (inHalf >> 5 << 1)) & 3) << 4);
     }
 
-    public static void StoreScales(long block, int run, long scales, int lane) => PackedSuper.StoreScales(block + 208, block + 192 + (run * 2), scales, lane);
+    public static void StoreScales(long block, int run, long scales, int lane) => PackedSuper.StoreScales(block + 208, StoredBytes.LoadPair(block + 192 + (run * 2)), scales, lane);
 
     public static PackedScales LoadScales(int scales, int lane) => PackedSuper.LoadScales(scales, lane);
 }

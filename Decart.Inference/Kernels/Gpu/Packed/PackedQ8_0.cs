@@ -14,7 +14,7 @@ internal readonly struct PackedQ8_0 : IPackedFormat
 
     public static int Bits => 8;
 
-    public static bool IsE4M3 => false;
+    public static PackedCodeKind Codes => PackedCodeKind.Integer;
 
     public static int Bias => 128;
 

@@ -39,15 +39,39 @@ internal static class PackedSuper
         return PackedScales.Create(Halves.Low(pair) * (run & 63), -(Halves.High(pair) * ((run >> 8) & 63)));
     }
 
+    /// <summary>Stores a run's scales and minimums of Q2_K: the block begins with a byte for each 16 weights, the scale in its low nibble, and ends with f16 d and dmin.</summary>
+    public static void StoreTwoMinimums(long block, int run, long scales, int lane)
+    {
+        int row = lane & (CoreTiles.TileRows - 1);
+        Global.Store2(scales + (row * sizeof(uint)), StoredBytes.LoadPair(block + 80));
+        Global.Store2(scales + (row * sizeof(uint)) + sizeof(ushort), StoredBytes.LoadPair(block + 82));
+        Global.Store2(scales + PairBytes + (lane * sizeof(ushort)), StoredBytes.LoadPair(block + (run * 2)));
+    }
+
+    /// <summary>Scales d * s and offsets -dmin * m of 16 weights each, all exact.</summary>
+    public static PackedScales LoadTwoMinimums(int scales, int lane)
+    {
+        uint pair = (uint)Shared.LoadInt(scales + ((lane & (CoreTiles.TileRows - 1)) * sizeof(uint)));
+        uint run = LoadRun(scales + PairBytes, lane);
+        float d = Halves.Low(pair), minimum = Halves.High(pair);
+        return new PackedScales
+        {
+            Scale = d * (run & 15),
+            Offset = -(minimum * ((run >> 4) & 15)),
+            SecondScale = d * ((run >> 8) & 15),
+            SecondOffset = -(minimum * ((run >> 12) & 15)),
+        };
+    }
+
     /// <summary>Stores the two scales of a run, bytes with a sign.</summary>
     /// <param name="d">Address of the block's half.</param>
-    /// <param name="pair">Address of the two bytes.</param>
+    /// <param name="pair">The two bytes, the first one lowest.</param>
     /// <param name="scales">Where the scales of the piece are.</param>
     /// <param name="lane">The run's lane.</param>
-    public static void StoreScales(long d, long pair, long scales, int lane)
+    public static void StoreScales(long d, uint pair, long scales, int lane)
     {
         Global.Store2(scales + ((lane & (CoreTiles.TileRows - 1)) * sizeof(ushort)), StoredBytes.LoadPair(d));
-        Global.Store2(scales + HalfBytes + (lane * sizeof(ushort)), StoredBytes.LoadPair(pair));
+        Global.Store2(scales + HalfBytes + (lane * sizeof(ushort)), pair);
     }
 
     /// <summary>Scales d * s of 16 weights each, exact; nothing is added.</summary>

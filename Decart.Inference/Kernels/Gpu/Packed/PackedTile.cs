@@ -5,19 +5,32 @@ namespace Decart.Inference.Kernels.Gpu.Packed;
 
 /// <summary>
 /// A piece of a tile, 16 rows of 64 columns, in few bits. A run of 32 columns is a lane's, lane 16 h + r has half h of row r. In order: the runs' codes, 16 bytes a
-/// lane (the low four bits of each code; of codes of 8 bits 16 of them, and then the other 16), for codes of 5 and 6 bits what is left of them, 4 or 8 bytes a lane, and the scales.
+/// lane (the low four bits of each code; of codes of 8 bits 16 of them, and then the other 16; of codes of 2 and 3 bits the low two, 8 bytes a lane), for codes of 3, 5 and 6 bits what is
+/// left of them, 4 or 8 bytes a lane, and the scales.
 /// </summary>
 /// <remarks>
 /// Codes become halves two at a time: shifted and masked, a register has one in the low bits of each half, behind the exponent of 1024. So neighbours
-/// lie 16 bits apart. Eight codes are a word: the four of even columns in ascending order, then those of odd ones.
+/// lie 16 bits apart. Eight codes are a word: the four of even columns in ascending order, then those of odd ones; of 2 bits 16 codes are one, the first eight in the low bytes of its halves.
+/// Places in a table are in the order of their columns.
 /// </remarks>
 internal static class PackedTile<TFormat>
     where TFormat : IPackedFormat
 {
-    private const int Lanes = 32, RunColumns = 32, LaneBytes = 16, PlaneBytes = Lanes * LaneBytes;
+    private const int Lanes = 32, RunColumns = 32, CoreRowBytes = CoreTiles.CoreBytes / 8;
+
+    /// <summary>Bits of a code that lie together.</summary>
+    private static int LowBits => TFormat.Bits == 8 ? 8 : TFormat.Bits < 4 ? 2 : 4;
+
+    /// <summary>Bits of a code behind those: 0, 1 or 2.</summary>
+    private static int UpperBits => TFormat.Bits - LowBits;
+
+    /// <summary>Bytes of a lane in a plane.</summary>
+    private static int LaneBytes => LowBits == 2 ? 8 : 16;
+
+    private static int PlaneBytes => Lanes * LaneBytes;
 
     /// <summary>Bytes of a lane's upper bits.</summary>
-    private static int UpperBytes => TFormat.Bits is 5 or 6 ? (TFormat.Bits - 4) * 4 : 0;
+    private static int UpperBytes => UpperBits * 4;
 
     private static int CodeBytes => (TFormat.Bits == 8 ? 2 * PlaneBytes : PlaneBytes) + (Lanes * UpperBytes);
 
@@ -38,20 +51,8 @@ internal static class PackedTile<TFormat>
     {
         int first = run * RunColumns, blockIndex = first / TFormat.BlockColumns, element = first - (blockIndex * TFormat.BlockColumns);
         long block = row + ((long)blockIndex * TFormat.BlockBytes);
-        for (int word = 0; word < RunColumns / 8; word++)
-        {
-            if (TFormat.Bits == 8)
-            {
-                long codes = piece + (word / 2 * PlaneBytes) + (lane * LaneBytes) + (word % 2 * 8);
-                Global.StoreInt(codes, FourBytes(block, element + (word * 8)));
-                Global.StoreInt(codes + 4, FourBytes(block, element + (word * 8) + 4));
-            }
-            else
-            {
-                Global.StoreInt(piece + (lane * LaneBytes) + (word * 4), Bits(block, element + (word * 8), 0, 4));
-            }
-        }
-        if (UpperBytes > 0) StoreUpper(block, element, piece + PlaneBytes + (lane * UpperBytes));
+        StoreLow(block, element, piece, lane);
+        if (UpperBits > 0) StorePlane(block, element, piece + PlaneBytes + (lane * UpperBytes), LowBits, UpperBits);
         TFormat.StoreScales(block, element / RunColumns, piece + CodeBytes, lane);
     }
 
@@ -62,9 +63,9 @@ internal static class PackedTile<TFormat>
     public static void Unpack(int piece, int lane, int tile)
     {
         int row = lane & (CoreTiles.TileRows - 1);
-        int destination = tile + ((row >> 3) * CoreTiles.CoreRowBytes) + (lane / CoreTiles.TileRows * 4 * CoreTiles.CoreBytes) + ((row & 7) * LaneBytes);
+        int destination = tile + ((row >> 3) * CoreTiles.CoreRowBytes) + (lane / CoreTiles.TileRows * 4 * CoreTiles.CoreBytes) + ((row & 7) * CoreRowBytes);
         PackedScales scales = TFormat.LoadScales(piece + CodeBytes, lane);
-        UInt4 codes = Shared.Load16(piece + (lane * LaneBytes));
+        UInt4 codes = LoadLow(piece + (lane * LaneBytes));
         if (TFormat.Bits == 8)
         {
             UInt4 others = Shared.Load16(piece + PlaneBytes + (lane * LaneBytes));
@@ -76,22 +77,64 @@ internal static class PackedTile<TFormat>
         else
         {
             uint upper = 0, others = 0;
-            if (TFormat.Bits == 5)
+            if (UpperBits == 1)
             {
                 upper = (uint)Shared.LoadInt(piece + PlaneBytes + (lane * UpperBytes));
                 others = upper >> 8;
             }
-            else if (TFormat.Bits == 6)
+            else if (UpperBits == 2)
             {
                 upper = (uint)Shared.LoadInt(piece + PlaneBytes + (lane * UpperBytes));
                 others = (uint)Shared.LoadInt(piece + PlaneBytes + (lane * UpperBytes) + 4);
             }
-            int next = TFormat.Bits == 5 ? 4 : 8;
-            StoreCore(destination, Nibbles(codes.A, upper), scales.Scale, scales.Offset);
-            StoreCore(destination + CoreTiles.CoreBytes, Nibbles(codes.B, upper >> next), scales.Scale, scales.Offset);
-            StoreCore(destination + (2 * CoreTiles.CoreBytes), Nibbles(codes.C, others), scales.SecondScale, scales.SecondOffset);
-            StoreCore(destination + (3 * CoreTiles.CoreBytes), Nibbles(codes.D, others >> next), scales.SecondScale, scales.SecondOffset);
+            int next = UpperBits == 1 ? 4 : 8;
+            StoreCore(destination, Numbers8(codes.A, upper), scales.Scale, scales.Offset);
+            StoreCore(destination + CoreTiles.CoreBytes, Numbers8(codes.B, upper >> next), scales.Scale, scales.Offset);
+            StoreCore(destination + (2 * CoreTiles.CoreBytes), Numbers8(codes.C, others), scales.SecondScale, scales.SecondOffset);
+            StoreCore(destination + (3 * CoreTiles.CoreBytes), Numbers8(codes.D, others >> next), scales.SecondScale, scales.SecondOffset);
         }
+    }
+
+    private static void StoreLow(long block, int element, long piece, int lane)
+    {
+        if (LowBits == 2)
+        {
+            StorePlane(block, element, piece + (lane * LaneBytes), 0, 2);
+            return;
+        }
+        for (int word = 0; word < RunColumns / 8; word++)
+        {
+            if (TFormat.Bits == 8)
+            {
+                long codes = piece + (word / 2 * PlaneBytes) + (lane * LaneBytes) + (word % 2 * 8);
+                Global.StoreInt(codes, FourBytes(block, element + (word * 8)));
+                Global.StoreInt(codes + 4, FourBytes(block, element + (word * 8) + 4));
+            }
+            else if (TFormat.Codes == PackedCodeKind.NonLinear)
+            {
+                Global.StoreInt(piece + (lane * LaneBytes) + (word * 4), EightNibbles(block, element + (word * 8)));
+            }
+            else
+            {
+                Global.StoreInt(piece + (lane * LaneBytes) + (word * 4), Bits(block, element + (word * 8), 0, 4));
+            }
+        }
+    }
+
+    /// <summary>A lane's low bits, eight codes in each register.</summary>
+    private static UInt4 LoadLow(int address)
+    {
+        if (LowBits != 2) return Shared.Load16(address);
+        uint first = (uint)Shared.LoadInt(address), second = (uint)Shared.LoadInt(address + 4);
+        return new UInt4 { A = first, B = first >> 8, C = second, D = second >> 8 };
+    }
+
+    /// <summary>Eight codes in the order of their columns.</summary>
+    private static int EightNibbles(long block, int element)
+    {
+        uint codes = 0;
+        for (int i = 0; i < 8; i++) codes |= TFormat.LoadCode(block, element + i) << (4 * i);
+        return (int)codes;
     }
 
     /// <summary>Four codes, a byte each.</summary>
@@ -110,20 +153,21 @@ internal static class PackedTile<TFormat>
         return (int)bits;
     }
 
-    private static void StoreUpper(long block, int element, long address)
+    /// <summary>Stores one or two bits of all codes of a run.</summary>
+    private static void StorePlane(long block, int element, long address, int from, int count)
     {
         // One bit of 32 codes fills a word, two bits of 16 codes do.
-        int codes = TFormat.Bits == 5 ? 32 : 16, count = TFormat.Bits - 4;
+        int codes = count == 1 ? 32 : 16;
         for (int first = 0; first < RunColumns; first += codes)
         {
             int word = 0;
-            for (int eight = 0; eight < codes; eight += 8) word |= Bits(block, element + first + eight, 4, count) << (eight / 2 * count);
+            for (int eight = 0; eight < codes; eight += 8) word |= Bits(block, element + first + eight, from, count) << (eight / 2 * count);
             Global.StoreInt(address + (first / codes * 4), word);
         }
     }
 
     /// <summary>Eight codes of a byte as halves.</summary>
-    private static UInt4 Bytes8(uint first, uint second) => TFormat.IsE4M3
+    private static UInt4 Bytes8(uint first, uint second) => TFormat.Codes == PackedCodeKind.E4M3
         ? new UInt4
         {
             A = FloatPair(Halves.LowBytesUp(first)),
@@ -140,21 +184,19 @@ internal static class PackedTile<TFormat>
         };
 
     /// <summary>Eight codes as halves; their upper bits are the lowest of the halves of <paramref name="upper"/>.</summary>
-    private static UInt4 Nibbles(uint codes, uint upper)
-    {
-        int bits = TFormat.Bits - 4;
-        return new UInt4
+    private static UInt4 Numbers8(uint codes, uint upper) => TFormat.Codes == PackedCodeKind.NonLinear
+        ? Bytes8(NonLinear.LookUp(codes), NonLinear.LookUp(codes >> 16))
+        : new UInt4
         {
             A = WithoutBias(Pair(codes) | UpperPair(upper)),
-            B = WithoutBias(Pair(codes >> 4) | UpperPair(upper >> bits)),
-            C = WithoutBias(Pair(codes >> 8) | UpperPair(upper >> (2 * bits))),
-            D = WithoutBias(Pair(codes >> 12) | UpperPair(upper >> (3 * bits))),
+            B = WithoutBias(Pair(codes >> LowBits) | UpperPair(upper >> UpperBits)),
+            C = WithoutBias(Pair(codes >> (2 * LowBits)) | UpperPair(upper >> (2 * UpperBits))),
+            D = WithoutBias(Pair(codes >> (3 * LowBits)) | UpperPair(upper >> (3 * UpperBits))),
         };
-    }
 
-    private static uint Pair(uint codes) => (codes & 0x000F000F) | 0x64006400;
+    private static uint Pair(uint codes) => (codes & (LowBits == 2 ? 0x00030003u : 0x000F000Fu)) | 0x64006400;
 
-    private static uint UpperPair(uint upper) => TFormat.Bits == 4 ? 0 : (upper & (TFormat.Bits == 5 ? 0x00010001u : 0x00030003u)) << 4;
+    private static uint UpperPair(uint upper) => UpperBits == 0 ? 0 : (upper & (UpperBits == 1 ? 0x00010001u : 0x00030003u)) << LowBits;
 
     /// <summary>The numbers that codes behind the exponent of 1024 stand for.</summary>
     private static uint WithoutBias(uint codes) => Halves.Subtract(codes, (0x6400u + (uint)TFormat.Bias) * 0x10001u);

@@ -18,6 +18,9 @@ internal static class StoredBytes
         return element < 16 ? two & 15 : two >> 4;
     }
 
+    /// <summary>One of 256 codes of two bits: each 32 bytes have 128, the first 32 in their lowest bits.</summary>
+    public static uint LoadTwoBits(long codes, int element) => (Global.LoadByte(codes + (element >> 7 << 5) + (element & 31)) >> ((element >> 5) & 3) * 2) & 3;
+
     /// <summary>Bit <paramref name="element"/> of four bytes, in the place of a fifth bit.</summary>
     public static uint LoadFifth(long bits, int element) => ((Global.LoadByte(bits + (element >> 3)) >> (element & 7)) & 1) << 4;
 }
