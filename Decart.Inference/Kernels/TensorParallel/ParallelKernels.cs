@@ -11,45 +11,54 @@ internal sealed class ParallelKernels(IReadOnlyList<IBackend> ranks, ParallelTen
 {
     private readonly Rank[] _ranks = [.. ranks.Select((rank, number) => new Rank(rank, number))];
 
-    public void Embed(Weight table, float scale, Activations x) => Own.Kernels.Embed(Own.Of(table), scale, Own.Of(x));
+    public void Embed(Weight table, float scale, Activations x)
+    {
+        Rank own = Begin();
+        own.Kernels.Embed(own.Of(table), scale, own.Of(x));
+    }
 
     public void MatMul(Activations x, Norm? norm, Weight weight, in Epilogue epilogue, Activations y)
     {
-        Rank own = Own;
-        if (!((ParallelWeight)weight).SplitsColumns)
+        if (((ParallelWeight)weight).SplitsColumns)
         {
-            own.Kernels.MatMul(own.Of(x), own.Of(norm), own.Of(weight), epilogue with { Bias = own.Of(epilogue.Bias) }, own.Of(y));
+            Add(x, norm, weight, epilogue, y);
             return;
         }
-        if (epilogue is not { Function: ActivationFunction.None, SoftCap: 0 }) throw new NotSupportedException("A sum over ranks is stored as it is.");
-        Activations partial = own.Partial(y);
-        own.Kernels.MatMul(own.Of(x), own.Of(norm), own.Of(weight), new Epilogue(own.Number == 0 ? own.Of(epilogue.Bias) : null), partial);
-        exchange.Sum(own.Number, partial, own.Of(y), epilogue.Accumulate);
+        Rank own = Begin();
+        own.Kernels.MatMul(own.Of(x), own.Of(norm), own.Of(weight), epilogue with { Bias = own.Of(epilogue.Bias) }, own.Of(y));
     }
 
-    public void Normalise(Norm norm, Activations x, Activations y) => Own.Kernels.Normalise(Own.Of(norm)!, Own.Of(x), Own.Of(y));
+    public void Normalise(Norm norm, Activations x, Activations y)
+    {
+        Rank own = Begin();
+        own.Kernels.Normalise(own.Of(norm)!, own.Of(x), own.Of(y));
+    }
 
-    public void NormaliseAdd(Norm norm, Activations delta, Activations residual) => Own.Kernels.NormaliseAdd(Own.Of(norm)!, Own.Of(delta), Own.Of(residual));
+    public void NormaliseAdd(Norm norm, Activations delta, Activations residual)
+    {
+        Rank own = Begin();
+        own.Kernels.NormaliseAdd(own.Of(norm)!, own.Of(delta), own.Of(residual));
+    }
 
     public void Attend(Activations qkv, int layer, AttentionShape shape, RotaryTable? rotary, Norm? queryNorm, Norm? keyNorm, Activations y)
     {
-        Rank own = Own;
+        Rank own = Begin();
         own.Kernels.Attend(
             own.Of(qkv), layer, own.Of(shape, tensors.Division), ((ParallelRotaryTable?)rotary)?[own.Number], own.Of(queryNorm), own.Of(keyNorm), own.Of(y));
     }
 
     public void MixExperts(Activations x, Activations routerLogits, Experts experts, Activations y)
     {
-        Rank own = Own;
+        Rank own = Begin();
         Activations partial = own.Partial(y);
         exchange.Clear(own.Number, partial);
         own.Kernels.MixExperts(own.Of(x), own.Of(routerLogits), own.Of(experts), partial);
-        exchange.Sum(own.Number, partial, own.Of(y), accumulate: true);
+        own.Pending = y;
     }
 
     public void Logits(Activations x, Norm norm, Weight weight, in Epilogue epilogue, Activations y)
     {
-        Rank own = Own;
+        Rank own = Begin();
         bool split = ((ParallelWeight)weight).SplitsVocabulary;
         if (!split && own.Number > 0) return;
         own.Kernels.Logits(own.Of(x), own.Of(norm)!, own.Of(weight), epilogue, own.Of(y));
@@ -64,7 +73,27 @@ internal sealed class ParallelKernels(IReadOnlyList<IBackend> ranks, ParallelTen
         foreach (Rank rank in _ranks) rank.Dispose();
     }
 
-    private Rank Own => _ranks[RankTeam.Current];
+    /// <summary>The rank of the calling thread, all of whose sums are done.</summary>
+    private Rank Begin()
+    {
+        Rank own = _ranks[RankTeam.Current];
+        if (own.Pending is not { } sum) return own;
+        own.Pending = null;
+        exchange.Sum(own.Number, own.Partial(sum), own.Of(sum), accumulate: true);
+        return own;
+    }
+
+    /// <summary>Multiplies by a weight whose columns are divided. Products that follow each other and are added to the same are summed over the ranks together.</summary>
+    private void Add(Activations x, Norm? norm, Weight weight, in Epilogue epilogue, Activations y)
+    {
+        if (epilogue is not { Function: ActivationFunction.None, SoftCap: 0 }) throw new NotSupportedException("A sum over ranks is stored as it is.");
+        bool joins = epilogue.Accumulate && _ranks[RankTeam.Current].Pending == y;
+        Rank own = joins ? _ranks[RankTeam.Current] : Begin();
+        Activations partial = own.Partial(y);
+        own.Kernels.MatMul(own.Of(x), own.Of(norm), own.Of(weight), new Epilogue(own.Number == 0 ? own.Of(epilogue.Bias) : null, Accumulate: joins), partial);
+        if (epilogue.Accumulate) own.Pending = y;
+        else exchange.Sum(own.Number, partial, own.Of(y), accumulate: false);
+    }
 
     /// <summary>What one rank has of everything. Used by the rank's thread.</summary>
     private sealed class Rank(IBackend backend, int number) : IDisposable
@@ -74,6 +103,9 @@ internal sealed class ParallelKernels(IReadOnlyList<IBackend> ranks, ParallelTen
         private Activations? _partial;
 
         public int Number => number;
+
+        /// <summary>What the rank's partial is still to be added to, summed over all ranks.</summary>
+        public Activations? Pending { get; set; }
 
         public IKernels Kernels => backend.Kernels;
 
