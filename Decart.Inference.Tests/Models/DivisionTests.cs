@@ -1,5 +1,6 @@
 using Decart.Inference.Kernels;
 using Decart.Inference.Kernels.TensorParallel;
+using Decart.Inference.Loading;
 
 namespace Decart.Inference.Tests.Models;
 
@@ -58,4 +59,15 @@ public class DivisionTests
     [TestCase(32, 8, 64, "32 heads, 8 of keys and values, cannot be divided among 64 devices")]
     public void Numbers_that_do_not_divide_the_heads_are_refused(int heads, int kvHeads, int ranks, string message) =>
         Assert.That(() => new Division(new ModelShape(heads, kvHeads, 64, 1), ranks), Throws.TypeOf<NotSupportedException>().With.Message.Contains(message));
+
+    [TestCase(16L << 30, 8, 1)]
+    [TestCase(140L << 30, 8, 3, 12)]
+    [TestCase(140L << 30, 8, 4)]
+    [TestCase(1400L << 30, 8, 1)]
+    [TestCase(140L << 30, 2, 1)]
+    public void As_many_gpus_are_taken_as_a_model_needs(long bytes, int gpus, int expected, int heads = 64)
+    {
+        ModelShape shape = new(heads, heads / 4, 128, 1);
+        Assert.That(DeviceChoice.CountFor(new ModelNeed(bytes, shape), free: 70L << 30, gpus), Is.EqualTo(expected));
+    }
 }

@@ -111,7 +111,7 @@ internal sealed class FakeCudaDriver : IDisposable
         RecordedLines log = new();
         try
         {
-            object choice = Type("Loading.DeviceChoice").GetMethod("Open")!.Invoke(null, [options, log, cache, int.MaxValue])!;
+            object choice = Type("Loading.DeviceChoice").GetMethod("Open")!.Invoke(null, [options, log, cache, int.MaxValue, null])!;
             using var backend = (IDisposable)choice.GetType().GetProperty("Backend")!.GetValue(choice)!;
             return new FakeDriverOutcome(choice.GetType().GetProperty("Device")!.GetValue(choice)!.ToString(), null, log.Lines);
         }

@@ -13,13 +13,19 @@ namespace Decart.Inference.Loading;
 /// <param name="Backend">What runs on it; the caller's.</param>
 internal readonly record struct DeviceChoice(Device Device, IBackend Backend)
 {
-    /// <summary>Opens the device that is asked for; for <see cref="Device.Auto"/> the first GPU where one can be used, else the processor.</summary>
+    /// <summary>Of the memory of a GPU that is free, what weights may take where a number of GPUs is chosen: the rest is for steps, keys and values.</summary>
+    private const double WeightShare = 0.85;
+
+    /// <summary>
+    /// Opens the device that is asked for; for <see cref="Device.Auto"/> the first GPU where one can be used, with as many others as the model needs, else the processor.
+    /// </summary>
     /// <param name="options">Validated.</param>
     /// <param name="logger">Told what is used, and why no GPU is.</param>
     /// <param name="cache">Where compiled kernels are kept; the user's when null.</param>
     /// <param name="latestArchitecture">See <see cref="CudaDevice.LatestArchitecture"/>.</param>
+    /// <param name="model">What is to be loaded; null where one GPU is enough.</param>
     /// <exception cref="NotSupportedException">The GPU that is asked for cannot be used; the message says what is needed and what was found.</exception>
-    public static DeviceChoice Open(LlmSessionOptions options, ILogger logger, KernelCache? cache = null, int latestArchitecture = int.MaxValue)
+    public static DeviceChoice Open(LlmSessionOptions options, ILogger logger, KernelCache? cache = null, int latestArchitecture = int.MaxValue, ModelNeed? model = null)
     {
         switch (options.Device.Kind)
         {
@@ -35,7 +41,8 @@ internal readonly record struct DeviceChoice(Device Device, IBackend Backend)
             case DeviceKind.Auto:
                 try
                 {
-                    return OpenCuda(Device.Cuda(0), cache, latestArchitecture);
+                    DeviceChoice first = OpenCuda(Device.Cuda(0), cache, latestArchitecture);
+                    return model is { } need ? OpenEnough(first, need, logger, cache, latestArchitecture) : first;
                 }
                 catch (CudaUnavailableException error)
                 {
@@ -52,6 +59,37 @@ internal readonly record struct DeviceChoice(Device Device, IBackend Backend)
         }
     }
 
+    /// <summary>The fewest GPUs that a model fits on and can be divided among; 1 where there are not enough.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="free">Bytes that are free on each.</param>
+    /// <param name="gpus">How many there are.</param>
+    internal static int CountFor(ModelNeed model, long free, int gpus)
+    {
+        for (int count = 1; count <= gpus; count++)
+        {
+            if (model.WeightBytes <= count * WeightShare * free && (count == 1 || Division.IsPossible(model.Shape, count))) return count;
+        }
+        return 1;
+    }
+
+    private static DeviceChoice OpenEnough(DeviceChoice first, ModelNeed model, ILogger logger, KernelCache? cache, int latestArchitecture)
+    {
+        int gpus = CountGpus(), count = CountFor(model, first.Backend.Memory.MeasureFree(), gpus);
+        if (count == 1) return first;
+        try
+        {
+            DeviceChoice several = OpenSeveral([.. Enumerable.Range(0, count)], cache, latestArchitecture);
+            first.Backend.Dispose();
+            logger.GpusChosen(count, gpus, model.WeightBytes);
+            return several;
+        }
+        catch (CudaUnavailableException error)
+        {
+            logger.GpusFail(error, error.Message);
+            return first;
+        }
+    }
+
     private static DeviceChoice OpenCpu(LlmSessionOptions options, ILogger logger)
     {
         int threads = options.Threads ?? ThreadTeam.DefaultThreads;
@@ -61,9 +99,12 @@ internal readonly record struct DeviceChoice(Device Device, IBackend Backend)
 
     private static DeviceChoice OpenCuda(Device device, KernelCache? cache, int latestArchitecture)
     {
-        int[] indices = device.IsAll ? [.. Enumerable.Range(0, CudaContext.CountDevices())] : [.. device.Indices];
+        int[] indices = device.IsAll ? [.. Enumerable.Range(0, CountGpus())] : [.. device.Indices];
         return indices.Length > 1 ? OpenSeveral(indices, cache, latestArchitecture) : OpenOne(indices is [int only] ? Device.Cuda(only) : device, cache, latestArchitecture);
     }
+
+    /// <summary>GPUs that there are, as far as they can be used together.</summary>
+    private static int CountGpus() => Math.Min(CudaContext.CountDevices(), GpuMailbox.MaxRanks);
 
     private static DeviceChoice OpenOne(Device device, KernelCache? cache, int latestArchitecture)
     {
@@ -120,3 +161,8 @@ internal readonly record struct DeviceChoice(Device Device, IBackend Backend)
         }
     }
 }
+
+/// <summary>What a model needs of devices.</summary>
+/// <param name="WeightBytes">Bytes of its weights there.</param>
+/// <param name="Shape">What its division follows from.</param>
+internal readonly record struct ModelNeed(long WeightBytes, ModelShape Shape);

@@ -17,6 +17,12 @@ internal static partial class LoadingLog
     [LoggerMessage(10, LogLevel.Warning, "The GPU cannot be used, the processor is: {Reason}")]
     public static partial void GpuFails(this ILogger logger, Exception error, string reason);
 
+    [LoggerMessage(38, LogLevel.Information, "Computes on {Count} of {Gpus} GPUs, as the weights need {Bytes} bytes.")]
+    public static partial void GpusChosen(this ILogger logger, int count, int gpus, long bytes);
+
+    [LoggerMessage(39, LogLevel.Warning, "The model needs more than one GPU, and they cannot be used together: {Reason}")]
+    public static partial void GpusFail(this ILogger logger, Exception error, string reason);
+
     [LoggerMessage(31, LogLevel.Information, "{Source} has no tokenizer that is read (files in other formats: {Found}): prompts are token ids only.")]
     public static partial void NoTokenizer(this ILogger logger, string source, string found);
 

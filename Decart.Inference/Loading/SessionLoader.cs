@@ -43,7 +43,7 @@ internal static class SessionLoader
             Lazy<ChatTemplate?> chatTemplate = LoadChatTemplate(source, tokenizer, logger);
             cancellationToken.ThrowIfCancellationRequested();
             progress?.Report(new LoadProgress("Opening the device", 0, 0));
-            DeviceChoice choice = DeviceChoice.Open(options, logger);
+            DeviceChoice choice = DeviceChoice.Open(options, logger, model: Need(weights, config));
             backend = choice.Backend;
             progress?.Report(new LoadProgress("Preparing the weights", 0, 0));
             decoder = LoadDecoder(weights, config, choice, options, logger, cancellationToken);
@@ -95,7 +95,7 @@ internal static class SessionLoader
         if (choice.Backend.Tensors.ReadsWeightsInPlace) return Load();
 
         long stored = source.TotalBytes, free = choice.Backend.Memory.MeasureFree(), start = Stopwatch.GetTimestamp();
-        long elements = source is RelaidTensors ? 0 : source.Names.Sum(name => source.TryGet(name, out StoredTensor tensor) ? tensor.Rows * tensor.Columns : 0);
+        long elements = CountElements(source);
         string needs = elements > 0 ? $"its weights need {elements * sizeof(ushort)} bytes there and" : "beside its weights"; // those that are made up or unpacked have no size yet
         try
         {
@@ -113,6 +113,14 @@ internal static class SessionLoader
 
         Decoder Load() => Decoder.Load(source, config, choice.Backend, options.TokensPerStep, Math.Max(options.MaxConcurrentSequences, Math.Min(LogitRows, options.TokensPerStep)), cancellationToken);
     }
+
+    /// <summary>What the model needs where all weights are widened to 16 bits; those that are made up count nothing, as they have no size yet.</summary>
+    private static ModelNeed Need(TensorSource source, ModelConfig config) =>
+        new(CountElements(source) * sizeof(ushort), new ModelShape(config.Heads, config.KvHeads, config.HeadDim, source.MaxBlockLength));
+
+    /// <summary>Elements of all tensors; 0 where they are made while they are loaded.</summary>
+    private static long CountElements(TensorSource source) =>
+        source is RelaidTensors ? 0 : source.Names.Sum(name => source.TryGet(name, out StoredTensor tensor) ? tensor.Rows * tensor.Columns : 0);
 
     /// <summary>The checkpoint's tokenizer, or null if it has none.</summary>
     private static ITokenizer? LoadTokenizer(TensorSource source, ModelConfig config, ILogger logger)

@@ -26,7 +26,7 @@ internal sealed class Division
     {
         (_model, _ranks) = (model, ranks);
         int sharing = ranks / model.KvHeads, group = model.Heads / model.KvHeads;
-        if (model.KvHeads % ranks != 0 && (ranks % model.KvHeads != 0 || sharing > group))
+        if (!IsPossible(model, ranks))
         {
             throw new NotSupportedException(
                 $"A model of {model.Heads} heads, {model.KvHeads} of keys and values, cannot be divided among {ranks} devices: expected a number that divides {model.KvHeads}"
@@ -50,6 +50,9 @@ internal sealed class Division
             }
         }
     }
+
+    /// <summary>Whether so many ranks can divide the heads.</summary>
+    public static bool IsPossible(ModelShape model, int ranks) => model.KvHeads % ranks == 0 || (ranks % model.KvHeads == 0 && ranks <= model.Heads);
 
     /// <summary>Key/value heads of each rank.</summary>
     public int KvHeads => _kvHeads[0].Count;
