@@ -23,12 +23,12 @@ internal static class RankSumTimes
         using IBackend backend = choice.Backend;
         if (backend is not ParallelBackend several) throw new NotSupportedException($"{choice.Device} is one device, whose sums are its own.");
         Console.WriteLine($"{choice.Device}, {columns} columns");
-        Console.WriteLine("| rows | us a sum | GB/s of halves that a device writes |");
+        Console.WriteLine("| sum of | us | GB/s of halves from each device |");
         Console.WriteLine("|---|---|---|");
         foreach (int rows in Batches)
         {
             double time = Measure(several, rows, columns), bytes = 2.0 * rows * columns * (several.Ranks.Count - 1);
-            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"| {rows} | {time:f2} | {bytes / time / 1e3:f0} |"));
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"| rows: {rows} | {time:f2} | {bytes / time / 1e3:f0} |"));
         }
     }
 

@@ -1,6 +1,7 @@
 using Decart.Inference.Kernels;
 using Decart.Inference.Kernels.Cpu;
 using Decart.Inference.Kernels.Gpu;
+using Decart.Inference.Kernels.Gpu.Compilation;
 using Decart.Inference.Kernels.TensorParallel;
 using Decart.Inference.Loading;
 using Decart.Inference.Native.Cuda;
@@ -48,6 +49,18 @@ internal static class ParallelDevices
     public static ParallelBackend Cpu(IBackend[] ranks) => new(ranks, new CpuRankExchange(ranks.Length), [.. ranks.Select((_, rank) => $"cpu {rank}")]);
 
     public static ParallelBackend OfGpus(GpuBackend[] ranks, int looks = 1 << 22) => new(ranks, new GpuRankExchange(ranks, looks), [.. ranks.Select((_, rank) => $"gpu {rank}")]);
+
+    /// <summary>The first GPUs; ignores the test, with the reason, where there are fewer.</summary>
+    public static ParallelBackend OfCuda(int count, bool packs)
+    {
+        SkipWithout(count);
+        CudaDevice[] devices = [.. Enumerable.Range(0, count).Select(index => new CudaDevice(index, KernelCache.Default) { PacksWeights = packs })];
+        foreach (CudaDevice device in devices)
+        {
+            foreach (CudaDevice other in devices.Where(other => other != device)) device.EnablePeer(other);
+        }
+        return OfGpus([.. devices.Select(device => new GpuBackend(device))]);
+    }
 
     private static IBackend OpenCuda(int count)
     {

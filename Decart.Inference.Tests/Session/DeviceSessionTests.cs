@@ -36,8 +36,9 @@ internal sealed class DeviceSessionTests(string deviceName)
         List<IReadOnlyList<TokenLogprobs>> scores = [];
         List<float[]> embeddings = [];
         int tokenBytes;
+        PagingMode[] pagings = _device.Indices.Count > 1 ? [PagingMode.Hardware] : [PagingMode.Hardware, PagingMode.Table]; // several devices have no tables
         await using (LlmSession plain = await LlmSession.LoadAsync(
-            Fixtures.Path(name), new() { Device = _device, Paging = PagingMode.Table, PrefixCaching = false, MaxConcurrentSequences = 1 }))
+            Fixtures.Path(name), new() { Device = _device, Paging = pagings[^1], PrefixCaching = false, MaxConcurrentSequences = 1 }))
         {
             foreach (int[] prompt in prompts)
             {
@@ -48,7 +49,7 @@ internal sealed class DeviceSessionTests(string deviceName)
             }
             tokenBytes = (int)(await plain.GetKvMapAsync()).TokenBytes;
         }
-        foreach (PagingMode paging in (PagingMode[])[PagingMode.Hardware, PagingMode.Table])
+        foreach (PagingMode paging in pagings)
         {
             int room = Math.Max(longest.Length + 2 + Greedy.MaxTokens, 64) + 48; // for one sequence and a little
             bool largePages = _device.Kind == DeviceKind.Cuda && paging == PagingMode.Hardware;
@@ -83,7 +84,7 @@ internal sealed class DeviceSessionTests(string deviceName)
         await using LlmSession session = await LlmSession.LoadAsync(Storyteller, new() { Device = _device });
         Assert.That(session.Model.Device, Is.EqualTo(_device));
         await using LlmSession automatic = await LlmSession.LoadAsync(Storyteller);
-        if (_device.Kind == DeviceKind.Cuda) Assert.That(automatic.Model.Device, Is.EqualTo(_device));
+        if (_device.Kind == DeviceKind.Cuda) Assert.That(automatic.Model.Device, Is.EqualTo(Device.Cuda(0)));
         else Assert.That(automatic.Model.Device.Kind, Is.Not.EqualTo(DeviceKind.Auto));
     }
 

@@ -9,13 +9,16 @@ namespace Decart.Inference.Kernels.Gpu;
 internal static class GpuMailbox
 {
     /// <summary>The most ranks that there is room for, and the most groups of a sum and of a transfer.</summary>
-    public const int MaxRanks = 16, SumGroups = 256, TransferGroups = 16;
+    public const int MaxRanks = 16, SumGroups = 384, TransferGroups = 16;
 
-    /// <summary>16-byte vectors of a slot: one for each thread of a group.</summary>
-    public const int SlotVectors = 512;
+    /// <summary>16-byte vectors of a slot.</summary>
+    public const int SlotVectors = 1024;
 
-    /// <summary>Bytes of a vector, and of the counters that a rank keeps for itself: those of sums, and for each other rank those of what it has sent and received.</summary>
-    public const int VectorBytes = 16, CounterBytes = (SumGroups + (2 * MaxRanks * TransferGroups)) * sizeof(int);
+    /// <summary>Bytes of a vector.</summary>
+    public const int VectorBytes = 16;
+
+    /// <summary>Counters that a rank keeps for itself: those of sums with flags, of sums without, and for each other rank those of what it has sent and of what it has received.</summary>
+    public const int LooseCounters = SumGroups, TransferCounters = 2 * SumGroups, CounterBytes = (TransferCounters + (2 * MaxRanks * TransferGroups)) * sizeof(int);
 
     private const int Ready = MaxRanks * SumGroups * sizeof(int), Done = Ready + (MaxRanks * TransferGroups * sizeof(int));
 
@@ -24,7 +27,7 @@ internal static class GpuMailbox
     private const long SlotBytes = SlotVectors * VectorBytes;
 
     /// <summary>Bytes of the mailbox of one of so many ranks.</summary>
-    public static long Bytes(int ranks) => Slots + (2 * ranks * SumGroups * SlotBytes);
+    public static long Bytes(int ranks) => Slots + (4 * ranks * SumGroups * SlotBytes);
 
     /// <summary>The flag that a rank's group has left its part of a sum.</summary>
     public static long SumFlag(long mailbox, int from, int group) => mailbox + (((from * SumGroups) + group) * sizeof(int));
@@ -47,6 +50,10 @@ internal static class GpuMailbox
     public static long Slot(long mailbox, int ranks, int from, int group, int epoch) =>
         mailbox + Slots + ((((((epoch & 1) * ranks) + from) * SumGroups) + group) * SlotBytes);
 
+    /// <summary>The same for sums without flags.</summary>
+    /// <inheritdoc cref="Slot" path="/param"/>
+    public static long LooseSlot(long mailbox, int ranks, int from, int group, int epoch) => Slot(mailbox, ranks, (2 * ranks) + from, group, epoch);
+
     /// <summary>The mailbox of a rank.</summary>
     /// <param name="mailboxes">Address of the addresses of all.</param>
     /// <param name="rank">The rank.</param>
@@ -66,9 +73,18 @@ internal static class GpuMailbox
             looks--;
             if (looks < 0)
             {
-                for (int rank = 0; rank < ranks; rank++) Global.StoreRelease(Failed(Of(mailboxes, rank)), 1 + from);
+                Fail(mailboxes, ranks, from);
                 break;
             }
         }
+    }
+
+    /// <summary>Tells every rank that one has been waited for in vain.</summary>
+    /// <param name="mailboxes">Of all ranks.</param>
+    /// <param name="ranks">How many there are.</param>
+    /// <param name="from">The one that did not come.</param>
+    public static void Fail(long mailboxes, int ranks, int from)
+    {
+        for (int rank = 0; rank < ranks; rank++) Global.StoreRelease(Failed(Of(mailboxes, rank)), 1 + from);
     }
 }

@@ -38,7 +38,7 @@ internal sealed class GpuRankExchange : IRankExchange
     }
 
     /// <summary>Every kernel, for whoever compiles them ahead of need.</summary>
-    public static IReadOnlyList<GpuKernel> All { get; } = [GpuRankSum.Kernel, GpuRankTransfer.SendKernel, GpuRankTransfer.ReceiveKernel, GpuClear.Kernel];
+    public static IReadOnlyList<GpuKernel> All { get; } = [GpuRankSum.Kernel, GpuRankSum.LooseKernel, GpuRankTransfer.SendKernel, GpuRankTransfer.ReceiveKernel, GpuClear.Kernel];
 
     public void Begin(Batch batch)
     {
@@ -190,7 +190,7 @@ internal sealed class GpuRankExchange : IRankExchange
         public GpuBuffer Table { get; }
 
         public nint TransferCounters(bool sent, int other) =>
-            Counters.Address + ((GpuMailbox.SumGroups + (((sent ? 0 : GpuMailbox.MaxRanks) + other) * GpuMailbox.TransferGroups)) * sizeof(int));
+            Counters.Address + ((GpuMailbox.TransferCounters + (((sent ? 0 : GpuMailbox.MaxRanks) + other) * GpuMailbox.TransferGroups)) * sizeof(int));
 
         public void Dispose()
         {

@@ -80,5 +80,18 @@ internal static unsafe class Global
 
     /// <summary>Loads what another GPU has stored during the kernel, from where that is and no cache of the multiprocessor.</summary>
     [IntrinsicImplementation, Ptx("ld.volatile.global.v4.b32 {$r}, [$0];")]
-    public static UInt4 LoadNewest(long address) => *(UInt4*)address;
+    public static UInt4 LoadNewest(long address)
+    {
+        Thread.Yield(); // it is called again and again
+        ulong low = Volatile.Read(ref *(ulong*)address), high = Volatile.Read(ref *(ulong*)(address + sizeof(ulong)));
+        return new UInt4 { A = (uint)low, B = (uint)(low >> 32), C = (uint)high, D = (uint)(high >> 32) };
+    }
+
+    /// <summary>Stores what another GPU waits for; 8 bytes of it are seen at once.</summary>
+    [IntrinsicImplementation, Ptx("st.volatile.global.v4.b32 [$0], {$1};")]
+    public static void StoreNow(long address, UInt4 value)
+    {
+        Volatile.Write(ref *(ulong*)address, value.A | ((ulong)value.B << 32));
+        Volatile.Write(ref *(ulong*)(address + sizeof(ulong)), value.C | ((ulong)value.D << 32));
+    }
 }
