@@ -79,21 +79,21 @@ internal static class GpuRankSum
         long own = GpuMailbox.Of(a.Mailboxes, a.Rank), counter = a.Counters + ((GpuMailbox.LooseCounters + group) * sizeof(int));
         GridDependency.Wait();
         if (group * Group.DimX >= vectors) return;
-        int epoch = Global.LoadInt(counter) + 1;
+        int at = IntrinsicMath.Min(index, vectors - 1), epoch = Global.LoadInt(counter) + 1, looks = Looks(a, own);
+        UInt4 partial = Partial(a, at);
+        CoreRow before = default, sum = default;
+        if (a.Accumulate != 0) before = CoreRow.Load(Y(a, at));
         Group.Barrier();
         if (Group.IdxX == 0) Global.StoreInt(counter, epoch);
         if (index >= vectors) return;
-        UInt4 partial = Partial(a, index);
         for (int other = 0; other < a.Ranks; other++)
         {
             if (other != a.Rank) StoreNumbered(LoosePlace(a, GpuMailbox.Of(a.Mailboxes, other), a.Rank, epoch), partial, (uint)epoch);
         }
-        CoreRow before = default, sum = default;
-        if (a.Accumulate != 0) before = CoreRow.Load(Y(a, index));
         for (int rank = 0; rank < a.Ranks; rank++)
         {
             UInt4 part = partial;
-            if (rank != a.Rank) part = LoadNumbered(a, own, rank, epoch);
+            if (rank != a.Rank) part = LoadNumbered(a, own, rank, epoch, looks);
             sum = CoreRow.Add(sum, CoreRow.Widen(part));
         }
         CoreRow.Store(Y(a, index), CoreRow.Add(before, sum));
@@ -185,16 +185,15 @@ internal static class GpuRankSum
         Global.StoreNow(place + GpuMailbox.VectorBytes, new UInt4 { A = vector.C, B = number, C = vector.D, D = number });
     }
 
-    private static UInt4 LoadNumbered(RankSumArguments a, long own, int from, int epoch)
+    private static UInt4 LoadNumbered(RankSumArguments a, long own, int from, int epoch, int looks)
     {
         long place = LoosePlace(a, own, from, epoch);
         uint number = (uint)epoch;
-        int looks = a.Looks;
         UInt4 left = Global.LoadNewest(place), right = Global.LoadNewest(place + GpuMailbox.VectorBytes);
         while (left.B != number || left.D != number || right.B != number || right.D != number)
         {
             looks--;
-            if (looks < 0 || Global.LoadInt(GpuMailbox.Failed(own)) != 0)
+            if (looks < 0)
             {
                 GpuMailbox.Fail(a.Mailboxes, a.Ranks, from);
                 break;
