@@ -3,10 +3,10 @@ using Decart.Inference.Native.Cuda;
 
 namespace Decart.Inference.Tests.Memory;
 
-/// <summary>The devices whose memory is tested by one source: the host always, a GPU where there is one.</summary>
+/// <summary>The devices whose memory is tested by one source: the host and two ranks of it always, a GPU where there is one.</summary>
 internal sealed class MemoryDevice : IDisposable
 {
-    public const string Host = "host", Cuda = "cuda";
+    public const string Host = "host", Ranks = "ranks", Cuda = "cuda";
 
     private readonly CudaContext? _context;
 
@@ -17,7 +17,7 @@ internal sealed class MemoryDevice : IDisposable
     }
 
     /// <summary>Fixture arguments: a device, and how many of its smallest pages make one page.</summary>
-    public static IEnumerable<TestFixtureData> Fixtures => [.. Fixture(Host, 1), .. Fixture(Host, 16), .. Fixture(Cuda, 1), .. Fixture(Cuda, 2)];
+    public static IEnumerable<TestFixtureData> Fixtures => [.. Fixture(Host, 1), .. Fixture(Host, 16), .. Fixture(Ranks, 1), .. Fixture(Cuda, 1), .. Fixture(Cuda, 2)];
 
     /// <summary>Fixture arguments: a device.</summary>
     public static IEnumerable<TestFixtureData> Names => [.. Fixture(Host), .. Fixture(Cuda)];
@@ -28,6 +28,7 @@ internal sealed class MemoryDevice : IDisposable
     public static MemoryDevice Open(string name)
     {
         if (name == Host) return new MemoryDevice(new HostMemory(), null);
+        if (name == Ranks) return new MemoryDevice(new ParallelMemory([new HostMemory(), new HostMemory()]), null);
         CudaContext? context = null;
         try
         {

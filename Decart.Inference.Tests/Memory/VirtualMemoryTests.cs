@@ -161,6 +161,26 @@ public sealed class VirtualMemoryTests(string deviceName, int factor)
         });
     }
 
+    /// <summary>What one thread gives back another may be given at once.</summary>
+    [Test]
+    public void Threads_create_and_release_at_the_same_time()
+    {
+        const int Threads = 4, Rounds = 2_000;
+        Parallel.For(0, Threads, new ParallelOptions { MaxDegreeOfParallelism = Threads }, thread =>
+        {
+            for (int round = 0; round < Rounds; round++)
+            {
+                nint range = _memory.Reserve(_page), page = _memory.CreatePage();
+                _memory.Map(range, page);
+                _marks.Write(range, thread);
+                Assert.That(_marks.Read(range), Is.EqualTo(thread));
+                _memory.Unmap(range, _page);
+                _memory.ReleasePage(page);
+                _memory.Free(range, _page);
+            }
+        });
+    }
+
     [Test]
     public void Wrong_arguments_are_refused_and_change_nothing()
     {

@@ -7,8 +7,10 @@ namespace Decart.Inference.Memory;
 /// <param name="devices">The devices' virtual memories; owned.</param>
 internal sealed class ParallelVirtualMemory(ParallelMemory memory, IReadOnlyList<IVirtualMemory> devices) : IVirtualMemory
 {
+    // Each is locked from where the first device takes back a handle or an address until that is forgotten here: another thread may be given the same again at once.
     private readonly Dictionary<nint, nint[]> _pages = []; // by the handle on the first device
     private readonly HashSet<nint> _reserved = [];
+    private bool _disposed;
 
     public long PageBytes => devices[0].PageBytes;
 
@@ -24,16 +26,23 @@ internal sealed class ParallelVirtualMemory(ParallelMemory memory, IReadOnlyList
             for (int rank = 0; rank < addresses.Count; rank++) devices[rank].Free(addresses[rank], bytes);
             throw;
         }
-        memory.Add([.. addresses], bytes);
-        lock (_reserved) _reserved.Add(addresses[0]);
+        lock (_reserved)
+        {
+            memory.Add([.. addresses], bytes);
+            _reserved.Add(addresses[0]);
+        }
         return addresses[0];
     }
 
     public void Free(nint address, long bytes)
     {
-        nint[] addresses = memory.Addresses(address);
-        for (int rank = 0; rank < addresses.Length; rank++) devices[rank].Free(addresses[rank], bytes);
-        Forget(address);
+        lock (_reserved)
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            nint[] addresses = memory.Addresses(address);
+            for (int rank = 0; rank < addresses.Length; rank++) devices[rank].Free(addresses[rank], bytes);
+            Forget(address);
+        }
     }
 
     public nint CreatePage()
@@ -54,9 +63,12 @@ internal sealed class ParallelVirtualMemory(ParallelMemory memory, IReadOnlyList
 
     public void ReleasePage(nint page)
     {
-        nint[] pages = Pages(page);
-        for (int rank = 0; rank < pages.Length; rank++) devices[rank].ReleasePage(pages[rank]);
-        lock (_pages) _pages.Remove(page);
+        lock (_pages)
+        {
+            nint[] pages = Pages(page);
+            for (int rank = 0; rank < pages.Length; rank++) devices[rank].ReleasePage(pages[rank]);
+            _pages.Remove(page);
+        }
     }
 
     public void Map(nint address, nint page)
@@ -83,7 +95,7 @@ internal sealed class ParallelVirtualMemory(ParallelMemory memory, IReadOnlyList
     public void Dispose()
     {
         nint[] reserved;
-        lock (_reserved) reserved = [.. _reserved];
+        lock (_reserved) (reserved, _disposed) = ([.. _reserved], true);
         try
         {
             foreach (IVirtualMemory device in devices) device.Dispose();
