@@ -26,9 +26,9 @@ internal static class Decoders
     }
 
     /// <summary>A decoder with random weights in the shape that a folder's config.json describes.</summary>
-    public static Decoder LoadRandom(string folder, IBackend backend, int maxBatchTokens, int maxBatchSequences, int seed)
+    public static Decoder LoadRandom(string folder, IBackend backend, int maxBatchTokens, int maxBatchSequences, int seed, CancellationToken cancellationToken = default)
     {
         RandomTensors source = new(folder, seed);
-        return Decoder.Load(source, ModelLoader.ReadConfig(source), backend, maxBatchTokens, maxBatchSequences);
+        return Decoder.Load(source, ModelLoader.ReadConfig(source), backend, maxBatchTokens, maxBatchSequences, cancellationToken);
     }
 }

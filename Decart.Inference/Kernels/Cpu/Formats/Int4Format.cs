@@ -58,9 +58,13 @@ internal static unsafe class Int4Header
     /// <summary>Whether the scale leaves room for a zero: it came from an f16 or a bf16.</summary>
     public static bool Fits(float scale) => (BitConverter.SingleToUInt32Bits(scale) & ZeroBits) == 0;
 
-    /// <summary>The nearest scale that leaves room for a zero.</summary>
-    public static float Round(float scale) =>
-        BitConverter.UInt32BitsToSingle((BitConverter.SingleToUInt32Bits(scale) + (ZeroBits >> 1) + ((BitConverter.SingleToUInt32Bits(scale) >> 13) & 1)) & ~ZeroBits);
+    /// <summary>The nearest scale that leaves room for a zero; what is no finite number stays as it is.</summary>
+    public static float Round(float scale)
+    {
+        if (!float.IsFinite(scale)) return scale;
+        uint bits = BitConverter.SingleToUInt32Bits(scale);
+        return BitConverter.UInt32BitsToSingle((bits + (ZeroBits >> 1) + ((bits >> 13) & 1)) & ~ZeroBits);
+    }
 
     public static uint Compose(float scale, int zero) => BitConverter.SingleToUInt32Bits(scale) | (uint)zero;
 
