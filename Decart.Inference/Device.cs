@@ -28,6 +28,9 @@ public readonly record struct Device : IParsable<Device>
     /// <summary>GPUs of one machine that a text can name together.</summary>
     private const int MostDevices = 64;
 
+    /// <summary>What <see cref="Parse"/> reads, for messages about other texts.</summary>
+    internal const string Texts = "\"auto\", \"cpu\", \"cuda:0\", \"cuda:0,1\" (each GPU once) or \"cuda:all\"";
+
     private readonly ulong _several; // a bit for each of several GPUs; all bits for those that there are
 
     private Device(DeviceKind kind, int index, ulong several = 0)
@@ -43,7 +46,7 @@ public readonly record struct Device : IParsable<Device>
     /// <summary>The processor.</summary>
     public static Device Cpu => new(DeviceKind.Cpu, 0);
 
-    /// <summary>All NVIDIA GPUs of this machine, which compute a model together.</summary>
+    /// <summary>All NVIDIA GPUs of this machine, the first 16 if there are more, which compute a model together.</summary>
     public static Device AllCuda => new(DeviceKind.Cuda, 0, ulong.MaxValue);
 
     /// <summary>The kind of hardware.</summary>
@@ -102,7 +105,7 @@ public readonly record struct Device : IParsable<Device>
         ArgumentNullException.ThrowIfNull(s);
         return TryParse(s, provider, out Device device)
             ? device
-            : throw new FormatException($"\"{Quoted.Value(s)}\" names no device: expected \"auto\", \"cpu\", \"cuda:0\", \"cuda:0,1\" or \"cuda:all\".");
+            : throw new FormatException($"\"{Quoted.Value(s)}\" names no device: expected {Texts}.");
     }
 
     /// <summary>Parses "auto", "cpu", "cuda" (the first GPU), "cuda:N", "cuda:0,1" (several together) or "cuda:all", in any case.</summary>

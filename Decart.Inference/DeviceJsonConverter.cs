@@ -3,14 +3,14 @@ using System.Text.Json.Serialization;
 
 namespace Decart.Inference;
 
-/// <summary>Reads and writes a <see cref="Device"/> as a JSON string: <c>"auto"</c>, <c>"cpu"</c>, <c>"cuda:0"</c>.</summary>
+/// <summary>Reads and writes a <see cref="Device"/> as a JSON string: <c>"auto"</c>, <c>"cpu"</c>, <c>"cuda:0"</c>, <c>"cuda:0,1"</c>, <c>"cuda:all"</c>.</summary>
 public sealed class DeviceJsonConverter : JsonConverter<Device>
 {
     /// <inheritdoc/>
     public override Device Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
         reader.TokenType == JsonTokenType.String
             ? Parse(reader.GetString()!)
-            : throw new JsonException($"A device was expected as a string (\"auto\", \"cpu\" or \"cuda:0\"), found {reader.TokenType}.");
+            : throw new JsonException($"A device was expected as a string ({Device.Texts}), found {reader.TokenType}.");
 
     /// <inheritdoc/>
     public override void Write(Utf8JsonWriter writer, Device value, JsonSerializerOptions options)

@@ -89,8 +89,9 @@ public class ConfigurationTests
         Assert.That((options.LoadBeforeStart, options.WarmUp, options.DrainTimeout), Is.EqualTo((false, true, TimeSpan.FromSeconds(25))));
     }
 
-    [TestCase("Device", "gpu", "Llm:Device: Expected \"auto\", \"cpu\" or \"cuda:0\", found \"gpu\".")]
-    [TestCase("Device", "", "Llm:Device: Expected \"auto\", \"cpu\" or \"cuda:0\", found nothing.")]
+    [TestCase("Device", "gpu", "Llm:Device: Expected \"auto\", \"cpu\", \"cuda:0\", \"cuda:0,1\" (each GPU once) or \"cuda:all\", found \"gpu\".")]
+    [TestCase("Device", "", "Llm:Device: Expected \"auto\", \"cpu\", \"cuda:0\", \"cuda:0,1\" (each GPU once) or \"cuda:all\", found nothing.")]
+    [TestCase("Device", "cuda:0,0", "Llm:Device: Expected \"auto\", \"cpu\", \"cuda:0\", \"cuda:0,1\" (each GPU once) or \"cuda:all\", found \"cuda:0,0\".")]
     [TestCase("Model", "", "Llm:Model: Expected a path or a name on the Hub, found nothing.")]
     [TestCase("Model", " ", "Llm:Model: A model's folder, GGUF file or name on the Hub must be given. Found nothing.")]
     [TestCase("Hub:Offline", "perhaps", "Llm:Hub:Offline: Expected true or false, found \"perhaps\".")]
@@ -109,12 +110,13 @@ public class ConfigurationTests
     [TestCase("Paging", "yes", "Llm:Paging: Expected Auto, Hardware or Table, found \"yes\".")]
     [TestCase("Paging", "7", "Llm:Paging: Paging must be Auto, Hardware or Table. Found 7.")]
     [TestCase("Quantize", "Int3", "Llm:Quantize: Expected Fp8, Int4, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K, Q4_K_M, Q5_K_M or null, found \"Int3\".")]
+    [TestCase("Quantize", "Fp8,Int4", "Llm:Quantize: Expected Fp8, Int4, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K, Q4_K_M, Q5_K_M or null, found \"Fp8,Int4\".")]
     [TestCase("Quantize", "q8_0", "Llm:Quantize: Checkpoints are quantised to Fp8 or Int4; the other formats are for random weights. Found Q8_0.")]
     [TestCase("PrefixCaching", "1", "Llm:PrefixCaching: Expected true or false, found \"1\".")]
     [TestCase("DrainTimeout", "soon", "Llm:DrainTimeout: Expected a time as in 00:00:25, found \"soon\".")]
     [TestCase("DrainTimeout", "25", "Llm:DrainTimeout: The time must be 00:00:00 to 1.00:00:00. Found 25.00:00:00.")]
     [TestCase("ReadinessQueueLimit", "-1", "Llm:ReadinessQueueLimit: The number of waiting requests must be at least 0; null for any number. Found -1.")]
-    [TestCase("Device:Kind", "cpu", "Llm:Device: Expected \"auto\", \"cpu\" or \"cuda:0\", found a section.")]
+    [TestCase("Device:Kind", "cpu", "Llm:Device: Expected \"auto\", \"cpu\", \"cuda:0\", \"cuda:0,1\" (each GPU once) or \"cuda:all\", found a section.")]
     public void A_wrong_value_is_an_error_that_names_its_key(string key, string value, string message)
     {
         OptionsValidationException error = Assert.Throws<OptionsValidationException>(() => Read(key == "Model" ? [(key, value)] : [("Model", "m"), (key, value)]))!;

@@ -45,6 +45,18 @@ internal sealed class BadDriverTests
         AssertRefused(driver.Open, reason);
     }
 
+    [TestCase("cuda:0,1", 1, "GPU 1 was asked for, the CUDA driver finds 1.")]
+    [TestCase("cuda:62,5", 8, "GPU 62 was asked for, the CUDA driver finds 8.")]
+    [TestCase("cuda:all", 0, "GPU 0 was asked for, the CUDA driver finds 0.")]
+    [TestCase("cuda:all", -1, "GPU 0 was asked for, the CUDA driver finds -1.")]
+    public void Several_GPUs_that_are_not_there_are_refused_before_any_is_opened(string device, int count, string reason)
+    {
+        using FakeCudaDriver driver = FakeCudaDriver.Create(("cuDeviceGetCount", $"*(int *)a = {count};"), ("cuDevicePrimaryCtxRetain", Fails));
+        FakeDriverOutcome outcome = driver.Open(device);
+        Assert.That(outcome.Error, Is.TypeOf<NotSupportedException>());
+        Assert.That(outcome.Error!.Message, Does.StartWith("The device cuda:").And.EndsWith($" cannot be used. {reason}"));
+    }
+
     [Test]
     public void A_driver_that_is_no_library_is_refused()
     {

@@ -102,12 +102,50 @@ public class OptionsTests
         Assert.That(Device.Parse(device.ToString()), Is.EqualTo(device));
     }
 
+    [TestCase("cuda:0,1", 0, 1)]
+    [TestCase("CUDA:5,2,62", 2, 5, 62)]
+    public void Several_devices_are_parsed(string text, params int[] indices)
+    {
+        Device device = Device.Parse(text);
+        Assert.That(device, Is.EqualTo(Device.Cuda(indices.AsSpan())));
+        Assert.That((device.Kind, device.Index), Is.EqualTo((DeviceKind.Cuda, indices[0])));
+        Assert.That(device.Indices, Is.EqualTo(indices));
+        Assert.That(Device.Parse(device.ToString()), Is.EqualTo(device));
+    }
+
+    [Test]
+    public void All_and_one_of_several_devices_have_no_list()
+    {
+        Assert.That(Device.Parse("cuda:ALL"), Is.EqualTo(Device.AllCuda));
+        Assert.That(Device.AllCuda.ToString(), Is.EqualTo("cuda:all"));
+        Assert.That(Device.AllCuda.Indices, Is.Empty);
+        Assert.That(Device.Cuda([70]), Is.EqualTo(Device.Cuda(70)));
+        Assert.That(Device.Cuda(70).Indices, Is.Empty);
+    }
+
+    [Test]
+    public void Lists_of_devices_that_name_none_are_refused()
+    {
+        Assert.Throws<ArgumentException>(() => Device.Cuda());
+        Assert.Throws<ArgumentException>(() => Device.Cuda(3, 3));
+        Assert.Throws<ArgumentOutOfRangeException>(() => Device.Cuda(0, -1));
+        Assert.Throws<ArgumentOutOfRangeException>(() => Device.Cuda(0, 63));
+    }
+
     [TestCase("")]
     [TestCase("gpu")]
     [TestCase("cuda:")]
     [TestCase("cuda:-1")]
     [TestCase("cuda:99999999999")]
     [TestCase("cuda3")]
+    [TestCase("cuda:0,")]
+    [TestCase("cuda:0,0")]
+    [TestCase("cuda:1,1,2")]
+    [TestCase("cuda:0,-1")]
+    [TestCase("cuda:0, 1")]
+    [TestCase("cuda:0,63")]
+    [TestCase("cuda:999999999999")]
+    [TestCase("cuda:all,0")]
     public void What_is_no_device_is_refused(string text)
     {
         Assert.Throws<FormatException>(() => Device.Parse(text));

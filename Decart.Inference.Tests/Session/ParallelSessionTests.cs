@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Decart.Inference.Kernels;
 using Decart.Inference.Kernels.Cpu;
 using Decart.Inference.Kernels.Gpu;
@@ -109,6 +110,66 @@ internal sealed class ParallelSessionTests
         pages.Unmap(address, bytes);
         pages.Free(address, 2 * bytes);
         Assert.That(memory.Translate(address + 5, 1), Is.EqualTo(address + 5));
+    }
+
+    [Test]
+    public async Task Scores_and_embeddings_are_those_of_one_device()
+    {
+        (float[] scores, float[] embedding) expected = await AnswersAsync(new CpuBackend(threads: 1)), found = await AnswersAsync(ParallelDevices.Cpu(2));
+        Assert.That(DecoderRuns.MaxDifference(expected.scores, found.scores), Is.LessThanOrEqualTo(1e-5f));
+        Assert.That(DecoderRuns.MaxDifference(expected.embedding, found.embedding), Is.LessThanOrEqualTo(1e-5f));
+
+        async Task<(float[] Scores, float[] Embedding)> AnswersAsync(IBackend owned)
+        {
+            using IBackend backend = owned;
+            await using LlmSession session = GpuSessions.OpenRandom(_folder, backend, tokens: 512, paging: PagingMode.Hardware);
+            int[] prompt = [.. Enumerable.Range(3, 40)]; // of several steps
+            Task<float[]> embedding = session.EmbedAsync(prompt);
+            return ([.. (await session.ScoreAsync(prompt)).Select(score => score.Logprob)], await embedding);
+        }
+    }
+
+    [Test]
+    public async Task Sessions_over_their_own_ranks_compute_at_the_same_time()
+    {
+        int[][][] answers = await Task.WhenAll(Enumerable.Range(0, 2).Select(_ => Task.Run(() => AnswersAsync(ParallelDevices.Cpu(2)))));
+        Assert.That(answers[0], Is.EqualTo(answers[1]));
+    }
+
+    /// <summary>Loads that succeed, that are cancelled and that fail leave no thread and no memory behind.</summary>
+    [Test]
+    public void Threads_and_memory_do_not_grow([Values] bool whole)
+    {
+        const int Cycles = 50, Warm = 10, FewThreads = 4;
+        const long FewBytes = 32 << 20;
+        int threads = 0;
+        long bytes = 0;
+        for (int cycle = 0; cycle < Warm + Cycles; cycle++)
+        {
+            if (cycle == Warm) (threads, bytes) = Measure();
+            using ParallelBackend backend = ParallelDevices.Cpu(4);
+            using CancellationTokenSource cancelled = new();
+            if (!whole) cancelled.Cancel();
+            try
+            {
+                using Decoder decoder = Decoders.LoadRandom(_folder, backend, maxBatchTokens: 16, maxBatchSequences: 4, seed: 5, cancelled.Token);
+                using KvRanges ranges = new(backend, decoder.KvLayout, sequences: 1, tokens: 16);
+                decoder.Prefill(ranges[0], [5, 6, 7]);
+            }
+            catch (OperationCanceledException) when (!whole)
+            {
+            }
+        }
+        (int threadsAfter, long bytesAfter) = Measure();
+        Assert.That(threadsAfter, Is.LessThanOrEqualTo(threads + FewThreads));
+        Assert.That(bytesAfter - bytes, Is.LessThan(FewBytes));
+
+        static (int Threads, long Bytes) Measure()
+        {
+            GC.Collect();
+            using Process process = Process.GetCurrentProcess();
+            return (process.Threads.Count, process.PrivateMemorySize64);
+        }
     }
 
     [Test]

@@ -81,6 +81,7 @@ public class BindingTests
     }
 
     [TestCase("\"gpu\"")]
+    [TestCase("\"cuda:1,1,2\"")]
     [TestCase("1")]
     [TestCase("null")]
     [TestCase("{}")]

@@ -20,7 +20,7 @@ internal sealed class ConfigurationReader(string name, IConfiguration section) :
     private static readonly Setting[] Settings =
     [
         Required<string>(nameof(DecartInferenceOptions.Model), "a path or a name on the Hub", (options, value) => options.Model = value),
-        Required<Device>(nameof(DecartInferenceOptions.Device), "\"auto\", \"cpu\" or \"cuda:0\"", (options, value) => options.Device = value),
+        Required<Device>(nameof(DecartInferenceOptions.Device), Device.Texts, (options, value) => options.Device = value),
         Optional<int>(nameof(DecartInferenceOptions.Threads), NumberOrNull, (options, value) => options.Threads = value),
         Required<int>(nameof(DecartInferenceOptions.MaxConcurrentSequences), Number, (options, value) => options.MaxConcurrentSequences = value),
         Optional<int>(nameof(DecartInferenceOptions.MaxBatchTokens), NumberOrNull, (options, value) => options.MaxBatchTokens = value),
@@ -109,7 +109,7 @@ internal sealed class ConfigurationReader(string name, IConfiguration section) :
     private static Setting OfEnum<T>(string name, string expected, Action<DecartInferenceOptions, T> set)
         where T : struct, Enum => new(name, expected, (options, text) =>
         {
-            if (!Enum.TryParse(text, ignoreCase: true, out T value)) return false;
+            if (text.Contains(',') || !Enum.TryParse(text, ignoreCase: true, out T value)) return false; // of several names it would take the sum
             set(options, value);
             return true;
         });

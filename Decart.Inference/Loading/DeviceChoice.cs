@@ -74,20 +74,24 @@ internal readonly record struct DeviceChoice(Device Device, IBackend Backend)
 
     private static DeviceChoice OpenEnough(DeviceChoice first, ModelNeed model, ILogger logger, KernelCache? cache, int latestArchitecture)
     {
-        int gpus = CountGpus(), count = CountFor(model, first.Backend.Memory.MeasureFree(), gpus);
-        if (count == 1) return first;
+        int gpus, count;
+        DeviceChoice several;
         try
         {
-            DeviceChoice several = OpenSeveral([.. Enumerable.Range(0, count)], cache, latestArchitecture);
-            first.Backend.Dispose();
-            logger.GpusChosen(count, gpus, model.WeightBytes);
-            return several;
+            gpus = CountGpus();
+            count = CountFor(model, first.Backend.Memory.MeasureFree(), gpus);
+            if (count == 1) return first;
+            several = OpenSeveral([.. Enumerable.Range(0, count)], cache, latestArchitecture);
         }
-        catch (CudaUnavailableException error)
+        catch (Exception error)
         {
+            // Whatever the driver does wrong with several GPUs, the first can compute.
             logger.GpusFail(error, error.Message);
             return first;
         }
+        first.Backend.Dispose();
+        logger.GpusChosen(count, gpus, model.WeightBytes);
+        return several;
     }
 
     private static DeviceChoice OpenCpu(LlmSessionOptions options, ILogger logger)
@@ -104,7 +108,7 @@ internal readonly record struct DeviceChoice(Device Device, IBackend Backend)
     }
 
     /// <summary>GPUs that there are, as far as they can be used together.</summary>
-    private static int CountGpus() => Math.Min(CudaContext.CountDevices(), GpuMailbox.MaxRanks);
+    private static int CountGpus() => Math.Clamp(CudaContext.CountDevices(), 0, GpuMailbox.MaxRanks);
 
     private static DeviceChoice OpenOne(Device device, KernelCache? cache, int latestArchitecture)
     {
@@ -113,8 +117,12 @@ internal readonly record struct DeviceChoice(Device Device, IBackend Backend)
     }
 
     /// <summary>Opens GPUs that compute a model together.</summary>
+    /// <param name="indices">In ascending order.</param>
+    /// <param name="cache">See <see cref="Open"/>.</param>
+    /// <param name="latestArchitecture">See <see cref="Open"/>.</param>
     private static DeviceChoice OpenSeveral(int[] indices, KernelCache? cache, int latestArchitecture)
     {
+        CudaContext.Require(indices[^1]); // before kernels of the first are compiled
         List<CudaDevice> gpus = [];
         List<GpuBackend> backends = [];
         GpuRankExchange? exchange = null;

@@ -35,7 +35,7 @@ internal sealed record CommandLine(string Model, string? Prompt, string? System,
         Argument<string> prompt = new("prompt") { Description = "The question, or the text to continue, in quotation marks", Arity = ArgumentArity.ZeroOrOne };
         Option<string> system = new("--system") { Description = "What a chat model is told before the first question" };
         Option<bool> raw = new("--raw") { Description = "Continue the prompt as it stands, also with a chat model" };
-        Option<Device> device = new("--device") { Description = "cpu, cuda:0 or auto; a GPU if there is one unless given", CustomParser = ParseDevice };
+        Option<Device> device = new("--device") { Description = "cpu, cuda:0, cuda:0,1, cuda:all or auto; a GPU if there is one unless given", CustomParser = ParseDevice };
         Option<int?> maxTokens = new("--max-tokens")
         {
             Description = $"The most tokens of an answer; unless given, {new GenerationOptions().MaxTokens} for a text and no limit but the model's context in a chat",
@@ -67,7 +67,7 @@ internal sealed record CommandLine(string Model, string? Prompt, string? System,
     private static Device ParseDevice(ArgumentResult result)
     {
         if (!Device.TryParse(result.Tokens[0].Value, null, out Device device))
-            result.AddError($"\"{result.Tokens[0].Value}\" names no device: expected \"auto\", \"cpu\" or \"cuda:0\".");
+            result.AddError($"\"{result.Tokens[0].Value}\" names no device: expected \"auto\", \"cpu\", \"cuda:0\", \"cuda:0,1\" or \"cuda:all\".");
         return device;
     }
 }

@@ -29,11 +29,19 @@ internal sealed class CudaContext : SafeHandle
     public static CudaContext Open(int index)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(index);
-        int count = CountDevices();
-        if (index >= count) throw new CudaUnavailableException($"GPU {index} was asked for, the CUDA driver finds {count}.");
+        Require(index);
         CudaDriver.Check(CudaDriver.GetDevice(out int device, index), "a GPU's handle");
         CudaDriver.Check(CudaDriver.RetainPrimaryContext(out nint context, device), context, "the primary context");
         return new CudaContext(device, context);
+    }
+
+    /// <summary>Throws unless there is a GPU.</summary>
+    /// <param name="index">Its number.</param>
+    /// <exception cref="CudaUnavailableException">The driver finds fewer, or there is none.</exception>
+    public static void Require(int index)
+    {
+        int count = CountDevices();
+        if (index >= count) throw new CudaUnavailableException($"GPU {index} was asked for, the CUDA driver finds {count}.");
     }
 
     /// <summary>How many GPUs the driver finds.</summary>
