@@ -78,7 +78,7 @@ public readonly record struct Device : IParsable<Device>
     }
 
     /// <summary>NVIDIA GPUs that compute a model together: each has a part of every weight, and the keys and values of some heads.</summary>
-    /// <param name="indices">The driver's numbers of the GPUs, 0 to 62, each once, in any order.</param>
+    /// <param name="indices">The driver's numbers of the GPUs, each once, in any order: 0 to 62, or of one alone any.</param>
     /// <exception cref="ArgumentException">There is none, or one is named twice.</exception>
     /// <exception cref="ArgumentOutOfRangeException">A number is out of range.</exception>
     public static Device Cuda(params ReadOnlySpan<int> indices)
