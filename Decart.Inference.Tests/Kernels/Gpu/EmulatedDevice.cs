@@ -19,16 +19,14 @@ namespace Decart.Inference.Tests.Kernels.Gpu;
 /// <param name="rank">Kernels of devices of different ranks run at the same time; for those without tensor cores.</param>
 internal sealed unsafe class EmulatedDevice(bool tensorCores = false, int multiprocessors = 1, int rank = 0) : IGpuDevice
 {
-    private const int MaxRanks = 4;
+    private const int MaxRanks = 4, LargeWarps = 16, LargestWarps = 32, Lanes = 32;
 
     private static readonly Lazy<Runner>[] Small = [.. Enumerable.Range(0, MaxRanks).Select(_ => new Lazy<Runner>(() => new Runner(lanes: 4, warps: 2)))];
 
-    private static readonly Lazy<Runner> Wide = new(() => new Runner(lanes: 32, warps: 4));
+    private static readonly Lazy<Runner> Wide = new(() => new Runner(Lanes, warps: 4));
 
     /// <summary>For kernels whose warps have different parts to play, which want as many threads as they say.</summary>
-    private static readonly Lazy<Runner> Large = new(() => new Runner(lanes: 32, warps: LargeWarps));
-
-    private const int LargeWarps = 16;
+    private static readonly Lazy<Runner> Large = new(() => new Runner(Lanes, warps: LargeWarps)), Largest = new(() => new Runner(Lanes, warps: LargestWarps));
 
     private static readonly Lock SharedLock = new();
 
@@ -72,8 +70,14 @@ internal sealed unsafe class EmulatedDevice(bool tensorCores = false, int multip
         void Start()
         {
             Launched.Add(kernel.Name);
-            (IsLarge(kernel) && 2 * kernel.GroupSize > Large.Value.GroupSize ? Large.Value : _runner).Run(kernel, grid, copy);
+            RunnerOf(kernel).Run(kernel, grid, copy);
         }
+    }
+
+    private Runner RunnerOf(GpuKernel kernel)
+    {
+        if (!IsLarge(kernel) || 2 * kernel.GroupSize <= LargeWarps * Lanes) return _runner;
+        return kernel.GroupSize <= LargeWarps * Lanes ? Large.Value : Largest.Value;
     }
 
     public IGpuRecording Record(Action launches)

@@ -6,8 +6,8 @@ using ILGPU;
 namespace Decart.Inference.Kernels.Gpu;
 
 /// <summary>
-/// <see cref="GpuRingMatMul{TSums}"/> of a weight of few bits, with the bits of the weight that it would be widened to: one warp copies packed tiles into a ring, others make halves
-/// of them in a second one, where they bring the block of x too, and two warp groups multiply as they always do.
+/// <see cref="GpuRingMatMul{TSums}"/> of a weight of few bits, with the bits of the weight that it would be widened to: one warp copies packed tiles into a ring, teams of others make
+/// halves of them in a second one, where they bring the block of x too, and two warp groups multiply as they always do.
 /// </summary>
 internal static class GpuPackedMatMul<TFormat, TSums>
     where TFormat : IPackedFormat
@@ -26,10 +26,22 @@ internal static class GpuPackedMatMul<TFormat, TSums>
     /// <summary>What a group may have, and what barriers are given of it.</summary>
     private const int MaxSharedBytes = 227 * 1024, BarrierBytes = 512;
 
-    /// <summary>Warps that make halves. With few rows the bytes of the weight decide, so there must be many; with many rows the products' registers leave room for few.</summary>
-    private static int Unpackers => TSums.Columns <= 64 ? 7 : 3;
+    /// <summary>
+    /// Teams of warps that make halves, each of whole stages in turn with the others, since what a stage costs besides is every warp's of its team. With few rows the bytes of the
+    /// weight decide, so there must be many warps; with many rows the products' registers leave room for few.
+    /// </summary>
+    /// <remarks>Rings have multiples of so many stages: each stage is one team's, which sees all its phases. A barrier's parity tells two neighbouring phases apart, no more.</remarks>
+    private static int Teams => TSums.Columns is > 32 and not 128 ? 1 : TSums.Columns <= 32 && IsWide ? 3 : 2;
 
-    private static int Threads => (Readers + 1 + Unpackers) * Lanes;
+    private static int TeamWarps => TSums.Columns <= 32 ? (IsWide ? 5 : 7) : TSums.Columns <= 64 ? 7 : 3;
+
+    /// <summary>Codes of a byte want more room on their way, and so leave less for halves.</summary>
+    private static bool IsWide => TFormat.Bits == 8;
+
+    /// <summary>The warp that copies, those that make halves, and as many as their last warp group lacks: it changes its registers as a whole.</summary>
+    private static int Helpers => (1 + (Teams * TeamWarps) + 3) / 4 * 4;
+
+    private static int Threads => (Readers + Helpers) * Lanes;
 
     private static void Run(MatMulArguments a)
     {
@@ -40,15 +52,15 @@ internal static class GpuPackedMatMul<TFormat, TSums>
         int warp = Warp.Shuffle(Group.IdxX / Lanes, 0);
         if (warp >= Readers)
         {
-            if (TSums.Columns == 64) WarpGroup.LowerRegisters(88);
-            if (TSums.Columns > 128) WarpGroup.LowerRegisters(40);
+            if (TSums.Columns is 64 or 128) WarpGroup.LowerRegisters(88);
+            else if (TSums.Columns > 128) WarpGroup.LowerRegisters(40);
             if (warp == Readers) Copy(a, stored);
-            else Unpack(a, stored, halves, warp - Readers - 1);
+            else if (warp <= Readers + (Teams * TeamWarps)) Unpack(a, stored, halves, warp - Readers - 1);
         }
         else
         {
-            if (TSums.Columns == 64) WarpGroup.RaiseRegisters(160);
-            if (TSums.Columns > 128) WarpGroup.RaiseRegisters(232);
+            if (TSums.Columns is 64 or 128) WarpGroup.RaiseRegisters(160);
+            else if (TSums.Columns > 128) WarpGroup.RaiseRegisters(232);
             GpuRingMatMul<TSums>.Multiply(a, halves, warp);
         }
     }
@@ -73,30 +85,38 @@ internal static class GpuPackedMatMul<TFormat, TSums>
 
     private static void Unpack(MatMulArguments a, Ring<Stored> stored, Ring<Halved> halves, int unpacker)
     {
-        int perStage = GpuRingMatMul<TSums>.PiecesPerStage(a), steps = GpuRingMatMul<TSums>.Steps(a);
-        if (unpacker == 0) GridDependency.Wait();
+        int team = unpacker / TeamWarps, member = unpacker - (team * TeamWarps);
+        int perStage = GpuRingMatMul<TSums>.PiecesPerStage(a), pieces = a.Stride / CoreTiles.PieceColumns, steps = GpuRingMatMul<TSums>.Steps(a);
+        if (member == 0) GridDependency.Wait();
+        stored = Ring<Stored>.Skip(stored, team);
+        halves = Ring<Halved>.Skip(halves, team);
+        int step = team, tile = member;
         for (GpuRingMatMulPass pass = GpuRingMatMulPass.First(a); GpuRingMatMulPass.Exists(pass); pass = GpuRingMatMulPass.Next(a, pass))
         {
-            GpuRingMatMul<TSums>.Source x = GpuRingMatMul<TSums>.Source.OfX(a, pass, perStage);
-            for (int step = 0; step < steps; step++)
+            GpuRingMatMul<TSums>.Source x = GpuRingMatMul<TSums>.Source.Skip(GpuRingMatMul<TSums>.Source.OfX(a, pass, perStage), step);
+            for (; step < steps; step += Teams)
             {
-                int pieces = GpuRingMatMul<TSums>.Pieces(a, step);
+                int left = pieces - (step * perStage), count = left < perStage ? left : perStage, tiles = count * pass.Tiles;
                 Ring<Halved>.AwaitEmpty(halves);
-                if (unpacker == 0) CopyX(x, halves, pieces);
-                Ring<Stored>.Await(stored);
-                for (int tile = unpacker; tile < pieces * pass.Tiles; tile += Unpackers)
+                if (member == 0)
                 {
-                    int packed = Ring<Stored>.Stage(stored) + (tile * PackedTile<TFormat>.Bytes);
-                    PackedTile<TFormat>.Unpack(packed, Warp.LaneIdx, Ring<Halved>.Stage(halves) + (tile * CoreTiles.TileBytes));
+                    CopyX(x, halves, count);
+                    x = GpuRingMatMul<TSums>.Source.Skip(x, Teams);
                 }
+                Ring<Stored>.Await(stored);
+                int packed = Ring<Stored>.Stage(stored), halved = Ring<Halved>.Stage(halves);
+                for (; tile < tiles; tile += TeamWarps)
+                    PackedTile<TFormat>.Unpack(packed + (tile * PackedTile<TFormat>.Bytes), Warp.LaneIdx, halved + (tile * CoreTiles.TileBytes));
+                // The next stage's turns go on where this one's ended: each warp has as many tiles as the others.
+                tile -= tiles;
                 // Matrix operations read what threads have written.
                 BulkCopy.Fence();
                 Ring<Stored>.Release(stored);
                 if (Warp.LaneIdx == 0) MBarrier.Arrive(Ring<Halved>.Full(halves));
-                x = GpuRingMatMul<TSums>.Source.Next(x);
-                stored = Ring<Stored>.Next(stored);
-                halves = Ring<Halved>.Next(halves);
+                stored = Ring<Stored>.Skip(stored, Teams);
+                halves = Ring<Halved>.Skip(halves, Teams);
             }
+            step -= steps;
         }
     }
 
@@ -110,12 +130,12 @@ internal static class GpuPackedMatMul<TFormat, TSums>
     /// <summary>What is multiplied.</summary>
     private struct Halved : IRingShape
     {
-        public static int Stages => GpuRingMatMul<TSums>.Stages;
+        public static int Stages => Teams == 3 ? 3 : 4;
 
         public static int StageBytes => GpuRingMatMul<TSums>.StageBytes;
 
-        /// <summary>The warps that make halves, one of which announces the bytes of x before.</summary>
-        public static int Writers => Unpackers + 1;
+        /// <summary>A team, one of which announces the bytes of x before.</summary>
+        public static int Writers => TeamWarps + 1;
 
         public static int Readers => GpuRingMatMul<TSums>.Readers;
     }
@@ -123,12 +143,12 @@ internal static class GpuPackedMatMul<TFormat, TSums>
     /// <summary>Packed tiles as they come: as many stages as there is room for, since they are what is waited for.</summary>
     private struct Stored : IRingShape
     {
-        public static int Stages => (MaxSharedBytes - BarrierBytes - (GpuRingMatMul<TSums>.Stages * GpuRingMatMul<TSums>.StageBytes)) / StageBytes;
+        public static int Stages => (MaxSharedBytes - BarrierBytes - (Halved.Stages * Halved.StageBytes)) / StageBytes / Teams * Teams;
 
         public static int StageBytes => GpuRingMatMul<TSums>.WeightBytes / CoreTiles.TileBytes * PackedTile<TFormat>.Bytes;
 
         public static int Writers => 1;
 
-        public static int Readers => Unpackers;
+        public static int Readers => TeamWarps;
     }
 }

@@ -52,8 +52,8 @@ internal static class GpuRankSum
     /// <summary>Threads of a group of few rows; as few as are enough, so that they are spread over more multiprocessors.</summary>
     private const int FewestLooseThreads = 128, MostLooseThreads = GpuMailbox.SlotVectors / 2;
 
-    /// <summary>The most vectors of few rows: 2 MiB of halves.</summary>
-    private const int MostLooseVectors = 128 << 10;
+    /// <summary>The most vectors of few rows: 512 KiB of halves.</summary>
+    private const int MostLooseVectors = 32 << 10;
 
     /// <summary>Starts the sum on one rank.</summary>
     /// <param name="device">The rank's.</param>

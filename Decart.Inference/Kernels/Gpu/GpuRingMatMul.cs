@@ -221,6 +221,12 @@ internal static class GpuRingMatMul<TSums>
             return source;
         }
 
+        public static Source Skip(Source source, int steps)
+        {
+            source._address += steps * source._advance;
+            return source;
+        }
+
         /// <summary>Starts the lane's copy, if one of that many pieces is its.</summary>
         /// <param name="source">What it copies.</param>
         /// <param name="stage">Where to.</param>

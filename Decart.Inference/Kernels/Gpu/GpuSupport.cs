@@ -24,7 +24,8 @@ internal static class GpuSupport
 #pragma warning restore IL4000
 
     /// <summary>
-    /// Whether quantised weights stay in the bits of their file on GPUs that have kernels for it, as the switch <c>Decart.Inference.PackedGpuWeights</c> says; else they are widened to halves.
+    /// Whether quantised weights stay in the bits of their file on GPUs that have kernels for it, unless the switch <c>Decart.Inference.PackedGpuWeights</c> says no; else they are widened
+    /// to halves, which takes more memory and, with many rows, less time.
     /// </summary>
-    public static bool PacksWeights => AppContext.TryGetSwitch(PackedSwitch, out bool enabled) && enabled;
+    public static bool PacksWeights => !AppContext.TryGetSwitch(PackedSwitch, out bool enabled) || enabled;
 }

@@ -27,6 +27,15 @@ internal static class Halves
     [IntrinsicImplementation, Ptx("sub.rn.f16x2 $r, $0, $1;")]
     public static uint Subtract(uint a, uint b) => Round(Low(a) - Low(b), High(a) - High(b));
 
+    /// <summary>a * b of both, rounded to nearest; beyond <see cref="Max"/> infinite.</summary>
+    [IntrinsicImplementation, Ptx("mul.rn.f16x2 $r, $0, $1;")]
+    public static uint Multiply(uint a, uint b) => Round(Low(a) * Low(b), High(a) * High(b));
+
+    /// <summary>a * b + c of both, rounded once.</summary>
+    [IntrinsicImplementation, Ptx("fma.rn.f16x2 $r, $0, $1, $2;")]
+    public static uint Fma(uint a, uint b, uint c) =>
+        BitConverter.HalfToUInt16Bits((Half)(((double)Low(a) * Low(b)) + Low(c))) | ((uint)BitConverter.HalfToUInt16Bits((Half)(((double)High(a) * High(b)) + High(c))) << 16);
+
     /// <summary>1024 + the lowest byte of a register, and 1024 + the next: numbers of 8 bits behind the exponent of 1024.</summary>
     [IntrinsicImplementation, Ptx("prmt.b32 $r, $0, 0x64646464, 0x4140;")]
     public static uint LowBytes(uint bytes) => 0x64006400 | (bytes & 0xFF) | ((bytes & 0xFF00) << 8);

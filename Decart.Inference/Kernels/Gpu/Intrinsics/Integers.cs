@@ -2,7 +2,7 @@ using ILGPU.IR.Intrinsics;
 
 namespace Decart.Inference.Kernels.Gpu.Intrinsics;
 
-/// <summary>Operations on integers (PTX ISA, "mul", "prmt").</summary>
+/// <summary>Operations on integers (PTX ISA, "mul", "prmt", "lop3").</summary>
 internal static class Integers
 {
     /// <summary>The upper 64 bits of the product of two numbers without sign.</summary>
@@ -21,4 +21,11 @@ internal static class Integers
         for (int i = 0; i < 4; i++) chosen |= (uint)((both >> (int)(((choice >> (4 * i)) & 7) * 8)) & 0xFF) << (8 * i);
         return chosen;
     }
+
+    /// <summary>Some bits of a number, and those of another: one instruction.</summary>
+    /// <param name="bits">The number.</param>
+    /// <param name="mask">Which of its bits.</param>
+    /// <param name="others">What they are added to.</param>
+    [IntrinsicImplementation, Ptx("lop3.b32 $r, $0, $1, $2, 0xEA;")]
+    public static uint Merge(uint bits, uint mask, uint others) => (bits & mask) | others;
 }

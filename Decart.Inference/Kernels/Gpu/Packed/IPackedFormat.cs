@@ -21,8 +21,11 @@ internal interface IPackedFormat
 
     static abstract PackedCodeKind Codes { get; }
 
-    /// <summary>What is taken away from an integer before it is multiplied, 0 to 1023.</summary>
+    /// <summary>What is taken away from an integer before it is multiplied: 0 to 63 from codes of less than 8 bits, 0 to 1023 from others and from what a table has.</summary>
     static abstract int Bias { get; }
+
+    /// <summary>Whether nothing is added and scales are mostly halves: numbers are then multiplied as halves, which rounds as float32 would.</summary>
+    static abstract bool HasHalfScales { get; }
 
     /// <summary>Bytes of the scales of a piece of a tile, a multiple of 16.</summary>
     static abstract int ScaleBytes { get; }
@@ -63,6 +66,10 @@ internal struct PackedScales
 {
     public float Scale, Offset, SecondScale, SecondOffset;
 
+    /// <summary>What is taken away from codes of less than 8 bits before, 0 to 63.</summary>
+    public uint Zero;
+
     /// <summary>The same for all 32.</summary>
-    public static PackedScales Create(float scale, float offset) => new() { Scale = scale, Offset = offset, SecondScale = scale, SecondOffset = offset };
+    public static PackedScales Create(float scale, float offset, int zero) =>
+        new() { Scale = scale, Offset = offset, SecondScale = scale, SecondOffset = offset, Zero = (uint)zero };
 }

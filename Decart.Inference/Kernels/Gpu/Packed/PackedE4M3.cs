@@ -24,11 +24,13 @@ internal readonly struct PackedE4M3<TGroup> : IPackedFormat
 
     public static int Bias => 0;
 
+    public static bool HasHalfScales => true;
+
     public static int ScaleBytes => PackedGroups<TGroup>.Bytes;
 
     public static uint LoadCode(long block, int element) => Global.LoadByte(block + sizeof(float) + element);
 
     public static void StoreScales(long block, int run, long scales, int lane) => PackedGroups<TGroup>.Store(block, scales, lane);
 
-    public static PackedScales LoadScales(int scales, int lane) => PackedScales.Create(Interop.IntAsFloat(PackedGroups<TGroup>.Load(scales, lane)) * Factor, 0);
+    public static PackedScales LoadScales(int scales, int lane) => PackedScales.Create(Interop.IntAsFloat(PackedGroups<TGroup>.Load(scales, lane)) * Factor, 0, Bias);
 }

@@ -12,7 +12,7 @@ internal static class PackedHalves
     public static void StoreOne(long block, long scales, int lane) => Global.Store2(scales + (lane * sizeof(ushort)), StoredBytes.LoadPair(block));
 
     /// <summary>A lane's half as the scale; nothing is added.</summary>
-    public static PackedScales LoadOne(int scales, int lane) => PackedScales.Create(Load(scales, lane), 0);
+    public static PackedScales LoadOne(int scales, int lane, int zero) => PackedScales.Create(Load(scales, lane), 0, zero);
 
     /// <summary>Stores two halves a run, scale and offset, which are stored at the beginning of the block.</summary>
     public static void StoreTwo(long block, long scales, int lane)
@@ -22,10 +22,10 @@ internal static class PackedHalves
     }
 
     /// <summary>A lane's halves as scale and offset.</summary>
-    public static PackedScales LoadTwo(int scales, int lane)
+    public static PackedScales LoadTwo(int scales, int lane, int zero)
     {
         uint pair = (uint)Shared.LoadInt(scales + (lane * sizeof(uint)));
-        return PackedScales.Create(Halves.Low(pair), Halves.High(pair));
+        return PackedScales.Create(Halves.Low(pair), Halves.High(pair), zero);
     }
 
     private static float Load(int scales, int lane)

@@ -17,11 +17,13 @@ internal readonly struct PackedIQ4_NL : IPackedFormat
 
     public static int Bias => 128;
 
+    public static bool HasHalfScales => true;
+
     public static int ScaleBytes => PackedHalves.OneBytes;
 
     public static uint LoadCode(long block, int element) => StoredBytes.LoadNibble(block + 2, element);
 
     public static void StoreScales(long block, int run, long scales, int lane) => PackedHalves.StoreOne(block, scales, lane);
 
-    public static PackedScales LoadScales(int scales, int lane) => PackedHalves.LoadOne(scales, lane);
+    public static PackedScales LoadScales(int scales, int lane) => PackedHalves.LoadOne(scales, lane, Bias);
 }

@@ -20,6 +20,8 @@ internal readonly struct PackedIQ4_XS : IPackedFormat
 
     public static int Bias => 128;
 
+    public static bool HasHalfScales => false;
+
     public static int ScaleBytes => PackedSuper.ScalesBytes;
 
     public static uint LoadCode(long block, int element) => StoredBytes.LoadNibble(block + 8 + (element >> 5 << 4), element & 31);
@@ -31,5 +33,5 @@ internal readonly struct PackedIQ4_XS : IPackedFormat
         PackedSuper.StoreScales(block, scale | (scale << 8), scales, lane);
     }
 
-    public static PackedScales LoadScales(int scales, int lane) => PackedSuper.LoadScales(scales, lane);
+    public static PackedScales LoadScales(int scales, int lane) => PackedSuper.LoadScales(scales, lane, Bias);
 }

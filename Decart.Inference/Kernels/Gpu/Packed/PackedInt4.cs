@@ -22,17 +22,18 @@ internal readonly struct PackedInt4<TGroup> : IPackedFormat
 
     public static int Bias => 0;
 
+    public static bool HasHalfScales => true;
+
     public static int ScaleBytes => PackedGroups<TGroup>.Bytes;
 
     public static uint LoadCode(long block, int element) => StoredBytes.LoadNibble(block + sizeof(float) + (element / 32 * 16), element % 32);
 
     public static void StoreScales(long block, int run, long scales, int lane) => PackedGroups<TGroup>.Store(block, scales, lane);
 
-    /// <remarks>The scale was of 16 bits: nothing is rounded.</remarks>
+    /// <remarks>The zero was of 4 bits, or one more than such.</remarks>
     public static PackedScales LoadScales(int scales, int lane)
     {
         uint header = PackedGroups<TGroup>.Load(scales, lane);
-        float scale = Interop.IntAsFloat(header & ~ZeroBits);
-        return PackedScales.Create(scale, -(scale * (int)(header & ZeroBits)));
+        return PackedScales.Create(Interop.IntAsFloat(header & ~ZeroBits), 0, (int)(header & ZeroBits));
     }
 }

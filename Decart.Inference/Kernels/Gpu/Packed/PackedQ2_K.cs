@@ -17,11 +17,13 @@ internal readonly struct PackedQ2_K : IPackedFormat
 
     public static int Bias => 0;
 
+    public static bool HasHalfScales => false;
+
     public static int ScaleBytes => PackedSuper.MinimumsBytes;
 
     public static uint LoadCode(long block, int element) => StoredBytes.LoadTwoBits(block + 16, element);
 
     public static void StoreScales(long block, int run, long scales, int lane) => PackedSuper.StoreTwoMinimums(block, run, scales, lane);
 
-    public static PackedScales LoadScales(int scales, int lane) => PackedSuper.LoadTwoMinimums(scales, lane);
+    public static PackedScales LoadScales(int scales, int lane) => PackedSuper.LoadTwoMinimums(scales, lane, Bias);
 }

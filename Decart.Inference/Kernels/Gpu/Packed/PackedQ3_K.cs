@@ -20,6 +20,8 @@ internal readonly struct PackedQ3_K : IPackedFormat
 
     public static int Bias => 4;
 
+    public static bool HasHalfScales => false;
+
     public static int ScaleBytes => PackedSuper.ScalesBytes;
 
     public static uint LoadCode(long block, int element) =>
@@ -28,7 +30,7 @@ internal readonly struct PackedQ3_K : IPackedFormat
     public static void StoreScales(long block, int run, long scales, int lane) =>
         PackedSuper.StoreScales(block + 108, LoadScale(block + 96, run * 2) | (LoadScale(block + 96, (run * 2) + 1) << 8), scales, lane);
 
-    public static PackedScales LoadScales(int scales, int lane) => PackedSuper.LoadScales(scales, lane);
+    public static PackedScales LoadScales(int scales, int lane) => PackedSuper.LoadScales(scales, lane, Bias);
 
     /// <summary>One of 16 scales as a byte with a sign: low nibbles in 8 bytes, the second eight in the high nibbles, then upper bits of four in a byte, the first four in the lowest.</summary>
     private static uint LoadScale(long scales, int index)

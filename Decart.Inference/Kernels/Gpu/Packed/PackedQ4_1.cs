@@ -17,11 +17,13 @@ internal readonly struct PackedQ4_1 : IPackedFormat
 
     public static int Bias => 0;
 
+    public static bool HasHalfScales => false;
+
     public static int ScaleBytes => PackedHalves.TwoBytes;
 
     public static uint LoadCode(long block, int element) => StoredBytes.LoadNibble(block + 4, element);
 
     public static void StoreScales(long block, int run, long scales, int lane) => PackedHalves.StoreTwo(block, scales, lane);
 
-    public static PackedScales LoadScales(int scales, int lane) => PackedHalves.LoadTwo(scales, lane);
+    public static PackedScales LoadScales(int scales, int lane) => PackedHalves.LoadTwo(scales, lane, Bias);
 }

@@ -18,6 +18,8 @@ internal readonly struct PackedQ5_K : IPackedFormat
 
     public static int Bias => 0;
 
+    public static bool HasHalfScales => false;
+
     public static int ScaleBytes => PackedSuper.MinimumsBytes;
 
     public static uint LoadCode(long block, int element) =>
@@ -25,5 +27,5 @@ internal readonly struct PackedQ5_K : IPackedFormat
 
     public static void StoreScales(long block, int run, long scales, int lane) => PackedSuper.StoreMinimums(block, run, scales, lane);
 
-    public static PackedScales LoadScales(int scales, int lane) => PackedSuper.LoadMinimums(scales, lane);
+    public static PackedScales LoadScales(int scales, int lane) => PackedSuper.LoadMinimums(scales, lane, Bias);
 }

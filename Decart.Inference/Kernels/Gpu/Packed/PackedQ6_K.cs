@@ -21,6 +21,8 @@ internal readonly struct PackedQ6_K : IPackedFormat
 
     public static int Bias => 32;
 
+    public static bool HasHalfScales => false;
+
     public static int ScaleBytes => PackedSuper.ScalesBytes;
 
     public static uint LoadCode(long block, int element)
@@ -32,5 +34,5 @@ internal readonly struct PackedQ6_K : IPackedFormat
 
     public static void StoreScales(long block, int run, long scales, int lane) => PackedSuper.StoreScales(block + 208, StoredBytes.LoadPair(block + 192 + (run * 2)), scales, lane);
 
-    public static PackedScales LoadScales(int scales, int lane) => PackedSuper.LoadScales(scales, lane);
+    public static PackedScales LoadScales(int scales, int lane) => PackedSuper.LoadScales(scales, lane, Bias);
 }

@@ -18,11 +18,13 @@ internal readonly struct PackedQ8_0 : IPackedFormat
 
     public static int Bias => 128;
 
+    public static bool HasHalfScales => true;
+
     public static int ScaleBytes => PackedHalves.OneBytes;
 
     public static uint LoadCode(long block, int element) => Global.LoadByte(block + 2 + element) ^ 0x80;
 
     public static void StoreScales(long block, int run, long scales, int lane) => PackedHalves.StoreOne(block, scales, lane);
 
-    public static PackedScales LoadScales(int scales, int lane) => PackedHalves.LoadOne(scales, lane);
+    public static PackedScales LoadScales(int scales, int lane) => PackedHalves.LoadOne(scales, lane, Bias);
 }

@@ -32,11 +32,11 @@ internal static class PackedSuper
     }
 
     /// <summary>Scale d * s and offset -dmin * m, both exact.</summary>
-    public static PackedScales LoadMinimums(int scales, int lane)
+    public static PackedScales LoadMinimums(int scales, int lane, int zero)
     {
         uint pair = (uint)Shared.LoadInt(scales + ((lane & (CoreTiles.TileRows - 1)) * sizeof(uint)));
-        uint run = LoadRun(scales + PairBytes, lane);
-        return PackedScales.Create(Halves.Low(pair) * (run & 63), -(Halves.High(pair) * ((run >> 8) & 63)));
+        int run = LoadRun(scales + PairBytes, lane);
+        return PackedScales.Create(Halves.Low(pair) * (run & 63), -(Halves.High(pair) * ((run >> 8) & 63)), zero);
     }
 
     /// <summary>Stores a run's scales and minimums of Q2_K: the block begins with a byte for each 16 weights, the scale in its low nibble, and ends with f16 d and dmin.</summary>
@@ -49,10 +49,10 @@ internal static class PackedSuper
     }
 
     /// <summary>Scales d * s and offsets -dmin * m of 16 weights each, all exact.</summary>
-    public static PackedScales LoadTwoMinimums(int scales, int lane)
+    public static PackedScales LoadTwoMinimums(int scales, int lane, int zero)
     {
         uint pair = (uint)Shared.LoadInt(scales + ((lane & (CoreTiles.TileRows - 1)) * sizeof(uint)));
-        uint run = LoadRun(scales + PairBytes, lane);
+        int run = LoadRun(scales + PairBytes, lane);
         float d = Halves.Low(pair), minimum = Halves.High(pair);
         return new PackedScales
         {
@@ -60,6 +60,7 @@ internal static class PackedSuper
             Offset = -(minimum * ((run >> 4) & 15)),
             SecondScale = d * ((run >> 8) & 15),
             SecondOffset = -(minimum * ((run >> 12) & 15)),
+            Zero = (uint)zero,
         };
     }
 
@@ -75,13 +76,14 @@ internal static class PackedSuper
     }
 
     /// <summary>Scales d * s of 16 weights each, exact; nothing is added.</summary>
-    public static PackedScales LoadScales(int scales, int lane)
+    public static PackedScales LoadScales(int scales, int lane, int zero)
     {
         int row = lane & (CoreTiles.TileRows - 1);
-        uint pair = (uint)Shared.LoadInt(scales + (row >> 1 << 2)), run = LoadRun(scales + HalfBytes, lane);
+        uint pair = (uint)Shared.LoadInt(scales + (row >> 1 << 2));
+        int run = LoadRun(scales + HalfBytes, lane);
         float d = (row & 1) == 0 ? Halves.Low(pair) : Halves.High(pair);
-        return new PackedScales { Scale = d * (sbyte)run, SecondScale = d * (sbyte)(run >> 8) };
+        return new PackedScales { Scale = d * (sbyte)run, SecondScale = d * (sbyte)(run >> 8), Zero = (uint)zero };
     }
 
-    private static uint LoadRun(int runs, int lane) => (uint)Shared.LoadInt(runs + (lane >> 1 << 2)) >> ((lane & 1) * 16);
+    private static int LoadRun(int runs, int lane) => Shared.LoadInt(runs + (lane >> 1 << 2)) >> ((lane & 1) * 16);
 }

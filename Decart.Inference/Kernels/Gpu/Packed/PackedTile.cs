@@ -64,15 +64,16 @@ internal static class PackedTile<TFormat>
     {
         int row = lane & (CoreTiles.TileRows - 1);
         int destination = tile + ((row >> 3) * CoreTiles.CoreRowBytes) + (lane / CoreTiles.TileRows * 4 * CoreTiles.CoreBytes) + ((row & 7) * CoreRowBytes);
-        PackedScales scales = TFormat.LoadScales(piece + CodeBytes, lane);
         UInt4 codes = LoadLow(piece + (lane * LaneBytes));
+        PackedScales scales = TFormat.LoadScales(piece + CodeBytes, lane);
+        UInt4 first, second, third, fourth;
         if (TFormat.Bits == 8)
         {
             UInt4 others = Shared.Load16(piece + PlaneBytes + (lane * LaneBytes));
-            StoreCore(destination, Bytes8(codes.A, codes.B), scales.Scale, scales.Offset);
-            StoreCore(destination + CoreTiles.CoreBytes, Bytes8(codes.C, codes.D), scales.Scale, scales.Offset);
-            StoreCore(destination + (2 * CoreTiles.CoreBytes), Bytes8(others.A, others.B), scales.SecondScale, scales.SecondOffset);
-            StoreCore(destination + (3 * CoreTiles.CoreBytes), Bytes8(others.C, others.D), scales.SecondScale, scales.SecondOffset);
+            first = Bytes8(codes.A, codes.B);
+            second = Bytes8(codes.C, codes.D);
+            third = Bytes8(others.A, others.B);
+            fourth = Bytes8(others.C, others.D);
         }
         else
         {
@@ -88,10 +89,26 @@ internal static class PackedTile<TFormat>
                 others = (uint)Shared.LoadInt(piece + PlaneBytes + (lane * UpperBytes) + 4);
             }
             int next = UpperBits == 1 ? 4 : 8;
-            StoreCore(destination, Numbers8(codes.A, upper), scales.Scale, scales.Offset);
-            StoreCore(destination + CoreTiles.CoreBytes, Numbers8(codes.B, upper >> next), scales.Scale, scales.Offset);
-            StoreCore(destination + (2 * CoreTiles.CoreBytes), Numbers8(codes.C, others), scales.SecondScale, scales.SecondOffset);
-            StoreCore(destination + (3 * CoreTiles.CoreBytes), Numbers8(codes.D, others >> next), scales.SecondScale, scales.SecondOffset);
+            uint low = (0x6400u + scales.Zero) * 0x10001u, high = (0xD400u + (scales.Zero << 4)) * 0x10001u;
+            first = Numbers8(codes.A, upper, low, high);
+            second = Numbers8(codes.B, upper >> next, low, high);
+            third = Numbers8(codes.C, others, low, high);
+            fourth = Numbers8(codes.D, others >> next, low, high);
+        }
+        uint factor = TFormat.HasHalfScales ? Halves.Round(scales.Scale, scales.Scale) : 0;
+        if (TFormat.HasHalfScales && Halves.Low(factor) == scales.Scale && scales.Scale <= Halves.Max / Largest && scales.Scale >= -Halves.Max / Largest)
+        {
+            Shared.Store16(destination, Multiply(first, factor));
+            Shared.Store16(destination + CoreTiles.CoreBytes, Multiply(second, factor));
+            Shared.Store16(destination + (2 * CoreTiles.CoreBytes), Multiply(third, factor));
+            Shared.Store16(destination + (3 * CoreTiles.CoreBytes), Multiply(fourth, factor));
+        }
+        else
+        {
+            Shared.Store16(destination, Scale8(first, scales.Scale, scales.Offset));
+            Shared.Store16(destination + CoreTiles.CoreBytes, Scale8(second, scales.Scale, scales.Offset));
+            Shared.Store16(destination + (2 * CoreTiles.CoreBytes), Scale8(third, scales.SecondScale, scales.SecondOffset));
+            Shared.Store16(destination + (3 * CoreTiles.CoreBytes), Scale8(fourth, scales.SecondScale, scales.SecondOffset));
         }
     }
 
@@ -166,7 +183,7 @@ internal static class PackedTile<TFormat>
         }
     }
 
-    /// <summary>Eight codes of a byte as halves.</summary>
+    /// <summary>The numbers that eight codes of a byte stand for.</summary>
     private static UInt4 Bytes8(uint first, uint second) => TFormat.Codes == PackedCodeKind.E4M3
         ? new UInt4
         {
@@ -183,35 +200,72 @@ internal static class PackedTile<TFormat>
             D = WithoutBias(Halves.HighBytes(second)),
         };
 
-    /// <summary>Eight codes as halves; their upper bits are the lowest of the halves of <paramref name="upper"/>.</summary>
-    private static UInt4 Numbers8(uint codes, uint upper) => TFormat.Codes == PackedCodeKind.NonLinear
-        ? Bytes8(NonLinear.LookUp(codes), NonLinear.LookUp(codes >> 16))
-        : new UInt4
-        {
-            A = WithoutBias(Pair(codes) | UpperPair(upper)),
-            B = WithoutBias(Pair(codes >> LowBits) | UpperPair(upper >> UpperBits)),
-            C = WithoutBias(Pair(codes >> (2 * LowBits)) | UpperPair(upper >> (2 * UpperBits))),
-            D = WithoutBias(Pair(codes >> (3 * LowBits)) | UpperPair(upper >> (3 * UpperBits))),
-        };
-
-    private static uint Pair(uint codes) => (codes & (LowBits == 2 ? 0x00030003u : 0x000F000Fu)) | 0x64006400;
-
-    private static uint UpperPair(uint upper) => UpperBits == 0 ? 0 : (upper & (UpperBits == 1 ? 0x00010001u : 0x00030003u)) << LowBits;
-
-    /// <summary>The numbers that codes behind the exponent of 1024 stand for.</summary>
-    private static uint WithoutBias(uint codes) => Halves.Subtract(codes, (0x6400u + (uint)TFormat.Bias) * 0x10001u);
+    private static uint WithoutBias(uint bytes) => Halves.Subtract(bytes, (0x6400u + (uint)TFormat.Bias) * 0x10001u);
 
     /// <summary>Numbers of 8 bits in the upper bytes of halves, with their exponents, whose bias is 8 less, where halves have them.</summary>
-    private static uint FloatPair(uint bytes) => (bytes & 0x80008000) | ((bytes >> 1) & 0x3F803F80);
+    private static uint FloatPair(uint bytes) => Integers.Merge(bytes, 0x80008000, (bytes >> 1) & 0x3F803F80);
 
-    /// <summary>Stores eight weights of a row, scaled.</summary>
-    private static void StoreCore(int destination, UInt4 numbers, float scale, float offset) => Shared.Store16(destination, new UInt4
+    /// <summary>The numbers that eight codes of less than a byte stand for; their upper bits are the lowest of the halves of <paramref name="upper"/>.</summary>
+    /// <param name="codes">Low bits of each.</param>
+    /// <param name="upper">What is above them.</param>
+    /// <param name="low">1024 and the zero, twice.</param>
+    /// <param name="high">-64 less the zero, twice.</param>
+    private static UInt4 Numbers8(uint codes, uint upper, uint low, uint high) =>
+        TFormat.Codes == PackedCodeKind.NonLinear ? Bytes8(NonLinear.LookUp(codes), NonLinear.LookUp(codes >> 16))
+        : LowBits == 2 ? TwoBits8(codes, upper, low)
+        : Nibbles8(codes, upper, low, high);
+
+    private static UInt4 TwoBits8(uint codes, uint upper, uint low) => new()
+    {
+        A = Halves.Subtract(TwoBitPair(codes) | UpperPair(upper << 2), low),
+        B = Halves.Subtract(TwoBitPair(codes >> 2) | UpperPair(upper << (2 - UpperBits)), low),
+        C = Halves.Subtract(TwoBitPair(codes >> 4) | UpperPair(upper << (2 - (2 * UpperBits))), low),
+        D = Halves.Subtract(TwoBitPair(codes >> 6) | UpperPair(upper >> ((3 * UpperBits) - 2)), low),
+    };
+
+    private static uint TwoBitPair(uint codes) => Integers.Merge(codes, 0x00030003, 0x64006400);
+
+    /// <summary>Behind the exponent of 1024 the first and third pairs count as they are, the others sixteen times as much.</summary>
+    private static UInt4 Nibbles8(uint codes, uint upper, uint low, uint high)
+    {
+        const uint Sixteenth = 0x2C002C00;
+        uint next = codes >> 8;
+        return new UInt4
+        {
+            A = Halves.Subtract(NibblePair(codes) | UpperPair(upper << 4), low),
+            B = Halves.Fma(NextNibblePair(codes) | NextUpperPair(upper << (8 - UpperBits)), Sixteenth, high),
+            C = Halves.Subtract(NibblePair(next) | UpperPair(upper << (4 - (2 * UpperBits))), low),
+            D = Halves.Fma(NextNibblePair(next) | NextUpperPair(upper << (8 - (3 * UpperBits))), Sixteenth, high),
+        };
+    }
+
+    private static uint NibblePair(uint codes) => Integers.Merge(codes, 0x000F000F, 0x64006400);
+
+    private static uint NextNibblePair(uint codes) => Integers.Merge(codes, 0x00F000F0, 0x64006400);
+
+    private static uint UpperPair(uint upper) => UpperBits == 0 ? 0 : upper & ((UpperBits == 1 ? 0x00010001u : 0x00030003u) << LowBits);
+
+    private static uint NextUpperPair(uint upper) => UpperBits == 0 ? 0 : upper & (UpperBits == 1 ? 0x01000100u : 0x03000300u);
+
+    /// <summary>No number is beyond it: a product with a half of at most <see cref="Halves.Max"/> by this is finite.</summary>
+    private static float Largest => TFormat.Codes == PackedCodeKind.E4M3 ? 1.75f : TFormat.Codes == PackedCodeKind.NonLinear || TFormat.Bits == 8 ? 128 : 32;
+
+    /// <summary>Exact products, rounded once, as by float32.</summary>
+    private static UInt4 Multiply(UInt4 numbers, uint factor) => new()
+    {
+        A = Halves.Multiply(numbers.A, factor),
+        B = Halves.Multiply(numbers.B, factor),
+        C = Halves.Multiply(numbers.C, factor),
+        D = Halves.Multiply(numbers.D, factor),
+    };
+
+    private static UInt4 Scale8(UInt4 numbers, float scale, float offset) => new()
     {
         A = Scale(numbers.A, scale, offset),
         B = Scale(numbers.B, scale, offset),
         C = Scale(numbers.C, scale, offset),
         D = Scale(numbers.D, scale, offset),
-    });
+    };
 
     private static uint Scale(uint numbers, float scale, float offset) =>
         Halves.RoundFinite(Float32.Fma(scale, Halves.Low(numbers), offset), Float32.Fma(scale, Halves.High(numbers), offset));

@@ -89,6 +89,18 @@ internal struct Ring<TShape>
         return ring;
     }
 
+    /// <summary>The place some stages further, at most as many as there are.</summary>
+    public static Ring<TShape> Skip(Ring<TShape> ring, int stages)
+    {
+        ring._stage += stages;
+        if (ring._stage >= TShape.Stages)
+        {
+            ring._stage -= TShape.Stages;
+            ring._parity ^= 1;
+        }
+        return ring;
+    }
+
     /// <summary>The place that many stages behind the ring's beginning.</summary>
     public static Ring<TShape> After(Ring<TShape> ring, int stages)
     {
