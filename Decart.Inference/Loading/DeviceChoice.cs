@@ -112,6 +112,7 @@ internal readonly record struct DeviceChoice(Device Device, IBackend Backend)
 
     private static DeviceChoice OpenOne(Device device, KernelCache? cache, int latestArchitecture)
     {
+        if (!GpuSupport.IsSupported) throw new CudaUnavailableException(GpuSupport.Absent);
         GpuBackend backend = OpenBackend(device.Index, GpuKernels.All, cache, latestArchitecture, out _);
         return new DeviceChoice(device, backend);
     }
@@ -122,6 +123,7 @@ internal readonly record struct DeviceChoice(Device Device, IBackend Backend)
     /// <param name="latestArchitecture">See <see cref="Open"/>.</param>
     private static DeviceChoice OpenSeveral(int[] indices, KernelCache? cache, int latestArchitecture)
     {
+        if (!GpuSupport.IsSupported) throw new CudaUnavailableException(GpuSupport.Absent); // a trimmer leaves out what follows
         CudaContext.Require(indices[^1]); // before kernels of the first are compiled
         List<CudaDevice> gpus = [];
         List<GpuBackend> backends = [];
