@@ -112,7 +112,7 @@ internal readonly record struct DeviceChoice(Device Device, IBackend Backend)
 
     private static DeviceChoice OpenOne(Device device, KernelCache? cache, int latestArchitecture)
     {
-        if (!GpuSupport.IsSupported) throw new CudaUnavailableException(GpuSupport.Absent);
+        if (!GpuSupport.IsSupported) throw new CudaUnavailableException(GpuSupport.Absent); // a trimmer leaves out what follows
         GpuBackend backend = OpenBackend(device.Index, GpuKernels.All, cache, latestArchitecture, out _);
         return new DeviceChoice(device, backend);
     }

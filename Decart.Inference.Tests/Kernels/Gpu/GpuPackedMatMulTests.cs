@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using Decart.Inference.Checkpoints;
 using Decart.Inference.Kernels;
+using Decart.Inference.Kernels.Cpu.Formats;
 using Decart.Inference.Kernels.Gpu;
 using Decart.Inference.Kernels.Gpu.Packed;
 using Decart.Inference.Tests.Kernels.Formats;
@@ -32,6 +33,14 @@ internal sealed class GpuPackedMatMulTests(string device)
     public void A_weight_of_several_formats_has_the_bits_of_widened_parts([Values(1, 13)] int rows) =>
         AssertSameBits(rows, gated: false, columns: 256, (TensorType.Q4_K, 32), (TensorType.Q4_K, 16), (TensorType.Q6_K, 29));
 
+    /// <summary>Weights beyond the finite halves, and scales that are no halves: they are not multiplied as halves.</summary>
+    [TestCase(TensorType.Q4_0, 60_000f)]
+    [TestCase(TensorType.Q8_0, 2000f)]
+    [TestCase(TensorType.IQ4_NL, -3000f)]
+    [TestCase(TensorType.Int4x64, 1e-6f)]
+    public void Products_of_unusual_scales_have_the_bits_of_widened_weights(TensorType type, float scale) =>
+        AssertSameBits(rows: 1, gated: false, columns: 256, scale, (type, 16));
+
     [Test]
     public void What_is_not_packed_is_widened()
     {
@@ -59,12 +68,14 @@ internal sealed class GpuPackedMatMulTests(string device)
         Assert.That(weight.Segments.Single().Bytes / stored, Is.InRange(1, 1.15));
     }
 
-    private void AssertSameBits(int rows, bool gated, int columns, params (TensorType Type, int Rows)[] parts)
+    private void AssertSameBits(int rows, bool gated, int columns, params (TensorType Type, int Rows)[] parts) => AssertSameBits(rows, gated, columns, scale: null, parts);
+
+    private void AssertSameBits(int rows, bool gated, int columns, float? scale, params (TensorType Type, int Rows)[] parts)
     {
         using GpuBench bench = new(GpuDevices.Create(device, multiprocessors: gated ? 3 : 1, tensorCores: true, hopper: true, packs: true));
         bench.Begin(rows);
         int outputs = parts.Sum(part => part.Rows) / (gated ? 2 : 1);
-        Weight packed = Create(bench, packed: true, gated, columns, parts), widened = Create(bench, packed: false, gated, columns, parts);
+        Weight packed = Create(bench, packed: true, gated, columns, scale, parts), widened = Create(bench, packed: false, gated, columns, scale, parts);
         Assert.That(packed, Is.TypeOf<GpuPackedWeight>());
         var bias = bench.Vector(bench.Tensor(TensorType.F32, parts.Sum(part => part.Rows)));
         Epilogue epilogue = new(bias.Gpu, gated ? ActivationFunction.Silu : ActivationFunction.None, gated);
@@ -83,8 +94,11 @@ internal sealed class GpuPackedMatMulTests(string device)
         bench.AssertUntouched(found, rows);
     }
 
-    /// <summary>Random blocks, the same ones for the same arguments.</summary>
-    private static unsafe Weight Create(GpuBench bench, bool packed, bool gated, int columns, params (TensorType Type, int Rows)[] parts)
+    private static Weight Create(GpuBench bench, bool packed, bool gated, int columns, params (TensorType Type, int Rows)[] parts) =>
+        Create(bench, packed, gated, columns, scale: null, parts);
+
+    /// <summary>Random blocks, the same ones for the same arguments, all with one scale if one is given.</summary>
+    private static unsafe Weight Create(GpuBench bench, bool packed, bool gated, int columns, float? scale, params (TensorType Type, int Rows)[] parts)
     {
         Random random = new(columns + parts.Length);
         List<GCHandle> pinned = [];
@@ -93,11 +107,22 @@ internal sealed class GpuPackedMatMulTests(string device)
         {
             byte[] blocks = new byte[rows * columns / type.BlockLength() * type.BlockBytes()];
             ReferenceWeights.Fill(type, blocks, random);
+            if (scale is { } same) Rescale(type, blocks, same);
             pinned.Add(GCHandle.Alloc(blocks, GCHandleType.Pinned));
             tensors.Add(new StoredTensor("blocks", type, [rows, columns], pinned[^1].AddrOfPinnedObject()));
         }
         Weight weight = bench.Keep(bench.Gpu.Tensors.CreateWeight(new WeightParts("test", [.. tensors]) { Gated = gated, OnlyMultiplied = packed }));
         foreach (GCHandle handle in pinned) handle.Free();
         return weight;
+    }
+
+    /// <summary>Blocks begin with their scale: a half, or in those of quantised folders a float32.</summary>
+    private static void Rescale(TensorType type, Span<byte> blocks, float scale)
+    {
+        for (; !blocks.IsEmpty; blocks = blocks[type.BlockBytes()..])
+        {
+            if (type == TensorType.Int4x64) MemoryMarshal.Write(blocks, Int4Header.Compose(Int4Header.Round(scale), zero: 7));
+            else MemoryMarshal.Write(blocks, (Half)scale);
+        }
     }
 }

@@ -33,7 +33,7 @@ internal static class GpuPackedMatMul<TFormat, TSums>
     /// <remarks>Rings have multiples of so many stages: each stage is one team's, which sees all its phases. A barrier's parity tells two neighbouring phases apart, no more.</remarks>
     private static int Teams => TSums.Columns is > 32 and not 128 ? 1 : TSums.Columns <= 32 && IsWide ? 3 : 2;
 
-    private static int TeamWarps => TSums.Columns <= 32 ? (IsWide ? 5 : 7) : TSums.Columns <= 64 ? 7 : 3;
+    private static int TeamWarps => TSums.Columns <= 32 ? (IsWide ? 5 : 8) : TSums.Columns <= 64 ? 7 : 3;
 
     /// <summary>Codes of a byte want more room on their way, and so leave less for halves.</summary>
     private static bool IsWide => TFormat.Bits == 8;

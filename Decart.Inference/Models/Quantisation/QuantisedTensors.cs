@@ -8,9 +8,6 @@ namespace Decart.Inference.Models.Quantisation;
 /// </summary>
 internal sealed class QuantisedTensors : RelaidTensors
 {
-    /// <summary>Of the blocks that weights are re-laid in.</summary>
-    private const int LongestBlock = 64;
-
     private const string WeightEnding = ".weight";
 
     private readonly IQuantisationScheme _scheme;
@@ -26,7 +23,7 @@ internal sealed class QuantisedTensors : RelaidTensors
 
     public HuggingFaceFolder Folder { get; }
 
-    public override int MaxBlockLength => LongestBlock;
+    public override int MaxBlockLength => WeightPacker.LongestBlock;
 
     /// <summary>The folder itself if nothing in it is quantised. The folder belongs to what is returned, and is closed if this fails.</summary>
     /// <exception cref="ModelLoadException">The scheme is not supported, or a field is missing or wrong.</exception>

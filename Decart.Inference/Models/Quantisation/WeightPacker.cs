@@ -14,7 +14,10 @@ internal static unsafe class WeightPacker
     /// <summary>Rows that are unpacked at once: as many as schemes store side by side in a cache line.</summary>
     private const int TileRows = 16;
 
-    private const int LongestBlock = 64, ShortestBlock = 32;
+    /// <summary>Weights of the longest blocks.</summary>
+    public const int LongestBlock = 64;
+
+    private const int ShortestBlock = 32;
 
     private const byte NaN = 0x7F;
 

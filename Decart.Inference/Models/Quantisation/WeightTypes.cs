@@ -25,7 +25,7 @@ internal sealed class WeightTypes
     /// <summary>Elements of the longest blocks.</summary>
     public int MaxBlockLength => Format switch
     {
-        WeightFormat.Fp8 or WeightFormat.Int4 => 64,
+        WeightFormat.Fp8 or WeightFormat.Int4 => WeightPacker.LongestBlock,
         WeightFormat.Q8_0 => 32,
         _ => 256,
     };
@@ -86,15 +86,15 @@ internal sealed class WeightTypes
 
     private TensorType Mixed(WeightRole role, int layer)
     {
-        const int Many = 8;
+        const int MixtralExperts = 8; // llama.cpp tells Mixtral by their number
         bool falcon = _config.Architecture == "falcon", mixture = Format is WeightFormat.Q4_K_M or WeightFormat.Q5_K_M;
-        bool fewExperts = _config.Experts?.Count == Many; // Mixtral's
+        bool mixtral = _config.Experts?.Count == MixtralExperts;
         TensorType type = Plain();
         return role switch
         {
             WeightRole.Output => falcon || type == TensorType.Q8_0 ? TensorType.Q8_0 : TensorType.Q6_K,
-            WeightRole.Value or WeightRole.QueryKeyValue or WeightRole.Key when fewExperts => TensorType.Q8_0,
-            WeightRole.AttentionOutput when fewExperts && Format == WeightFormat.Q4_K_M => TensorType.Q5_K,
+            WeightRole.Value or WeightRole.QueryKeyValue or WeightRole.Key when mixtral => TensorType.Q8_0,
+            WeightRole.AttentionOutput when mixtral && Format == WeightFormat.Q4_K_M => TensorType.Q5_K,
             WeightRole.Value or WeightRole.QueryKeyValue when mixture && HasMoreBits(layer) => TensorType.Q6_K,
             WeightRole.Value or WeightRole.QueryKeyValue when type == TensorType.Q4_K && IsLlama70B => TensorType.Q5_K,
             WeightRole.Down when falcon && Format == WeightFormat.Q4_K_M => layer < _config.Layers / 16 ? TensorType.Q6_K : HasMoreBits(layer) ? TensorType.Q5_K : type,
@@ -103,7 +103,7 @@ internal sealed class WeightTypes
         };
     }
 
-    /// <summary>Whether the values of many heads' queries are few.</summary>
+    /// <summary>Whether it is what llama.cpp takes for Llama 70B, whose values are so few that more bits cost little.</summary>
     private bool IsLlama70B => _config.Layers == 80 && _config.KvHeads < _config.Heads && _config.Architecture != "falcon";
 
     /// <summary>The first and the last eighth of the layers, and each third between.</summary>

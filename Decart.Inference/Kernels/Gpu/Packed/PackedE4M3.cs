@@ -9,8 +9,8 @@ namespace Decart.Inference.Kernels.Gpu.Packed;
 internal readonly struct PackedE4M3<TGroup> : IPackedFormat
     where TGroup : IGroup
 {
-    /// <summary>2^-112: codes count as 2^-8 of what they are.</summary>
-    private const float Factor = 1.9259299443872359e-34f;
+    /// <summary>2^8 / 2^120: codes count as 2^-8 of what they are.</summary>
+    private const float Factor = 256 / E4M3Header.Factor;
 
     public static TensorType Type => TGroup.E4M3;
 
