@@ -113,6 +113,18 @@ internal sealed class ParallelSessionTests
     }
 
     [Test]
+    public void A_page_is_created_on_all_devices_or_on_none()
+    {
+        FaultPlan faults = new();
+        ParallelMemory memory = new([new HostMemory(), new FaultyDeviceMemory(new HostMemory(), faults)]);
+        using IVirtualMemory pages = memory.CreateVirtualMemory(memory.PageGranularity, maxPages: 1);
+        faults.Fail(MemoryOperation.CreatePage);
+        Assert.That(pages.CreatePage, Throws.TypeOf<VirtualMemoryException>());
+        faults.Clear();
+        Assert.That(pages.CreatePage, Throws.Nothing, "had the first kept its page, there would be no other");
+    }
+
+    [Test]
     public async Task Scores_and_embeddings_are_those_of_one_device()
     {
         (float[] scores, float[] embedding) expected = await AnswersAsync(new CpuBackend(threads: 1)), found = await AnswersAsync(ParallelDevices.Cpu(2));
