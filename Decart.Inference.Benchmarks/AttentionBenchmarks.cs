@@ -58,7 +58,7 @@ public unsafe class AttentionBenchmarks : IDisposable
         _backend = new CpuBackend(ThreadTeam.DefaultThreads);
         _shape = new AttentionShape(Case.Heads, Case.KvHeads, Case.HeadDim, 1 / MathF.Sqrt(Case.HeadDim));
         _layout = new KvLayout(Layers, Case.KvHeads, Case.HeadDim, _backend.KvElementBytes);
-        _kv = new CpuBuffer<float>((Case.Context + Case.Tokens) * _layout.TokenStride);
+        _kv = new CpuBuffer<float>((Case.Context + Case.Tokens) * _layout.TokenBytes / sizeof(float));
         _queries = (CpuActivations)_backend.Tensors.CreateActivations(Case.Tokens, (Case.Heads + (2 * Case.KvHeads)) * Case.HeadDim);
         _outputs = (CpuActivations)_backend.Tensors.CreateActivations(Case.Tokens, Case.Heads * Case.HeadDim);
         _scores = new float[Case.Context + Case.Tokens];
@@ -66,7 +66,7 @@ public unsafe class AttentionBenchmarks : IDisposable
         for (long i = 0; i < _kv.Length; i++) _kv.Pointer[i] = random.NextSingle() - 0.5f;
         for (long i = 0; i < (long)Case.Tokens * _queries.Stride; i++) _queries.Pointer[i] = random.NextSingle() - 0.5f;
         Batch batch = new();
-        batch.Add(new KvView((nint)_kv.Pointer, _layout.TokenStride), new int[Case.Tokens], Case.Context, wantsLogits: false);
+        batch.Add(new KvView((nint)_kv.Pointer, _layout.TokenBytes), new int[Case.Tokens], Case.Context, wantsLogits: false);
         _backend.BeginStep(batch);
     }
 
@@ -97,12 +97,13 @@ public unsafe class AttentionBenchmarks : IDisposable
     {
         float* query = _queries.Pointer + ((long)token * _queries.Stride) + (head * Case.HeadDim);
         float* output = _outputs.Pointer + ((long)token * _outputs.Stride) + (head * Case.HeadDim);
-        float* keys = _kv.Pointer + (layer * _layout.LayerStride) + (head / (Case.Heads / Case.KvHeads) * Case.HeadDim);
+        float* keys = _kv.Pointer + (layer * _layout.LayerBytes / sizeof(float)) + (head / (Case.Heads / Case.KvHeads) * Case.HeadDim);
         int count = Case.Context + token + 1;
+        long tokenElements = _layout.TokenBytes / sizeof(float), valueOffset = _layout.ValueOffset / sizeof(float);
         float max = float.NegativeInfinity, sum = 0;
         for (int j = 0; j < count; j++)
         {
-            float* key = keys + (j * _layout.TokenStride);
+            float* key = keys + (j * tokenElements);
             float score = 0;
             for (int i = 0; i < Case.HeadDim; i++) score += query[i] * key[i];
             _scores[j] = score * _shape.Scale;
@@ -112,7 +113,7 @@ public unsafe class AttentionBenchmarks : IDisposable
         new Span<float>(output, Case.HeadDim).Clear();
         for (int j = 0; j < count; j++)
         {
-            float* value = keys + (j * _layout.TokenStride) + _layout.ValueOffset;
+            float* value = keys + (j * tokenElements) + valueOffset;
             float probability = _scores[j] / sum;
             for (int i = 0; i < Case.HeadDim; i++) output[i] += probability * value[i];
         }

@@ -37,7 +37,7 @@ public unsafe class PagingBenchmarks : IDisposable
     public void SetupContiguous()
     {
         Start();
-        Begin([.. Enumerable.Range(0, Sequences).Select(_ => new KvView(Allocate(Tokens * _layout.TokenBytes), _layout.TokenStride))]);
+        Begin([.. Enumerable.Range(0, Sequences).Select(_ => new KvView(Allocate(Tokens * _layout.TokenBytes), _layout.TokenBytes))]);
     }
 
     [GlobalSetup(Target = nameof(HardwarePaging))]
@@ -46,7 +46,7 @@ public unsafe class PagingBenchmarks : IDisposable
         Start();
         _virtualMemory = _backend.Memory.CreateVirtualMemory(PageBytes, Sequences * PagesPerSequence);
         KvView[] views = new KvView[Sequences];
-        for (int i = 0; i < Sequences; i++) views[i] = new KvView(_virtualMemory.Reserve(PagesPerSequence * PageBytes), _layout.TokenStride);
+        for (int i = 0; i < Sequences; i++) views[i] = new KvView(_virtualMemory.Reserve(PagesPerSequence * PageBytes), _layout.TokenBytes);
         foreach (int place in ShuffledPlaces())
         {
             nint address = views[place / PagesPerSequence].Address + (nint)(place % PagesPerSequence * PageBytes);
@@ -66,7 +66,7 @@ public unsafe class PagingBenchmarks : IDisposable
         nint* table = (nint*)Allocate((long)places.Length * sizeof(nint));
         for (int page = 0; page < places.Length; page++) table[places[page]] = pool + (nint)(page * PageBytes);
         KvView[] views = new KvView[Sequences];
-        for (int i = 0; i < Sequences; i++) views[i] = new KvView(0, _layout.TokenStride, (nint)(table + (i * PagesPerSequence)), TokensPerPage);
+        for (int i = 0; i < Sequences; i++) views[i] = new KvView(0, _layout.TokenBytes, (nint)(table + (i * PagesPerSequence)), TokensPerPage);
         Begin(views);
     }
 
@@ -113,7 +113,8 @@ public unsafe class PagingBenchmarks : IDisposable
     /// <summary>Writes the keys and values of all tokens and begins the step.</summary>
     private void Begin(KvView[] views)
     {
-        float[] values = new float[(1 << 16) + _layout.TokenStride];
+        int tokenElements = (int)_layout.TokenBytes / sizeof(float);
+        float[] values = new float[(1 << 16) + tokenElements];
         Random random = new(2);
         for (int i = 0; i < values.Length; i++) values[i] = random.NextSingle() - 0.5f;
         nint[] places = new nint[Tokens];
@@ -123,7 +124,7 @@ public unsafe class PagingBenchmarks : IDisposable
             fixed (nint* pointer = places) new CpuChunk(view, FirstRow: 0, Length: Tokens, FirstPosition: 0).Locate(0, Tokens, pointer);
             foreach (nint place in places)
             {
-                values.AsSpan(random.Next(1 << 16), (int)_layout.TokenStride).CopyTo(new Span<float>((void*)place, (int)_layout.TokenStride));
+                values.AsSpan(random.Next(1 << 16), tokenElements).CopyTo(new Span<float>((void*)place, tokenElements));
             }
             batch.Add(view, [0], Tokens - 1, wantsLogits: false);
         }

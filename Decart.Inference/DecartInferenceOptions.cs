@@ -26,6 +26,9 @@ public sealed class DecartInferenceOptions
     /// <inheritdoc cref="LlmSessionOptions.KvCacheBytes"/>
     public long? KvCacheBytes { get; set; }
 
+    /// <inheritdoc cref="LlmSessionOptions.KvCacheType"/>
+    public KvCacheType KvCacheType { get; set; } = Defaults.KvCacheType;
+
     /// <inheritdoc cref="LlmSessionOptions.Paging"/>
     public PagingMode Paging { get; set; } = Defaults.Paging;
 
@@ -73,6 +76,7 @@ public sealed class DecartInferenceOptions
         MaxConcurrentSequences = MaxConcurrentSequences,
         MaxBatchTokens = MaxBatchTokens,
         KvCacheBytes = KvCacheBytes,
+        KvCacheType = KvCacheType,
         Paging = Paging,
         PrefixCaching = PrefixCaching,
         RandomWeights = RandomWeights,

@@ -7,6 +7,8 @@ namespace Decart.Inference.Tests.Benchmarks;
 /// <summary>Contexts that are copied lie where kernels look for them.</summary>
 internal sealed unsafe class SequenceMemoryTests
 {
+    private const int TokenElements = 2 * 3 * 2 * 4;
+
     private static readonly KvLayout Layout = new(Layers: 2, KvHeads: 3, HeadDim: 4, ElementBytes: sizeof(int));
 
     [Test]
@@ -17,7 +19,7 @@ internal sealed unsafe class SequenceMemoryTests
         if (paging == PagingMode.Hardware && memory.PageGranularity == 0) Assert.Ignore("This system maps no pages.");
         using SequenceMemory sequences = new(memory, Layout, paging, sequences: 2, Context, SequenceMemory.Bytes(memory, Layout, paging, 2, Context));
         Assert.That(sequences.Paging, Is.EqualTo(paging));
-        int[] tokens = [.. Enumerable.Range(0, sourceTokens * (int)Layout.TokenStride)];
+        int[] tokens = [.. Enumerable.Range(0, sourceTokens * TokenElements)];
         KvCache first = sequences.Rent(Context), second = sequences.Rent(Context);
         fixed (int* source = tokens) sequences.Repeat(first, sourceTokens, (nint)source, sourceTokens);
         sequences.Repeat(first, sourceTokens, Context, first, sourceTokens);
@@ -25,7 +27,7 @@ internal sealed unsafe class SequenceMemoryTests
         foreach (KvCache sequence in (KvCache[])[first, second])
         {
             for (int token = 0; token < Context; token++)
-                Assert.That(Read(sequence.View, token).SequenceEqual(tokens.AsSpan(token % sourceTokens * (int)Layout.TokenStride, (int)Layout.TokenStride)), $"token {token}");
+                Assert.That(Read(sequence.View, token).SequenceEqual(tokens.AsSpan(token % sourceTokens * TokenElements, TokenElements)), $"token {token}");
         }
     }
 
@@ -44,6 +46,6 @@ internal sealed unsafe class SequenceMemoryTests
         nint address = view.TokensPerPage == 0
             ? view.Address + (nint)(token * Layout.TokenBytes)
             : Marshal.ReadIntPtr(view.PageTable, token / view.TokensPerPage * sizeof(nint)) + (nint)(token % view.TokensPerPage * Layout.TokenBytes);
-        return new ReadOnlySpan<int>((void*)address, (int)Layout.TokenStride);
+        return new ReadOnlySpan<int>((void*)address, TokenElements);
     }
 }

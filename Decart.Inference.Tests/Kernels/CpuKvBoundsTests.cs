@@ -12,24 +12,25 @@ internal sealed unsafe class CpuKvBoundsTests
 
     [Test]
     public void Nothing_beyond_the_last_token_or_page_is_read(
-        [Values(1, 15, 16, 17, 63, 64, 65, 600)] int tokens, [Values(8, 20, 64)] int headDim, [Values(0, 1, 16)] int tokensPerPage, [Values] SimdWidth width)
+        [Values(1, 15, 16, 17, 63, 64, 65, 600)] int tokens, [Values(8, 20, 64)] int headDim, [Values(0, 1, 16)] int tokensPerPage, [Values] SimdWidth width,
+        [Values] KvCacheType keysAndValues)
     {
         AttentionShape shape = new(Heads: 4, KvHeads: 2, headDim, Scale: 0.3f);
-        KvLayout layout = new(Layers, shape.KvHeads, headDim, sizeof(float));
+        using KernelBench bench = new(width, keysAndValues: keysAndValues);
+        KvLayout layout = new(Layers, shape.KvHeads, headDim, bench.Cpu.KvElementBytes);
         HostMemory host = new();
         if (host.PageGranularity == 0) Assert.Ignore("no virtual memory on this system");
         using IVirtualMemory memory = host.CreateVirtualMemory(host.PageGranularity, maxPages: 1000);
         nint first = AllocateAtEnd(memory, tokens * layout.TokenBytes);
         NativeMemory.Clear((void*)first, (nuint)(tokens * layout.TokenBytes));
-        KvView kv = new(first, layout.TokenStride);
+        KvView kv = new(first, layout.TokenBytes);
         if (tokensPerPage != 0)
         {
             int pages = (tokens + tokensPerPage - 1) / tokensPerPage;
             nint table = AllocateAtEnd(memory, pages * sizeof(nint));
             for (int page = 0; page < pages; page++) ((nint*)table)[page] = first + (nint)(page * tokensPerPage * layout.TokenBytes);
-            kv = new KvView(0, layout.TokenStride, table, tokensPerPage);
+            kv = new KvView(0, layout.TokenBytes, table, tokensPerPage);
         }
-        using KernelBench bench = new(width);
         CpuActivations y = bench.Activations(tokens, shape.Heads * headDim, poisoned: true).Cpu;
 
         foreach ((int position, int length) in ((int, int)[])[(0, tokens), (tokens - 1, 1)])

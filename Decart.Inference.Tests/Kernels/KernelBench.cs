@@ -13,12 +13,12 @@ internal readonly record struct ActivationsPair(CpuActivations Cpu, ReferenceAct
 internal readonly record struct KvPair(TestKv Cpu, TestKv Reference);
 
 /// <summary>The CPU's kernels beside the reference, with random data for both.</summary>
-internal sealed unsafe class KernelBench(SimdWidth width, int threads = 2, int seed = 1) : IDisposable
+internal sealed unsafe class KernelBench(SimdWidth width, int threads = 2, int seed = 1, KvCacheType keysAndValues = KvCacheType.Default) : IDisposable
 {
     private readonly List<nint> _memory = [];
     private readonly List<IDisposable> _disposables = [];
 
-    public CpuBackend Cpu { get; } = new(threads, width);
+    public CpuBackend Cpu { get; } = new(threads, width, keysAndValues);
 
     public ReferenceBackend Reference { get; } = new();
 

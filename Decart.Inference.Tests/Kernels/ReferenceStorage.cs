@@ -83,6 +83,6 @@ internal readonly unsafe struct ReferenceKv(KvView view, int layer, AttentionSha
     }
 
     private double* Token(int token) => view.PageTable == 0
-        ? (double*)view.Address + (token * view.TokenStride)
-        : (double*)((nint*)view.PageTable)[token / view.TokensPerPage] + (token % view.TokensPerPage * view.TokenStride);
+        ? (double*)(view.Address + (nint)(token * view.TokenBytes))
+        : (double*)(((nint*)view.PageTable)[token / view.TokensPerPage] + (nint)(token % view.TokensPerPage * view.TokenBytes));
 }

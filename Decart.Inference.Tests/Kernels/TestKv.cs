@@ -37,7 +37,7 @@ internal sealed unsafe class TestKv : IDisposable
     public int Tokens { get; }
 
     public KvView View =>
-        _tokensPerPage == 0 ? new KvView(_pageTable[0], Layout.TokenStride) : new KvView(0, Layout.TokenStride, (nint)_pageTable, _tokensPerPage);
+        _tokensPerPage == 0 ? new KvView(_pageTable[0], Layout.TokenBytes) : new KvView(0, Layout.TokenBytes, (nint)_pageTable, _tokensPerPage);
 
     /// <summary>All elements of a token.</summary>
     public Span<T> Token<T>(int token)
@@ -45,7 +45,7 @@ internal sealed unsafe class TestKv : IDisposable
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)token, (uint)Tokens);
         Assert.That(sizeof(T), Is.EqualTo(Layout.ElementBytes));
-        return new Span<T>(Address(token), checked((int)Layout.TokenStride));
+        return new Span<T>(Address(token), checked((int)(Layout.TokenBytes / sizeof(T))));
     }
 
     public void Dispose()

@@ -36,7 +36,7 @@ internal sealed unsafe class KvMarks(IDeviceMemory memory)
 
     private static int Element(int position, int token, int i) => i == 0 ? token : (((position * 40503) ^ token) * 69069) + i;
 
-    private static int End(KvView view) => (int)Math.Min(view.TokenStride, 2 * MarkElements);
+    private static int End(KvView view) => (int)Math.Min(view.TokenBytes / sizeof(int), 2 * MarkElements);
 
     private void Copy(KvView view, int position, int end, bool write)
     {
@@ -45,7 +45,7 @@ internal sealed unsafe class KvMarks(IDeviceMemory memory)
         fixed (int* mark = _mark)
         {
             Copy(address, (nint)mark, first, write);
-            nint last = address + (nint)((view.TokenStride - (end - first)) * sizeof(int));
+            nint last = address + (nint)(view.TokenBytes - ((end - first) * sizeof(int)));
             if (end > first) Copy(last, (nint)(mark + first), end - first, write);
         }
     }
@@ -54,9 +54,9 @@ internal sealed unsafe class KvMarks(IDeviceMemory memory)
 
     private nint Address(KvView view, int position)
     {
-        if (view.TokensPerPage == 0) return view.Address + (nint)(position * view.TokenStride * sizeof(int));
+        if (view.TokensPerPage == 0) return view.Address + (nint)(position * view.TokenBytes);
         nint page;
         memory.Copy((nint)(&page), view.PageTable + (position / view.TokensPerPage * sizeof(nint)), sizeof(nint));
-        return page + (nint)(position % view.TokensPerPage * view.TokenStride * sizeof(int));
+        return page + (nint)(position % view.TokensPerPage * view.TokenBytes);
     }
 }

@@ -44,7 +44,7 @@ internal sealed class GpuStepTests(string device)
             int[] lengths = [Late, 0, 0, 0, 0];
             Random random = new(1);
             for (int token = 0; token < Late; token++)
-                ranges[0].Write(token, [.. Enumerable.Range(0, (int)decoder.KvLayout.TokenStride).Select(_ => (Half)(random.NextSingle() - 0.5f))]);
+                ranges[0].Write(token, [.. Enumerable.Range(0, (int)decoder.KvLayout.TokenBytes / sizeof(short)).Select(_ => (Half)(random.NextSingle() - 0.5f))]);
             (int First, int Count)[] steps = [(0, 1), (0, 3), (1, 4), (0, 5), (0, 2), (0, 5), (3, 2)];
             foreach ((int first, int count) in steps)
             {

@@ -16,7 +16,7 @@ internal sealed class KvRanges : IDisposable
         _addresses = [.. Enumerable.Range(0, sequences).Select(_ => backend.Memory.Allocate(tokens * layout.TokenBytes))];
     }
 
-    public KvView this[int sequence] => new(_addresses[sequence], _layout.TokenStride);
+    public KvView this[int sequence] => new(_addresses[sequence], _layout.TokenBytes);
 
     public void Dispose()
     {

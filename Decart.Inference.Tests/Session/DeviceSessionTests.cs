@@ -24,8 +24,8 @@ internal sealed class DeviceSessionTests(string deviceName)
     [OneTimeSetUp]
     public void Open() => _device = SessionDevices.Get(deviceName);
 
-    [TestCaseSource(nameof(Folders))]
-    public async Task Paging_caching_chunks_and_preemption_leave_every_bit_as_it_is(string name)
+    [Test]
+    public async Task Paging_caching_chunks_and_preemption_leave_every_bit_as_it_is([ValueSource(nameof(Folders))] string name, [Values] KvCacheType keysAndValues)
     {
         int[][] prompts = Prompts(name);
         int[] longest = prompts.MaxBy(prompt => prompt.Length)!;
@@ -38,7 +38,7 @@ internal sealed class DeviceSessionTests(string deviceName)
         int tokenBytes;
         PagingMode[] pagings = _device.Indices.Count > 1 ? [PagingMode.Hardware] : [PagingMode.Hardware, PagingMode.Table]; // several devices have no tables
         await using (LlmSession plain = await LlmSession.LoadAsync(
-            Fixtures.Path(name), new() { Device = _device, Paging = pagings[^1], PrefixCaching = false, MaxConcurrentSequences = 1 }))
+            Fixtures.Path(name), new() { Device = _device, KvCacheType = keysAndValues, Paging = pagings[^1], PrefixCaching = false, MaxConcurrentSequences = 1 }))
         {
             foreach (int[] prompt in prompts)
             {
@@ -56,6 +56,7 @@ internal sealed class DeviceSessionTests(string deviceName)
             await using LlmSession session = await LlmSession.LoadAsync(Fixtures.Path(name), new()
             {
                 Device = _device,
+                KvCacheType = keysAndValues,
                 Paging = paging,
                 MaxBatchTokens = 13,
                 MaxConcurrentSequences = 5,

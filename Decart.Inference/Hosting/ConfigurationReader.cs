@@ -25,6 +25,7 @@ internal sealed class ConfigurationReader(string name, IConfiguration section) :
         Required<int>(nameof(DecartInferenceOptions.MaxConcurrentSequences), Number, (options, value) => options.MaxConcurrentSequences = value),
         Optional<int>(nameof(DecartInferenceOptions.MaxBatchTokens), NumberOrNull, (options, value) => options.MaxBatchTokens = value),
         Optional<long>(nameof(DecartInferenceOptions.KvCacheBytes), NumberOrNull, (options, value) => options.KvCacheBytes = value),
+        OfEnum<KvCacheType>(nameof(DecartInferenceOptions.KvCacheType), "Default or Fp8", (options, value) => options.KvCacheType = value),
         OfEnum<PagingMode>(nameof(DecartInferenceOptions.Paging), "Auto, Hardware or Table", (options, value) => options.Paging = value),
         Required<bool>(nameof(DecartInferenceOptions.PrefixCaching), Switch, (options, value) => options.PrefixCaching = value),
         Required<bool>(nameof(DecartInferenceOptions.RandomWeights), Switch, (options, value) => options.RandomWeights = value),

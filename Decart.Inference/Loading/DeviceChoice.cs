@@ -29,6 +29,9 @@ internal readonly record struct DeviceChoice(Device Device, IBackend Backend)
     {
         switch (options.Device.Kind)
         {
+            case DeviceKind.Cuda or DeviceKind.Auto when options.KvCacheType == KvCacheType.Fp8:
+                if (options.Device.Kind == DeviceKind.Auto) return OpenCpu(options, logger);
+                throw new NotSupportedException($"The device {options.Device} keeps keys and values at 16 bits only: KvCacheType.{options.KvCacheType} is for the processor.");
             case DeviceKind.Cuda:
                 try
                 {
@@ -98,7 +101,7 @@ internal readonly record struct DeviceChoice(Device Device, IBackend Backend)
     {
         int threads = options.Threads ?? ThreadTeam.DefaultThreads;
         logger.ProcessorChosen(threads, SimdWidths.Machine.Bits());
-        return new(Device.Cpu, new CpuBackend(threads));
+        return new(Device.Cpu, new CpuBackend(threads, keysAndValues: options.KvCacheType));
     }
 
     private static DeviceChoice OpenCuda(Device device, KernelCache? cache, int latestArchitecture)

@@ -20,7 +20,7 @@ internal sealed class HardwarePageMap : IPageMap
     private readonly nint _window; // where a page is mapped while it is copied from
     private bool _windowMapped;
     private readonly long _slotBytes;
-    private readonly long _tokenStride;
+    private readonly long _tokenBytes;
     private readonly IDeviceMemory _device;
     private readonly Thread _helper;
 
@@ -54,7 +54,7 @@ internal sealed class HardwarePageMap : IPageMap
         IVirtualMemory memory, IDeviceMemory device, KvLayout layout, int pages, int slots, int minSlots, int slotTokens, ILogger logger)
     {
         (_memory, _device, _logger) = (memory, device, logger);
-        _tokenStride = layout.TokenStride;
+        _tokenBytes = layout.TokenBytes;
         Geometry = new PageGeometry(memory.PageBytes, layout.TokenBytes);
         _slotBytes = (Geometry.PagesFor(slotTokens) + 1L) * Geometry.PageBytes;
         _pages = new nint[pages];
@@ -87,7 +87,7 @@ internal sealed class HardwarePageMap : IPageMap
 
     public AddressRangeShare Ranges { get; }
 
-    public KvView View(int slot) => new(Address(slot, 0), _tokenStride);
+    public KvView View(int slot) => new(Address(slot, 0), _tokenBytes);
 
     public long Map(int slot, int index, int page, int freedRanges = 0) => Issue(new Call(Operation.Map, slot, index, page, 0, freedRanges));
 

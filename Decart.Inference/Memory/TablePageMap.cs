@@ -7,7 +7,7 @@ namespace Decart.Inference.Memory;
 internal sealed unsafe class TablePageMap : IPageMap
 {
     private readonly IDeviceMemory _memory;
-    private readonly long _tokenStride;
+    private readonly long _tokenBytes;
     private readonly long _tableBytes;
     private readonly nint _pages;
     private readonly nint[] _tables;
@@ -22,7 +22,7 @@ internal sealed unsafe class TablePageMap : IPageMap
     public TablePageMap(IDeviceMemory memory, KvLayout layout, int pages, int slots, int slotTokens)
     {
         _memory = memory;
-        _tokenStride = layout.TokenStride;
+        _tokenBytes = layout.TokenBytes;
         Geometry = PageGeometry.ForTable(layout.TokenBytes);
         Pages = pages;
         _tables = new nint[slots];
@@ -40,7 +40,7 @@ internal sealed unsafe class TablePageMap : IPageMap
 
     public AddressRangeShare Ranges { get; } = AddressRanges.Unlimited.Open(fixedCount: 0);
 
-    public KvView View(int slot) => new(0, _tokenStride, Table(slot), PageGeometry.TableTokensPerPage);
+    public KvView View(int slot) => new(0, _tokenBytes, Table(slot), PageGeometry.TableTokensPerPage);
 
     public long Map(int slot, int index, int page, int freedRanges = 0)
     {

@@ -123,7 +123,7 @@ internal sealed unsafe class GpuBench : IDisposable
     public void FillKv(GpuKvPair pair, int tokens, int? seed = null)
     {
         Random random = seed is { } value ? new Random(value) : Random;
-        Half[] halves = new Half[pair.Gpu.Layout.TokenStride];
+        Half[] halves = new Half[pair.Gpu.Layout.TokenBytes / sizeof(short)];
         for (int token = 0; token < tokens; token++)
         {
             Span<double> reference = pair.Reference.Token<double>(token);

@@ -100,8 +100,8 @@ internal sealed class GpuRotaryTests(string device)
         foreach (int position in (int[])[1, 2, 3, 1000, 65_537, 1_000_003])
         {
             Batch gpu = new(), reference = new();
-            gpu.Add(kv.Gpu.View with { TokenStride = 0 }, [0], position, wantsLogits: false);
-            reference.Add(kv.Reference.View with { TokenStride = 0 }, [0], position, wantsLogits: false);
+            gpu.Add(kv.Gpu.View with { TokenBytes = 0 }, [0], position, wantsLogits: false);
+            reference.Add(kv.Reference.View with { TokenBytes = 0 }, [0], position, wantsLogits: false);
             bench.Gpu.BeginStep(gpu);
             bench.Reference.BeginStep(reference);
             GpuActivationsPair qkv = bench.Activations(1, 3 * shape.HeadDim), y = bench.Activations(1, shape.HeadDim, operand: true, poisoned: true);

@@ -37,8 +37,8 @@ internal sealed class GpuTestKv : IDisposable
     public int Tokens { get; }
 
     public KvView View => _tokensPerPage == 0
-        ? new KvView(_pages[0], Layout.TokenStride)
-        : new KvView(0, Layout.TokenStride, _table.Address, _tokensPerPage);
+        ? new KvView(_pages[0], Layout.TokenBytes)
+        : new KvView(0, Layout.TokenBytes, _table.Address, _tokensPerPage);
 
     private long GuardBytes { get; }
 
@@ -46,7 +46,7 @@ internal sealed class GpuTestKv : IDisposable
 
     public Half[] Read(int token)
     {
-        Half[] elements = new Half[Layout.TokenStride];
+        Half[] elements = new Half[Layout.TokenBytes / sizeof(short)];
         _device.Download(Address(token), MemoryMarshal.AsBytes(elements.AsSpan()));
         return elements;
     }

@@ -1,3 +1,5 @@
+using Decart.Inference.Memory;
+
 namespace Decart.Inference.Kernels.Cpu;
 
 /// <summary>The operations of a decoder on the processor.</summary>
@@ -9,14 +11,15 @@ internal sealed unsafe class CpuKernels : IKernels, IDisposable
     private readonly ThreadTeam _team;
     private readonly CpuStep _step;
     private readonly SimdWidth _width;
+    private readonly int _kvElementBytes;
     private readonly CpuMatMul _matMul;
     private readonly CpuAttention _attention;
     private readonly CpuExperts _experts;
     private readonly CpuBuffer<float> _normed = new(0);
 
-    public CpuKernels(ThreadTeam team, CpuStep step, SimdWidth width)
+    public CpuKernels(ThreadTeam team, CpuStep step, SimdWidth width, int kvElementBytes)
     {
-        (_team, _step, _width) = (team, step, width);
+        (_team, _step, _width, _kvElementBytes) = (team, step, width, kvElementBytes);
         _matMul = new CpuMatMul(team, width);
         _attention = new CpuAttention(team, width);
         _experts = new CpuExperts(_matMul);
@@ -42,8 +45,9 @@ internal sealed unsafe class CpuKernels : IKernels, IDisposable
         CpuRotaryTable? table = (CpuRotaryTable?)rotary;
         table?.Prepare(_step);
         int parts = Parts(_step.Batch.TokenCount, qkv.Columns);
-        _team.Run(new RotaryStoreJob((CpuActivations)qkv, layer, shape, table, queryNorm, keyNorm, _step, parts, _width), parts);
-        _attention.Attend(_step, (CpuActivations)qkv, layer, shape, (CpuActivations)y);
+        KvLayout layout = new(layer + 1, shape.KvHeads, shape.HeadDim, _kvElementBytes);
+        _team.Run(new RotaryStoreJob((CpuActivations)qkv, layer, shape, layout, table, queryNorm, keyNorm, _step, parts, _width), parts);
+        _attention.Attend(_step, (CpuActivations)qkv, layer, shape, layout, (CpuActivations)y);
     }
 
     public void MixExperts(Activations x, Activations routerLogits, Experts experts, Activations y) =>

@@ -22,7 +22,7 @@ internal readonly unsafe record struct CpuChunk(KvView Kv, int FirstRow, int Len
     /// <param name="addresses">Where they go.</param>
     public void Locate(int first, int count, nint* addresses)
     {
-        nint tokenBytes = (nint)Kv.TokenStride * sizeof(float);
+        nint tokenBytes = (nint)Kv.TokenBytes;
         int end = Math.Min(count, EndPosition - first), i = 0;
         while (i < end)
         {

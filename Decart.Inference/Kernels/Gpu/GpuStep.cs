@@ -192,8 +192,8 @@ internal sealed class GpuStep(IGpuDevice device) : IDisposable
             {
                 Address = chunk.Kv.Address,
                 Element = CudaTensorElement.Float16,
-                Sizes = [chunk.Kv.TokenStride, chunk.FirstPosition + chunk.Length],
-                Strides = [chunk.Kv.TokenStride * GpuKernels.KvBytes],
+                Sizes = [chunk.Kv.TokenBytes / sizeof(ushort), chunk.FirstPosition + chunk.Length],
+                Strides = [chunk.Kv.TokenBytes],
                 Box = [64, AttentionScores.TileKeys],
                 Swizzle = CudaTensorSwizzle.Bytes128,
             };
@@ -222,7 +222,7 @@ internal sealed class GpuStep(IGpuDevice device) : IDisposable
                 {
                     Kv = chunk.Kv.Address,
                     PageTable = chunk.Kv.PageTable,
-                    TokenBytes = chunk.Kv.TokenStride * GpuKernels.KvBytes,
+                    TokenBytes = chunk.Kv.TokenBytes,
                     PageShift = PageShift(chunk.Kv),
                     Position = chunk.FirstPosition + i,
                     TokenId = _batch.TokenIds[row],
@@ -282,7 +282,7 @@ internal sealed class GpuStep(IGpuDevice device) : IDisposable
             {
                 Kv = chunk.Kv.Address,
                 PageTable = chunk.Kv.PageTable,
-                TokenBytes = chunk.Kv.TokenStride * GpuKernels.KvBytes,
+                TokenBytes = chunk.Kv.TokenBytes,
                 PageShift = PageShift(chunk.Kv),
                 Position = position,
                 Row = chunk.FirstRow,

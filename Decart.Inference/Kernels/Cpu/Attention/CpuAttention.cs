@@ -1,3 +1,5 @@
+using Decart.Inference.Memory;
+
 namespace Decart.Inference.Kernels.Cpu;
 
 /// <summary>Divides the attention of a batch into items and has the team work on them. Owns the threads' scratch memory.</summary>
@@ -18,7 +20,7 @@ internal sealed unsafe class CpuAttention(ThreadTeam team, SimdWidth width) : ID
     private readonly List<AttentionItem> _splitItems = [];
 
     /// <summary>See <see cref="IKernels.Attend"/>.</summary>
-    public void Attend(CpuStep step, CpuActivations qkv, int layer, AttentionShape shape, CpuActivations y)
+    public void Attend(CpuStep step, CpuActivations qkv, int layer, AttentionShape shape, KvLayout layout, CpuActivations y)
     {
         int group = shape.Heads / shape.KvHeads, padding = width == SimdWidth.Vector512 ? 32 : 16;
         AttentionArguments arguments = new()
@@ -29,6 +31,7 @@ internal sealed unsafe class CpuAttention(ThreadTeam team, SimdWidth width) : ID
             Outputs = y.Pointer,
             OutputStride = y.Stride,
             Layer = layer,
+            Layout = layout,
             Heads = shape.Heads,
             KvHeads = shape.KvHeads,
             HeadDim = shape.HeadDim,
@@ -43,7 +46,7 @@ internal sealed unsafe class CpuAttention(ThreadTeam team, SimdWidth width) : ID
         bool isSplit = _items.Count < parts && DivideIntoSplits();
         List<AttentionItem> items = isSplit ? _splitItems : _items;
 
-        arguments.ScratchLength = AttentionJob.ScratchLength(arguments.Rows, arguments.HeadDim, arguments.PaddedDim);
+        arguments.ScratchLength = AttentionJob.ScratchLength(arguments.Rows, arguments.Layout, arguments.PaddedDim);
         _scratch.Reserve(arguments.ScratchLength * team.Threads);
         arguments.Scratch = _scratch.Pointer;
         if (isSplit) _splits.Reserve(arguments.StateLength * items.Count);

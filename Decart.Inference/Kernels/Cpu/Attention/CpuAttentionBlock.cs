@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Decart.Inference.Memory;
 
 namespace Decart.Inference.Kernels.Cpu;
 
@@ -10,8 +11,8 @@ internal readonly unsafe ref struct AttentionBlock<TLanes>
     where TLanes : unmanaged, ILanes<TLanes>
 {
     private readonly AttentionArguments _arguments;
-    private readonly float* _keys, _values, _scores, _factors;
-    private readonly nint* _tokens;
+    private readonly float* _keys, _values, _scores, _factors, _widened;
+    private readonly nint* _tokens, _widenedTokens;
     private readonly AttentionState _first, _second;
 
     public AttentionBlock(AttentionArguments arguments, float* scratch)
@@ -24,6 +25,11 @@ internal readonly unsafe ref struct AttentionBlock<TLanes>
         _tokens = (nint*)(_factors + 16);
         _first = new((float*)(_tokens + CpuAttentionTile.KeysAndAhead), arguments.Rows, arguments.PaddedDim);
         _second = new(_first.Memory + arguments.StateLength, arguments.Rows, arguments.PaddedDim);
+        if (!arguments.Layout.HasCodes) return;
+        _widenedTokens = (nint*)(_second.Memory + arguments.StateLength);
+        _widened = (float*)(_widenedTokens + CpuAttentionTile.KeysAndAhead);
+        int tokenElements = 2 * arguments.Layout.HeadBytes;
+        for (int i = 0; i < CpuAttentionTile.KeysAndAhead; i++) _widenedTokens[i] = (nint)(_widened + ((long)Math.Min(i, CpuAttentionTile.Keys - 1) * tokenElements));
     }
 
     /// <summary>Goes through all splits of an item; the state it returns lives in the scratch memory.</summary>
@@ -46,7 +52,6 @@ internal readonly unsafe ref struct AttentionBlock<TLanes>
     public void AttendSplit(AttentionItem item, int firstKey, int endKey, AttentionState state)
     {
         CpuChunk chunk = _arguments.Chunks[item.Chunk];
-        nint valueOffset = (nint)_arguments.KvHeads * _arguments.HeadDim, layerOffset = _arguments.Layer * 2 * valueOffset;
         state.Clear(_arguments.StateRows(item.Queries) * item.KvHeads);
         for (int tile = firstKey; tile < endKey; tile += CpuAttentionTile.Keys)
         {
@@ -54,11 +59,32 @@ internal readonly unsafe ref struct AttentionBlock<TLanes>
             chunk.Locate(tile, CpuAttentionTile.KeysAndAhead, _tokens);
             for (int head = 0; head < item.KvHeads; head++)
             {
-                nint keyOffset = layerOffset + ((nint)(item.FirstKvHead + head) * _arguments.HeadDim);
-                CpuAttentionTile.Pack<TLanes>(_tokens, keyOffset, valueOffset, count, _arguments.HeadDim, _arguments.PaddedDim, _keys, _values);
+                Pack(item.FirstKvHead + head, count);
                 AttendTile(item, chunk, head, tile, count, state);
             }
         }
+    }
+
+    /// <summary>Brings the keys and values of a head, of as many tokens of the tile as there are, to where they are multiplied.</summary>
+    private void Pack(int head, int count)
+    {
+        KvLayout layout = _arguments.Layout;
+        nint layerOffset = (nint)_arguments.Layer * layout.LayerBytes, keyOffset = layerOffset + ((nint)head * layout.HeadBytes);
+        nint valueOffset = layout.ValueOffset;
+        nint* tokens = layout.HasCodes ? _widenedTokens : _tokens;
+        if (layout.HasCodes)
+        {
+            for (int key = 0; key < count; key++)
+            {
+                byte* codes = (byte*)_tokens[key] + keyOffset;
+                ushort* scales = (ushort*)(_tokens[key] + layerOffset + layout.ScaleOffset) + (2 * head);
+                float* widened = (float*)_widenedTokens[key];
+                CpuKvCodes.Widen(codes, layout.HeadBytes, scales[0], widened);
+                CpuKvCodes.Widen(codes + valueOffset, layout.HeadBytes, scales[1], widened + layout.HeadBytes);
+            }
+            (keyOffset, valueOffset) = (0, layout.HeadBytes * sizeof(float));
+        }
+        CpuAttentionTile.Pack<TLanes>(tokens, keyOffset / sizeof(float), valueOffset / sizeof(float), count, _arguments.HeadDim, _arguments.PaddedDim, _keys, _values);
     }
 
     /// <summary>All rows of one head, four at once; when fewer are left the last is repeated, into rows of the state that nobody reads.</summary>

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Decart.Inference.Memory;
 
 namespace Decart.Inference.Kernels.Cpu;
 
@@ -18,6 +19,7 @@ internal unsafe struct AttentionArguments
     public CpuChunk* Chunks;
     public float* Queries, Outputs, Scratch, Splits;
     public float* AlibiSlopes;
+    public KvLayout Layout;
     public long ScratchLength;
     public nint QueryStride, OutputStride;
     public int Layer, Heads, KvHeads, HeadDim, PaddedDim, Rows, Window;
@@ -52,11 +54,14 @@ internal readonly unsafe struct AttentionJob(AttentionArguments arguments, Atten
 
     /// <summary>
     /// Elements of one thread's scratch memory: a tile of keys and of values, the scores of the rows taken at once with their
-    /// factors, the addresses of its tokens, two states.
+    /// factors, the addresses of its tokens, two states, and where there are codes the tile widened, and the addresses of that.
     /// </summary>
-    public static long ScratchLength(int rows, int headDim, int paddedDim) =>
-        ((long)CpuAttentionTile.Keys * (headDim + paddedDim + CpuAttentionTile.RowsAtOnce)) + 16
-        + (CpuAttentionTile.KeysAndAhead * sizeof(nint) / sizeof(float)) + (2 * AttentionState.Length(rows, paddedDim));
+    public static long ScratchLength(int rows, KvLayout layout, int paddedDim)
+    {
+        int addresses = CpuAttentionTile.KeysAndAhead * sizeof(nint) / sizeof(float);
+        long length = ((long)CpuAttentionTile.Keys * (layout.HeadDim + paddedDim + CpuAttentionTile.RowsAtOnce)) + 16 + addresses + (2 * AttentionState.Length(rows, paddedDim));
+        return layout.HasCodes ? length + addresses + (CpuAttentionTile.Keys * 2 * layout.HeadBytes) : length;
+    }
 
     /// <summary>Where the split that holds <paramref name="key"/> ends, or the keys.</summary>
     public static int EndOfSplit(int key, int endKey) => (int)Math.Min(((long)key / SplitKeys + 1) * SplitKeys, endKey);

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using Decart.Inference.Memory;
 
 namespace Decart.Inference.Kernels.Cpu;
 
@@ -8,7 +9,7 @@ namespace Decart.Inference.Kernels.Cpu;
 /// side in a row as in a token of the sequence, to that token.
 /// </summary>
 internal readonly unsafe struct RotaryStoreJob(
-    CpuActivations qkv, int layer, AttentionShape shape, CpuRotaryTable? table, Norm? queryNorm, Norm? keyNorm, CpuStep step, int parts, SimdWidth width)
+    CpuActivations qkv, int layer, AttentionShape shape, KvLayout layout, CpuRotaryTable? table, Norm? queryNorm, Norm? keyNorm, CpuStep step, int parts, SimdWidth width)
     : ITeamJob
 {
     private readonly float* _qkv = qkv.Pointer;
@@ -48,9 +49,23 @@ internal readonly unsafe struct RotaryStoreJob(
                 if (_interleaved) RotateNeighbours(x, _cosines + (row * _pairs), _sines + (row * _pairs));
                 else RotateHalves<TLanes>(x, _cosines + (row * _pairs), _sines + (row * _pairs));
             }
-            long keysAndValues = 2L * _kvHeads * _headDim;
-            long bytes = keysAndValues * sizeof(float);
-            Buffer.MemoryCopy(heads + ((long)_heads * _headDim), (float*)_tokens[row] + (layer * keysAndValues), bytes, bytes);
+            Store(heads + ((long)_heads * _headDim), (byte*)_tokens[row] + ((long)layer * layout.LayerBytes));
+        }
+    }
+
+    /// <summary>Stores the heads of a row's keys and values.</summary>
+    private void Store(float* heads, byte* destination)
+    {
+        if (!layout.HasCodes)
+        {
+            Buffer.MemoryCopy(heads, destination, layout.LayerBytes, layout.LayerBytes);
+            return;
+        }
+        ushort* scales = (ushort*)(destination + layout.ScaleOffset);
+        for (int head = 0; head < 2 * _kvHeads; head++)
+        {
+            ushort* scale = head < _kvHeads ? scales + (2 * head) : scales + (2 * (head - _kvHeads)) + 1;
+            CpuKvCodes.Store(new ReadOnlySpan<float>(heads + ((long)head * _headDim), _headDim), destination + ((long)head * layout.HeadBytes), scale);
         }
     }
 
