@@ -20,6 +20,7 @@ internal sealed class GpuSampler : IDeviceSampler, IDisposable
 
     private readonly IGpuDevice _device;
     private readonly GpuBuffer _tokens, _rows, _prompt, _kept;
+    private readonly GpuMasks _masks;
     private readonly Dictionary<long, Stack<GpuBuffer>> _free = [];
     private readonly GpuSampledTokens[] _steps = [new(), new()];
     private GpuSamplingRow[] _descriptors = new GpuSamplingRow[16];
@@ -32,7 +33,11 @@ internal sealed class GpuSampler : IDeviceSampler, IDisposable
         _rows = new GpuBuffer(device.Memory);
         _prompt = new GpuBuffer(device.Memory);
         _kept = new GpuBuffer(device.Memory);
+        _masks = new GpuMasks(device);
     }
+
+    /// <summary>The masks of the latest steps.</summary>
+    public GpuMasks Masks => _masks;
 
     /// <summary>Where the latest step's tokens are or will be: one (int) for each row of the logits.</summary>
     public nint Tokens => _tokens.Address;
@@ -40,20 +45,18 @@ internal sealed class GpuSampler : IDeviceSampler, IDisposable
     public SequenceSampler? CreateSampler(SamplingParameters parameters, ReadOnlySpan<int> prompt, int vocabularySize)
     {
         if (vocabularySize > GpuLogits.MaxVocabulary) return null;
-        GpuBuffer? counts = null, bias = null, mask = null;
+        GpuBuffer? counts = null, bias = null;
         try
         {
             if (parameters.HasPenalties) counts = CreateCounts(prompt, vocabularySize);
             if (parameters.LogitBias.Length > 0) bias = CreateBias(parameters.LogitBias, vocabularySize);
-            if (parameters.IsMasked) mask = Rent(MaskBytes(vocabularySize));
             GpuSamplingRow row = Describe(parameters, counts, bias, vocabularySize);
-            return new GpuSequenceSampler(this, row, counts, bias, mask) { KeepsLogits = parameters is { TopLogprobs: not null, ChangesLogits: true } };
+            return new GpuSequenceSampler(this, row, counts, bias) { IsMasked = parameters.IsMasked, KeepsLogits = parameters is { TopLogprobs: not null, ChangesLogits: true } };
         }
         catch
         {
             Return(counts);
             Return(bias);
-            Return(mask);
             throw;
         }
     }
@@ -64,6 +67,9 @@ internal sealed class GpuSampler : IDeviceSampler, IDisposable
         GpuActivations source = ((GpuActivations)logits).AsFloats();
         if (_descriptors.Length < rows.Length) Array.Resize(ref _descriptors, Math.Max(rows.Length, 2 * _descriptors.Length));
         int previous = -1;
+        int masked = 0;
+        foreach (ref readonly SampledRow row in rows) masked += row.Mask is null ? 0 : 1;
+        if (masked > 0) _masks.Begin(masked, logits.Columns);
         for (int i = 0; i < rows.Length; i++)
         {
             (int row, SequenceSampler sampler, int index, TokenMask? mask) = rows[i];
@@ -72,10 +78,12 @@ internal sealed class GpuSampler : IDeviceSampler, IDisposable
             previous = row;
             GpuSequenceSampler own = (GpuSequenceSampler)sampler;
             _descriptors[i] = own.Row;
-            _descriptors[i].Mask = mask is null ? 0 : Send(mask, own, logits.Columns);
+            if (mask is not null && !own.IsMasked) throw new ArgumentException("The request was said to have no masks.", nameof(rows));
+            _descriptors[i].Mask = mask is null ? 0 : _masks.AddressOf(mask);
             _descriptors[i].LogitRow = row;
             _descriptors[i].Index = index;
         }
+        if (masked > 0) _masks.Send();
         _rows.Reserve((long)_descriptors.Length * GpuSamplingRow.Bytes);
         _device.Upload(_rows.Address, MemoryMarshal.AsBytes(_descriptors.AsSpan(0, rows.Length)));
         SamplingArguments arguments = new()
@@ -112,20 +120,8 @@ internal sealed class GpuSampler : IDeviceSampler, IDisposable
         _rows.Dispose();
         _prompt.Dispose();
         _kept.Dispose();
+        _masks.Dispose();
     }
-
-    /// <summary>Has a mask on the device, which most often is there already: within a string, tokens follow one another under the same mask.</summary>
-    private long Send(TokenMask mask, GpuSequenceSampler sampler, int vocabularySize)
-    {
-        GpuBuffer buffer = sampler.MaskBuffer ?? throw new ArgumentException("The request was said to have no masks.", nameof(sampler));
-        if (mask.Words.Length != TokenMask.WordCount(vocabularySize))
-            throw new ArgumentException($"A mask of {mask.Words.Length} words is not for {vocabularySize} tokens.", nameof(mask));
-        if (sampler.Sent != mask) _device.Upload(buffer.Address, MemoryMarshal.AsBytes(mask.Words));
-        sampler.Sent = mask;
-        return buffer.Address;
-    }
-
-    private static long MaskBytes(int vocabularySize) => (long)TokenMask.WordCount(vocabularySize) * sizeof(uint);
 
     /// <summary>Sets aside those rows that are to stay as they are though the kernel changes them, or puts them back.</summary>
     private void CopyKept(GpuActivations logits, ReadOnlySpan<SampledRow> rows, bool restore)

@@ -1,21 +1,17 @@
 using System.Runtime.InteropServices;
-using Decart.Inference.Sampling;
 
 namespace Decart.Inference.Kernels.Gpu;
 
 /// <summary>A request's parameters as the kernel reads them, and its tables.</summary>
-internal sealed class GpuSequenceSampler(GpuSampler sampler, GpuSamplingRow row, GpuBuffer? counts, GpuBuffer? bias, GpuBuffer? mask = null) : SequenceSampler
+internal sealed class GpuSequenceSampler(GpuSampler sampler, GpuSamplingRow row, GpuBuffer? counts, GpuBuffer? bias) : SequenceSampler
 {
     private bool _disposed;
 
     /// <summary>All but the row of the logits and the index.</summary>
     public GpuSamplingRow Row => !_disposed ? row : throw new ObjectDisposedException(nameof(GpuSequenceSampler));
 
-    /// <summary>Where its masks go; null where it has none.</summary>
-    public GpuBuffer? MaskBuffer => mask;
-
-    /// <summary>The mask that is there, or on its way.</summary>
-    public TokenMask? Sent { get; set; }
+    /// <summary>Whether its tokens may have masks.</summary>
+    public bool IsMasked { get; init; }
 
     /// <summary>Whether the logits must stay though the kernel changes them.</summary>
     public bool KeepsLogits { get; init; }
@@ -26,7 +22,6 @@ internal sealed class GpuSequenceSampler(GpuSampler sampler, GpuSamplingRow row,
         _disposed = true;
         sampler.Return(counts);
         sampler.Return(bias);
-        sampler.Return(mask);
     }
 }
 
