@@ -35,6 +35,36 @@ internal sealed class GbnfTests
     public void Characters_and_repetitions_are_read_as_they_are_written(string grammar, string text, bool matches) =>
         Assert.That(Grammar.Gbnf(grammar).IsMatch(text), Is.EqualTo(matches));
 
+    [TestCase("""{"a": [1, -2.5e+1, "x\u00e9\n", {}], "b":null}""", true)]
+    [TestCase("""{"a"}""", false)]
+    [TestCase("{\n    \"a\" :1}", true)]
+    [TestCase("{\n                     \"a\":1}", false)]
+    public void Rules_may_be_laid_out_with_comments_and_empty_alternatives(string text, bool matches) =>
+        Assert.That(
+            Grammar.Gbnf(
+                """
+                # values of JSON
+                root   ::= object   # the whole
+                value  ::= object | array | string | number | ("true" | "false" | "null") ws
+                object ::= "{" ws (
+                    pair
+                    ("," ws pair)*   # more of them
+                  )? "}" ws
+                pair   ::= string ":" ws value
+                array  ::= "[" ws (
+                    value
+                    ("," ws value)*
+                  )? "]" ws
+                string ::= "\"" (
+                    [^"\\\x7F\x00-\x1F] |
+                    "\\" (["\\bfnrt] | "u" [0-9a-fA-F]{4})
+                  )* "\"" ws
+                number ::= ("-"? ([0-9] | [1-9] [0-9]{0,15})) ("." [0-9]+)? ([eE] [-+]? [0-9] [1-9]{0,15})? ws
+
+                ws     ::= | " " | "\n" [ \t]{0,20}
+                """).IsMatch(text),
+            Is.EqualTo(matches));
+
     [Test]
     public void Texts_may_follow_another_rule() => Assert.That(Grammar.Gbnf("root ::= \"a\"\nother ::= \"b\" root", "other").IsMatch("ba"), Is.True);
 

@@ -98,6 +98,19 @@ internal sealed class GrammarSessionTests
     }
 
     [Test]
+    public async Task Ignoring_the_end_of_text_ends_where_nothing_more_would_be_complete_in_time()
+    {
+        await using LlmSession session = Open();
+        for (int maxTokens = 2; maxTokens < 12; maxTokens++)
+        {
+            GenerationResult result = await session.GenerateAsync("?", new() { Grammar = Grammar.Regex("(abc|xy)+"), IgnoreEndOfText = true, MaxTokens = maxTokens, Temperature = 10, Seed = maxTokens });
+            Assert.That(result.Text, Does.Match("^(abc|xy)+$"));
+            Assert.That(result.FinishReason, Is.EqualTo(FinishReason.Length));
+            Assert.That(result.TokenIds, Has.Count.InRange(maxTokens - 1, maxTokens));
+        }
+    }
+
+    [Test]
     public async Task A_stop_token_ends_the_text_only_where_it_may_end()
     {
         await using LlmSession session = Open();

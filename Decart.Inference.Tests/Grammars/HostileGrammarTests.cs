@@ -56,6 +56,8 @@ internal sealed class HostileGrammarTests
     [TestCase("/properties/a", TestName = "Many heavy expressions")]
     [TestCase("/properties/a/enum", TestName = "A list of ten megabytes")]
     [TestCase("/properties/a/enum", TestName = "A text of ten megabytes")]
+    [TestCase("/properties", TestName = "Hundreds of thousands of members")]
+    [TestCase("/required", TestName = "Hundreds of thousands of required members")]
     public void What_is_too_much_is_refused_at_once_with_its_place(string path)
     {
         string schema = TestContext.CurrentContext.Test.Name switch
@@ -63,7 +65,9 @@ internal sealed class HostileGrammarTests
             "Names of many heavy expressions" => $"{{\"patternProperties\":{{{string.Join(',', "abcde".Select(letter => $"\"^(\\\\p{{L}}|{letter})+\\\\p{{N}}{{1,50}}{letter}\":{{\"type\":\"null\"}}"))}}}}}",
             "Many heavy expressions" => $"{{\"properties\":{{\"a\":{{\"type\":\"string\",\"allOf\":[{string.Join(',', "abcde".Select(letter => $"{{\"pattern\":\"^[a-e]*{letter}[a-e]{{14}}$\"}}"))}]}}}}}}",
             "A list of ten megabytes" => $"{{\"properties\":{{\"a\":{{\"enum\":[{string.Join(',', Enumerable.Range(0, 1_000_000).Select(i => $"\"v{i}\""))}]}}}}}}",
-            _ => $"{{\"properties\":{{\"a\":{{\"enum\":[\"{new string('x', 10_000_000)}\"]}}}}}}",
+            "A text of ten megabytes" => $"{{\"properties\":{{\"a\":{{\"enum\":[\"{new string('x', 10_000_000)}\"]}}}}}}",
+            "Hundreds of thousands of members" => $"{{\"properties\":{{{string.Join(',', Enumerable.Range(0, 300_000).Select(i => $"\"p{i}\":{{}}"))}}}}}",
+            _ => $"{{\"required\":[{string.Join(',', Enumerable.Range(0, 300_000).Select(i => $"\"p{i}\""))}]}}",
         };
         long before = GC.GetAllocatedBytesForCurrentThread();
         TimeSpan used = Process.GetCurrentProcess().TotalProcessorTime;
@@ -93,6 +97,13 @@ internal sealed class HostileGrammarTests
         GrammarAutomaton automaton = compiled.Automaton;
         Assert.That(grammar.IsMatch(Sampler.Draw(grammar, new Random(1), moreTokens: 40)));
         Assert.That(compiled.Automaton, Is.SameAs(automaton), "what the grammar itself needs is nothing to replace it for");
+    }
+
+    [Test]
+    public void Members_of_any_kind_cost_no_rules_of_their_own()
+    {
+        Grammar grammar = Grammar.JsonSchema($"{{\"type\":\"object\",\"properties\":{{{string.Join(',', Enumerable.Range(0, 40_000).Select(i => $"\"p{i}\":{(i % 2 == 0 ? "{}" : "true")}"))}}}}}");
+        Assert.That(grammar.IsMatch("""{"p39998":[1],"p1":{"a":null}}"""));
     }
 
     [TestCase("""{"const":"\ud800"}""")]

@@ -131,8 +131,9 @@ internal sealed class GenerationSequence : Sequence
 
         string text = _text.Append(token);
         if (!_text.Stopped) _grammar?.Accept(token);
-        bool isCut = CompletionLength == _maxLength && _grammar is not { IsAtEnd: true };
-        bool stops = _text.Stopped || _grammar is { EndsByItself: true } || (CompletionLength == _maxLength && !isCut);
+        bool isAtEnd = _grammar is { IsAtEnd: true };
+        bool isCut = !isAtEnd && (CompletionLength == _maxLength || (!_text.Stopped && _grammar?.IsCut(_maxLength - CompletionLength) is true));
+        bool stops = _text.Stopped || _grammar is { EndsByItself: true } || (CompletionLength == _maxLength && isAtEnd);
         bool last = stops || isCut;
         if (last) text += _text.Flush();
         FinishReason? reason = !last ? null : stops ? FinishReason.Stop : FinishReason.Length;

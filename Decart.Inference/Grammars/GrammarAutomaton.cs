@@ -57,7 +57,7 @@ internal sealed class GrammarAutomaton
                     (before, after) = (after, before);
                     after.Read(before.Branches, value);
                 }
-                return after.ToPosition();
+                return after.ToPosition(position);
             }
         }
         catch (InsufficientExecutionStackException error)
@@ -71,6 +71,7 @@ internal sealed class GrammarAutomaton
     /// <param name="tokensLeft">How many more tokens there may be after the next.</param>
     public AllowedTokens Allowed(Position position, int tokensLeft)
     {
+        if (position.Allowed is { } prepared && prepared.LargestCost <= tokensLeft) return prepared;
         try
         {
             lock (_gate) return _masks!.Of(position, tokensLeft);

@@ -35,7 +35,13 @@ internal sealed class GrammarMatcher
     public bool IsAtEnd => _position.IsAtEnd;
 
     /// <summary>Whether it is, and no token is there to say so.</summary>
-    public bool EndsByItself => IsAtEnd && _stopTokens.Length == 0 && (_ignoresEnd || _grammar.Vocabulary.EndTokens.Count == 0);
+    public bool EndsByItself => IsAtEnd && HasNoEndToken;
+
+    private bool HasNoEndToken => _stopTokens.Length == 0 && (_ignoresEnd || _grammar.Vocabulary.EndTokens.Count == 0);
+
+    /// <summary>Whether the text is complete, nothing that could be added to it would be complete in time, and no token is there to say so.</summary>
+    /// <param name="tokensLeft">How many more tokens there may be.</param>
+    public bool IsCut(int tokensLeft) => _position.Accepts && HasNoEndToken && (tokensLeft == 0 || !Next(tokensLeft).Words.ContainsAnyExcept(0u));
 
     /// <summary>The tokens that may come next.</summary>
     /// <param name="tokensLeft">How many more there may be, the next included.</param>

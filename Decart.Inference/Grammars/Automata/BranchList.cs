@@ -62,7 +62,9 @@ internal sealed class BranchList(Automaton automaton)
         if (@object.Available.Has(names.From)) @object.ExpandFromColon(names.From, this);
     }
 
-    public Position ToPosition() => new([.. _branches], _accepts);
+    /// <param name="before">The position before what was read: most tokens of a string lead to where they began, and all that is known of that place is known of it still.</param>
+    public Position ToPosition(Position? before = null) =>
+        before is not null && before.Accepts == _accepts && Branches.SequenceEqual(before.Branches) ? before : new Position([.. _branches], _accepts);
 
     /// <summary>Adds a branch after one more byte.</summary>
     private void AddAfter(in Branch branch, byte value)

@@ -51,10 +51,21 @@ internal sealed class CountedTokens
     }
 
     /// <summary>The tokens of at most a number of units.</summary>
-    public LanguageTokens UpTo(int units)
+    public LanguageTokens UpTo(int units) => new()
     {
-        uint[] words = [.. _unlimited.Words];
-        for (int node = 1; node < _counts.Length && words.Length > 0;)
+        Words = _unlimited.Words.Length > 0 ? UpTo(units, _unlimited.Words) : [],
+        Nodes = Array.FindAll(_unlimited.Nodes, node => _counts[node] <= units),
+        Exits = Array.FindAll(_unlimited.Exits, node => _counts[node] <= units),
+        LargestDistance = _unlimited.LargestDistance,
+    };
+
+    /// <summary>Those of some tokens that have at most a number of units.</summary>
+    /// <param name="units">The number.</param>
+    /// <param name="tokens">A mask of tokens that any number of units and what follows may begin with.</param>
+    public uint[] UpTo(int units, ReadOnlySpan<uint> tokens)
+    {
+        uint[] words = [.. tokens];
+        for (int node = 1; node < _counts.Length;)
         {
             int end = _trie.End(node);
             if (_most[node] <= units)
@@ -70,13 +81,7 @@ internal sealed class CountedTokens
                 for (; node < end; node++) _trie.Forbid(node, words);
             }
         }
-        return new LanguageTokens
-        {
-            Words = words,
-            Nodes = Array.FindAll(_unlimited.Nodes, node => _counts[node] <= units),
-            Exits = Array.FindAll(_unlimited.Exits, node => _counts[node] <= units),
-            LargestDistance = _unlimited.LargestDistance,
-        };
+        return words;
     }
 
     /// <summary>The walk that counts. Between two units there is no state; after the last it is what the tail still needs.</summary>

@@ -1,4 +1,3 @@
-using System.Numerics.Tensors;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Decart.Inference.Grammars.Languages;
@@ -59,8 +58,8 @@ internal sealed class MaskBuilder(Automaton automaton, LanguageTable table, Toke
         OtherName? name = next as OtherName;
         bool isLimited = largest > _maxCost;
         if (isLimited) tokens = _tokens.Within(state, nodes, _maxCost - (name?.CostBehind ?? next?.Cost ?? 0));
-        if (name is { HasTaken: true }) AddUntaken(tokens, name, state, nodes);
-        else _parts.Add(tokens, isShared: !isLimited);
+        _parts.Add(tokens);
+        if (name is { HasTaken: true }) ExcludeTaken(name, state, nodes);
         foreach ((TrieNodes exits, State at) in tokens.Exits)
         {
             if (name is null or { IsComplete: true }) Leave(at, next, exits);
@@ -88,12 +87,9 @@ internal sealed class MaskBuilder(Automaton automaton, LanguageTable table, Toke
         }
     }
 
-    /// <summary>Adds the tokens of a new name: those that any name may have, without those that lead through one that is taken.</summary>
-    private void AddUntaken(StateTokens tokens, OtherName name, State state, TrieNodes nodes)
+    /// <summary>Takes back, from the tokens of a new name, those that lead through one that is taken.</summary>
+    private void ExcludeTaken(OtherName name, State state, TrieNodes nodes)
     {
-        uint[] words = new uint[trie.MaskWords];
-        foreach (uint[] mask in tokens.Masks) TensorPrimitives.BitwiseOr<uint>(words, mask, words);
-        foreach (int allowed in tokens.Nodes) trie.Allow(allowed, words);
         _taken.Clear();
         _taken.AddRange(_names.Below(name.Known, nodes));
         _names.Find(name.Others, nodes, _taken);
@@ -101,9 +97,8 @@ internal sealed class MaskBuilder(Automaton automaton, LanguageTable table, Toke
         {
             bool isForbidden = alike.IsComplete || (_maxCost < Unlimited && IsTooLong(name, state, trie.Path(place)[^(alike.Length - name.Length)..]));
             int end = alike.IsComplete ? trie.End(place) : place + 1;
-            for (int forbidden = place; isForbidden && forbidden < end; forbidden++) trie.Forbid(forbidden, words);
+            for (int forbidden = place; isForbidden && forbidden < end; forbidden++) _parts.Exclude(forbidden);
         }
-        _parts.AddOwn(words);
     }
 
     /// <summary>Whether some bytes of a name leave too much: it must still become another than those that are taken.</summary>

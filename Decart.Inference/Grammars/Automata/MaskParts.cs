@@ -10,46 +10,46 @@ namespace Decart.Inference.Grammars.Automata;
 /// <param name="endTokens">The tokens that end a text.</param>
 internal sealed class MaskParts(TokenTrie trie, IReadOnlyCollection<int> endTokens)
 {
-    /// <summary>Bytes of masks that are remembered; when there are more all are forgotten.</summary>
-    private const long MaxRemembered = 32 << 20;
+    /// <summary>Bytes of masks that are remembered, of those from which nothing is excluded and of others; when there are more all of these are forgotten.</summary>
+    private const long MaxRemembered = 32 << 20, MaxRememberedWithExclusions = 16 << 20;
 
-    /// <summary>Tokens of names that a remembered mask may have: more seldom come again.</summary>
+    /// <summary>Tokens of names that a remembered mask may have, or may lack: more seldom come again.</summary>
     private const int MaxNodes = 32;
 
-    private readonly Dictionary<Key, TokenMask> _known = [];
+    private readonly Dictionary<Key, TokenMask> _known = [], _knownWithExclusions = [];
     private readonly List<StateTokens> _states = [];
     private readonly List<int> _nodes = [];
-    private uint[]? _own;
-    private bool _isShared, _ends;
+    private readonly List<Exclusion> _exclusions = []; // in the order of their states
+    private readonly uint[] _left = new uint[trie.MaskWords];
+    private bool _ends;
 
     /// <summary>Begins the next mask.</summary>
     public void Clear()
     {
         _states.Clear();
         _nodes.Clear();
-        (_own, _isShared, _ends) = (null, true, false);
+        _exclusions.Clear();
+        _ends = false;
     }
 
     /// <summary>Forgets the masks.</summary>
-    public void Forget() => _known.Clear();
+    public void Forget()
+    {
+        _known.Clear();
+        _knownWithExclusions.Clear();
+    }
 
     /// <param name="tokens">The tokens of a state.</param>
-    /// <param name="isShared">Whether the same object may be a part of further masks.</param>
-    public void Add(StateTokens tokens, bool isShared)
-    {
-        _states.Add(tokens);
-        _isShared &= isShared;
-    }
+    public void Add(StateTokens tokens) => _states.Add(tokens);
 
     /// <param name="node">The node of a token.</param>
     public void Add(int node) => _nodes.Add(node);
 
-    /// <param name="words">Tokens that this mask alone has; they may become its words.</param>
-    public void AddOwn(uint[] words)
+    /// <summary>Takes a token back from the state that was added last.</summary>
+    /// <param name="node">The token's node.</param>
+    public void Exclude(int node)
     {
-        if (_own is null) _own = words;
-        else TensorPrimitives.BitwiseOr<uint>(_own, words, _own);
-        _isShared = false;
+        if (trie.HasToken(node)) _exclusions.Add(new Exclusion(_states.Count - 1, node));
     }
 
     /// <summary>Adds the tokens that end a text.</summary>
@@ -57,20 +57,24 @@ internal sealed class MaskParts(TokenTrie trie, IReadOnlyCollection<int> endToke
 
     public TokenMask ToMask()
     {
-        if (!_isShared || _nodes.Count > MaxNodes) return Build();
-        Key key = new([.. _states], [.. _nodes], _ends);
-        if (_known.TryGetValue(key, out TokenMask? known)) return known;
-        if (_known.Count * (long)trie.MaskWords * sizeof(uint) > MaxRemembered) Forget();
-        return _known[key] = Build();
+        if (_nodes.Count > MaxNodes || _exclusions.Count > MaxNodes) return Build();
+        (Dictionary<Key, TokenMask> masks, long most) = _exclusions.Count == 0 ? (_known, MaxRemembered) : (_knownWithExclusions, MaxRememberedWithExclusions);
+        Key key = new([.. _states], [.. _nodes], [.. _exclusions], _ends);
+        if (masks.TryGetValue(key, out TokenMask? known)) return known;
+        if (masks.Count * (long)trie.MaskWords * sizeof(uint) > most) masks.Clear();
+        return masks[key] = Build();
     }
 
     private TokenMask Build()
     {
-        uint[] words = _own ?? new uint[trie.MaskWords];
-        foreach (StateTokens tokens in _states)
+        uint[] words = new uint[trie.MaskWords];
+        int next = 0;
+        for (int state = 0; state < _states.Count; state++)
         {
-            foreach (uint[] mask in tokens.Masks) TensorPrimitives.BitwiseOr<uint>(words, mask, words);
-            foreach (int node in tokens.Nodes) trie.Allow(node, words);
+            int first = next;
+            while (next < _exclusions.Count && _exclusions[next].State == state) next++;
+            if (first == next) Add(_states[state], words);
+            else AddWithout(_states[state], CollectionsMarshal.AsSpan(_exclusions)[first..next], words);
         }
         foreach (int node in _nodes) trie.Allow(node, words);
         if (_ends)
@@ -80,14 +84,34 @@ internal sealed class MaskParts(TokenTrie trie, IReadOnlyCollection<int> endToke
         return new TokenMask(words);
     }
 
+    private void Add(StateTokens tokens, Span<uint> words)
+    {
+        foreach (uint[] mask in tokens.Masks) TensorPrimitives.BitwiseOr(words, mask, words);
+        foreach (int node in tokens.Nodes) trie.Allow(node, words);
+    }
+
+    /// <summary>Adds what is left of a state's tokens; another state may still have what is excluded.</summary>
+    private void AddWithout(StateTokens tokens, ReadOnlySpan<Exclusion> exclusions, Span<uint> words)
+    {
+        Array.Clear(_left);
+        Add(tokens, _left);
+        foreach (Exclusion exclusion in exclusions) trie.Forbid(exclusion.Node, _left);
+        TensorPrimitives.BitwiseOr(words, _left, words);
+    }
+
+    /// <summary>A token that is taken back from a state, by its node.</summary>
+    private readonly record struct Exclusion(int State, int Node);
+
     /// <summary>Parts by what they are, those of states by their identity.</summary>
-    private readonly struct Key(StateTokens[] states, int[] nodes, bool ends) : IEquatable<Key>
+    private readonly struct Key(StateTokens[] states, int[] nodes, Exclusion[] exclusions, bool ends) : IEquatable<Key>
     {
         private readonly StateTokens[] _states = states;
         private readonly int[] _nodes = nodes;
+        private readonly Exclusion[] _exclusions = exclusions;
         private readonly bool _ends = ends;
 
-        public bool Equals(Key other) => _ends == other._ends && _nodes.AsSpan().SequenceEqual(other._nodes) && _states.AsSpan().SequenceEqual(other._states);
+        public bool Equals(Key other) =>
+            _ends == other._ends && _nodes.AsSpan().SequenceEqual(other._nodes) && _exclusions.AsSpan().SequenceEqual(other._exclusions) && _states.AsSpan().SequenceEqual(other._states);
 
         public override bool Equals(object? obj) => obj is Key other && Equals(other);
 
@@ -97,6 +121,7 @@ internal sealed class MaskParts(TokenTrie trie, IReadOnlyCollection<int> endToke
             hash.Add(_ends);
             foreach (StateTokens tokens in _states) hash.Add(RuntimeHelpers.GetHashCode(tokens));
             hash.AddBytes(MemoryMarshal.AsBytes(_nodes.AsSpan()));
+            hash.AddBytes(MemoryMarshal.AsBytes(_exclusions.AsSpan()));
             return hash.ToHashCode();
         }
     }

@@ -43,11 +43,11 @@ internal sealed class NameTokens(TokenTrie trie)
     private void Find(NameRange names, int node, List<NameNode> into)
     {
         if (!names.GoesOn || !trie.GoesOn(node)) return;
-        ByteSet bytes = names.NextBytes;
-        for (int child = node + 1, end = trie.End(node); child < end; child = trie.End(child))
+        for (ByteSet bytes = names.NextBytes; !bytes.IsEmpty; bytes &= ~ByteSet.Of(bytes.Smallest))
         {
-            if (!bytes.Contains(trie.Value(child))) continue;
-            NameRange after = names.After(trie.Value(child));
+            int child = trie.Child(node, bytes.Smallest);
+            if (child == TokenTrie.Root) continue;
+            NameRange after = names.After(bytes.Smallest);
             if (trie.HasToken(child) || (after.IsComplete && trie.GoesOn(child))) into.Add(new NameNode(child, after));
             Find(after, child, into);
         }

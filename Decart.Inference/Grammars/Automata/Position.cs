@@ -30,6 +30,7 @@ internal readonly record struct Branch(State? State, Continuation? Next, OpenObj
 internal sealed class Position(Branch[] branches, bool accepts)
 {
     private int? _cost;
+    private AllowedTokens? _allowed;
 
     public Branch[] Branches => branches;
 
@@ -44,6 +45,10 @@ internal sealed class Position(Branch[] branches, bool accepts)
     /// <summary>Whether nothing may follow, not even the end.</summary>
     public bool IsDead => branches.Length == 0 && !accepts;
 
-    /// <summary>The tokens that may follow, once they have been asked for.</summary>
-    public AllowedTokens? Allowed { get; set; }
+    /// <summary>The tokens that may follow, once they have been asked for. Any thread may read it.</summary>
+    public AllowedTokens? Allowed
+    {
+        get => Volatile.Read(ref _allowed);
+        set => Volatile.Write(ref _allowed, value);
+    }
 }

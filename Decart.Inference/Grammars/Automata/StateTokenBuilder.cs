@@ -21,6 +21,8 @@ internal sealed class StateTokenBuilder(Automaton automaton, LanguageTable table
     private readonly Language[] _languages = new Language[trie.LongestToken + 1]; // on the way to a node
     private readonly State[] _states = new State[trie.LongestToken + 1];
     private readonly Dictionary<Language, CountedTokens?> _counted = [];
+    private readonly Dictionary<(State, TrieNodes, int MaxCost), StateTokens> _within = [];
+    private readonly Dictionary<(Language, int MaxDistance), uint[]> _terminalsWithin = [];
     private readonly List<State> _knownStates = [];
     private readonly List<Language> _knownLanguages = [];
     private long _remembered;
@@ -36,11 +38,17 @@ internal sealed class StateTokenBuilder(Automaton automaton, LanguageTable table
         return tokens;
     }
 
-    /// <summary>The tokens that leave at most a certain cost; they are not remembered.</summary>
+    /// <summary>The tokens that leave at most a certain cost.</summary>
     /// <param name="state">The state.</param>
     /// <param name="nodes">Where it begins.</param>
     /// <param name="maxCost">The cost, up to the end of the state's own text.</param>
-    public StateTokens Within(State state, TrieNodes nodes, int maxCost) => nodes == TrieNodes.Root ? Find(state, maxCost) : FindBelow(state, nodes, maxCost);
+    public StateTokens Within(State state, TrieNodes nodes, int maxCost)
+    {
+        if (_within.TryGetValue((state, nodes, maxCost), out StateTokens? known)) return known;
+        StateTokens tokens = nodes == TrieNodes.Root ? Find(state, maxCost) : FindBelow(state, nodes, maxCost);
+        _remembered += Bytes(tokens);
+        return _within[(state, nodes, maxCost)] = tokens;
+    }
 
     /// <summary>Forgets what is remembered if it is too much.</summary>
     public bool Trim()
@@ -55,6 +63,8 @@ internal sealed class StateTokenBuilder(Automaton automaton, LanguageTable table
         _knownStates.Clear();
         _knownLanguages.Clear();
         _counted.Clear();
+        _within.Clear();
+        _terminalsWithin.Clear();
         _remembered = 0;
         return true;
     }
@@ -70,8 +80,11 @@ internal sealed class StateTokenBuilder(Automaton automaton, LanguageTable table
     private void Remember(State state, StateTokens tokens)
     {
         if (state.Tokens is null && state.TokensBelow is null) _knownStates.Add(state);
-        _remembered += (sizeof(int) * tokens.Nodes.Length) + (sizeof(int) * tokens.Exits.Sum(exit => exit.Nodes.Nodes.Length));
+        _remembered += Bytes(tokens);
     }
+
+    /// <summary>What it holds beside masks that are shared.</summary>
+    private static long Bytes(StateTokens tokens) => (sizeof(int) * tokens.Nodes.Length) + (sizeof(int) * tokens.Exits.Sum(exit => exit.Nodes.Nodes.Length));
 
     private StateTokens Find(State state, int maxCost)
     {
@@ -118,11 +131,23 @@ internal sealed class StateTokenBuilder(Automaton automaton, LanguageTable table
     /// <summary>The tokens within a terminal that leave at most a certain distance.</summary>
     private uint[] WithinTerminal(Language language, int maxDistance)
     {
-        uint[] words = new uint[trie.MaskWords];
-        _languages[0] = language;
-        Limited walk = new(table, trie, _languages, maxDistance, words);
-        trie.Walk(TokenTrie.Root, ref walk);
-        return words;
+        if (_terminalsWithin.TryGetValue((language, maxDistance), out uint[]? known)) return known;
+        Language alike = Alike(language, MaxSpine, keepsMin: true);
+        if (alike != language) return _terminalsWithin[(language, maxDistance)] = WithinTerminal(alike, maxDistance);
+        uint[] words;
+        if (Counted(language, out Language unlimited) is { } counted)
+        {
+            words = counted.UpTo(language.Parts[0].Max, WithinTerminal(unlimited, maxDistance));
+        }
+        else
+        {
+            words = new uint[trie.MaskWords];
+            _languages[0] = language;
+            Limited walk = new(table, trie, _languages, maxDistance, words);
+            trie.Walk(TokenTrie.Root, ref walk);
+        }
+        _remembered += sizeof(uint) * words.Length;
+        return _terminalsWithin[(language, maxDistance)] = words;
     }
 
     private LanguageTokens TokensOf(Language language)
@@ -150,7 +175,7 @@ internal sealed class StateTokenBuilder(Automaton automaton, LanguageTable table
 
     private LanguageTokens Find(Language language)
     {
-        if (Counted(language) is { } counted) return counted.UpTo(language.Parts[0].Max);
+        if (Counted(language, out _) is { } counted) return counted.UpTo(language.Parts[0].Max);
         _languages[0] = language;
         Finding walk = new(table, trie, _languages);
         trie.Walk(TokenTrie.Root, ref walk);
@@ -158,10 +183,13 @@ internal sealed class StateTokenBuilder(Automaton automaton, LanguageTable table
     }
 
     /// <summary>The counts of a limited repetition and what follows it; null for anything else.</summary>
-    private CountedTokens? Counted(Language language)
+    /// <param name="language">The repetition and what follows.</param>
+    /// <param name="unlimited">The same without the limit.</param>
+    private CountedTokens? Counted(Language language, out Language unlimited)
     {
+        unlimited = language;
         if (language is not { Kind: LanguageKind.Concatenation, Parts: [{ Kind: LanguageKind.Repetition, Min: 0, Max: > 0 } repetition, var tail] }) return null;
-        Language unlimited = table.Concatenate(table.Repeat(repetition.Parts[0], 0), tail);
+        unlimited = table.Concatenate(table.Repeat(repetition.Parts[0], 0), tail);
         if (_counted.TryGetValue(unlimited, out CountedTokens? known)) return known;
         known = CountedTokens.Create(table, trie, repetition.Parts[0], tail, TokensOf(unlimited));
         _counted.Add(unlimited, known);
@@ -173,16 +201,19 @@ internal sealed class StateTokenBuilder(Automaton automaton, LanguageTable table
     /// A language that allows the same tokens: no token is long enough to reach a bound that is far away, so that long texts of bounded length need no mask
     /// for each of their lengths.
     /// </summary>
-    private Language Alike(Language language, int spine)
+    /// <param name="language">The language.</param>
+    /// <param name="spine">How many parts of it are looked at.</param>
+    /// <param name="keepsMin">Whether lower bounds stay, and so how many tokens complete a text.</param>
+    private Language Alike(Language language, int spine, bool keepsMin = false)
     {
         switch (language.Kind)
         {
             case LanguageKind.Repetition:
-                int max = language.Max > trie.LongestToken ? Language.Unbounded : language.Max;
-                return table.Repeat(language.Parts[0], Math.Min(language.Min, trie.LongestToken + 1), max);
+                int max = language.Max > trie.LongestToken && (language.Min == 0 || !keepsMin) ? Language.Unbounded : language.Max;
+                return table.Repeat(language.Parts[0], keepsMin ? language.Min : Math.Min(language.Min, trie.LongestToken + 1), max);
             case LanguageKind.Concatenation when spine > 0:
-                Language rest = Alike(language.Parts[1], spine - 1);
-                return table.Concatenate(Alike(language.Parts[0], 0), rest);
+                Language rest = Alike(language.Parts[1], spine - 1, keepsMin);
+                return table.Concatenate(Alike(language.Parts[0], 0, keepsMin), rest);
             default:
                 return language;
         }

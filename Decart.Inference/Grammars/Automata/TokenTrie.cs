@@ -16,6 +16,9 @@ internal sealed class TokenTrie
 
     private const int None = -1;
 
+    /// <summary>A node with more children has a table of them.</summary>
+    private const int FewChildren = 32;
+
     /// <summary>Longer tokens take no part.</summary>
     private const int MaxTokenBytes = 4096;
 
@@ -23,6 +26,7 @@ internal sealed class TokenTrie
     private readonly int[] _paths; // for each node where the bytes up to it lie
     private readonly int[] _sameBytes; // for each id the next one with the same bytes
     private readonly byte[] _bytes;
+    private readonly Dictionary<int, int[]> _manyChildren = []; // of those that have many, by their byte; 0 for none
 
     /// <summary>A place that tokens lead to or end at.</summary>
     public struct Node
@@ -76,6 +80,7 @@ internal sealed class TokenTrie
         Close(nodes, path, 0);
         _nodes = [.. nodes];
         _paths = [.. paths];
+        TabulateChildren();
     }
 
     /// <summary>One more than the largest id of the model.</summary>
@@ -101,6 +106,15 @@ internal sealed class TokenTrie
 
     /// <summary>The byte that leads to a node.</summary>
     public byte Value(int node) => _nodes[node].Value;
+
+    /// <summary>The node that a byte leads to; <see cref="Root"/> for none.</summary>
+    public int Child(int node, byte value)
+    {
+        if (_manyChildren.TryGetValue(node, out int[]? table)) return table[value];
+        int child = node + 1, end = _nodes[node].End;
+        while (child < end && _nodes[child].Value < value) child = _nodes[child].End;
+        return child < end && _nodes[child].Value == value ? child : Root;
+    }
 
     public bool HasToken(int node) => _nodes[node].Token != None;
 
@@ -131,6 +145,21 @@ internal sealed class TokenTrie
         {
             ref readonly Node node = ref nodes[i];
             i = walk.TryEnter(i, node) ? i + 1 : node.End;
+        }
+    }
+
+    private void TabulateChildren()
+    {
+        int[] parents = new int[LongestToken + 1], children = new int[_nodes.Length];
+        for (int node = 1; node < _nodes.Length; node++)
+        {
+            int depth = _nodes[node].Depth;
+            parents[depth] = node;
+            if (++children[parents[depth - 1]] == FewChildren + 1) _manyChildren.Add(parents[depth - 1], new int[256]);
+        }
+        foreach ((int node, int[] table) in _manyChildren)
+        {
+            for (int child = node + 1; child < _nodes[node].End; child = _nodes[child].End) table[_nodes[child].Value] = child;
         }
     }
 

@@ -44,7 +44,7 @@ internal sealed class SchemaCompiler
     private Production Compile(IReadOnlyList<Schema> schemas)
     {
         RuntimeHelpers.EnsureSufficientExecutionStack();
-        if (schemas.Count == 0) return AnyValue();
+        if (schemas.All(schema => schema is { Scope: SchemaScope.All, IsAnything: true })) return AnyValue();
         string key = string.Join('\n', schemas.Select(schema => schema.Key).Distinct().Order(StringComparer.Ordinal));
         if (_compiled.TryGetValue(key, out Production? known)) return known;
         Rule rule = _rules.Add($"#{schemas[0].Path}");

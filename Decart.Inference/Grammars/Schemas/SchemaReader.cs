@@ -24,9 +24,12 @@ internal sealed class SchemaReader(SchemaDocument document)
     /// <summary>Bytes of all values that a schema lists.</summary>
     private const int MaxListed = 1 << 19;
 
+    /// <summary>Members that a schema names in all its objects, and names that these require.</summary>
+    private const int MaxNamed = 50_000;
+
     private readonly SchemaNegation _negation = new(document);
     private readonly HashSet<string> _counted = [];
-    private long _listed;
+    private long _listed, _named;
 
     /// <summary>What a value must be to match all of some schemas.</summary>
     public Constraints Read(IReadOnlyList<Schema> schemas)
@@ -162,6 +165,14 @@ internal sealed class SchemaReader(SchemaDocument document)
         if (_listed > MaxListed) throw new GrammarException(values.Path, $"lists values of more than {MaxListed} bytes, together with what the schema lists elsewhere");
     }
 
+    /// <summary>Counts the members that a schema names, once, before anything is made of them.</summary>
+    private void CountNamed(Schema names, int count)
+    {
+        if (!_counted.Add(names.Path)) return;
+        _named += count;
+        if (_named > MaxNamed) throw new GrammarException(names.Path, $"names more than {MaxNamed} members, together with what the schema names elsewhere");
+    }
+
     private void ReadOwn(Schema schema, JsonProperty property, Constraints into)
     {
         Schema at = schema.At(property.Name, property.Value);
@@ -208,6 +219,7 @@ internal sealed class SchemaReader(SchemaDocument document)
             case "required" when at.Element.ValueKind is JsonValueKind.True or JsonValueKind.False:
                 break; // draft 3 wrote it inside a property
             case "required":
+                if (at.Element.ValueKind == JsonValueKind.Array) CountNamed(at, at.Element.GetArrayLength());
                 into.Required.UnionWith(Texts(at));
                 break;
             case "minProperties":
@@ -308,7 +320,7 @@ internal sealed class SchemaReader(SchemaDocument document)
         into.Items.Add(new ItemConstraints(prefix is { } first ? [.. List(first).Select((item, index) => first.At(index, item))] : [], rest));
     }
 
-    private static void ReadMembers(Schema schema, Constraints into)
+    private void ReadMembers(Schema schema, Constraints into)
     {
         Schema? known = schema.Child("properties"), patterns = schema.Child("patternProperties"), rest = schema.Child("additionalProperties") ?? schema.Child("unevaluatedProperties");
         if (known is null && patterns is null && rest is null) return;
@@ -316,6 +328,7 @@ internal sealed class SchemaReader(SchemaDocument document)
         if (known is { } properties)
         {
             RequireObject(properties);
+            CountNamed(properties, properties.Element.GetPropertyCount());
             foreach (JsonProperty property in properties.Element.EnumerateObject()) byName[property.Name] = properties.At(property.Name, property.Value);
         }
         List<(string, Schema)> byPattern = [];
