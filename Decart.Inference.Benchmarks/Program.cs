@@ -7,6 +7,7 @@ if (args is [var command, ..] && BenchmarkCommands.Has(command)) return await Be
 if (args is ["start", .. { Length: > 0 } start]) StartTimes.Run(start);
 else if (args is ["start-once", .. { Length: > 1 } once]) await StartTimes.RunOnceAsync(once);
 else if (args is ["gpu-sampling"]) GpuSamplingTimes.Print();
+else if (args is ["masks"]) MaskTimes.Print();
 else if (args is ["rank-sum", .. var devices]) RankSumTimes.Print(devices);
 else if (args is ["gpu-matmul", .. { } rows]) GpuMatMulTimes.Run(rows);
 else if (args is ["attention-gpu", .. var attention]) GpuAttentionTimes.Print(attention);

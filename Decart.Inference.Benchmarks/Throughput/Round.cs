@@ -41,10 +41,10 @@ internal sealed record Round
 
     /// <summary>Submits requests and waits for their answers.</summary>
     /// <param name="session">Who answers.</param>
-    /// <param name="requests">Prompts and numbers of tokens to generate.</param>
+    /// <param name="requests">The requests.</param>
     /// <param name="answers">The numbers of the requests whose tokens are kept, with room for them.</param>
     /// <exception cref="InvalidOperationException">A request got fewer tokens than it asked for.</exception>
-    public static async Task<Round> RunAsync(LlmSession session, (int[] Prompt, int Output)[] requests, IReadOnlyDictionary<int, List<int>> answers)
+    public static async Task<Round> RunAsync(LlmSession session, Request[] requests, IReadOnlyDictionary<int, List<int>> answers)
     {
         Device device = session.Model.Device;
         double? joules = EnergyOf(device);
@@ -52,7 +52,7 @@ internal sealed record Round
         TimeSpan pauses = GC.GetTotalPauseDuration();
         Task<RequestTimes>[] tasks = new Task<RequestTimes>[requests.Length];
         long start = Stopwatch.GetTimestamp();
-        for (int i = 0; i < tasks.Length; i++) tasks[i] = AnswerAsync(session, requests[i].Prompt, requests[i].Output, start, answers.GetValueOrDefault(i));
+        for (int i = 0; i < tasks.Length; i++) tasks[i] = AnswerAsync(session, requests[i], start, answers.GetValueOrDefault(i));
         RequestTimes[] times = await Task.WhenAll(tasks).ConfigureAwait(false);
         return new Round
         {
@@ -68,18 +68,19 @@ internal sealed record Round
     private static double? EnergyOf(Device device) =>
         device.Kind == DeviceKind.Cuda ? device.Indices.DefaultIfEmpty(device.Index).Select(Nvml.Joules).Aggregate((sum, joules) => sum + joules) : null;
 
-    private static async Task<RequestTimes> AnswerAsync(LlmSession session, int[] prompt, int output, long start, List<int>? answer)
+    private static async Task<RequestTimes> AnswerAsync(LlmSession session, Request request, long start, List<int>? answer)
     {
-        GenerationOptions options = new() { Temperature = 0, MaxTokens = output, IgnoreEndOfText = true };
-        TimeSpan[] arrivals = new TimeSpan[output];
+        TimeSpan[] arrivals = new TimeSpan[request.Output];
         int tokens = 0;
-        await foreach (GenerationUpdate update in session.StreamAsync(prompt, options).ConfigureAwait(false))
+        await foreach (GenerationUpdate update in session.StreamAsync(request.Prompt, request.Options).ConfigureAwait(false))
         {
             arrivals.AsSpan(tokens, update.TokenIds.Count).Fill(Stopwatch.GetElapsedTime(start));
             tokens += update.TokenIds.Count;
             answer?.AddRange(update.TokenIds);
         }
-        if (tokens != output) throw new InvalidOperationException($"A request for {output} tokens after {prompt.Length} got {tokens}: does the model's context hold them?");
-        return new RequestTimes(prompt.Length, arrivals);
+        // A text that must end complete may end a few tokens before its limit.
+        if (tokens != request.Output && request.Options.Grammar is null)
+            throw new InvalidOperationException($"A request for {request.Output} tokens after {request.Prompt.Length} got {tokens}: does the model's context hold them?");
+        return new RequestTimes(request.Prompt.Length, arrivals[..tokens]);
     }
 }

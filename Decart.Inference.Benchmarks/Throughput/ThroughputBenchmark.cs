@@ -15,7 +15,7 @@ internal sealed class ThroughputBenchmark(ThroughputOptions options, IReadOnlyLi
     private static readonly Dictionary<int, List<int>> NoAnswers = [];
 
     private readonly List<ThroughputRow> _rows = [];
-    private List<int>[]? _alone; // by the place in _checked
+    private readonly Dictionary<AnswerForm, List<int>[]> _alone = []; // by the place in _checked
     private readonly int[] _checked = Sample(options);
 
     /// <summary>Measures everything.</summary>
@@ -23,22 +23,26 @@ internal sealed class ThroughputBenchmark(ThroughputOptions options, IReadOnlyLi
     public async Task<ThroughputReport> RunAsync(ReportFiles? files)
     {
         ThroughputReport? report = null;
+        using ModelFolder folder = new(options);
         foreach (int concurrency in options.Concurrencies)
         {
             foreach (int? batchTokens in options.BatchTokens.Select(tokens => (int?)tokens).DefaultIfEmpty(null))
             {
                 ThroughputRow row = new(concurrency, batchTokens is { } tokens ? Math.Max(tokens, concurrency) : null) { PricePerHour = options.PricePerHour };
                 long start = Stopwatch.GetTimestamp();
-                await using LlmSession session = await LlmSession.LoadAsync(options.Model, SessionOptions(row)).ConfigureAwait(false);
+                await using LlmSession session = await LlmSession.LoadAsync(folder.Path, SessionOptions(row)).ConfigureAwait(false);
                 row = row with { LoadSeconds = Stopwatch.GetElapsedTime(start).TotalSeconds };
                 if (report is null)
                 {
                     report = Begin(session);
                     await output.WriteLineAsync(string.Join(Environment.NewLine + Environment.NewLine, report.Head.Markdown, report.Load, ThroughputReport.Table.Head)).ConfigureAwait(false);
                 }
-                _rows.Add(await MeasureAsync(session, row).ConfigureAwait(false));
-                await output.WriteLineAsync(ThroughputReport.Table.Row(_rows[^1])).ConfigureAwait(false);
-                files?.Write(report);
+                foreach (AnswerForm form in options.Forms)
+                {
+                    _rows.Add(await MeasureAsync(session, row with { Form = form }).ConfigureAwait(false));
+                    await output.WriteLineAsync(ThroughputReport.Table.Row(_rows[^1])).ConfigureAwait(false);
+                    files?.Write(report);
+                }
             }
         }
         await output.WriteLineAsync(Environment.NewLine + report!.Result).ConfigureAwait(false);
@@ -68,31 +72,32 @@ internal sealed class ThroughputBenchmark(ThroughputOptions options, IReadOnlyLi
         _rows)
     {
         Weights = options.Weights,
+        Temperature = options.Temperature,
     };
 
     /// <summary>The median round, and how many of the first one's answers are those that the requests get alone.</summary>
     private async Task<ThroughputRow> MeasureAsync(LlmSession session, ThroughputRow row)
     {
-        RequestLoad load = new(options, session.Model.VocabularySize);
+        RequestLoad load = new(options, session.Model.VocabularySize, row.Form.Grammar());
         await Round.RunAsync(session, load.WarmUpRound(row.Concurrency), NoAnswers).ConfigureAwait(false);
         Dictionary<int, List<int>> answers = _checked.ToDictionary(request => request, _ => new List<int>());
         long preemptions = session.GetStatistics().Preemptions;
         List<Round> rounds = [];
         for (int i = 0; i < options.Rounds; i++) rounds.Add(await Round.RunAsync(session, load.Round(i), i == 0 ? answers : NoAnswers).ConfigureAwait(false));
         preemptions = session.GetStatistics().Preemptions - preemptions;
-        _alone ??= await AnswerAloneAsync(session, load).ConfigureAwait(false);
+        if (!_alone.TryGetValue(row.Form, out List<int>[]? alone)) _alone.Add(row.Form, alone = await AnswerAloneAsync(session, load).ConfigureAwait(false));
         Round median = rounds.OrderBy(round => round.Elapsed).ElementAt(rounds.Count / 2);
         return row.With(median) with
         {
             Preemptions = preemptions / options.Rounds,
             Checked = _checked.Length,
-            Different = _checked.Where((request, place) => !answers[request].SequenceEqual(_alone[place])).Count(),
+            Different = _checked.Where((request, place) => !answers[request].SequenceEqual(alone[place])).Count(),
         };
     }
 
     private async Task<List<int>[]> AnswerAloneAsync(LlmSession session, RequestLoad load)
     {
-        (int[] Prompt, int Output)[] requests = load.Round(0);
+        Request[] requests = load.Round(0);
         List<int>[] answers = [.. _checked.Select(_ => new List<int>())];
         for (int i = 0; i < answers.Length; i++)
             await Round.RunAsync(session, [requests[_checked[i]]], new Dictionary<int, List<int>> { [0] = answers[i] }).ConfigureAwait(false);

@@ -41,7 +41,16 @@ internal sealed record ThroughputOptions
     /// <summary>Requests whose tokens are compared with those that they get alone.</summary>
     public int Checked { get; init; }
 
-    /// <summary>Chooses lengths and prompts.</summary>
+    /// <summary>What answers must look like; each is tried with each concurrency, in the same session.</summary>
+    public IReadOnlyList<AnswerForm> Forms { get; init; } = [AnswerForm.Text];
+
+    /// <summary>The temperature of answers, each of which has a seed of its own.</summary>
+    public float Temperature { get; init; }
+
+    /// <summary>A folder whose tokenizer is used; null for the model's own, or a made-up one where it has none and forms ask for one.</summary>
+    public string? Tokenizer { get; init; }
+
+    /// <summary>Chooses lengths, prompts and answers.</summary>
     public int Seed { get; init; } = 1;
 
     /// <summary>Whether the model's folder has no weights.</summary>

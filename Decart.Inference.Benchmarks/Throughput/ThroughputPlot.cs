@@ -15,6 +15,7 @@ internal static class ThroughputPlot
             entry => entry.Report.Head.Model,
             entry => entry.Report.Head.Device,
             entry => $"{entry.Report.Prompt} / {entry.Report.Output}",
+            entry => $"{entry.Row.Form}".ToLowerInvariant(),
             entry => entry.Row.BatchTokens is { } tokens ? FormattableString.Invariant($"{tokens:N0} tokens a step") : "default steps");
         List<Plot> panels =
         [

@@ -18,6 +18,7 @@ internal sealed record ThroughputReport(
     public static MarkdownTable<ThroughputRow> Table { get; } = new(
         ("concurrency", row => Figures.Text(row.Concurrency)),
         ("tokens a step", row => row.BatchTokens is { } tokens ? Figures.Text(tokens) : "default"),
+        ("answers", row => $"{row.Form}".ToLowerInvariant()),
         ("output tok/s", row => Figures.Text(row.OutputPerSecond, Rate)),
         ("in + out tok/s", row => Figures.Text(row.TotalPerSecond, Rate)),
         ("TTFT p50, ms", row => Figures.Text(row.FirstTokenP50, Time)),
@@ -42,6 +43,9 @@ internal sealed record ThroughputReport(
     /// <summary>The format of the weights; null for 16 bits, or those of the checkpoint.</summary>
     public WeightFormat? Weights { get; init; }
 
+    /// <summary>The temperature of answers.</summary>
+    public float Temperature { get; init; }
+
     /// <summary>The row with the most output tokens a second; null before the first.</summary>
     public ThroughputRow? Best => Rows.MaxBy(row => row.OutputPerSecond);
 
@@ -53,7 +57,7 @@ internal sealed record ThroughputReport(
         get
         {
             string weights = RandomWeights ? "random weights" : "the checkpoint's weights", format = Weights is { } name ? $" in {name}" : "", rounds = Rounds > 1 ? $"; the median of {Rounds} rounds" : "";
-            return $"{Figures.Text(Requests)} requests submitted at once, prompts of {Prompt} random tokens, answers of {Output}, greedy, {weights}{format}{rounds}.";
+            return $"{Figures.Text(Requests)} requests submitted at once, prompts of {Prompt} random tokens, answers of {Output}, {(Temperature == 0 ? "greedy" : FormattableString.Invariant($"temperature {Temperature}"))}, {weights}{format}{rounds}.";
         }
     }
 

@@ -10,6 +10,9 @@ internal sealed record ThroughputRow(int Concurrency, int? BatchTokens)
 {
     private const double SecondsPerHour = 3600, Million = 1e6;
 
+    /// <summary>What answers must look like.</summary>
+    public AnswerForm Form { get; init; }
+
     /// <summary>How long loading the model took.</summary>
     public double LoadSeconds { get; init; }
 

@@ -1,8 +1,10 @@
+using System.Text.Json.Nodes;
 using Decart.Inference.Benchmarks.Commands;
 using Decart.Inference.Benchmarks.Reports;
 using Decart.Inference.Benchmarks.Throughput;
 using Decart.Inference.Tests.Checkpoints;
 using Decart.Inference.Tests.Models;
+using Decart.Inference.Tests.Tokenization;
 
 namespace Decart.Inference.Tests.Benchmarks;
 
@@ -41,6 +43,52 @@ internal sealed class ThroughputTests
         foreach (ThroughputRow row in report.Rows) Assert.That(markdown, Does.Contain(ThroughputReport.Table.Row(row)).And.Contain("5 of 5"));
         Assert.That(output.ToString(), Does.Contain($"Best: {report.Rows.Max(row => row.OutputPerSecond):N0} output tok/s"));
         ReportTests.AssertDrawn(Path.Combine(folder.Path, "out", "throughput-tiny.png"), output.ToString());
+    }
+
+    [Test]
+    public async Task Answers_with_a_form_stand_beside_those_without([Values] bool ownTokenizer)
+    {
+        using TemporaryFolder folder = new();
+        JsonObject config = TinyModels.Config("llama");
+        config["vocab_size"] = 600;
+        folder.Write("config.json", config.ToJsonString());
+        using TemporaryFolder other = new();
+        other.Write("tokenizer.json", TinyTokenizer.ByteLevel("a b", "c d").ToJsonString());
+        using StringWriter output = new();
+        string[] tokenizer = ownTokenizer ? ["--tokenizer", other.Path] : [];
+        int code = await BenchmarkCommands.RunAsync(
+            [
+                "throughput", folder.Path, "--device", "cpu", "--threads", "1", "--requests", "6", "--prompt", "3-9", "--output", "20-30", "--concurrency", "4", "--check", "3",
+                "--temperature", "1", "--response-format", "text", "json", "schema", "--out", Path.Combine(folder.Path, "out"), "--name", "tiny", .. tokenizer,
+            ],
+            output);
+        Assert.That(code, Is.Zero, output.ToString());
+        ThroughputReport report = ReportFiles.Read<ThroughputReport>(Path.Combine(folder.Path, "out", "throughput-tiny.json"));
+        Assert.That(report.Load, Does.Contain("temperature 1,"));
+        Assert.That(report.Rows.Select(row => row.Form), Is.EqualTo(Enum.GetValues<AnswerForm>()));
+        Assert.That(report.Rows.Select(row => (row.Checked, row.Different)), Is.All.EqualTo((3, 0)));
+        Assert.That(report.Rows.Select(row => row.OutputTokens), Is.All.InRange(6 * 15, report.Rows[0].OutputTokens), "texts of a form may end a little earlier");
+        Assert.That(ThroughputReport.Table.Row(report.Rows[1]), Does.StartWith("| 4 | default | json |"));
+    }
+
+    [TestCase(AnswerForm.Json, "{\"a\": [1]}\n{}\n", "[1]\n")]
+    [TestCase(AnswerForm.Schema, "{\"property_1\": 5}\n{}\n", "{\"a\": 1}\n")]
+    public void Forms_are_lines_of_objects(AnswerForm form, string text, string other)
+    {
+        Assert.That(form.Grammar()!.IsMatch(text));
+        Assert.That(form.Grammar()!.IsMatch(other), Is.False);
+    }
+
+    [Test]
+    public void A_made_up_vocabulary_has_all_bytes_and_no_token_twice()
+    {
+        using TemporaryFolder folder = new();
+        folder.Write("tokenizer.json", MadeUpTokenizer.Json(20_000));
+        ITokenizer tokenizer = Tokenizer.Load(folder.Path);
+        Assert.That(tokenizer.VocabularySize, Is.EqualTo(20_000));
+        string[] tokens = [.. Enumerable.Range(0, 19_999).Select(id => Convert.ToHexString(tokenizer.GetTokenBytes(id).Span))];
+        Assert.That(tokens, Is.Unique);
+        Assert.That(tokens.Count(token => token.Length == 2), Is.EqualTo(256));
     }
 
     [Test]
