@@ -92,6 +92,25 @@ public class AccessTests
         Assert.That(text.Split('\n', StringSplitOptions.RemoveEmptyEntries), Is.All.Match("^(# (HELP|TYPE) [a-z0-9_]+ .+|[a-zA-Z0-9_]+(\\{.*\\})? -?[0-9.eE+-]+)$"));
     }
 
+    [Test]
+    public async Task Requests_with_long_lines_or_headers_are_answered_in_the_api_s_form()
+    {
+        await using RunningServer server = await RunningServer.StartAsync();
+        using HttpResponseMessage target = await server.Client.GetAsync("v1/models?" + new string('a', 9000));
+        await AssertErrorAsync(target, HttpStatusCode.RequestUriTooLong, "9011");
+        foreach ((int count, int length) in new[] { (1, 40_000), (150, 1) })
+        {
+            using HttpRequestMessage request = new(HttpMethod.Get, "v1/models");
+            for (int i = 0; i < count; i++) request.Headers.Add($"x-{i}", new string('a', length));
+            using HttpResponseMessage answer = await server.Client.SendAsync(request);
+            await AssertErrorAsync(answer, HttpStatusCode.RequestHeaderFieldsTooLarge, "100");
+        }
+        using HttpRequestMessage many = new(HttpMethod.Get, "v1/models");
+        for (int i = 0; i < 80; i++) many.Headers.Add($"x-{i}", new string('a', 300));
+        using HttpResponseMessage fine = await server.Client.SendAsync(many);
+        Assert.That(fine.StatusCode, Is.EqualTo(HttpStatusCode.OK));
+    }
+
     [TestCase("localhost", HttpStatusCode.OK)]
     [TestCase("127.0.0.1:80", HttpStatusCode.OK)]
     [TestCase("evil.example", HttpStatusCode.BadRequest)]
@@ -100,7 +119,8 @@ public class AccessTests
         await using RunningServer open = await RunningServer.StartAsync();
         using HttpRequestMessage request = new(HttpMethod.Get, "v1/models") { Headers = { Host = host } };
         using HttpResponseMessage response = await open.Client.SendAsync(request);
-        Assert.That(response.StatusCode, Is.EqualTo(expected));
+        if (expected == HttpStatusCode.OK) Assert.That(response.StatusCode, Is.EqualTo(expected));
+        else await AssertErrorAsync(response, expected, host);
     }
 
     [TestCase("--Server:ApiKeys:0= ")]
@@ -115,6 +135,14 @@ public class AccessTests
     [TestCase("--Server:ApiKey:0=secret", "'ApiKey'")]
     public void Settings_that_do_not_exist_stop_the_start(string setting, string named) =>
         Assert.That(async () => await RunningServer.StartAsync(setting), Throws.InvalidOperationException.With.Message.Contains(named));
+
+    private static async Task AssertErrorAsync(HttpResponseMessage response, HttpStatusCode status, string named)
+    {
+        Assert.That(response.StatusCode, Is.EqualTo(status));
+        JsonElement error = JsonElement.Parse(await response.Content.ReadAsStringAsync()).GetProperty("error");
+        Assert.That(error.GetProperty("message").GetString(), Does.Contain(named));
+        Assert.That(error.GetProperty("type").GetString(), Is.EqualTo("invalid_request_error"));
+    }
 
     private Task<HttpResponseMessage> SendAsync(string key, object body, string scheme = "Bearer")
     {

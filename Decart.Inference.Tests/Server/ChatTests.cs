@@ -100,6 +100,20 @@ public class ChatTests
     }
 
     [Test]
+    public async Task Of_many_functions_only_the_allowed_ones_are_called([Values("auto", "required")] string mode)
+    {
+        object[] tools = [Weather, new { type = "function", function = new { name = "get_time" } }, new { type = "function", function = new { name = "get_date" } }];
+        object allowed = new { type = "allowed_tools", allowed_tools = new { mode, tools = new[] { new { type = "function", function = new { name = "get_time" } }, new { type = "function", function = new { name = "get_date" } } } } };
+        for (int seed = 0; seed < 6; seed++)
+        {
+            JsonElement choice = (await _server.PostAsync(Path, new { model = "chatty", messages = Hello, tools, tool_choice = allowed, parallel_tool_calls = false, temperature = 2, seed, max_tokens = 60 })).Body.GetProperty("choices")[0];
+            bool calls = choice.GetProperty("message").TryGetProperty("tool_calls", out JsonElement made);
+            if (mode == "required") Assert.That((calls, choice.GetProperty("finish_reason").GetString()), Is.EqualTo((true, "tool_calls")));
+            if (calls) Assert.That(made.EnumerateArray().Select(call => call.GetProperty("function").GetProperty("name").GetString()), Is.All.AnyOf("get_time", "get_date"));
+        }
+    }
+
+    [Test]
     public async Task Messages_may_have_parts_names_and_all_roles()
     {
         object[] messages =

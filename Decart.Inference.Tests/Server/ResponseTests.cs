@@ -75,6 +75,16 @@ public class ResponseTests
     }
 
     [Test]
+    public async Task Of_many_functions_only_the_allowed_ones_are_called()
+    {
+        object[] tools = [Weather, new { type = "function", name = "get_time" }];
+        object allowed = new { type = "allowed_tools", mode = "required", tools = new[] { new { type = "function", name = "get_time" } } };
+        JsonElement body = (await _server.PostAsync(Path, new { model = "chatty", input = "Weather?", tools, tool_choice = allowed, parallel_tool_calls = false, temperature = 2 })).Body;
+        Assert.That(Of(body.GetProperty("output")[0], "name"), Is.EqualTo("get_time"));
+        Assert.That((body.GetProperty("tools").GetArrayLength(), Of(body.GetProperty("tool_choice"), "type")), Is.EqualTo((2, "allowed_tools")));
+    }
+
+    [Test]
     public async Task A_text_matches_its_schema()
     {
         var format = new { type = "json_schema", name = "answer", schema = JsonElement.Parse("""{"type": "object", "properties": {"yes": {"type": "boolean"}}, "required": ["yes"], "additionalProperties": false}""") };

@@ -51,7 +51,10 @@ internal static class ServerApp
             kestrel.AddServerHeader = false;
             kestrel.Limits.MaxRequestBodySize = options.MaxBodyBytes;
             kestrel.Limits.MaxConcurrentConnections = options.MaxConnections;
+            HeaderLimits.Apply(kestrel.Limits);
         });
+        services.Insert(0, ServiceDescriptor.Transient<IStartupFilter, ErrorStartup>());
+        services.PostConfigure<HostFilteringOptions>(hosts => hosts.IncludeFailureMessage = false);
         // Without keys a page from elsewhere could reach the server through a name that leads to this machine.
         if (options.ApiKeys.Count == 0 && builder.Configuration["AllowedHosts"] is null)
             services.PostConfigure<HostFilteringOptions>(hosts => hosts.AllowedHosts = ["localhost", "127.0.0.1", "[::1]"]);
@@ -59,8 +62,6 @@ internal static class ServerApp
 
     private static void MapRoutes(WebApplication app)
     {
-        app.UseMiddleware<ErrorMiddleware>();
-        app.UseStatusCodePages(ErrorMiddleware.DescribeStatusAsync);
         IServiceProvider services = app.Services;
         Api api = services.GetRequiredService<Api>();
         Page.Map(app);

@@ -102,9 +102,14 @@ internal sealed record ChatTool(string? Type, FunctionTool? Function = null);
 /// <param name="Strict">Passed over: arguments always match the schema.</param>
 internal sealed record FunctionTool(string? Name, string? Description = null, JsonElement? Parameters = null, bool? Strict = null);
 
-/// <param name="Type">Only <c>function</c>.</param>
-/// <param name="Function">The function's name.</param>
-internal sealed record ChatToolChoice(string? Type, FunctionName? Function = null);
+/// <param name="Type"><c>function</c> or <c>allowed_tools</c>.</param>
+/// <param name="Function">The function that must be called.</param>
+/// <param name="AllowedTools">The functions that may be called.</param>
+internal sealed record ChatToolChoice(string? Type, FunctionName? Function = null, ChatAllowedTools? AllowedTools = null);
+
+/// <param name="Mode"><c>auto</c> or <c>required</c>.</param>
+/// <param name="Tools">Some of the request's tools; only their names matter.</param>
+internal sealed record ChatAllowedTools(string? Mode, IReadOnlyList<ChatTool?>? Tools = null);
 
 /// <param name="Name">The name of a function.</param>
 internal sealed record FunctionName(string? Name);

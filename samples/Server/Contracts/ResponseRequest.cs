@@ -73,9 +73,11 @@ internal sealed record ResponseRequest : IModelRequest
 /// <param name="Strict">Passed over: arguments always match the schema.</param>
 internal sealed record ResponseTool(string? Type, string? Name = null, string? Description = null, JsonElement? Parameters = null, bool? Strict = null);
 
-/// <param name="Type">Only <c>function</c>.</param>
-/// <param name="Name">The function.</param>
-internal sealed record ResponseToolChoice(string? Type, string? Name = null);
+/// <param name="Type"><c>function</c> or <c>allowed_tools</c>.</param>
+/// <param name="Name">The function that must be called.</param>
+/// <param name="Mode"><c>auto</c> or <c>required</c>, of functions that may be called.</param>
+/// <param name="Tools">These functions, some of the request's; only their names matter.</param>
+internal sealed record ResponseToolChoice(string? Type, string? Name = null, string? Mode = null, IReadOnlyList<ResponseTool?>? Tools = null);
 
 /// <param name="Format">What the text must look like.</param>
 internal sealed record ResponseText(ResponseTextFormat? Format = null);

@@ -57,11 +57,16 @@ internal sealed record ChatCall(IReadOnlyList<ChatMessage> Messages, ChatOptions
         ChatOptions chat = new()
         {
             Tools = tools,
-            ToolMode = ToolReader.Choice(request.ToolChoice, tools, choice => JsonBody.ParseField(choice, "tool_choice", ServerJson.Default.ChatToolChoice) is { Type: "function" } named ? named.Function?.Name : null),
             AllowMultipleToolCalls = request.ParallelToolCalls,
             ResponseFormat = request.ResponseFormat is { } format ? ToolReader.Format(format.Type, format.JsonSchema, "response_format.type", SchemaField) : null,
             Reasoning = ToolReader.Reasoning(request.ReasoningEffort, "reasoning_effort"),
         };
+        ToolReader.Choose(chat, request.ToolChoice, choice => JsonBody.ParseField(choice, "tool_choice", ServerJson.Default.ChatToolChoice) switch
+        {
+            { Type: "function", Function.Name: { } name, AllowedTools: null } => new ToolSelection([name]),
+            { Type: "allowed_tools", AllowedTools: { Mode: { } mode, Tools: { } allowed }, Function: null } => new ToolSelection([.. allowed.Select(tool => tool?.Type is "function" ? tool.Function?.Name : null)], mode),
+            _ => null,
+        });
         foreach ((string name, System.Text.Json.JsonElement value) in request.ChatTemplateKwargs ?? new Dictionary<string, System.Text.Json.JsonElement>()) (chat.AdditionalProperties ??= []).Add(name, value);
         string field = request.MaxCompletionTokens is null ? "max_tokens" : "max_completion_tokens";
         GenerationOptions generation = GenerationReader.Read(request, request.MaxCompletionTokens ?? request.MaxTokens, field, model.MostTokens, model);

@@ -22,11 +22,16 @@ internal static class ResponseReader
         {
             Instructions = request.Instructions,
             Tools = tools,
-            ToolMode = ToolReader.Choice(request.ToolChoice, tools, choice => JsonBody.ParseField(choice, "tool_choice", ServerJson.Default.ResponseToolChoice) is { Type: "function" } named ? named.Name : null),
             AllowMultipleToolCalls = request.ParallelToolCalls,
             ResponseFormat = format is null ? null : ToolReader.Format(format.Type, schema, "text.format.type", SchemaField),
             Reasoning = ToolReader.Reasoning(request.Reasoning?.Effort, "reasoning.effort"),
         };
+        ToolReader.Choose(chat, request.ToolChoice, choice => JsonBody.ParseField(choice, "tool_choice", ServerJson.Default.ResponseToolChoice) switch
+        {
+            { Type: "function", Name: { } name, Mode: null, Tools: null } => new ToolSelection([name]),
+            { Type: "allowed_tools", Mode: { } mode, Tools: { } allowed, Name: null } => new ToolSelection([.. allowed.Select(tool => tool?.Type is "function" ? tool.Name : null)], mode),
+            _ => null,
+        });
         GenerationOptions generation = new()
         {
             MaxTokens = GenerationReader.MaxTokens(request.MaxOutputTokens, "max_output_tokens", model.MostTokens, model),

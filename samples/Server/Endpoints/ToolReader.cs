@@ -7,6 +7,11 @@ using Server.Http;
 
 namespace Server.Endpoints;
 
+/// <summary>The functions that a request's choice of tools names.</summary>
+/// <param name="Names">Their names.</param>
+/// <param name="Mode">Whether one of them may (<c>auto</c>) or must be called (<c>required</c>); null where the first must be.</param>
+internal sealed record ToolSelection(IReadOnlyList<string?> Names, string? Mode = null);
+
 /// <summary>Reads which functions a model may call and what its answer must look like.</summary>
 internal static partial class ToolReader
 {
@@ -28,11 +33,37 @@ internal static partial class ToolReader
         return functions;
     }
 
-    /// <summary>Whether functions may or must be called.</summary>
+    /// <summary>Whether functions may or must be called, and which.</summary>
+    /// <param name="options">Its tools are those that are offered; what may be called of them is left.</param>
     /// <param name="choice"><c>none</c>, <c>auto</c>, <c>required</c>, or an object.</param>
-    /// <param name="tools">What is offered.</param>
-    /// <param name="named">The function that an object names; null for an object of another form.</param>
-    public static ChatToolMode? Choice(JsonElement? choice, List<AITool> tools, Func<JsonElement, string?> named)
+    /// <param name="read">What an object asks for; null for an object of another form.</param>
+    public static void Choose(ChatOptions options, JsonElement? choice, Func<JsonElement, ToolSelection?> read)
+    {
+        IList<AITool> tools = options.Tools ?? [];
+        if (choice is not { ValueKind: JsonValueKind.Object } given)
+        {
+            options.ToolMode = Mode(choice, tools.Count);
+            return;
+        }
+        if (tools.Count == 0) throw NoTools();
+        if (read(given) is not { } selection || selection.Mode is not (null or "auto" or "required") || selection.Names.Any(name => name is null))
+            throw new ApiException(Choices, "tool_choice", "unsupported");
+        if (selection.Names.Count == 0) throw new ApiException("\"tool_choice\" allows no function: at least one was expected; \"none\" is for no call.", "tool_choice");
+        if (selection.Names.FirstOrDefault(name => tools.All(tool => tool.Name != name)) is { } other) throw new ApiException($"\"tool_choice\" names \"{other}\", which is none of the tools.", "tool_choice");
+        if (selection.Mode is not null) options.Tools = [.. tools.Where(tool => selection.Names.Contains(tool.Name))];
+        options.ToolMode = selection.Mode switch
+        {
+            null => ChatToolMode.RequireSpecific(selection.Names[0]!),
+            "required" => ChatToolMode.RequireAny,
+            _ => ChatToolMode.Auto,
+        };
+    }
+
+    private const string Choices = "\"tool_choice\" must be none, auto, required, name a function, or list allowed_tools with a mode of auto or required.";
+
+    private static ApiException NoTools() => new("\"tool_choice\" asks for a call, and there are no tools.", "tool_choice");
+
+    private static ChatToolMode? Mode(JsonElement? choice, int tools)
     {
         string? mode = choice switch
         {
@@ -41,12 +72,9 @@ internal static partial class ToolReader
             _ => null,
         };
         if (mode is "none") return ChatToolMode.None;
-        if (mode is "auto") return tools.Count > 0 ? ChatToolMode.Auto : null;
-        if (tools.Count == 0) throw new ApiException("\"tool_choice\" asks for a call, and there are no tools.", "tool_choice");
-        if (mode is "required") return ChatToolMode.RequireAny;
-        string? name = choice is { ValueKind: JsonValueKind.Object } of ? named(of) : null;
-        if (name is null) throw new ApiException("\"tool_choice\" must be none, auto, required, or name a function.", "tool_choice", "unsupported");
-        return tools.Any(tool => tool.Name == name) ? ChatToolMode.RequireSpecific(name) : throw new ApiException($"\"tool_choice\" names \"{name}\", which is none of the tools.", "tool_choice");
+        if (mode is "auto") return tools > 0 ? ChatToolMode.Auto : null;
+        if (tools == 0) throw NoTools();
+        return mode is "required" ? ChatToolMode.RequireAny : throw new ApiException(Choices, "tool_choice", "unsupported");
     }
 
     /// <summary>What the answer must look like.</summary>

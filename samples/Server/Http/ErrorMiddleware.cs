@@ -8,6 +8,7 @@ internal sealed partial class ErrorMiddleware(RequestDelegate next, ILogger<Erro
         context.Response.Headers["x-request-id"] = context.TraceIdentifier;
         try
         {
+            HeaderLimits.Require(context);
             await next(context);
         }
         catch (Exception) when (context.RequestAborted.IsCancellationRequested)
@@ -22,13 +23,14 @@ internal sealed partial class ErrorMiddleware(RequestDelegate next, ILogger<Erro
         }
     }
 
-    /// <summary>For answers without a body: routes that do not exist, and methods that they do not have.</summary>
+    /// <summary>For answers without a body: routes that do not exist, methods that they do not have, hosts that are none of the server's.</summary>
     public static async Task DescribeStatusAsync(Microsoft.AspNetCore.Diagnostics.StatusCodeContext context)
     {
         HttpContext http = context.HttpContext;
         string message = http.Response.StatusCode switch
         {
             StatusCodes.Status404NotFound => $"There is nothing at {http.Request.Method} {http.Request.Path}.",
+            StatusCodes.Status400BadRequest => $"The host {http.Request.Host} is none that is answered here.",
             StatusCodes.Status405MethodNotAllowed => $"{http.Request.Path} does not answer {http.Request.Method}.",
             int status => $"The request was answered with the status {status}.",
         };
