@@ -29,13 +29,10 @@ internal readonly record struct DeviceChoice(Device Device, IBackend Backend)
     {
         switch (options.Device.Kind)
         {
-            case DeviceKind.Cuda or DeviceKind.Auto when options.KvCacheType == KvCacheType.Fp8:
-                if (options.Device.Kind == DeviceKind.Auto) return OpenCpu(options, logger);
-                throw new NotSupportedException($"The device {options.Device} keeps keys and values at 16 bits only: KvCacheType.{options.KvCacheType} is for the processor.");
             case DeviceKind.Cuda:
                 try
                 {
-                    return OpenCuda(options.Device, cache, latestArchitecture);
+                    return OpenCuda(options.Device, options.KvCacheType, cache, latestArchitecture);
                 }
                 catch (Exception error) when (error is not OutOfMemoryException)
                 {
@@ -44,8 +41,8 @@ internal readonly record struct DeviceChoice(Device Device, IBackend Backend)
             case DeviceKind.Auto:
                 try
                 {
-                    DeviceChoice first = OpenCuda(Device.Cuda(0), cache, latestArchitecture);
-                    return model is { } need ? OpenEnough(first, need, logger, cache, latestArchitecture) : first;
+                    DeviceChoice first = OpenCuda(Device.Cuda(0), options.KvCacheType, cache, latestArchitecture);
+                    return model is { } need ? OpenEnough(first, need, options.KvCacheType, logger, cache, latestArchitecture) : first;
                 }
                 catch (CudaUnavailableException error)
                 {
@@ -75,7 +72,7 @@ internal readonly record struct DeviceChoice(Device Device, IBackend Backend)
         return 1;
     }
 
-    private static DeviceChoice OpenEnough(DeviceChoice first, ModelNeed model, ILogger logger, KernelCache? cache, int latestArchitecture)
+    private static DeviceChoice OpenEnough(DeviceChoice first, ModelNeed model, KvCacheType keysAndValues, ILogger logger, KernelCache? cache, int latestArchitecture)
     {
         int gpus, count;
         DeviceChoice several;
@@ -84,7 +81,7 @@ internal readonly record struct DeviceChoice(Device Device, IBackend Backend)
             gpus = CountGpus();
             count = CountFor(model, first.Backend.Memory.MeasureFree(), gpus);
             if (count == 1) return first;
-            several = OpenSeveral([.. Enumerable.Range(0, count)], cache, latestArchitecture);
+            several = OpenSeveral([.. Enumerable.Range(0, count)], keysAndValues, cache, latestArchitecture);
         }
         catch (Exception error)
         {
@@ -104,27 +101,28 @@ internal readonly record struct DeviceChoice(Device Device, IBackend Backend)
         return new(Device.Cpu, new CpuBackend(threads, keysAndValues: options.KvCacheType));
     }
 
-    private static DeviceChoice OpenCuda(Device device, KernelCache? cache, int latestArchitecture)
+    private static DeviceChoice OpenCuda(Device device, KvCacheType keysAndValues, KernelCache? cache, int latestArchitecture)
     {
         int[] indices = device.IsAll ? [.. Enumerable.Range(0, CountGpus())] : [.. device.Indices];
-        return indices.Length > 1 ? OpenSeveral(indices, cache, latestArchitecture) : OpenOne(indices is [int only] ? Device.Cuda(only) : device, cache, latestArchitecture);
+        return indices.Length > 1 ? OpenSeveral(indices, keysAndValues, cache, latestArchitecture) : OpenOne(indices is [int only] ? Device.Cuda(only) : device, keysAndValues, cache, latestArchitecture);
     }
 
     /// <summary>GPUs that there are, as far as they can be used together.</summary>
     private static int CountGpus() => Math.Clamp(CudaContext.CountDevices(), 0, GpuMailbox.MaxRanks);
 
-    private static DeviceChoice OpenOne(Device device, KernelCache? cache, int latestArchitecture)
+    private static DeviceChoice OpenOne(Device device, KvCacheType keysAndValues, KernelCache? cache, int latestArchitecture)
     {
         if (!GpuSupport.IsSupported) throw new CudaUnavailableException(GpuSupport.Absent); // a trimmer leaves out what follows
-        GpuBackend backend = OpenBackend(device.Index, GpuKernels.All, cache, latestArchitecture, out _);
+        GpuBackend backend = OpenBackend(device.Index, keysAndValues, [], cache, latestArchitecture, out _);
         return new DeviceChoice(device, backend);
     }
 
     /// <summary>Opens GPUs that compute a model together.</summary>
     /// <param name="indices">In ascending order.</param>
+    /// <param name="keysAndValues">How keys and values are kept.</param>
     /// <param name="cache">See <see cref="Open"/>.</param>
     /// <param name="latestArchitecture">See <see cref="Open"/>.</param>
-    private static DeviceChoice OpenSeveral(int[] indices, KernelCache? cache, int latestArchitecture)
+    private static DeviceChoice OpenSeveral(int[] indices, KvCacheType keysAndValues, KernelCache? cache, int latestArchitecture)
     {
         if (!GpuSupport.IsSupported) throw new CudaUnavailableException(GpuSupport.Absent); // a trimmer leaves out what follows
         CudaContext.Require(indices[^1]); // before kernels of the first are compiled
@@ -135,7 +133,7 @@ internal readonly record struct DeviceChoice(Device Device, IBackend Backend)
         {
             foreach (int index in indices)
             {
-                backends.Add(OpenBackend(index, GpuKernels.All.Concat(GpuRankExchange.All), cache, latestArchitecture, out CudaDevice gpu));
+                backends.Add(OpenBackend(index, keysAndValues, GpuRankExchange.All, cache, latestArchitecture, out CudaDevice gpu));
                 gpus.Add(gpu);
                 if (gpu.Architecture != gpus[0].Architecture || gpu.Multiprocessors != gpus[0].Multiprocessors)
                     throw new CudaUnavailableException($"GPUs that share a model must be alike: {Describe(indices[0], gpus[0])}, {Describe(index, gpu)}.");
@@ -157,15 +155,15 @@ internal readonly record struct DeviceChoice(Device Device, IBackend Backend)
         static string Describe(int index, CudaDevice gpu) => $"GPU {index} has compute capability {gpu.Architecture / 10}.{gpu.Architecture % 10} and {gpu.Multiprocessors} multiprocessors";
     }
 
-    private static GpuBackend OpenBackend(int index, IEnumerable<GpuKernel> kernels, KernelCache? cache, int latestArchitecture, out CudaDevice gpu)
+    private static GpuBackend OpenBackend(int index, KvCacheType keysAndValues, IEnumerable<GpuKernel> others, KernelCache? cache, int latestArchitecture, out CudaDevice gpu)
     {
         if (!GpuSupport.IsSupported) throw new CudaUnavailableException(GpuSupport.Absent);
         gpu = new(index, cache ?? KernelCache.Default) { LatestArchitecture = latestArchitecture };
         try
         {
             GpuSelfTest.Run(gpu);
-            gpu.Prepare(kernels);
-            return new GpuBackend(gpu);
+            gpu.Prepare(GpuKernels.For(keysAndValues).Concat(others));
+            return new GpuBackend(gpu, keysAndValues);
         }
         catch
         {
