@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using Decart.Inference.Kernels;
+using Decart.Inference.Kernels.Gpu;
 using Decart.Inference.Kernels.TensorParallel;
 using Decart.Inference.Loading;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -23,18 +24,23 @@ internal static class RankSumTimes
         using IBackend backend = choice.Backend;
         if (backend is not ParallelBackend several) throw new NotSupportedException($"{choice.Device} is one device, whose sums are its own.");
         Console.WriteLine($"{choice.Device}, {columns} columns");
-        Console.WriteLine("| sum of | us | GB/s of halves from each device |");
-        Console.WriteLine("|---|---|---|");
+        Console.WriteLine("| sum of | one shot, us | GB/s from each device | two shots, us | GB/s from each device | chosen |");
+        Console.WriteLine("|---|---|---|---|---|---|");
+        int ranks = several.Ranks.Count;
         foreach (int rows in Batches)
         {
-            double time = Measure(several, rows, columns), bytes = 2.0 * rows * columns * (several.Ranks.Count - 1);
-            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"| rows: {rows} | {time:f2} | {bytes / time / 1e3:f0} |"));
+            double halves = 2.0 * rows * columns, one = Measure(several, rows, columns, twoShot: false), two = Measure(several, rows, columns, twoShot: true);
+            string chosen = GpuTwoShotSum.Pays((long)rows * columns * sizeof(ushort) / GpuMailbox.VectorBytes, ranks) ? "two" : "one";
+            Console.WriteLine(string.Create(
+                CultureInfo.InvariantCulture,
+                $"| rows: {rows} | {one:f2} | {halves * (ranks - 1) / one / 1e3:f0} | {two:f2} | {3 * halves * (ranks - 1) / ranks / two / 1e3:f0} | {chosen} |"));
         }
     }
 
     /// <summary>Microseconds of a sum.</summary>
-    private static double Measure(ParallelBackend backend, int rows, int columns)
+    private static double Measure(ParallelBackend backend, int rows, int columns, bool twoShot)
     {
+        ((GpuRankExchange)backend.Exchange).TwoShotSums = twoShot;
         using ParallelActivations partial = (ParallelActivations)backend.Tensors.CreateActivations(rows, columns), sum = (ParallelActivations)backend.Tensors.CreateActivations(rows, columns);
         Batch batch = new();
         for (int row = 0; row < rows; row++) batch.Add(default, tokenId: 0, position: 0, wantsLogits: false);

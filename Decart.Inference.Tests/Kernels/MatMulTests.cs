@@ -1,4 +1,5 @@
 using Decart.Inference.Checkpoints;
+using Decart.Inference.Kernels;
 using Decart.Inference.Kernels.Cpu;
 
 namespace Decart.Inference.Tests.Kernels;
@@ -24,6 +25,17 @@ internal sealed class MatMulTests(SimdWidth width)
         using var matMul = new CpuMatMul(_team, width);
         using var weight = new MatMulTestWeight(columns, random, (type, outputs));
         foreach (int rows in (int[])[1, 2, 3, 5, 40]) AssertAgrees(matMul, weight, rows, random);
+    }
+
+    [Test]
+    public void A_slice_of_a_weight_has_its_columns_of_the_products([Values(0, 3, 13)] int first, [Values(1, 12)] int count)
+    {
+        var random = new Random(2);
+        using var matMul = new CpuMatMul(_team, width);
+        using var weight = new MatMulTestWeight(256, random, (TensorType.BF16, 13), (TensorType.Q4_K, 12));
+        float[] x = MatMulTestRun.RandomActivations(1, 256, random), whole = MatMulTestRun.Multiply(matMul, weight.Weight, x, 1);
+        using Weight slice = weight.Weight.Slice(first, count)!;
+        Assert.That(MatMulTestRun.Multiply(matMul, (CpuWeight)slice, x, 1), Is.EqualTo(whole[first..(first + count)]));
     }
 
     private static IEnumerable<TensorType> BlockTypes() => Enum.GetValues<TensorType>().Where(type => type.BlockLength() > 1);

@@ -24,7 +24,7 @@ internal static class ParallelDevices
 
     /// <summary>Fixture arguments: GPUs, emulated or not.</summary>
     public static IEnumerable<TestFixtureData> Gpus =>
-        [new TestFixtureData(Emulated, 2), new TestFixtureData(Emulated, 3), .. CudaAttribute.Choose(new TestFixtureData(Cuda, 2)), .. CudaAttribute.Choose(new TestFixtureData(Cuda, 4))];
+        [new TestFixtureData(Emulated, 2), new TestFixtureData(Emulated, 3), new TestFixtureData(Emulated, 4), .. CudaAttribute.Choose(new TestFixtureData(Cuda, 2)), .. CudaAttribute.Choose(new TestFixtureData(Cuda, 4))];
 
     /// <summary>Fixture arguments: those that sample.</summary>
     public static IEnumerable<TestFixtureData> Sampling =>

@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Decart.Inference.Kernels;
 using Decart.Inference.Models;
 
@@ -11,10 +12,13 @@ internal static class TinyModelRuns
     private static readonly int[][] Prompts = [[5, 17, 90, 3, 3, 41, 8], [2], [11, 64]];
 
     /// <summary>Loads a model on a device, which it disposes of, and runs the prompts.</summary>
-    public static float[][] Run(string model, IBackend owned, Func<Decoder, KvRanges, float[][]> run)
+    public static float[][] Run(string model, IBackend owned, Func<Decoder, KvRanges, float[][]> run) => Run(TinyModels.Config(model), owned, run);
+
+    /// <inheritdoc cref="Run(string, IBackend, Func{Decoder, KvRanges, float[][]})"/>
+    public static float[][] Run(JsonNode config, IBackend owned, Func<Decoder, KvRanges, float[][]> run)
     {
         using IBackend backend = owned;
-        string folder = TinyModels.WriteFolder(TinyModels.Config(model));
+        string folder = TinyModels.WriteFolder(config);
         try
         {
             using Decoder decoder = Decoders.LoadRandom(folder, backend, MaxBatchTokens, Prompts.Length, seed: 5);

@@ -57,6 +57,29 @@ internal sealed class BadDriverTests
         Assert.That(outcome.Error!.Message, Does.StartWith("The device cuda:").And.EndsWith($" cannot be used. {reason}"));
     }
 
+    private static IEnumerable<TestCaseData> Teams()
+    {
+        const string Alike = "v[16] = 132; v[75] = 9; v[97] = 232448; v[102] = 1;";
+        yield return Case("GPU 0 has compute capability 9.0 and 132 multiprocessors, GPU 2 has compute capability 9.0 and 114 multiprocessors.", Gpus(Alike + "if ((long)c == 2) v[16] = 114;"));
+        yield return Case("GPU 0 has compute capability 9.0 and 132 multiprocessors, GPU 1 has compute capability 9.3 and 132 multiprocessors.", Gpus(Alike + "if ((long)c == 1) v[76] = 3;"));
+        yield return Case("need a driver that maps memory page by page; GPU 0 has none.", Gpus(Alike + "v[102] = 0;"));
+        yield return Case("GPU 1 cannot access that of GPU 2.", Gpus(Alike), ("cuDeviceCanAccessPeer", "*(int *)a = (long)b != 1 || (long)c != 2;"));
+
+        static (string, string?) Gpus(string attributes) => ("cuDeviceGetAttribute", $"int v[103] = {{0}}; {attributes} *(int *)a = v[(int)(long)b];");
+        static TestCaseData Case(string reason, params (string, string?)[] changes) =>
+            new TestCaseData(reason, new[] { ("cuDeviceGetCount", (string?)"*(int *)a = 3;"), ("cuDeviceGet", "*(int *)a = (int)(long)b;"), ("cuDevicePrimaryCtxRetain", Fails) }.Concat(changes).ToArray())
+                .SetArgDisplayNames(reason);
+    }
+
+    [TestCaseSource(nameof(Teams))]
+    public void GPUs_that_cannot_share_a_model_are_refused_before_any_is_opened(string reason, (string, string?)[] changes)
+    {
+        using FakeCudaDriver driver = FakeCudaDriver.Create(changes);
+        FakeDriverOutcome outcome = driver.Open("cuda:0,1,2");
+        Assert.That(outcome.Error, Is.TypeOf<NotSupportedException>());
+        Assert.That(outcome.Error!.Message, Does.StartWith("The device cuda:0,1,2 cannot be used. GPUs that share a model ").And.EndsWith(reason));
+    }
+
     [Test]
     public void A_driver_that_is_no_library_is_refused()
     {

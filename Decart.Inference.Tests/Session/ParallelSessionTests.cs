@@ -3,11 +3,13 @@ using Decart.Inference.Kernels;
 using Decart.Inference.Kernels.Cpu;
 using Decart.Inference.Kernels.Gpu;
 using Decart.Inference.Kernels.TensorParallel;
+using Decart.Inference.Loading;
 using Decart.Inference.Memory;
 using Decart.Inference.Models;
 using Decart.Inference.Tests.Kernels.Gpu;
 using Decart.Inference.Tests.Memory;
 using Decart.Inference.Tests.Models;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Decart.Inference.Tests.Session;
 
@@ -192,6 +194,26 @@ internal sealed class ParallelSessionTests
         Assert.That(
             () => KvMemoryPlan.For(backend.Memory, layout, contextLength: 16, sequences: 1, bytes: 4096, PagingMode.Table),
             Throws.TypeOf<NotSupportedException>().With.Message.Contains("hardware paging"));
+    }
+
+    [TestCase(PagingMode.Table, 32, "share the numbers of pages by hardware paging only")]
+    [TestCase(PagingMode.Auto, 7, "7 heads, 7 of keys and values, cannot be divided among 2 devices: expected a number that divides 7.")]
+    public void What_several_gpus_cannot_do_is_refused_before_any_is_looked_for(PagingMode paging, int heads, string reason)
+    {
+        LlmSessionOptions options = new() { Device = Device.Cuda(0, 1), Paging = paging };
+        ModelNeed model = new(WeightBytes: 1 << 20, new ModelShape(heads, heads, HeadDim: 64, BlockLength: 1));
+        Assert.That(
+            () => DeviceChoice.Open(options, NullLogger.Instance, model: model),
+            Throws.TypeOf<NotSupportedException>().With.Message.StartsWith("The device cuda:0,1 cannot be used. ").And.Message.Contains(reason));
+    }
+
+    [Test]
+    public void A_model_that_does_not_fit_is_told_what_each_device_has()
+    {
+        using ParallelBackend two = ParallelDevices.Cpu(2);
+        using CpuBackend one = new(threads: 1);
+        Assert.That(SessionLoader.DescribeFree(two), Does.Match("^each of 2 devices takes a part; bytes were free: [0-9]+ on cpu 0, [0-9]+ on cpu 1$"));
+        Assert.That(SessionLoader.DescribeFree(one), Does.Match("^[0-9]+ bytes were free$"));
     }
 
     private static Batch OneToken()

@@ -7,6 +7,12 @@ internal abstract class Weight(int rows, int columns) : IDisposable
 
     public int Columns { get; } = columns;
 
+    /// <summary>Consecutive rows as a weight of their own, whose memory is this one's.</summary>
+    /// <param name="firstRow">The first.</param>
+    /// <param name="rowCount">How many.</param>
+    /// <returns>Null where the layout has no weight of just these rows.</returns>
+    public virtual Weight? Slice(int firstRow, int rowCount) => null;
+
     public abstract void Dispose();
 }
 

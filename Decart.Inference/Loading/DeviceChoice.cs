@@ -3,6 +3,7 @@ using Decart.Inference.Kernels.Cpu;
 using Decart.Inference.Kernels.Gpu;
 using Decart.Inference.Kernels.Gpu.Compilation;
 using Decart.Inference.Kernels.TensorParallel;
+using Decart.Inference.Memory;
 using Decart.Inference.Native.Cuda;
 using Microsoft.Extensions.Logging;
 
@@ -29,10 +30,13 @@ internal readonly record struct DeviceChoice(Device Device, IBackend Backend)
     {
         switch (options.Device.Kind)
         {
+            case DeviceKind.Cuda or DeviceKind.Auto when options.KvCacheType == KvCacheType.Fp8:
+                if (options.Device.Kind == DeviceKind.Auto) return OpenCpu(options, logger);
+                throw new NotSupportedException($"The device {options.Device} keeps keys and values at 16 bits only: KvCacheType.{options.KvCacheType} is for the processor.");
             case DeviceKind.Cuda:
                 try
                 {
-                    return OpenCuda(options.Device, options.KvCacheType, cache, latestArchitecture);
+                    return OpenCuda(options, model, cache, latestArchitecture);
                 }
                 catch (Exception error) when (error is not OutOfMemoryException)
                 {
@@ -41,8 +45,8 @@ internal readonly record struct DeviceChoice(Device Device, IBackend Backend)
             case DeviceKind.Auto:
                 try
                 {
-                    DeviceChoice first = OpenCuda(Device.Cuda(0), options.KvCacheType, cache, latestArchitecture);
-                    return model is { } need ? OpenEnough(first, need, options.KvCacheType, logger, cache, latestArchitecture) : first;
+                    DeviceChoice first = OpenOne(Device.Cuda(0), cache, latestArchitecture);
+                    return model is { } need ? OpenEnough(first, need, options, logger, cache, latestArchitecture) : first;
                 }
                 catch (CudaUnavailableException error)
                 {
@@ -72,7 +76,7 @@ internal readonly record struct DeviceChoice(Device Device, IBackend Backend)
         return 1;
     }
 
-    private static DeviceChoice OpenEnough(DeviceChoice first, ModelNeed model, KvCacheType keysAndValues, ILogger logger, KernelCache? cache, int latestArchitecture)
+    private static DeviceChoice OpenEnough(DeviceChoice first, ModelNeed model, LlmSessionOptions options, ILogger logger, KernelCache? cache, int latestArchitecture)
     {
         int gpus, count;
         DeviceChoice several;
@@ -81,7 +85,7 @@ internal readonly record struct DeviceChoice(Device Device, IBackend Backend)
             gpus = CountGpus();
             count = CountFor(model, first.Backend.Memory.MeasureFree(), gpus);
             if (count == 1) return first;
-            several = OpenSeveral([.. Enumerable.Range(0, count)], keysAndValues, cache, latestArchitecture);
+            several = OpenSeveral([.. Enumerable.Range(0, count)], options, model, cache, latestArchitecture);
         }
         catch (Exception error)
         {
@@ -101,31 +105,37 @@ internal readonly record struct DeviceChoice(Device Device, IBackend Backend)
         return new(Device.Cpu, new CpuBackend(threads, keysAndValues: options.KvCacheType));
     }
 
-    private static DeviceChoice OpenCuda(Device device, KvCacheType keysAndValues, KernelCache? cache, int latestArchitecture)
+    private static DeviceChoice OpenCuda(LlmSessionOptions options, ModelNeed? model, KernelCache? cache, int latestArchitecture)
     {
+        Device device = options.Device;
         int[] indices = device.IsAll ? [.. Enumerable.Range(0, CountGpus())] : [.. device.Indices];
-        return indices.Length > 1 ? OpenSeveral(indices, keysAndValues, cache, latestArchitecture) : OpenOne(indices is [int only] ? Device.Cuda(only) : device, keysAndValues, cache, latestArchitecture);
+        return indices.Length > 1
+            ? OpenSeveral(indices, options, model, cache, latestArchitecture)
+            : OpenOne(indices is [int only] ? Device.Cuda(only) : device, cache, latestArchitecture);
     }
 
     /// <summary>GPUs that there are, as far as they can be used together.</summary>
     private static int CountGpus() => Math.Clamp(CudaContext.CountDevices(), 0, GpuMailbox.MaxRanks);
 
-    private static DeviceChoice OpenOne(Device device, KvCacheType keysAndValues, KernelCache? cache, int latestArchitecture)
+    private static DeviceChoice OpenOne(Device device, KernelCache? cache, int latestArchitecture)
     {
         if (!GpuSupport.IsSupported) throw new CudaUnavailableException(GpuSupport.Absent); // a trimmer leaves out what follows
-        GpuBackend backend = OpenBackend(device.Index, keysAndValues, [], cache, latestArchitecture, out _);
+        GpuBackend backend = OpenBackend(device.Index, GpuKernels.All, cache, latestArchitecture, out _);
         return new DeviceChoice(device, backend);
     }
 
-    /// <summary>Opens GPUs that compute a model together.</summary>
+    /// <summary>Opens GPUs that compute a model together, once nothing that can be known before speaks against it.</summary>
     /// <param name="indices">In ascending order.</param>
-    /// <param name="keysAndValues">How keys and values are kept.</param>
+    /// <param name="options">See <see cref="Open"/>.</param>
+    /// <param name="model">See <see cref="Open"/>.</param>
     /// <param name="cache">See <see cref="Open"/>.</param>
     /// <param name="latestArchitecture">See <see cref="Open"/>.</param>
-    private static DeviceChoice OpenSeveral(int[] indices, KvCacheType keysAndValues, KernelCache? cache, int latestArchitecture)
+    private static DeviceChoice OpenSeveral(int[] indices, LlmSessionOptions options, ModelNeed? model, KernelCache? cache, int latestArchitecture)
     {
         if (!GpuSupport.IsSupported) throw new CudaUnavailableException(GpuSupport.Absent); // a trimmer leaves out what follows
-        CudaContext.Require(indices[^1]); // before kernels of the first are compiled
+        if (options.Paging == PagingMode.Table) throw new NotSupportedException(ParallelMemory.NeedsHardwarePaging);
+        if (model is { } need) Division.Require(need.Shape, indices.Length);
+        CudaTeam.Require(indices);
         List<CudaDevice> gpus = [];
         List<GpuBackend> backends = [];
         GpuRankExchange? exchange = null;
@@ -133,10 +143,8 @@ internal readonly record struct DeviceChoice(Device Device, IBackend Backend)
         {
             foreach (int index in indices)
             {
-                backends.Add(OpenBackend(index, keysAndValues, GpuRankExchange.All, cache, latestArchitecture, out CudaDevice gpu));
+                backends.Add(OpenBackend(index, GpuKernels.All.Concat(GpuRankExchange.All), cache, latestArchitecture, out CudaDevice gpu));
                 gpus.Add(gpu);
-                if (gpu.Architecture != gpus[0].Architecture || gpu.Multiprocessors != gpus[0].Multiprocessors)
-                    throw new CudaUnavailableException($"GPUs that share a model must be alike: {Describe(indices[0], gpus[0])}, {Describe(index, gpu)}.");
             }
             foreach (CudaDevice gpu in gpus)
             {
@@ -151,19 +159,17 @@ internal readonly record struct DeviceChoice(Device Device, IBackend Backend)
             foreach (GpuBackend backend in backends) backend.Dispose();
             throw;
         }
-
-        static string Describe(int index, CudaDevice gpu) => $"GPU {index} has compute capability {gpu.Architecture / 10}.{gpu.Architecture % 10} and {gpu.Multiprocessors} multiprocessors";
     }
 
-    private static GpuBackend OpenBackend(int index, KvCacheType keysAndValues, IEnumerable<GpuKernel> others, KernelCache? cache, int latestArchitecture, out CudaDevice gpu)
+    private static GpuBackend OpenBackend(int index, IEnumerable<GpuKernel> kernels, KernelCache? cache, int latestArchitecture, out CudaDevice gpu)
     {
         if (!GpuSupport.IsSupported) throw new CudaUnavailableException(GpuSupport.Absent);
         gpu = new(index, cache ?? KernelCache.Default) { LatestArchitecture = latestArchitecture };
         try
         {
             GpuSelfTest.Run(gpu);
-            gpu.Prepare(GpuKernels.For(keysAndValues).Concat(others));
-            return new GpuBackend(gpu, keysAndValues);
+            gpu.Prepare(kernels);
+            return new GpuBackend(gpu);
         }
         catch
         {

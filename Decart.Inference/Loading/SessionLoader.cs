@@ -4,6 +4,7 @@ using Decart.Inference.Chat;
 using Decart.Inference.Checkpoints;
 using Decart.Inference.Embeddings;
 using Decart.Inference.Kernels;
+using Decart.Inference.Kernels.TensorParallel;
 using Decart.Inference.Memory;
 using Decart.Inference.Models;
 using Decart.Inference.Models.Quantisation;
@@ -94,8 +95,8 @@ internal static class SessionLoader
     {
         if (choice.Backend.Tensors.ReadsWeightsInPlace) return Load();
 
-        long stored = source.TotalBytes, free = choice.Backend.Memory.MeasureFree(), start = Stopwatch.GetTimestamp();
-        long elements = CountElements(source);
+        string free = DescribeFree(choice.Backend);
+        long stored = source.TotalBytes, elements = CountElements(source), start = Stopwatch.GetTimestamp();
         string needs = elements > 0 ? $"its weights need {elements * sizeof(ushort)} bytes there and" : "beside its weights"; // those that are made up or unpacked have no size yet
         try
         {
@@ -107,11 +108,19 @@ internal static class SessionLoader
         catch (OutOfMemoryException error)
         {
             throw new InsufficientMemoryException(
-                $"The model does not fit into the memory of {choice.Device}: {needs} steps of {options.TokensPerStep} tokens come on top; {free} bytes were free. {error.Message}",
+                $"The model does not fit into the memory of {choice.Device}: {needs} steps of {options.TokensPerStep} tokens come on top; {free}. {error.Message}",
                 error);
         }
 
         Decoder Load() => Decoder.Load(source, config, choice.Backend, options.TokensPerStep, Math.Max(options.MaxConcurrentSequences, Math.Min(LogitRows, options.TokensPerStep)), cancellationToken);
+    }
+
+    /// <summary>How many bytes are free, on each of several devices.</summary>
+    internal static string DescribeFree(IBackend backend)
+    {
+        if (backend is not ParallelBackend parallel) return $"{backend.Memory.MeasureFree()} bytes were free";
+        string[] devices = [.. parallel.Ranks.Zip(parallel.Names, (rank, name) => $"{rank.Memory.MeasureFree()} on {name}")];
+        return $"each of {devices.Length} devices takes a part; bytes were free: {string.Join(", ", devices)}";
     }
 
     /// <summary>What the model needs where all weights are widened to 16 bits; those that are made up count nothing, as they have no size yet.</summary>

@@ -32,8 +32,7 @@ internal sealed record KvMemoryPlan(KvLayout Layout, PagingMode Paging, PageGeom
         bool hardware = paging != PagingMode.Table && memory.PageGranularity > 0;
         if (paging == PagingMode.Hardware && !hardware)
             throw new NotSupportedException("This device cannot map memory page by page: choose PagingMode.Auto or PagingMode.Table.");
-        if (memory is ParallelMemory && !hardware)
-            throw new NotSupportedException("Several devices share the numbers of pages by hardware paging only: choose PagingMode.Auto, or one device.");
+        if (memory is ParallelMemory && !hardware) throw new NotSupportedException(ParallelMemory.NeedsHardwarePaging);
         long free = memory.MeasureFree();
         long useful = (long)contextLength * sequences * layout.TokenBytes;
         long budget = bytes ?? Math.Min(useful, (long)(free * memory.KvShare));

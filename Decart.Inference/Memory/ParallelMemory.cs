@@ -9,6 +9,9 @@ namespace Decart.Inference.Memory;
 /// <param name="devices">The devices' memories.</param>
 internal sealed class ParallelMemory(IReadOnlyList<IDeviceMemory> devices) : IDeviceMemory
 {
+    /// <summary>Why several devices refuse page tables.</summary>
+    public const string NeedsHardwarePaging = "Several devices share the numbers of pages by hardware paging only: choose PagingMode.Auto, or one device.";
+
     private readonly Lock _lock = new(); // held to replace what follows
     private Region[] _regions = [];
 

@@ -21,7 +21,7 @@ internal sealed unsafe class EmulatedDevice(bool tensorCores = false, int multip
 {
     private const int MaxRanks = 4, LargeWarps = 16, LargestWarps = 32, Lanes = 32;
 
-    private static readonly Lazy<Runner>[] Small = [.. Enumerable.Range(0, MaxRanks).Select(_ => new Lazy<Runner>(() => new Runner(lanes: 4, warps: 2)))];
+    private static readonly Lazy<Runner>[] Small = [.. Enumerable.Range(0, MaxRanks).Select(rank => new Lazy<Runner>(() => new Runner(lanes: 4, warps: 2, rank)))];
 
     private static readonly Lazy<Runner> Wide = new(() => new Runner(Lanes, warps: 4));
 
@@ -148,11 +148,11 @@ internal sealed unsafe class EmulatedDevice(bool tensorCores = false, int multip
         private readonly Accelerator _accelerator;
         private readonly ConcurrentDictionary<GpuKernel, Delegate> _kernels = [];
 
-        public Runner(int lanes, int warps)
+        public Runner(int lanes, int warps, int rank = 0)
         {
             GroupSize = lanes * warps;
             Context context = Context.Create(builder => builder.EnableAlgorithms().CPU(new CPUDevice(lanes, warps, numMultiprocessors: 1)));
-            _accelerator = context.CreateCPUAccelerator(0);
+            _accelerator = OneCore.Create(() => context.CreateCPUAccelerator(0), rank);
         }
 
         public int GroupSize { get; }

@@ -1,6 +1,7 @@
 using Decart.Inference.Checkpoints;
 using Decart.Inference.Kernels;
 using Decart.Inference.Kernels.Cpu;
+using Decart.Inference.Kernels.Gpu;
 using Decart.Inference.Tests.Kernels.Formats;
 
 namespace Decart.Inference.Tests.Kernels.Gpu;
@@ -22,6 +23,28 @@ internal sealed class GpuMatMulTests(string device)
 
         bench.AssertClose(y, rows, 1e-5);
         bench.AssertUntouched(y.Gpu, rows);
+    }
+
+    /// <summary>Blocks of 128 rows are whole: a slice begins and ends with them, or with the weight.</summary>
+    [Test]
+    public void A_slice_of_a_weight_has_its_columns_of_the_products()
+    {
+        const int Columns = 65, Outputs = 300;
+        using GpuBench bench = new(GpuDevices.Create(device));
+        bench.Begin(2);
+        Weight whole = bench.Weight(bench.Tensor(TensorType.F16, Outputs, Columns)).Gpu;
+        GpuActivations x = bench.Activations(2, Columns, operand: true).Gpu, y = bench.Activations(2, Outputs).Gpu;
+        bench.Gpu.Kernels.MatMul(x, null, whole, default, y);
+        foreach ((int first, int count) in ((int, int)[])[(0, 128), (128, 128), (128, 172), (256, 44)])
+        {
+            GpuActivations part = bench.Activations(3, count, poisoned: true).Gpu;
+            using Weight slice = whole.Slice(first, count)!;
+            bench.Gpu.Kernels.MatMul(x, null, slice, default, part);
+            for (int row = 0; row < 2; row++) Assert.That(bench.Row(part, row), Is.EqualTo(bench.Row(y, row)[first..(first + count)]), $"{count} columns from {first} on, row {row}");
+            bench.AssertUntouched(part, 2);
+        }
+        bench.Gpu.Kernels.MatMul(x, null, whole, default, y); // what its slices are disposed of does not concern it
+        foreach ((int first, int count) in ((int, int)[])[(0, 100), (64, 128), (130, 170)]) Assert.That(whole.Slice(first, count), Is.Null);
     }
 
     [Test]

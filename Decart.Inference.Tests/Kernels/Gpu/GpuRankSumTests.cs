@@ -19,14 +19,18 @@ internal sealed class GpuRankSumTests(string kind, int count)
     [OneTimeTearDown]
     public void Close() => _backend?.Dispose();
 
-    /// <summary>The last two are many rows, of which the last has more pieces than groups.</summary>
-    [TestCase(1, 8)]
-    [TestCase(3, 100)]
-    [TestCase(5, 128)]
-    [TestCase(97, 250)]
-    [TestCase(393, 250)]
-    public void Every_rank_has_the_sum_in_the_order_of_the_ranks(int rows, int columns)
+    /// <summary>The last two of one shot are many rows; the last has more pieces than groups.</summary>
+    [TestCase(1, 8, false)]
+    [TestCase(3, 100, false)]
+    [TestCase(5, 128, false)]
+    [TestCase(97, 250, false)]
+    [TestCase(393, 250, false)]
+    [TestCase(1, 8, true)]
+    [TestCase(3, 100, true)]
+    [TestCase(393, 250, true)]
+    public void Every_rank_has_the_sum_in_the_order_of_the_ranks(int rows, int columns, bool twoShot)
     {
+        ((GpuRankExchange)_backend.Exchange).TwoShotSums = twoShot;
         if (kind == "cuda") rows *= 48; // groups are larger there
         using ParallelActivations partial = Create(rows, columns), sum = Create(rows, columns);
         float[][] parts = [.. Enumerable.Range(0, count).Select(rank => Values(rows * columns, seed: rank))];
@@ -49,9 +53,47 @@ internal sealed class GpuRankSumTests(string kind, int count)
         for (int rank = 0; rank < count; rank++) Assert.That(Receive(sum, rank), Is.EqualTo(expected), $"rank {rank}");
     }
 
+    /// <summary>Both count how often they have met others, and leave what they send in the same slots.</summary>
     [Test]
-    public void Rows_beyond_the_batch_are_left_alone()
+    public void Sums_of_one_and_of_two_shots_may_follow_each_other()
     {
+        int rows = kind == "cuda" ? 300 : 97;
+        const int Columns = 250;
+        using ParallelActivations partial = Create(rows, Columns), sum = Create(rows, Columns);
+        float[][] parts = [.. Enumerable.Range(0, count).Select(rank => Values(rows * Columns, seed: rank))];
+        float[] expected = Values(rows * Columns, seed: 100);
+        for (int rank = 0; rank < count; rank++)
+        {
+            Send(partial, rank, parts[rank]);
+            Send(sum, rank, expected);
+        }
+        _backend.BeginStep(Tokens(rows));
+        foreach (bool twoShot in (bool[])[true, false, true, true, false, false, true])
+        {
+            _backend.Run(() =>
+            {
+                ((GpuRankExchange)_backend.Exchange).TwoShotSums = twoShot; // the same for all ranks
+                _backend.Exchange.Sum(RankTeam.Current, partial[RankTeam.Current], sum[RankTeam.Current], accumulate: true);
+            });
+            for (int element = 0; element < expected.Length; element++) expected[element] += parts.Aggregate(0f, (total, part) => total + (float)(Half)part[element]);
+        }
+        _backend.Wait();
+        for (int rank = 0; rank < count; rank++) Assert.That(Receive(sum, rank), Is.EqualTo(expected), $"rank {rank}");
+    }
+
+    /// <summary>One shot writes R - 1 times what is summed, two shots 3 (R - 1) / R times.</summary>
+    [TestCase(2, 1 << 20, false)]
+    [TestCase(3, 1 << 20, false)]
+    [TestCase(4, 64, false)]
+    [TestCase(4, 256, true)]
+    [TestCase(8, 1, false)]
+    [TestCase(8, 64, true)]
+    public void Two_shots_are_taken_where_they_spare_enough(int ranks, int rows, bool pays) => Assert.That(GpuTwoShotSum.Pays(vectors: rows * 1024L, ranks), Is.EqualTo(pays));
+
+    [Test]
+    public void Rows_beyond_the_batch_are_left_alone([Values] bool twoShot)
+    {
+        ((GpuRankExchange)_backend.Exchange).TwoShotSums = twoShot;
         using ParallelActivations partial = Create(rows: 4, columns: 64), sum = Create(rows: 4, columns: 64);
         float[] before = Values(4 * 64, seed: 7);
         for (int rank = 0; rank < count; rank++)

@@ -78,11 +78,8 @@ internal sealed class CudaDevice : IGpuDevice
     /// <summary>Kernels that need a later architecture are not used.</summary>
     public int LatestArchitecture { get; init; } = int.MaxValue;
 
-    /// <summary>Compute capability times ten.</summary>
-    public int Architecture => _architecture;
-
     /// <summary>Lets kernels use the memory of another GPU.</summary>
-    /// <exception cref="CudaUnavailableException">They cannot.</exception>
+    /// <exception cref="CudaException">They cannot; see <see cref="CudaTeam"/>.</exception>
     public void EnablePeer(CudaDevice other) => _context.EnablePeer(other._context);
 
     public bool CanRun(GpuKernel kernel) =>

@@ -1,6 +1,5 @@
 using System.Runtime.InteropServices;
 using Decart.Inference.Kernels.Gpu.Tiles;
-using Decart.Inference.Memory;
 
 namespace Decart.Inference.Kernels.Gpu;
 
@@ -8,27 +7,10 @@ namespace Decart.Inference.Kernels.Gpu;
 /// Picks the attention's kernels. What a device can run and how long heads are decides on the family; whether rows are single tokens and contexts
 /// divided depends on the batch, and the bits are the same.
 /// </summary>
-internal sealed class GpuAttentionLauncher(IGpuDevice device, GpuStep step, int kvElementBytes) : IDisposable
+internal sealed class GpuAttentionLauncher(IGpuDevice device, GpuStep step) : IDisposable
 {
     private readonly Dictionary<float[], GpuBuffer> _slopes = new(ReferenceEqualityComparer.Instance);
     private readonly GpuBuffer _queries = new(device.Memory);
-    private readonly bool _codes = kvElementBytes == KvCodes.Bytes;
-
-    /// <summary>All kernels where keys and values are halves.</summary>
-    public static IReadOnlyList<GpuKernel> ForHalves { get; } =
-    [
-        GpuRotary.Kernel, GpuAttention.Kernel, GpuTensorAttention.Heads64, GpuTensorAttention.Heads128, GpuTensorAttention.Heads256,
-        GpuTensorAttention.Decode64, GpuTensorAttention.Decode128, GpuTensorAttention.Decode256, GpuHeads.Kernel, GpuHeads.GeneralKernel,
-        GpuDecodeAttention.Heads64, GpuDecodeAttention.Heads128, GpuPromptAttention.Heads64, GpuPromptAttention.Heads128, GpuPromptAttention.Paged64, GpuPromptAttention.Paged128,
-    ];
-
-    /// <summary>All kernels where they are <see cref="KvCodes"/>.</summary>
-    public static IReadOnlyList<GpuKernel> ForCodes { get; } =
-    [
-        GpuRotary.CodesKernel, GpuAttention.CodesKernel, GpuTensorAttention.Codes64, GpuTensorAttention.Codes128, GpuTensorAttention.Codes256,
-        GpuTensorAttention.DecodeCodes64, GpuTensorAttention.DecodeCodes128, GpuTensorAttention.DecodeCodes256, GpuHeads.CodesKernel, GpuHeads.GeneralCodesKernel,
-        GpuDecodeAttention.Codes64, GpuDecodeAttention.Codes128, GpuPromptAttention.Codes64, GpuPromptAttention.Codes128,
-    ];
 
     /// <summary>How often memory that launches use has moved.</summary>
     public int Moves => _queries.Moves;
@@ -47,8 +29,6 @@ internal sealed class GpuAttentionLauncher(IGpuDevice device, GpuStep step, int 
         arguments.Heads = shape.Heads;
         arguments.KvHeads = shape.KvHeads;
         arguments.HeadDim = shape.HeadDim;
-        KvLayout layout = new(arguments.Layer + 1, shape.KvHeads, shape.HeadDim, kvElementBytes);
-        (arguments.HeadBytes, arguments.LayerBytes) = (layout.HeadBytes, layout.LayerBytes);
         arguments.Window = shape.Window;
         arguments.Scale = shape.Scale;
         arguments.SoftCap = shape.SoftCap;
@@ -67,16 +47,6 @@ internal sealed class GpuAttentionLauncher(IGpuDevice device, GpuStep step, int 
         device.HasTensorCores && shape.HeadDim % 8 == 0 && shape.HeadDim <= 128
         && device.CanRun(GpuPromptAttention.Heads128) && device.CanRun(GpuDecodeAttention.Heads128);
 
-    private static GpuKernel<AttentionArguments> Decode(bool narrow, bool codes) =>
-        codes ? narrow ? GpuDecodeAttention.Codes64 : GpuDecodeAttention.Codes128 : narrow ? GpuDecodeAttention.Heads64 : GpuDecodeAttention.Heads128;
-
-    private static GpuKernel<AttentionArguments> Prompt(bool narrow, bool codes, bool tensors)
-    {
-        if (codes) return narrow ? GpuPromptAttention.Codes64 : GpuPromptAttention.Codes128;
-        if (tensors) return narrow ? GpuPromptAttention.Heads64 : GpuPromptAttention.Heads128;
-        return narrow ? GpuPromptAttention.Paged64 : GpuPromptAttention.Paged128;
-    }
-
     /// <summary>One kernel for heads, then one for single tokens and one for chunks, where there are any.</summary>
     private void LaunchByWarpGroups(AttentionArguments arguments, AttentionShape shape)
     {
@@ -92,16 +62,19 @@ internal sealed class GpuAttentionLauncher(IGpuDevice device, GpuStep step, int 
         step.WorkOf(singles);
         if (!step.IsDecode) step.WorkOf(chunks);
         bool narrow = shape.HeadDim <= 64;
-        GpuHeads.Launch(device, WithStep(arguments), step.Capacity, _codes);
+        GpuHeads.Launch(device, WithStep(arguments), step.Capacity);
         if (step.HasRows(singles))
         {
             arguments.Work = step.WorkOf(singles);
-            device.Launch(Decode(narrow, _codes), new GpuGrid(step.GroupsOf(singles)), WithStep(arguments));
+            device.Launch(narrow ? GpuDecodeAttention.Heads64 : GpuDecodeAttention.Heads128, new GpuGrid(step.GroupsOf(singles)), WithStep(arguments));
         }
         if (step.HasRows(chunks))
         {
             arguments.Work = step.WorkOf(chunks);
-            device.Launch(Prompt(narrow, _codes, step.ChunksHaveMaps), new GpuGrid(step.GroupsOf(chunks)), WithStep(arguments));
+            GpuKernel<AttentionArguments> kernel = step.ChunksHaveMaps
+                ? narrow ? GpuPromptAttention.Heads64 : GpuPromptAttention.Heads128
+                : narrow ? GpuPromptAttention.Paged64 : GpuPromptAttention.Paged128;
+            device.Launch(kernel, new GpuGrid(step.GroupsOf(chunks)), WithStep(arguments));
         }
     }
 
@@ -115,7 +88,7 @@ internal sealed class GpuAttentionLauncher(IGpuDevice device, GpuStep step, int 
         arguments.Rotates = step.IsDecode ? 1 : 0;
         arguments.Work = step.WorkOf(plan);
         int groups = (int)Math.Max(1, (step.UnitsOf(plan) + unitsPerGroup - 1) / unitsPerGroup);
-        if (!step.IsDecode) device.Launch(_codes ? GpuRotary.CodesKernel : GpuRotary.Kernel, new GpuGrid(step.Capacity), WithStep(arguments));
+        if (!step.IsDecode) device.Launch(GpuRotary.Kernel, new GpuGrid(step.Capacity), WithStep(arguments));
         device.Launch(kernel, new GpuGrid(groups), WithStep(arguments));
     }
 
@@ -131,21 +104,17 @@ internal sealed class GpuAttentionLauncher(IGpuDevice device, GpuStep step, int 
 
     private (GpuKernel<AttentionArguments> Kernel, GpuAttentionPlan Plan, int UnitsPerGroup) ChoosePortable(AttentionShape shape)
     {
-        GpuKernel<AttentionArguments> kernel = _codes ? GpuAttention.CodesKernel : GpuAttention.Kernel;
-        int warps = Math.Max(Math.Min(kernel.GroupSize, device.MaxGroupSize) / 32, 1);
-        return (kernel, new GpuAttentionPlan(1, GpuAttention.SplitTokens, shape.Window, shape.Heads, warps, SlotBytes(shape)), 1);
+        int warps = Math.Max(Math.Min(GpuAttention.Kernel.GroupSize, device.MaxGroupSize) / 32, 1);
+        return (GpuAttention.Kernel, new GpuAttentionPlan(1, GpuAttention.SplitTokens, shape.Window, shape.Heads, warps, SlotBytes(shape)), 1);
     }
 
     private (GpuKernel<AttentionArguments> Kernel, GpuAttentionPlan Plan, int UnitsPerGroup) ChooseTensor(AttentionShape shape)
     {
-        (GpuKernel<AttentionArguments> decode, GpuKernel<AttentionArguments> kernel, int dimGroups) = (shape.HeadDim, _codes) switch
+        (GpuKernel<AttentionArguments> decode, GpuKernel<AttentionArguments> kernel, int dimGroups) = shape.HeadDim switch
         {
-            ( <= 64, false) => (GpuTensorAttention.Decode64, GpuTensorAttention.Heads64, 1),
-            ( <= 128, false) => (GpuTensorAttention.Decode128, GpuTensorAttention.Heads128, 2),
-            (_, false) => (GpuTensorAttention.Decode256, GpuTensorAttention.Heads256, 4),
-            ( <= 64, true) => (GpuTensorAttention.DecodeCodes64, GpuTensorAttention.Codes64, 1),
-            ( <= 128, true) => (GpuTensorAttention.DecodeCodes128, GpuTensorAttention.Codes128, 2),
-            (_, true) => (GpuTensorAttention.DecodeCodes256, GpuTensorAttention.Codes256, 4),
+            <= 64 => (GpuTensorAttention.Decode64, GpuTensorAttention.Heads64, 1),
+            <= 128 => (GpuTensorAttention.Decode128, GpuTensorAttention.Heads128, 2),
+            _ => (GpuTensorAttention.Decode256, GpuTensorAttention.Heads256, 4),
         };
         int group = shape.Heads / shape.KvHeads, heads = shape.KvHeads * GpuTensorAttention.HeadTiles(group);
         GpuAttentionPlan plan = new(GpuTensorAttention.RowsPerTile(group), GpuTensorAttention.SpanTokens, shape.Window, heads, 1, SlotBytes(shape));

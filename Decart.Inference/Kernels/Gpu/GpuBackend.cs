@@ -18,15 +18,13 @@ internal sealed class GpuBackend : IBackend
     private bool _disposed;
 
     /// <param name="device">Owned.</param>
-    /// <param name="keysAndValues">How keys and values are kept.</param>
-    public GpuBackend(IGpuDevice device, KvCacheType keysAndValues = KvCacheType.Default)
+    public GpuBackend(IGpuDevice device)
     {
         _device = device;
-        KvElementBytes = keysAndValues == KvCacheType.Fp8 ? KvCodes.Bytes : sizeof(ushort);
         _tensors = new GpuTensorFactory(device);
-        _step = new GpuStep(device, KvElementBytes);
+        _step = new GpuStep(device);
         _sampler = new GpuSampler(device);
-        _kernels = new GpuKernels(device, _step, _sampler, KvElementBytes);
+        _kernels = new GpuKernels(device, _step, _sampler);
         _recordings = new GpuRecordings(device);
     }
 
@@ -44,7 +42,7 @@ internal sealed class GpuBackend : IBackend
 
     public IDeviceMemory Memory => _device.Memory;
 
-    public int KvElementBytes { get; }
+    public int KvElementBytes => GpuKernels.KvBytes;
 
     public ITensorFactory Tensors => _tensors;
 

@@ -38,7 +38,10 @@ internal sealed class GpuRankExchange : IRankExchange
     }
 
     /// <summary>Every kernel, for whoever compiles them ahead of need.</summary>
-    public static IReadOnlyList<GpuKernel> All { get; } = [GpuRankSum.Kernel, GpuRankSum.LooseKernel, GpuRankTransfer.SendKernel, GpuRankTransfer.ReceiveKernel, GpuClear.Kernel];
+    public static IReadOnlyList<GpuKernel> All { get; } = [GpuRankSum.Kernel, GpuRankSum.LooseKernel, GpuTwoShotSum.Kernel, GpuRankTransfer.SendKernel, GpuRankTransfer.ReceiveKernel, GpuClear.Kernel];
+
+    /// <summary>Whether sums are in two shots; null unless set: where that pays. Steps that were recorded stay as they were.</summary>
+    public bool? TwoShotSums { get; set; }
 
     public void Begin(Batch batch)
     {
@@ -67,7 +70,7 @@ internal sealed class GpuRankExchange : IRankExchange
             Accumulate = accumulate ? 1 : 0,
             Looks = _looks,
         };
-        GpuRankSum.Launch(own.Device, arguments, own.Step.Capacity);
+        GpuRankSum.Launch(own.Device, arguments, own.Step.Capacity, TwoShotSums);
     }
 
     public void Gather(int rank, ParallelActivations logits, ReadOnlySpan<int> firstColumns)

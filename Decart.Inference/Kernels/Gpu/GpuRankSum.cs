@@ -18,7 +18,7 @@ internal struct RankSumArguments
     /// <summary>Address of the addresses of the ranks' mailboxes (long).</summary>
     public long Mailboxes;
 
-    /// <summary>Address of the rank's counters (int); each of a sum counts the pieces that a group has summed so far, which is the same on every rank.</summary>
+    /// <summary>Address of the rank's counters (int); each of a sum counts how often a group has met those of other ranks, which is the same on every rank.</summary>
     public long Counters;
 
     public int Rank, Ranks, Stride;
@@ -34,7 +34,7 @@ internal struct RankSumArguments
 /// y = partial of rank 0 + partial of rank 1 + ..., or y + that: the same bits on every rank. Partials are rounded to halves, as operands of matmuls are, and added in float32. A
 /// group writes its piece of the rank's partial, in vectors of eight halves, to a slot in the memory of each other rank, and adds up what the same group of each other rank has
 /// written. Slots take turns, so that one piece may be written while another is read: a rank that has left piece n + 1 has read all of piece n. Nothing depends on the host, so
-/// that it can be recorded; without rows nothing is waited for. Both kernels give the same bits.
+/// that it can be recorded; without rows nothing is waited for. Both kernels, and <see cref="GpuTwoShotSum"/>, give the same bits.
 /// </summary>
 internal static class GpuRankSum
 {
@@ -59,9 +59,15 @@ internal static class GpuRankSum
     /// <param name="device">The rank's.</param>
     /// <param name="arguments">The operation.</param>
     /// <param name="rows">Rows that the launch is sized for, the same on every rank.</param>
-    public static void Launch(IGpuDevice device, in RankSumArguments arguments, int rows)
+    /// <param name="twoShot">Whether in two shots; null: where that pays.</param>
+    public static void Launch(IGpuDevice device, in RankSumArguments arguments, int rows, bool? twoShot)
     {
         long vectors = (long)rows * (arguments.Stride / CoreRow.Columns);
+        if (twoShot ?? GpuTwoShotSum.Pays(vectors, arguments.Ranks))
+        {
+            GpuTwoShotSum.Launch(device, arguments, vectors);
+            return;
+        }
         int threads = Math.Min(vectors <= FewestLooseThreads * GpuMailbox.SumGroups ? FewestLooseThreads : MostLooseThreads, device.MaxGroupSize);
         if (vectors <= Math.Min(MostLooseVectors, threads * GpuMailbox.SumGroups))
         {
@@ -122,13 +128,7 @@ internal static class GpuRankSum
                 Global.Store16(place + Bytes(2 * step), partial2);
                 Global.Store16(place + Bytes(3 * step), partial3);
             }
-            Group.Barrier();
-            if (thread < a.Ranks && thread != a.Rank)
-            {
-                Global.StoreRelease(GpuMailbox.SumFlag(GpuMailbox.Of(a.Mailboxes, thread), a.Rank, group), epoch);
-                GpuMailbox.Await(GpuMailbox.SumFlag(own, thread, group), epoch, looks, a.Mailboxes, a.Ranks, thread);
-            }
-            Group.Barrier();
+            Meet(a, own, epoch, looks);
             CoreRow sum0 = default, sum1 = default, sum2 = default, sum3 = default;
             for (int rank = 0; rank < a.Ranks; rank++)
             {
@@ -161,16 +161,33 @@ internal static class GpuRankSum
         if (thread == 0) Global.StoreInt(counter, epoch);
     }
 
-    private static int Vectors(RankSumArguments a) => Global.LoadInt(a.Count) * (a.Stride / CoreRow.Columns);
+    /// <summary>Tells the same group of each other rank that the whole group has stored what it has for it, and waits for theirs.</summary>
+    /// <param name="a">The operation.</param>
+    /// <param name="own">The rank's mailbox.</param>
+    /// <param name="epoch">How often the groups have met, this time included.</param>
+    /// <param name="looks">How often to look at a flag at most.</param>
+    public static void Meet(RankSumArguments a, long own, int epoch, int looks)
+    {
+        int rank = Group.IdxX, group = Grid.IdxX;
+        Group.Barrier();
+        if (rank < a.Ranks && rank != a.Rank)
+        {
+            Global.StoreRelease(GpuMailbox.SumFlag(GpuMailbox.Of(a.Mailboxes, rank), a.Rank, group), epoch);
+            GpuMailbox.Await(GpuMailbox.SumFlag(own, rank, group), epoch, looks, a.Mailboxes, a.Ranks, rank);
+        }
+        Group.Barrier();
+    }
+
+    public static int Vectors(RankSumArguments a) => Global.LoadInt(a.Count) * (a.Stride / CoreRow.Columns);
 
     /// <summary>Once a rank has failed nobody waits any more.</summary>
-    private static int Looks(RankSumArguments a, long own) => Global.LoadInt(GpuMailbox.Failed(own)) != 0 ? 0 : a.Looks;
+    public static int Looks(RankSumArguments a, long own) => Global.LoadInt(GpuMailbox.Failed(own)) != 0 ? 0 : a.Looks;
 
-    private static UInt4 Partial(RankSumArguments a, int vector) => CoreRow.Saturate(CoreRow.Load(a.Partial + ((long)vector * CoreRow.Columns * sizeof(float))));
+    public static UInt4 Partial(RankSumArguments a, int vector) => CoreRow.Saturate(CoreRow.Load(a.Partial + ((long)vector * CoreRow.Columns * sizeof(float))));
 
-    private static long Y(RankSumArguments a, int vector) => a.Y + ((long)vector * CoreRow.Columns * sizeof(float));
+    public static long Y(RankSumArguments a, int vector) => a.Y + ((long)vector * CoreRow.Columns * sizeof(float));
 
-    private static long Bytes(int vectors) => (long)vectors * GpuMailbox.VectorBytes;
+    public static long Bytes(int vectors) => (long)vectors * GpuMailbox.VectorBytes;
 
     /// <summary>The first vector of the thread.</summary>
     private static long Place(RankSumArguments a, long mailbox, int from, int epoch) =>

@@ -4,25 +4,52 @@ using Decart.Inference.Memory;
 namespace Decart.Inference.Kernels.Gpu;
 
 /// <summary>Halves in the device's memory, laid out as <see cref="CoreTiles"/>, with padding.</summary>
-/// <param name="memory">The device's memory.</param>
-/// <param name="rows">Rows as they were stored.</param>
-/// <param name="columns">Columns.</param>
-/// <param name="gated">Whether the rows are gates followed by as many ups, which are kept in turn.</param>
-internal sealed class GpuWeight(IDeviceMemory memory, int rows, int columns, bool gated = false) : Weight(rows, columns)
+internal sealed class GpuWeight : Weight
 {
-    private readonly GpuBuffer _buffer = new(memory, (long)CountPaddedRows(rows, gated) * CoreTiles.PaddedColumns(columns) * sizeof(ushort));
+    private readonly GpuBuffer _buffer;
+    private readonly bool _ownsBuffer;
+    private readonly nint _offset;
 
-    public bool IsGated { get; } = gated;
+    /// <param name="memory">The device's memory.</param>
+    /// <param name="rows">Rows as they were stored.</param>
+    /// <param name="columns">Columns.</param>
+    /// <param name="gated">Whether the rows are gates followed by as many ups, which are kept in turn.</param>
+    public GpuWeight(IDeviceMemory memory, int rows, int columns, bool gated = false)
+        : base(rows, columns)
+    {
+        (IsGated, PaddedRows, _ownsBuffer) = (gated, CountPaddedRows(rows, gated), true);
+        _buffer = new GpuBuffer(memory, Bytes);
+    }
 
-    public int PaddedRows { get; } = CountPaddedRows(rows, gated);
+    private GpuWeight(GpuWeight whole, int firstRow, int rows)
+        : base(rows, whole.Columns)
+    {
+        (_buffer, PaddedRows) = (whole._buffer, CountPaddedRows(rows, gated: false));
+        _offset = whole._offset + (nint)((long)firstRow * PaddedColumns * sizeof(ushort));
+    }
 
-    public int PaddedColumns { get; } = CoreTiles.PaddedColumns(columns);
+    public bool IsGated { get; }
 
-    public nint Address => _buffer.Address;
+    public int PaddedRows { get; }
 
-    public long Bytes => _buffer.Bytes;
+    public int PaddedColumns => CoreTiles.PaddedColumns(Columns);
 
-    public override void Dispose() => _buffer.Dispose();
+    public nint Address => _buffer.Address + _offset;
+
+    public long Bytes => (long)PaddedRows * PaddedColumns * sizeof(ushort);
+
+    /// <summary>Blocks of rows are whole.</summary>
+    /// <inheritdoc/>
+    public override Weight? Slice(int firstRow, int rowCount)
+    {
+        bool whole = firstRow % CoreTiles.WeightBlockRows == 0 && (rowCount % CoreTiles.WeightBlockRows == 0 || firstRow + rowCount == Rows);
+        return whole && !IsGated ? new GpuWeight(this, firstRow, rowCount) : null;
+    }
+
+    public override void Dispose()
+    {
+        if (_ownsBuffer) _buffer.Dispose();
+    }
 
     /// <summary>Rows with padding.</summary>
     internal static int CountPaddedRows(int rows, bool gated) =>

@@ -25,13 +25,8 @@ internal sealed class Division
     public Division(ModelShape model, int ranks)
     {
         (_model, _ranks) = (model, ranks);
+        Require(model, ranks);
         int sharing = ranks / model.KvHeads, group = model.Heads / model.KvHeads;
-        if (!IsPossible(model, ranks))
-        {
-            throw new NotSupportedException(
-                $"A model of {model.Heads} heads, {model.KvHeads} of keys and values, cannot be divided among {ranks} devices: expected a number that divides {model.KvHeads}"
-                + $"{(group > 1 ? $", or a multiple of it up to {model.Heads}" : "")}.");
-        }
         _kvHeads = new Share[ranks];
         _heads = new Share[ranks];
         for (int rank = 0; rank < ranks; rank++)
@@ -53,6 +48,16 @@ internal sealed class Division
 
     /// <summary>Whether so many ranks can divide the heads.</summary>
     public static bool IsPossible(ModelShape model, int ranks) => model.KvHeads % ranks == 0 || (ranks % model.KvHeads == 0 && ranks <= model.Heads);
+
+    /// <summary>Throws unless so many ranks can divide the heads.</summary>
+    /// <exception cref="NotSupportedException">They cannot; the message says which numbers can.</exception>
+    public static void Require(ModelShape model, int ranks)
+    {
+        if (IsPossible(model, ranks)) return;
+        throw new NotSupportedException(
+            $"A model of {model.Heads} heads, {model.KvHeads} of keys and values, cannot be divided among {ranks} devices: expected a number that divides {model.KvHeads}"
+            + $"{(model.Heads > model.KvHeads ? $", or a multiple of it up to {model.Heads}" : "")}.");
+    }
 
     /// <summary>Key/value heads of each rank.</summary>
     public int KvHeads => _kvHeads[0].Count;

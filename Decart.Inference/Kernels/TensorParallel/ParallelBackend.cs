@@ -9,7 +9,6 @@ namespace Decart.Inference.Kernels.TensorParallel;
 internal sealed class ParallelBackend : IBackend
 {
     private readonly IReadOnlyList<IBackend> _ranks;
-    private readonly IReadOnlyList<string> _names;
     private readonly IRankExchange _exchange;
     private readonly RankTeam _team;
     private readonly ParallelMemory _memory;
@@ -28,7 +27,7 @@ internal sealed class ParallelBackend : IBackend
     /// <param name="names">What to call them in messages.</param>
     public ParallelBackend(IReadOnlyList<IBackend> ranks, IRankExchange exchange, IReadOnlyList<string> names)
     {
-        (_ranks, _exchange, _names) = (ranks, exchange, names);
+        (_ranks, _exchange, Names) = (ranks, exchange, names);
         _team = new RankTeam(ranks.Count) { Failed = Break };
         _memory = new ParallelMemory([.. ranks.Select(rank => rank.Memory)]);
         _tensors = new ParallelTensorFactory(_team, [.. ranks.Select(rank => rank.Tensors)]);
@@ -50,6 +49,9 @@ internal sealed class ParallelBackend : IBackend
 
     /// <summary>The devices.</summary>
     public IReadOnlyList<IBackend> Ranks => _ranks;
+
+    /// <summary>What to call them in messages.</summary>
+    public IReadOnlyList<string> Names { get; }
 
     /// <summary>What brings their parts together.</summary>
     public IRankExchange Exchange => _exchange;
@@ -126,7 +128,7 @@ internal sealed class ParallelBackend : IBackend
     private void ThrowIfFailed()
     {
         if (_failure is null) return;
-        string failed = _broken is { } broken ? $"{_names[broken.Rank]} has failed" : "they no longer wait for each other";
+        string failed = _broken is { } broken ? $"{Names[broken.Rank]} has failed" : "they no longer wait for each other";
         throw new InvalidOperationException($"The model is gone from its {_ranks.Count} devices, {failed}: {_failure.Message}", _failure);
     }
 

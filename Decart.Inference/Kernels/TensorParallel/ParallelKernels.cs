@@ -59,10 +59,10 @@ internal sealed class ParallelKernels(IReadOnlyList<IBackend> ranks, ParallelTen
     public void Logits(Activations x, Norm norm, Weight weight, in Epilogue epilogue, Activations y)
     {
         Rank own = Begin();
-        bool split = ((ParallelWeight)weight).SplitsVocabulary;
-        if (!split && own.Number > 0) return;
-        own.Kernels.Logits(own.Of(x), own.Of(norm)!, own.Of(weight), epilogue, own.Of(y));
-        if (!split) return;
+        IReadOnlyList<Weight>? outputs = ((ParallelWeight)weight).Outputs;
+        if (outputs is null && own.Number > 0) return;
+        own.Kernels.Logits(own.Of(x), own.Of(norm)!, outputs?[own.Number] ?? own.Of(weight), epilogue, own.Of(y));
+        if (outputs is null) return;
         Span<int> first = stackalloc int[_ranks.Length];
         for (int rank = 0; rank < first.Length; rank++) first[rank] = tensors.Division.Of(Split.Vocabulary, weight.Rows, gated: false, rank)[0].Start;
         exchange.Gather(own.Number, (ParallelActivations)y, first);

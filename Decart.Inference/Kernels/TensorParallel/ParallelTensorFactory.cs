@@ -26,11 +26,13 @@ internal sealed class ParallelTensorFactory(RankTeam team, ITensorFactory[] rank
         TensorMemory[] copies = ReadsWeightsInPlace ? [.. ranks.Select(_ => new TensorMemory())] : _copies;
         Weight[] weights = new Weight[ranks.Length];
         ParallelWeight weight = new(parts, weights, ReadsWeightsInPlace ? copies : []);
-        return Create(weight, rank =>
+        Create(weight, rank =>
         {
             weights[rank] = ranks[rank].CreateWeight(RankParts.Of(parts, Division, rank, copies[rank]));
             if (!ReadsWeightsInPlace) copies[rank].Recycle();
         });
+        if (parts is { OnlyMultiplied: false, RowSplit: Split.None, ColumnSplit: Split.None }) weight.ShareOutputs(Division);
+        return weight;
     }
 
     public WeightVector CreateVector(VectorParts parts, float offset = 0)

@@ -10,11 +10,23 @@ internal sealed class ParallelWeight(WeightParts whole, Weight[] ranks, TensorMe
 {
     public Weight this[int rank] => ranks[rank];
 
-    /// <summary>Whether each rank has some of the tokens' rows.</summary>
-    public bool SplitsVocabulary { get; } = whole.RowSplit == Split.Vocabulary;
+    /// <summary>What each rank multiplies for the logits of its tokens; null where the first rank multiplies all rows.</summary>
+    public IReadOnlyList<Weight>? Outputs { get; private set; } = whole.RowSplit == Split.Vocabulary ? ranks : null;
 
     /// <summary>Whether products are sums over all ranks.</summary>
     public bool SplitsColumns { get; } = whole.ColumnSplit != Split.None;
+
+    /// <summary>Lets each rank compute the logits of its tokens from a table that all ranks have whole, where its layout allows that.</summary>
+    public void ShareOutputs(Division division)
+    {
+        Weight?[] outputs = new Weight?[ranks.Length];
+        for (int rank = 0; rank < outputs.Length; rank++)
+        {
+            Share own = division.Of(Split.Vocabulary, Rows, gated: false, rank)[0];
+            outputs[rank] = ranks[rank].Slice(own.Start, own.Count);
+        }
+        if (Array.TrueForAll(outputs, output => output is not null)) Outputs = outputs!;
+    }
 
     public override void Dispose()
     {

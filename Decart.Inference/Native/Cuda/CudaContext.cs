@@ -54,15 +54,9 @@ internal sealed class CudaContext : SafeHandle
     }
 
     /// <summary>Lets kernels of this GPU use the memory of another, for as long as both are open.</summary>
-    /// <exception cref="CudaUnavailableException">They cannot.</exception>
+    /// <exception cref="CudaException">They cannot; see <see cref="CudaTeam"/>.</exception>
     public void EnablePeer(CudaContext other)
     {
-        CudaDriver.Check(CudaDriver.CanAccessPeer(out int can, Device, other.Device), "whether a GPU reaches another's memory");
-        if (can == 0)
-        {
-            throw new CudaUnavailableException(
-                $"GPUs that share a model need access to each other's memory, by NVLink or by PCI Express with peer access; GPU {Device} cannot access that of GPU {other.Device}.");
-        }
         MakeCurrent();
         CudaResult result = CudaDriver.EnablePeerAccess(other, 0);
         if (result != CudaResult.PeerAccessAlreadyEnabled) CudaDriver.Check(result, "access to another GPU's memory");
@@ -73,8 +67,14 @@ internal sealed class CudaContext : SafeHandle
     public void MakeCurrent() => CudaDriver.Check(CudaDriver.SetCurrentContext(this), "making a context current");
 
     /// <summary>A property of the GPU; 0 where the driver does not know of it.</summary>
-    public int GetAttribute(CudaDeviceAttribute attribute) =>
-        CudaDriver.GetDeviceAttribute(out int value, attribute, Device) == CudaResult.Success ? value : 0;
+    public int GetAttribute(CudaDeviceAttribute attribute) => GetAttribute(Device, attribute);
+
+    /// <summary>A property of a GPU that need not be open.</summary>
+    /// <param name="device">The driver's handle of it.</param>
+    /// <param name="attribute">Which.</param>
+    /// <returns>0 where the driver does not know of it.</returns>
+    public static int GetAttribute(int device, CudaDeviceAttribute attribute) =>
+        CudaDriver.GetDeviceAttribute(out int value, attribute, device) == CudaResult.Success ? value : 0;
 
     protected override bool ReleaseHandle() => CudaDriver.ReleasePrimaryContext(Device) == CudaResult.Success;
 

@@ -37,6 +37,22 @@ internal sealed unsafe class CpuWeight : Weight
         }
     }
 
+    private CpuWeight(CpuWeight whole, int firstRow, int rows)
+        : base(rows, whole.Columns)
+    {
+        ColumnOrder = whole.ColumnOrder;
+        List<CpuWeightPart> parts = [];
+        int first = 0;
+        foreach (CpuWeightPart part in whole._parts)
+        {
+            int start = Math.Max(firstRow, first), end = Math.Min(firstRow + rows, first + part.Rows);
+            if (end > start) parts.Add(part with { Data = part.Data + (nint)((start - first) * part.RowBytes), Rows = end - start });
+            first += part.Rows;
+        }
+        _parts = GC.AllocateArray<CpuWeightPart>(parts.Count, pinned: true);
+        parts.CopyTo(_parts);
+    }
+
     /// <summary>The column of each element of a row, where the elements lie in another order; else default. Activations are multiplied in this order.</summary>
     public ImmutableArray<int> ColumnOrder { get; }
 
@@ -60,6 +76,8 @@ internal sealed unsafe class CpuWeight : Weight
             ColumnOrders.Restore(ColumnOrder, values);
         }
     }
+
+    public override Weight? Slice(int firstRow, int rowCount) => new CpuWeight(this, firstRow, rowCount);
 
     public override void Dispose()
     {
