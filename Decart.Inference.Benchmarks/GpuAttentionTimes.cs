@@ -40,28 +40,31 @@ internal sealed class GpuAttentionTimes : IDisposable
 
     private readonly PagingMode _paging;
 
-    private GpuAttentionTimes(int latestArchitecture, PagingMode paging)
+    private GpuAttentionTimes(int latestArchitecture, PagingMode paging, KvCacheType keysAndValues)
     {
         _paging = paging;
         _device = new CudaDevice(index: 0, KernelCache.Default) { LatestArchitecture = latestArchitecture };
-        _backend = new GpuBackend(_device);
+        _backend = new GpuBackend(_device, keysAndValues);
         _pattern = new GpuBuffer(_device.Memory, PatternBytes);
         Half[] values = new Half[PatternBytes / sizeof(ushort)];
         Random random = new(1);
-        for (int i = 0; i < values.Length; i++) values[i] = (Half)((random.NextSingle() * 2) - 1);
+        // Powers of two, whose bytes are codes and which are scales.
+        bool hasCodes = keysAndValues == KvCacheType.Fp8;
+        for (int i = 0; i < values.Length; i++) values[i] = hasCodes ? (Half)MathF.ScaleB(1, random.Next(-14, 1)) : (Half)((random.NextSingle() * 2) - 1);
         _device.Upload(_pattern.Address, MemoryMarshal.AsBytes(values.AsSpan()));
         _bandwidth = CopyBandwidth.Measure(_device.Memory);
     }
 
     /// <summary>Prints tables.</summary>
-    /// <param name="arguments">Unless the defaults are right, the latest architecture whose kernels are used (90), and how they find pages (hardware).</param>
+    /// <param name="arguments">Unless the defaults are right, the latest architecture whose kernels are used (90), and how they find pages (hardware), and the form of keys and values (default).</param>
     public static void Print(string[] arguments)
     {
         int latestArchitecture = arguments.Length > 0 ? int.Parse(arguments[0], CultureInfo.InvariantCulture) : 90;
         PagingMode paging = arguments.Length > 1 ? Enum.Parse<PagingMode>(arguments[1], ignoreCase: true) : PagingMode.Hardware;
-        using GpuAttentionTimes times = new(latestArchitecture, paging);
+        KvCacheType keysAndValues = arguments.Length > 2 ? Enum.Parse<KvCacheType>(arguments[2], ignoreCase: true) : KvCacheType.Default;
+        using GpuAttentionTimes times = new(latestArchitecture, paging, keysAndValues);
         Console.WriteLine(FormattableString.Invariant($"copy {times._bandwidth / 1e9:f0} GB/s (read + write)"));
-        Console.WriteLine(FormattableString.Invariant($"kernels up to sm_{latestArchitecture}, {paging} paging"));
+        Console.WriteLine(FormattableString.Invariant($"kernels up to sm_{latestArchitecture}, {paging} paging, {keysAndValues} keys and values"));
         Console.WriteLine("| decode | layers | µs a layer | GB/s | share of the copy | TFLOP/s |");
         Console.WriteLine("|---|---|---|---|---|---|");
         foreach ((string name, AttentionShape shape, int batch, int context) in Steps) times.Decode(name, shape, batch, context);
@@ -78,7 +81,7 @@ internal sealed class GpuAttentionTimes : IDisposable
 
     private void Decode(string name, AttentionShape shape, int batch, int context)
     {
-        double bytes = 2.0 * shape.KvHeads * shape.HeadDim * GpuKernels.KvBytes * batch * context, operations = 4.0 * shape.Heads * shape.HeadDim * batch * context;
+        double bytes = (double)new KvLayout(1, shape.KvHeads, shape.HeadDim, _backend.KvElementBytes).LayerBytes * batch * context, operations = 4.0 * shape.Heads * shape.HeadDim * batch * context;
         (int layers, double seconds) = Measure(shape, [.. Enumerable.Repeat((context - 1, 1), batch)]);
         Console.WriteLine(FormattableString.Invariant(
             $"| {name}, batch {batch}, context {context} | {layers} | {seconds * 1e6:f1} | {bytes / seconds / 1e9:f0} | {bytes / seconds / _bandwidth:f2} | {operations / seconds / 1e12:f0} |"));
@@ -95,7 +98,7 @@ internal sealed class GpuAttentionTimes : IDisposable
     private (int Layers, double Seconds) Measure(AttentionShape shape, (int First, int Length)[] chunks)
     {
         int rows = chunks.Sum(chunk => chunk.Length), tokens = chunks.Max(chunk => chunk.First + chunk.Length);
-        KvLayout layout = new(MostLayers, shape.KvHeads, shape.HeadDim, GpuKernels.KvBytes);
+        KvLayout layout = new(MostLayers, shape.KvHeads, shape.HeadDim, _backend.KvElementBytes);
         long free = (long)(_device.Memory.MeasureFree() * KvShare);
         while (layout.Layers > 1 && Bytes() > free) layout = layout with { Layers = layout.Layers / 2 };
         using SequenceMemory memory = new(_device.Memory, layout, _paging, chunks.Length, tokens, Bytes());

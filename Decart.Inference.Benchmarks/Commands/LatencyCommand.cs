@@ -21,10 +21,11 @@ internal static class LatencyCommand
         Option<PagingMode[]> pagings = Arguments.Several("--paging", "How keys and values are found; with Hardware and Table, their ratio is printed", otherwise.Pagings);
         Option<int> repetitions = new("--repetitions") { Description = "Steps of which the median is taken", DefaultValueFactory = _ => otherwise.Repetitions };
         Option<WeightFormat?> weights = Arguments.Weights();
+        Option<KvCacheType> kvCache = Arguments.KvCache();
         Option<bool?> packed = Arguments.Packed();
         ReportOptions report = new("latency", model);
         Command command = new("latency", "Time per token by batch and context, and of prompts by length.")
-            { model, device, threads, batches, contexts, prefills, layers, kernels, pagings, repetitions, weights, packed };
+            { model, device, threads, batches, contexts, prefills, layers, kernels, pagings, repetitions, weights, kvCache, packed };
         report.AddTo(command);
         command.SetAction(parsed =>
         {
@@ -41,6 +42,7 @@ internal static class LatencyCommand
                 Pagings = parsed.GetRequiredValue(pagings),
                 Repetitions = parsed.GetValue(repetitions),
                 Weights = parsed.GetValue(weights),
+                KvCacheType = parsed.GetValue(kvCache),
             };
             Arguments.SetPacked(parsed.GetValue(packed));
             ReportFiles? files = report.Files(parsed);

@@ -1,4 +1,5 @@
 using Decart.Inference.Checkpoints;
+using Decart.Inference.Memory;
 using Decart.Inference.Models;
 using Decart.Inference.Models.Quantisation;
 
@@ -9,7 +10,7 @@ namespace Decart.Inference.Benchmarks.Latency;
 /// of a matmul or of attention. Norms, biases and rows of the embedding are left out, which are a thousandth of the rest.
 /// </summary>
 /// <param name="config">The decoder's shape.</param>
-/// <param name="kvElementBytes">Bytes of an element of the keys and values.</param>
+/// <param name="kvElementBytes">Bytes of an element of the keys and values; scales are counted where there are some.</param>
 /// <param name="types">The types of the weights; null for 16 bits.</param>
 internal sealed class DecoderCost(ModelConfig config, int kvElementBytes, WeightTypes? types = null)
 {
@@ -33,7 +34,7 @@ internal sealed class DecoderCost(ModelConfig config, int kvElementBytes, Weight
     /// <param name="context">Tokens of each.</param>
     public double DecodeBytes(int batch, int context)
     {
-        double keysAndValues = 2.0 * config.KvHeads * config.HeadDim * kvElementBytes * batch * config.Windows.Sum(window => (double)Visible(context, window));
+        double keysAndValues = (double)new KvLayout(1, config.KvHeads, config.HeadDim, kvElementBytes).LayerBytes * batch * config.Windows.Sum(window => (double)Visible(context, window));
         double experts = ExpectedExperts(batch);
         return Enumerable.Range(0, config.Layers).Sum(layer => LayerBytes(layer, experts)) + OutputBytes + keysAndValues;
     }

@@ -65,6 +65,7 @@ internal sealed class LatencyBenchmark(LatencyOptions options, IReadOnlyList<str
         LatencyReport report = new(ReportHead.Of("latency", arguments, options.Model, device), config.Layers, model.Layers, _rows)
         {
             Weights = options.Weights,
+            KvCacheType = options.KvCacheType,
             BitsPerWeight = cost.BitsPerWeight,
         };
         output.WriteLine(string.Join(Environment.NewLine + Environment.NewLine, report.Head.Markdown, LatencyReport.Table.Head));
@@ -72,7 +73,7 @@ internal sealed class LatencyBenchmark(LatencyOptions options, IReadOnlyList<str
     }
 
     private DeviceChoice Open(KernelChoice kernels) => DeviceChoice.Open(
-        new LlmSessionOptions { Device = options.Device, Threads = options.Threads },
+        new LlmSessionOptions { Device = options.Device, Threads = options.Threads, KvCacheType = options.KvCacheType },
         NullLogger.Instance,
         latestArchitecture: kernels == KernelChoice.Sm80 ? 80 : int.MaxValue);
 

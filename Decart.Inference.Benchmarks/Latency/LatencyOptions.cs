@@ -33,6 +33,9 @@ internal sealed record LatencyOptions
     /// <summary>The format of the weights; null for 16 bits.</summary>
     public WeightFormat? Weights { get; init; }
 
+    /// <summary>The form of keys and values.</summary>
+    public KvCacheType KvCacheType { get; init; }
+
     /// <summary>Layers that are computed, the first of the model's; null for all.</summary>
     public int? Layers { get; init; }
 

@@ -22,6 +22,9 @@ internal sealed record LatencyReport(ReportHead Head, int Layers, int ModelLayer
     /// <summary>The format of the weights; null for 16 bits.</summary>
     public WeightFormat? Weights { get; init; }
 
+    /// <summary>The form of keys and values.</summary>
+    public KvCacheType KvCacheType { get; init; }
+
     /// <summary>Bits of a weight in a checkpoint of this format, all matrices of the computed layers and the output together; the roofline counts them.</summary>
     public double BitsPerWeight { get; init; } = 16;
 
@@ -41,8 +44,8 @@ internal sealed record LatencyReport(ReportHead Head, int Layers, int ModelLayer
     public string ToMarkdown()
     {
         string copies = string.Join(" and ", Rows.Select(row => Figures.Text(row.CopyBandwidth / 1e12, "F2")).Distinct());
-        string format = Weights is { } weights ? $" ({weights})" : "";
-        string shape = $"{Layers} of {ModelLayers} layers, random weights of {Figures.Text(BitsPerWeight, "0.##")} bits{format}. Copies reach {copies} TB/s (read + write).";
+        string format = Weights is { } weights ? $" ({weights})" : "", cache = KvCacheType == KvCacheType.Default ? "" : $", {KvCacheType} keys and values";
+        string shape = $"{Layers} of {ModelLayers} layers, random weights of {Figures.Text(BitsPerWeight, "0.##")} bits{format}{cache}. Copies reach {copies} TB/s (read + write).";
         return string.Join(Environment.NewLine + Environment.NewLine, [Head.Markdown, shape, Table.Text(Rows), RatiosMarkdown]).TrimEnd();
     }
 }

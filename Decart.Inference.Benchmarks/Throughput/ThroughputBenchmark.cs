@@ -57,6 +57,7 @@ internal sealed class ThroughputBenchmark(ThroughputOptions options, IReadOnlyLi
         Quantize = options.Weights,
         MaxConcurrentSequences = row.Concurrency,
         MaxBatchTokens = row.BatchTokens,
+        KvCacheType = options.KvCacheType,
         Paging = options.Paging,
         KvCacheBytes = options.KvCacheBytes,
         PrefixCaching = false,
@@ -72,6 +73,7 @@ internal sealed class ThroughputBenchmark(ThroughputOptions options, IReadOnlyLi
         _rows)
     {
         Weights = options.Weights,
+        KvCacheType = options.KvCacheType,
         Temperature = options.Temperature,
     };
 

@@ -29,6 +29,9 @@ internal sealed record ThroughputOptions
     /// <summary>The format of the weights; null for 16 bits, or those of the checkpoint.</summary>
     public WeightFormat? Weights { get; init; }
 
+    /// <summary>The form of keys and values.</summary>
+    public KvCacheType KvCacheType { get; init; }
+
     /// <summary>Memory for keys and values; null for the session's default.</summary>
     public long? KvCacheBytes { get; init; }
 

@@ -43,6 +43,9 @@ internal sealed record ThroughputReport(
     /// <summary>The format of the weights; null for 16 bits, or those of the checkpoint.</summary>
     public WeightFormat? Weights { get; init; }
 
+    /// <summary>The form of keys and values.</summary>
+    public KvCacheType KvCacheType { get; init; }
+
     /// <summary>The temperature of answers.</summary>
     public float Temperature { get; init; }
 
@@ -56,8 +59,8 @@ internal sealed record ThroughputReport(
     {
         get
         {
-            string weights = RandomWeights ? "random weights" : "the checkpoint's weights", format = Weights is { } name ? $" in {name}" : "", rounds = Rounds > 1 ? $"; the median of {Rounds} rounds" : "";
-            return $"{Figures.Text(Requests)} requests submitted at once, prompts of {Prompt} random tokens, answers of {Output}, {(Temperature == 0 ? "greedy" : FormattableString.Invariant($"temperature {Temperature}"))}, {weights}{format}{rounds}.";
+            string weights = RandomWeights ? "random weights" : "the checkpoint's weights", format = Weights is { } name ? $" in {name}" : "", cache = KvCacheType == KvCacheType.Default ? "" : $", {KvCacheType} keys and values", rounds = Rounds > 1 ? $"; the median of {Rounds} rounds" : "";
+            return $"{Figures.Text(Requests)} requests submitted at once, prompts of {Prompt} random tokens, answers of {Output}, {(Temperature == 0 ? "greedy" : FormattableString.Invariant($"temperature {Temperature}"))}, {weights}{format}{cache}{rounds}.";
         }
     }
 

@@ -2,6 +2,7 @@ using Decart.Inference.Benchmarks.Commands;
 using Decart.Inference.Benchmarks.Latency;
 using Decart.Inference.Benchmarks.Reports;
 using Decart.Inference.Kernels.Gpu;
+using Decart.Inference.Memory;
 using Decart.Inference.Models;
 using Decart.Inference.Tests.Checkpoints;
 using Decart.Inference.Tests.Kernels.Gpu;
@@ -57,6 +58,22 @@ internal sealed class LatencyTests
         Assert.That(few.BitsPerWeight, Is.InRange(8.5, 11), "down projections have rows of 48");
         Assert.That(few.Rows[0].Bytes, Is.LessThan(0.7 * plain.Rows[0].Bytes));
         Assert.That(few.ToMarkdown(), Does.Contain("bits (Q8_0)"));
+    }
+
+    [Test]
+    public async Task Keys_and_values_of_8_bits_are_measured_beside_the_time_that_reading_them_takes()
+    {
+        using TemporaryFolder folder = new();
+        folder.Write("config.json", TinyModels.Config("llama").ToJsonString());
+        using StringWriter output = new();
+        LatencyOptions options = new() { Model = folder.Path, Device = Device.Cpu, Threads = 1, Batches = [3], Contexts = [50], Repetitions = 1 };
+        LatencyReport plain = await Task.Run(() => new LatencyBenchmark(options, [], output).Run(files: null));
+        LatencyReport few = await Task.Run(() => new LatencyBenchmark(options with { KvCacheType = KvCacheType.Fp8 }, [], output).Run(files: null));
+        ModelConfig config = TinyCheckpoint.Read(TinyModels.Config("llama"));
+        int elements = 2 * config.KvHeads * config.HeadDim, codes = new KvLayout(1, config.KvHeads, config.HeadDim, KvCodes.Bytes).LayerBytes;
+        Assert.That(plain.Rows[0].Bytes - few.Rows[0].Bytes, Is.EqualTo(3.0 * 50 * config.Layers * ((elements * sizeof(float)) - codes)));
+        Assert.That(few.ToMarkdown(), Does.Contain(", Fp8 keys and values."));
+        Assert.That(plain.ToMarkdown(), Does.Not.Contain("keys and values."));
     }
 
     [Test]

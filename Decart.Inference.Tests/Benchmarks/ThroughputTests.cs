@@ -20,13 +20,13 @@ internal sealed class ThroughputTests
         int code = await BenchmarkCommands.RunAsync(
             [
                 "throughput", folder.Path, "--device", "cpu", "--threads", "1", "--requests", "12", "--prompt", "3-30", "--output", "2-9", "--concurrency", "2", "16",
-                "--batch-tokens", "16", "64", "--price", "36", "--check", "5", "--rounds", "2", "--weights", "int4", "--out", Path.Combine(folder.Path, "out"), "--name", "tiny",
+                "--batch-tokens", "16", "64", "--price", "36", "--check", "5", "--rounds", "2", "--weights", "int4", "--kv-cache", "fp8", "--out", Path.Combine(folder.Path, "out"), "--name", "tiny",
             ],
             output);
         Assert.That(code, Is.Zero, output.ToString());
         ThroughputReport report = ReportFiles.Read<ThroughputReport>(Path.Combine(folder.Path, "out", "throughput-tiny.json"));
-        Assert.That((report.RandomWeights, report.Weights), Is.EqualTo((true, (WeightFormat?)WeightFormat.Int4)));
-        Assert.That(report.Load, Does.Contain("random weights in Int4;"));
+        Assert.That((report.RandomWeights, report.Weights, report.KvCacheType), Is.EqualTo((true, (WeightFormat?)WeightFormat.Int4, KvCacheType.Fp8)));
+        Assert.That(report.Load, Does.Contain("random weights in Int4, Fp8 keys and values;"));
         Assert.That(report.Rows.Select(row => (row.Concurrency, row.BatchTokens)), Is.EqualTo(new[] { (2, 16), (2, 64), (16, 16), (16, 64) }));
         foreach (ThroughputRow row in report.Rows)
         {

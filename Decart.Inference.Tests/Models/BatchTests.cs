@@ -20,7 +20,7 @@ public sealed class BatchTests(string device, string model)
     private (int[] Tokens, float[] Logits)[] _alone = null!;
 
     public static IEnumerable<TestFixtureData> Cases =>
-        Devices.Names.SelectMany(device => TinyModels.Names.Select(model => new TestFixtureData(device, model)));
+        Devices.Names.Append(Devices.CpuFp8).SelectMany(device => TinyModels.Names.Select(model => new TestFixtureData(device, model)));
 
     [OneTimeSetUp]
     public void Load()

@@ -1,3 +1,7 @@
+using System.Numerics.Tensors;
+using Decart.Inference.Kernels.Cpu;
+using Decart.Inference.Tests.Models;
+
 namespace Decart.Inference.Tests.Session;
 
 /// <summary>Sessions whose keys and values take 8 bits.</summary>
@@ -42,6 +46,16 @@ internal sealed class KvCacheTypeTests
         using Conversation fork = conversation.Fork();
         Task<GenerationResult>[] both = [conversation.GenerateAsync((int[])[5, 17], Story), fork.GenerateAsync((int[])[5, 17], Story)];
         foreach (GenerationResult result in await Task.WhenAll(both)) Assert.That(result.TokenIds, Is.EqualTo(second));
+    }
+
+    [Test]
+    public void Several_devices_keep_those_of_their_heads([Values("llama", "gemma2")] string model)
+    {
+        float[][] one = TinyModelRuns.Run(model, Backend(), TinyModelRuns.Together), two = TinyModelRuns.Run(model, ParallelDevices.Cpu([Backend(), Backend()]), TinyModelRuns.Together);
+        for (int i = 0; i < one.Length; i++) Assert.That(TensorPrimitives.CosineSimilarity<float>(two[i], one[i]), Is.GreaterThan(0.999f), $"answer {i}");
+        Assert.That(TinyModelRuns.Run(model, ParallelDevices.Cpu([Backend(), Backend()]), TinyModelRuns.Alone), Is.EqualTo(two));
+
+        static CpuBackend Backend() => new(threads: 1, keysAndValues: KvCacheType.Fp8);
     }
 
     private static Task<LlmSession> OpenAsync(KvCacheType keysAndValues = KvCacheType.Default, PagingMode paging = PagingMode.Auto) =>

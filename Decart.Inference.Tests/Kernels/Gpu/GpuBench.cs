@@ -21,7 +21,7 @@ internal sealed unsafe class GpuBench : IDisposable
     private readonly Dictionary<GpuActivations, int> _blockRows = [];
     private int _tokens;
 
-    public GpuBench(IGpuDevice device) => (Device, Gpu) = (device, new GpuBackend(device));
+    public GpuBench(IGpuDevice device, KvCacheType keysAndValues = KvCacheType.Default) => (Device, Gpu) = (device, new GpuBackend(device, keysAndValues));
 
     public IGpuDevice Device { get; }
 
@@ -116,7 +116,7 @@ internal sealed unsafe class GpuBench : IDisposable
     /// Room for keys and values, which are not numbers until they are written; behind page tables when <paramref name="tokensPerPage"/> is not 0.
     /// </summary>
     public GpuKvPair Kv(int layers, AttentionShape shape, int tokens, int tokensPerPage = 0) => new(
-        Keep(new GpuTestKv(Device, new KvLayout(layers, shape.KvHeads, shape.HeadDim, GpuKernels.KvBytes), tokens, tokensPerPage)),
+        Keep(new GpuTestKv(Device, new KvLayout(layers, shape.KvHeads, shape.HeadDim, Gpu.KvElementBytes), tokens, tokensPerPage)),
         Keep(new TestKv(new KvLayout(layers, shape.KvHeads, shape.HeadDim, sizeof(double)), tokens)));
 
     /// <summary>Writes random keys and values of the first tokens to both, the same ones for the same seed.</summary>

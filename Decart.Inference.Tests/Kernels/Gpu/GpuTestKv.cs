@@ -51,6 +51,22 @@ internal sealed class GpuTestKv : IDisposable
         return elements;
     }
 
+    /// <summary>What the codes of a token's keys and values in a layer stand for, as <see cref="GpuKv"/> has them.</summary>
+    public float[] ReadCodes(int token, int layer)
+    {
+        byte[] bytes = new byte[Layout.TokenBytes];
+        _device.Download(Address(token), bytes);
+        ReadOnlySpan<byte> codes = bytes.AsSpan(layer * Layout.LayerBytes);
+        ReadOnlySpan<Half> scales = MemoryMarshal.Cast<byte, Half>(codes[Layout.ScaleOffset..]);
+        float[] numbers = new float[2 * Layout.KvHeads * Layout.HeadDim];
+        for (int i = 0; i < numbers.Length; i++)
+        {
+            int head = i / Layout.HeadDim, dim = i % Layout.HeadDim, scale = head < Layout.KvHeads ? 2 * head : (2 * (head - Layout.KvHeads)) + 1;
+            numbers[i] = (float)RoundedHeads.Number(codes[(head * Layout.HeadBytes) + GpuKv.Place(dim)]) * (float)scales[scale];
+        }
+        return numbers;
+    }
+
     public void Dispose()
     {
         byte[] memory = new byte[_memory.Bytes];

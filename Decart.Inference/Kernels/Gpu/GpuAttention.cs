@@ -1,5 +1,6 @@
 using Decart.Inference.Kernels.Gpu.Intrinsics;
 using Decart.Inference.Kernels.Gpu.Tiles;
+using Decart.Inference.Memory;
 using ILGPU;
 
 namespace Decart.Inference.Kernels.Gpu;
@@ -46,6 +47,9 @@ internal struct AttentionArguments
 
     public int QkvStride, YStride, Layer, Heads, KvHeads, HeadDim, Window;
 
+    /// <summary>Bytes of a head's keys, and of a token in a layer, where those are <see cref="KvCodes"/>.</summary>
+    public int HeadBytes, LayerBytes;
+
     /// <summary>Keys of a split.</summary>
     public int SplitTokens;
 
@@ -88,6 +92,9 @@ internal static class GpuAttention
     /// <summary>Any number of groups.</summary>
     public static readonly GpuKernel<AttentionArguments> Kernel = new(Run, groupSize: MaxWarps * MaxLanes);
 
+    /// <summary>The same for keys and values that are <see cref="KvCodes"/>.</summary>
+    public static readonly GpuKernel<AttentionArguments> CodesKernel = new(RunCodes, groupSize: MaxWarps * MaxLanes);
+
     /// <summary>What a split leaves for a head.</summary>
     public static long PartialAddress(AttentionArguments a, int slot, int head) =>
         a.Partials + ((((long)slot * a.Heads) + head) * (a.HeadDim + PartialTail) * sizeof(float));
@@ -114,7 +121,13 @@ internal static class GpuAttention
         }
     }
 
-    private static void Run(AttentionArguments a)
+    private static void Run(AttentionArguments a) => Run(a, codes: false);
+
+    private static void RunCodes(AttentionArguments a) => Run(a, codes: true);
+
+    /// <param name="a">The operation.</param>
+    /// <param name="codes">See <see cref="GpuKv"/>.</param>
+    private static void Run(AttentionArguments a, bool codes)
     {
         ArrayView<float> query = SharedMemory.Allocate1D<float>(MaxHeadDim).BaseView, total = SharedMemory.Allocate1D<float>(MaxHeadDim).BaseView;
         ArrayView<float> sums = SharedMemory.Allocate1D<float>(MaxWarps * MaxHeadDim).BaseView;
@@ -123,14 +136,14 @@ internal static class GpuAttention
         int items = GpuAttentionWork.Items(a.Work);
         for (int unit = Grid.IdxX; unit < items * a.Heads; unit += Grid.DimX)
         {
-            RunUnit(a, unit % items, unit / items, query, total, sums, weights, maxima, weightSums);
+            RunUnit(a, unit % items, unit / items, query, total, sums, weights, maxima, weightSums, codes);
             Group.Barrier();
         }
     }
 
     private static void RunUnit(
         AttentionArguments a, int item, int head, ArrayView<float> query, ArrayView<float> total, ArrayView<float> sums, ArrayView<float> weights,
-        ArrayView<float> maxima, ArrayView<float> weightSums)
+        ArrayView<float> maxima, ArrayView<float> weightSums, bool codes)
     {
         int warp = Group.IdxX / Warp.WarpSize, warps = Group.DimX / Warp.WarpSize;
         int tileNumber = GpuAttentionWork.TileOf(a.Work, item);
@@ -143,9 +156,8 @@ internal static class GpuAttention
         bool hasLastSplit = !divided || split == lastSplit;
         if (divided) lastSplit = split;
         float slope = a.Slopes != 0 ? Global.LoadFloat(a.Slopes + (head * sizeof(float))) : 0;
-        long keys = ((long)a.Layer * 2 * a.KvHeads + (head / (a.Heads / a.KvHeads))) * a.HeadDim * sizeof(ushort);
-        long values = keys + ((long)a.KvHeads * a.HeadDim * sizeof(ushort));
-        if (a.Rotates != 0) Rotate(a, row, tile.FirstRow, head, keys, hasLastSplit, query, sums);
+        int kvHead = head / (a.Heads / a.KvHeads);
+        if (a.Rotates != 0) Rotate(a, row, tile.FirstRow, head, hasLastSplit, query, sums, codes);
         for (int i = Group.IdxX; i < a.HeadDim; i += Group.DimX)
         {
             if (a.Rotates == 0) query[i] = Global.LoadFloat(a.Qkv + ((((long)tile.FirstRow * a.QkvStride) + (head * a.HeadDim) + i) * sizeof(float)));
@@ -157,7 +169,7 @@ internal static class GpuAttention
         float max = float.NegativeInfinity, weightSum = 0;
         for (; split <= lastSplit; split++)
         {
-            SumTiles(a, row, first, split, keys, values, slope, query, ownSums, ownWeights, maxima, weightSums);
+            SumTiles(a, row, first, split, kvHead, codes, slope, query, ownSums, ownWeights, maxima, weightSums);
             Group.Barrier();
             float splitMax = maxima[0];
             for (int w = 1; w < warps; w++) splitMax = maxima[w] > splitMax ? maxima[w] : splitMax;
@@ -188,7 +200,7 @@ internal static class GpuAttention
     /// of heads that share them the same.
     /// </summary>
     private static void Rotate(
-        AttentionArguments a, GpuRow row, int rowNumber, int head, long keys, bool stores, ArrayView<float> query, ArrayView<float> angles)
+        AttentionArguments a, GpuRow row, int rowNumber, int head, bool stores, ArrayView<float> query, ArrayView<float> angles, bool codes)
     {
         GpuRotary.Angles(a, row, Group.IdxX, Group.DimX, angles, 0);
         Group.Barrier();
@@ -197,8 +209,7 @@ internal static class GpuAttention
         for (int i = Group.IdxX; i < a.HeadDim; i += Group.DimX) query[i] = GpuRotary.Rotated(a, source, a.QueryNorm, factor, angles, 0, i);
         if (stores)
         {
-            long destination = GpuRow.TokenAddress(row, row.Position) + keys;
-            GpuRotary.StoreKeyValue(a, heads, head / (a.Heads / a.KvHeads), destination, Group.IdxX, Group.DimX, angles, 0);
+            GpuRotary.StoreKeyValue(a, heads, head / (a.Heads / a.KvHeads), GpuRow.TokenAddress(row, row.Position), Group.IdxX, Group.DimX, angles, 0, codes);
         }
         Group.Barrier();
     }
@@ -217,11 +228,12 @@ internal static class GpuAttention
 
     /// <summary>What the calling warp contributes to a split: its sums, and at its place the maximum and the sum of the weights.</summary>
     private static void SumTiles(
-        AttentionArguments a, GpuRow row, int first, int split, long keys, long values, float slope,
+        AttentionArguments a, GpuRow row, int first, int split, int kvHead, bool codes, float slope,
         ArrayView<float> query, ArrayView<float> sums, ArrayView<float> weights, ArrayView<float> maxima, ArrayView<float> weightSums)
     {
         int lane = Warp.LaneIdx, lanes = Warp.WarpSize, warp = Group.IdxX / lanes, end = row.Position + 1;
         if (end > (split + 1) * SplitTokens) end = (split + 1) * SplitTokens;
+        long keys = GpuKv.KeyOffset(a, kvHead, codes), values = keys + GpuKv.ValueBytes(a, codes), scales = GpuKv.ScaleOffset(a, kvHead);
         float max = float.NegativeInfinity, weightSum = 0;
         for (int i = lane; i < a.HeadDim; i += lanes) sums[i] = 0;
         for (int tile = (split * SplitTokens) + (warp * lanes); tile < end; tile += Group.DimX)
@@ -232,7 +244,7 @@ internal static class GpuAttention
                 int key = tile + lane;
                 bool visible = key >= begin && key < stop;
                 float score = float.NegativeInfinity;
-                if (visible) score = Score(a, GpuRow.TokenAddress(row, key) + keys, query, slope, key - row.Position);
+                if (visible) score = Score(a, GpuRow.TokenAddress(row, key), keys, scales, codes, query, slope, key - row.Position);
                 float tileMax = Reduce.WarpMax(score), newMax = tileMax > max ? tileMax : max, factor = GpuMath.Exp(max - newMax);
                 float weight = visible ? GpuMath.Exp(score - newMax) : 0;
                 weightSum = Float32.Fma(weightSum, factor, weight);
@@ -244,8 +256,11 @@ internal static class GpuAttention
                     float sum = sums[i] * factor;
                     for (int j = begin; j < stop; j++)
                     {
-                        long address = GpuRow.TokenAddress(row, j) + values + (i * sizeof(ushort));
-                        sum = Float32.Fma(weights[j - tile], Halves.Low(Global.Load2(address)), sum);
+                        long token = GpuRow.TokenAddress(row, j);
+                        float value = codes
+                            ? GpuKv.LoadElement(token + values, i, GpuKv.LoadScale(token + scales + KvCodes.ScaleBytes))
+                            : Halves.Low(Global.Load2(token + values + (i * sizeof(ushort))));
+                        sum = Float32.Fma(weights[j - tile], value, sum);
                     }
                     sums[i] = sum;
                 }
@@ -260,19 +275,21 @@ internal static class GpuAttention
         }
     }
 
-    private static float Score(AttentionArguments a, long key, ArrayView<float> query, float slope, int distance)
+    private static float Score(AttentionArguments a, long token, long keys, long scales, bool codes, ArrayView<float> query, float slope, int distance)
     {
-        float score = (a.HeadDim % 8 == 0 ? DotVectors(key, query, a.HeadDim) : DotElements(key, query, a.HeadDim)) * a.Scale;
+        uint scale = 0;
+        if (codes) scale = GpuKv.LoadScale(token + scales);
+        float score = (a.HeadDim % 8 == 0 ? DotVectors(token + keys, scale, codes, query, a.HeadDim) : DotElements(token + keys, scale, codes, query, a.HeadDim)) * a.Scale;
         if (a.SoftCap != 0) score = GpuMath.SoftCap(score, a.SoftCap);
         return Float32.Fma(slope, distance, score);
     }
 
-    private static float DotVectors(long key, ArrayView<float> query, int headDim)
+    private static float DotVectors(long key, uint scale, bool codes, ArrayView<float> query, int headDim)
     {
         float sum = 0;
         for (int i = 0; i < headDim; i += 8)
         {
-            UInt4 k = Global.Load16(key + (i * sizeof(ushort)));
+            UInt4 k = codes ? GpuKv.LoadEight(key, i, scale) : Global.Load16(key + (i * sizeof(ushort)));
             sum = Float32.Fma(Halves.Low(k.A), query[i], sum);
             sum = Float32.Fma(Halves.High(k.A), query[i + 1], sum);
             sum = Float32.Fma(Halves.Low(k.B), query[i + 2], sum);
@@ -285,10 +302,14 @@ internal static class GpuAttention
         return sum;
     }
 
-    private static float DotElements(long key, ArrayView<float> query, int headDim)
+    private static float DotElements(long key, uint scale, bool codes, ArrayView<float> query, int headDim)
     {
         float sum = 0;
-        for (int i = 0; i < headDim; i++) sum = Float32.Fma(Halves.Low(Global.Load2(key + (i * sizeof(ushort)))), query[i], sum);
+        for (int i = 0; i < headDim; i++)
+        {
+            float element = codes ? GpuKv.LoadElement(key, i, scale) : Halves.Low(Global.Load2(key + (i * sizeof(ushort))));
+            sum = Float32.Fma(element, query[i], sum);
+        }
         return sum;
     }
 

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Decart.Inference.Kernels.Gpu.Tiles;
+using Decart.Inference.Memory;
 
 namespace Decart.Inference.Kernels.Gpu;
 
@@ -7,10 +8,27 @@ namespace Decart.Inference.Kernels.Gpu;
 /// Picks the attention's kernels. What a device can run and how long heads are decides on the family; whether rows are single tokens and contexts
 /// divided depends on the batch, and the bits are the same.
 /// </summary>
-internal sealed class GpuAttentionLauncher(IGpuDevice device, GpuStep step) : IDisposable
+internal sealed class GpuAttentionLauncher(IGpuDevice device, GpuStep step, int kvElementBytes) : IDisposable
 {
     private readonly Dictionary<float[], GpuBuffer> _slopes = new(ReferenceEqualityComparer.Instance);
     private readonly GpuBuffer _queries = new(device.Memory);
+    private readonly bool _codes = kvElementBytes == KvCodes.Bytes;
+
+    /// <summary>All kernels where keys and values are halves.</summary>
+    public static IReadOnlyList<GpuKernel> ForHalves { get; } =
+    [
+        GpuRotary.Kernel, GpuAttention.Kernel, GpuTensorAttention.Heads64, GpuTensorAttention.Heads128, GpuTensorAttention.Heads256,
+        GpuTensorAttention.Decode64, GpuTensorAttention.Decode128, GpuTensorAttention.Decode256, GpuHeads.Kernel, GpuHeads.GeneralKernel,
+        GpuDecodeAttention.Heads64, GpuDecodeAttention.Heads128, GpuPromptAttention.Heads64, GpuPromptAttention.Heads128, GpuPromptAttention.Paged64, GpuPromptAttention.Paged128,
+    ];
+
+    /// <summary>All kernels where they are <see cref="KvCodes"/>.</summary>
+    public static IReadOnlyList<GpuKernel> ForCodes { get; } =
+    [
+        GpuRotary.CodesKernel, GpuAttention.CodesKernel, GpuTensorAttention.Codes64, GpuTensorAttention.Codes128, GpuTensorAttention.Codes256,
+        GpuTensorAttention.DecodeCodes64, GpuTensorAttention.DecodeCodes128, GpuTensorAttention.DecodeCodes256, GpuHeads.CodesKernel, GpuHeads.GeneralCodesKernel,
+        GpuDecodeAttention.Codes64, GpuDecodeAttention.Codes128, GpuPromptAttention.Codes64, GpuPromptAttention.Codes128,
+    ];
 
     /// <summary>How often memory that launches use has moved.</summary>
     public int Moves => _queries.Moves;
@@ -29,6 +47,8 @@ internal sealed class GpuAttentionLauncher(IGpuDevice device, GpuStep step) : ID
         arguments.Heads = shape.Heads;
         arguments.KvHeads = shape.KvHeads;
         arguments.HeadDim = shape.HeadDim;
+        KvLayout layout = new(arguments.Layer + 1, shape.KvHeads, shape.HeadDim, kvElementBytes);
+        (arguments.HeadBytes, arguments.LayerBytes) = (layout.HeadBytes, layout.LayerBytes);
         arguments.Window = shape.Window;
         arguments.Scale = shape.Scale;
         arguments.SoftCap = shape.SoftCap;
@@ -47,6 +67,16 @@ internal sealed class GpuAttentionLauncher(IGpuDevice device, GpuStep step) : ID
         device.HasTensorCores && shape.HeadDim % 8 == 0 && shape.HeadDim <= 128
         && device.CanRun(GpuPromptAttention.Heads128) && device.CanRun(GpuDecodeAttention.Heads128);
 
+    private static GpuKernel<AttentionArguments> Decode(bool narrow, bool codes) =>
+        codes ? narrow ? GpuDecodeAttention.Codes64 : GpuDecodeAttention.Codes128 : narrow ? GpuDecodeAttention.Heads64 : GpuDecodeAttention.Heads128;
+
+    private static GpuKernel<AttentionArguments> Prompt(bool narrow, bool codes, bool tensors)
+    {
+        if (codes) return narrow ? GpuPromptAttention.Codes64 : GpuPromptAttention.Codes128;
+        if (tensors) return narrow ? GpuPromptAttention.Heads64 : GpuPromptAttention.Heads128;
+        return narrow ? GpuPromptAttention.Paged64 : GpuPromptAttention.Paged128;
+    }
+
     /// <summary>One kernel for heads, then one for single tokens and one for chunks, where there are any.</summary>
     private void LaunchByWarpGroups(AttentionArguments arguments, AttentionShape shape)
     {
@@ -62,19 +92,16 @@ internal sealed class GpuAttentionLauncher(IGpuDevice device, GpuStep step) : ID
         step.WorkOf(singles);
         if (!step.IsDecode) step.WorkOf(chunks);
         bool narrow = shape.HeadDim <= 64;
-        GpuHeads.Launch(device, WithStep(arguments), step.Capacity);
+        GpuHeads.Launch(device, WithStep(arguments), step.Capacity, _codes);
         if (step.HasRows(singles))
         {
             arguments.Work = step.WorkOf(singles);
-            device.Launch(narrow ? GpuDecodeAttention.Heads64 : GpuDecodeAttention.Heads128, new GpuGrid(step.GroupsOf(singles)), WithStep(arguments));
+            device.Launch(Decode(narrow, _codes), new GpuGrid(step.GroupsOf(singles)), WithStep(arguments));
         }
         if (step.HasRows(chunks))
         {
             arguments.Work = step.WorkOf(chunks);
-            GpuKernel<AttentionArguments> kernel = step.ChunksHaveMaps
-                ? narrow ? GpuPromptAttention.Heads64 : GpuPromptAttention.Heads128
-                : narrow ? GpuPromptAttention.Paged64 : GpuPromptAttention.Paged128;
-            device.Launch(kernel, new GpuGrid(step.GroupsOf(chunks)), WithStep(arguments));
+            device.Launch(Prompt(narrow, _codes, step.ChunksHaveMaps), new GpuGrid(step.GroupsOf(chunks)), WithStep(arguments));
         }
     }
 
@@ -88,7 +115,7 @@ internal sealed class GpuAttentionLauncher(IGpuDevice device, GpuStep step) : ID
         arguments.Rotates = step.IsDecode ? 1 : 0;
         arguments.Work = step.WorkOf(plan);
         int groups = (int)Math.Max(1, (step.UnitsOf(plan) + unitsPerGroup - 1) / unitsPerGroup);
-        if (!step.IsDecode) device.Launch(GpuRotary.Kernel, new GpuGrid(step.Capacity), WithStep(arguments));
+        if (!step.IsDecode) device.Launch(_codes ? GpuRotary.CodesKernel : GpuRotary.Kernel, new GpuGrid(step.Capacity), WithStep(arguments));
         device.Launch(kernel, new GpuGrid(groups), WithStep(arguments));
     }
 
@@ -104,17 +131,21 @@ internal sealed class GpuAttentionLauncher(IGpuDevice device, GpuStep step) : ID
 
     private (GpuKernel<AttentionArguments> Kernel, GpuAttentionPlan Plan, int UnitsPerGroup) ChoosePortable(AttentionShape shape)
     {
-        int warps = Math.Max(Math.Min(GpuAttention.Kernel.GroupSize, device.MaxGroupSize) / 32, 1);
-        return (GpuAttention.Kernel, new GpuAttentionPlan(1, GpuAttention.SplitTokens, shape.Window, shape.Heads, warps, SlotBytes(shape)), 1);
+        GpuKernel<AttentionArguments> kernel = _codes ? GpuAttention.CodesKernel : GpuAttention.Kernel;
+        int warps = Math.Max(Math.Min(kernel.GroupSize, device.MaxGroupSize) / 32, 1);
+        return (kernel, new GpuAttentionPlan(1, GpuAttention.SplitTokens, shape.Window, shape.Heads, warps, SlotBytes(shape)), 1);
     }
 
     private (GpuKernel<AttentionArguments> Kernel, GpuAttentionPlan Plan, int UnitsPerGroup) ChooseTensor(AttentionShape shape)
     {
-        (GpuKernel<AttentionArguments> decode, GpuKernel<AttentionArguments> kernel, int dimGroups) = shape.HeadDim switch
+        (GpuKernel<AttentionArguments> decode, GpuKernel<AttentionArguments> kernel, int dimGroups) = (shape.HeadDim, _codes) switch
         {
-            <= 64 => (GpuTensorAttention.Decode64, GpuTensorAttention.Heads64, 1),
-            <= 128 => (GpuTensorAttention.Decode128, GpuTensorAttention.Heads128, 2),
-            _ => (GpuTensorAttention.Decode256, GpuTensorAttention.Heads256, 4),
+            ( <= 64, false) => (GpuTensorAttention.Decode64, GpuTensorAttention.Heads64, 1),
+            ( <= 128, false) => (GpuTensorAttention.Decode128, GpuTensorAttention.Heads128, 2),
+            (_, false) => (GpuTensorAttention.Decode256, GpuTensorAttention.Heads256, 4),
+            ( <= 64, true) => (GpuTensorAttention.DecodeCodes64, GpuTensorAttention.Codes64, 1),
+            ( <= 128, true) => (GpuTensorAttention.DecodeCodes128, GpuTensorAttention.Codes128, 2),
+            (_, true) => (GpuTensorAttention.DecodeCodes256, GpuTensorAttention.Codes256, 4),
         };
         int group = shape.Heads / shape.KvHeads, heads = shape.KvHeads * GpuTensorAttention.HeadTiles(group);
         GpuAttentionPlan plan = new(GpuTensorAttention.RowsPerTile(group), GpuTensorAttention.SpanTokens, shape.Window, heads, 1, SlotBytes(shape));

@@ -49,7 +49,7 @@ internal static class GpuAttentionQuery
     /// token itself does the same with its key and stores that and the value. Where several do, for other query heads, they store the same.
     /// </summary>
     public static void Rotate(
-        AttentionArguments a, GpuRow row, int rowNumber, int kvHead, int headTile, int group, bool stores, ArrayView<float> memory, int place, int groups)
+        AttentionArguments a, GpuRow row, int rowNumber, int kvHead, int headTile, int group, bool stores, ArrayView<float> memory, int place, int groups, bool codes)
     {
         int lane = Warp.LaneIdx, stride = RotatedStride(groups), angles = place + (GpuTensorAttention.TileQueries * stride);
         GpuRotary.Angles(a, row, lane, Lanes, memory, angles);
@@ -74,8 +74,7 @@ internal static class GpuAttentionQuery
         }
         if (stores)
         {
-            long destination = GpuRow.TokenAddress(row, row.Position) + ((((long)a.Layer * 2 * a.KvHeads) + kvHead) * a.HeadDim * sizeof(ushort));
-            GpuRotary.StoreKeyValue(a, heads, kvHead, destination, lane, Lanes, memory, angles);
+            GpuRotary.StoreKeyValue(a, heads, kvHead, GpuRow.TokenAddress(row, row.Position), lane, Lanes, memory, angles, codes);
         }
         Warp.Barrier();
     }

@@ -1,4 +1,5 @@
 using Decart.Inference.Kernels.Gpu.Intrinsics;
+using Decart.Inference.Memory;
 using ILGPU;
 
 namespace Decart.Inference.Kernels.Gpu;
@@ -60,18 +61,21 @@ internal static class GpuAttentionTile
     /// 16 keys and their values. Keys past the end repeat the last one, dimensions past the head's end its last ones; neither counts.
     /// </summary>
     public static void Step(
-        AttentionArguments a, GpuRow row, int key, int end, long keys, Query query, ref Softmax upper, ref Softmax lower, ref Outputs outputs, int groups)
+        AttentionArguments a, GpuRow row, int key, int end, long keys, long scales, Query query, ref Softmax upper, ref Softmax lower, ref Outputs outputs, int groups, bool codes)
     {
         int g = Warp.LaneIdx / 4, t = Warp.LaneIdx % 4, own = key + (g / 2 * 4) + (g % 2);
-        ValueAddresses rows = AddressesOf(row, key + (4 * t), end, keys + ((long)a.KvHeads * a.HeadDim * sizeof(ushort)));
+        long values = keys + GpuKv.ValueBytes(a, codes);
+        ValueAddresses rows = AddressesOf(row, key + (4 * t), end, values);
+        UInt4 valueScales = default;
+        if (codes) valueScales = LoadScales(rows, scales + KvCodes.ScaleBytes - values);
         Values first = default, second = default;
         if (groups <= 2)
         {
             // There are registers enough to have the values on their way meanwhile.
-            first = LoadValues(rows, Offset(a, 8 * g));
-            if (groups > 1) second = LoadValues(rows, Offset(a, GroupDims + (8 * g)));
+            first = LoadValues(a, rows, 8 * g, valueScales, codes);
+            if (groups > 1) second = LoadValues(a, rows, GroupDims + (8 * g), valueScales, codes);
         }
-        Float4 near = Scores(a, KeyAddress(row, own, end) + keys, query, groups), far = Scores(a, KeyAddress(row, own + 2, end) + keys, query, groups);
+        Float4 near = Scores(a, KeyAddress(row, own, end), keys, scales, query, groups, codes), far = Scores(a, KeyAddress(row, own + 2, end), keys, scales, query, groups, codes);
         if (a.SoftCap != 0)
         {
             near = SoftCap(near, a.Scale, a.SoftCap);
@@ -118,13 +122,13 @@ internal static class GpuAttentionTile
         };
         if (groups > 2)
         {
-            first = LoadValues(rows, Offset(a, 8 * g));
-            second = LoadValues(rows, Offset(a, GroupDims + (8 * g)));
+            first = LoadValues(a, rows, 8 * g, valueScales, codes);
+            second = LoadValues(a, rows, GroupDims + (8 * g), valueScales, codes);
         }
         outputs.A = AddValues(outputs.A, weights, upperFactor, lowerFactor, first);
         if (groups > 1) outputs.B = AddValues(outputs.B, weights, upperFactor, lowerFactor, second);
-        if (groups > 2) outputs.C = AddValues(outputs.C, weights, upperFactor, lowerFactor, LoadValues(rows, Offset(a, (2 * GroupDims) + (8 * g))));
-        if (groups > 2) outputs.D = AddValues(outputs.D, weights, upperFactor, lowerFactor, LoadValues(rows, Offset(a, (3 * GroupDims) + (8 * g))));
+        if (groups > 2) outputs.C = AddValues(outputs.C, weights, upperFactor, lowerFactor, LoadValues(a, rows, (2 * GroupDims) + (8 * g), valueScales, codes));
+        if (groups > 2) outputs.D = AddValues(outputs.D, weights, upperFactor, lowerFactor, LoadValues(a, rows, (3 * GroupDims) + (8 * g), valueScales, codes));
     }
 
     private static ValueAddresses AddressesOf(GpuRow row, int key, int end, long offset) => new()
@@ -135,13 +139,28 @@ internal static class GpuAttentionTile
         D = KeyAddress(row, key + 3, end) + offset,
     };
 
-    private static Values LoadValues(ValueAddresses rows, int offset) => new()
+    private static UInt4 LoadScales(ValueAddresses rows, long offset) => new()
     {
-        A = Global.Load16(rows.A + offset),
-        B = Global.Load16(rows.B + offset),
-        C = Global.Load16(rows.C + offset),
-        D = Global.Load16(rows.D + offset),
+        A = GpuKv.LoadScale(rows.A + offset),
+        B = GpuKv.LoadScale(rows.B + offset),
+        C = GpuKv.LoadScale(rows.C + offset),
+        D = GpuKv.LoadScale(rows.D + offset),
     };
+
+    private static Values LoadValues(AttentionArguments a, ValueAddresses rows, int dim, UInt4 scales, bool codes) => new()
+    {
+        A = LoadEight(a, rows.A, dim, scales.A, codes),
+        B = LoadEight(a, rows.B, dim, scales.B, codes),
+        C = LoadEight(a, rows.C, dim, scales.C, codes),
+        D = LoadEight(a, rows.D, dim, scales.D, codes),
+    };
+
+    /// <summary>Eight elements of a head.</summary>
+    private static UInt4 LoadEight(AttentionArguments a, long head, int dim, uint scale, bool codes)
+    {
+        dim = dim < a.HeadDim ? dim : a.HeadDim - 8;
+        return codes ? GpuKv.LoadEight(head, dim, scale) : Global.Load16(head + (dim * sizeof(ushort)));
+    }
 
     private static Float4 SoftCap(Float4 products, float scale, float cap) => new()
     {
@@ -153,21 +172,21 @@ internal static class GpuAttentionTile
 
     private static long KeyAddress(GpuRow row, int key, int end) => GpuRow.TokenAddress(row, key < end ? key : end - 1);
 
-    /// <summary>Bytes from the head's start to eight of its elements.</summary>
-    private static int Offset(AttentionArguments a, int dim) => (dim < a.HeadDim ? dim : a.HeadDim - 8) * sizeof(ushort);
-
-    private static Float4 Scores(AttentionArguments a, long key, Query query, int groups)
+    private static Float4 Scores(AttentionArguments a, long token, long keys, long scales, Query query, int groups, bool codes)
     {
+        uint scale = 0;
+        if (codes) scale = GpuKv.LoadScale(token + scales);
+        long key = token + keys;
         int dim = Warp.LaneIdx % 4 * 8;
         Float4 scores = default;
-        scores = Multiply(scores, query.A, Global.Load16(key + Offset(a, dim)));
-        scores = Multiply(scores, query.B, Global.Load16(key + Offset(a, dim + 32)));
-        if (groups > 1) scores = Multiply(scores, query.C, Global.Load16(key + Offset(a, dim + 64)));
-        if (groups > 1) scores = Multiply(scores, query.D, Global.Load16(key + Offset(a, dim + 96)));
-        if (groups > 2) scores = Multiply(scores, query.E, Global.Load16(key + Offset(a, dim + 128)));
-        if (groups > 2) scores = Multiply(scores, query.F, Global.Load16(key + Offset(a, dim + 160)));
-        if (groups > 2) scores = Multiply(scores, query.G, Global.Load16(key + Offset(a, dim + 192)));
-        if (groups > 2) scores = Multiply(scores, query.H, Global.Load16(key + Offset(a, dim + 224)));
+        scores = Multiply(scores, query.A, LoadEight(a, key, dim, scale, codes));
+        scores = Multiply(scores, query.B, LoadEight(a, key, dim + 32, scale, codes));
+        if (groups > 1) scores = Multiply(scores, query.C, LoadEight(a, key, dim + 64, scale, codes));
+        if (groups > 1) scores = Multiply(scores, query.D, LoadEight(a, key, dim + 96, scale, codes));
+        if (groups > 2) scores = Multiply(scores, query.E, LoadEight(a, key, dim + 128, scale, codes));
+        if (groups > 2) scores = Multiply(scores, query.F, LoadEight(a, key, dim + 160, scale, codes));
+        if (groups > 2) scores = Multiply(scores, query.G, LoadEight(a, key, dim + 192, scale, codes));
+        if (groups > 2) scores = Multiply(scores, query.H, LoadEight(a, key, dim + 224, scale, codes));
         return scores;
     }
 

@@ -18,13 +18,15 @@ internal sealed class GpuBackend : IBackend
     private bool _disposed;
 
     /// <param name="device">Owned.</param>
-    public GpuBackend(IGpuDevice device)
+    /// <param name="keysAndValues">How keys and values are kept.</param>
+    public GpuBackend(IGpuDevice device, KvCacheType keysAndValues = KvCacheType.Default)
     {
         _device = device;
+        KvElementBytes = keysAndValues == KvCacheType.Fp8 ? KvCodes.Bytes : sizeof(ushort);
         _tensors = new GpuTensorFactory(device);
-        _step = new GpuStep(device);
+        _step = new GpuStep(device, KvElementBytes);
         _sampler = new GpuSampler(device);
-        _kernels = new GpuKernels(device, _step, _sampler);
+        _kernels = new GpuKernels(device, _step, _sampler, KvElementBytes);
         _recordings = new GpuRecordings(device);
     }
 
@@ -42,7 +44,7 @@ internal sealed class GpuBackend : IBackend
 
     public IDeviceMemory Memory => _device.Memory;
 
-    public int KvElementBytes => GpuKernels.KvBytes;
+    public int KvElementBytes { get; }
 
     public ITensorFactory Tensors => _tensors;
 

@@ -21,53 +21,68 @@ internal static class GpuDecodeAttention
 
     private const int TeamThreads = 32 * AttentionColumns.TeamWarps, RingBytes = 96 * 1024, TeamBytes = RingBytes + (2 * AttentionColumns.ExchangeBytes);
 
+    /// <summary>Stages of a ring of codes, for heads of up to 64 and 128 elements.</summary>
+    private const int NarrowStages = 12, WideStages = 6;
+
     /// <summary>For heads of up to 64 and 128 elements. A group for each multiprocessor, or fewer.</summary>
     public static readonly GpuKernel<AttentionArguments> Heads64 = Create(Run64), Heads128 = Create(Run128);
 
-    private static GpuKernel<AttentionArguments> Create(Action<AttentionArguments> run) => new(run, Teams * TeamThreads)
+    /// <summary>The same for keys and values that are <see cref="Memory.KvCodes"/>, which are widened in registers.</summary>
+    public static readonly GpuKernel<AttentionArguments> Codes64 = Create(RunCodes64, TeamBytesOfCodes(1)), Codes128 = Create(RunCodes128, TeamBytesOfCodes(2));
+
+    private static GpuKernel<AttentionArguments> Create(Action<AttentionArguments> run, int teamBytes = TeamBytes) => new(run, Teams * TeamThreads)
     {
         MinArchitecture = 90,
         StartsEarly = true,
-        SharedBytes = Teams * TeamBytes,
+        SharedBytes = Teams * teamBytes,
     };
 
-    private static void Run64(AttentionArguments a) => Run(a, 1);
+    private static int TeamBytesOfCodes(int groups) =>
+        (AttentionCursor.StageBytes(groups, codes: true) * (groups > 1 ? WideStages : NarrowStages)) + (2 * AttentionColumns.ExchangeBytes);
 
-    private static void Run128(AttentionArguments a) => Run(a, 2);
+    private static void Run64(AttentionArguments a) => Run(a, 1, codes: false);
+
+    private static void Run128(AttentionArguments a) => Run(a, 2, codes: false);
+
+    private static void RunCodes64(AttentionArguments a) => Run(a, 1, codes: true);
+
+    private static void RunCodes128(AttentionArguments a) => Run(a, 2, codes: true);
 
     /// <param name="a">The operation.</param>
     /// <param name="groups">Groups of 64 dimensions: a constant, 1 or 2.</param>
-    private static void Run(AttentionArguments a, int groups)
+    /// <param name="codes">See <see cref="GpuKv"/>.</param>
+    private static void Run(AttentionArguments a, int groups, bool codes)
     {
         GridDependency.LaunchDependents();
         // By a shuffle, so that the driver's compiler knows it to be the same for all lanes, and what depends on it.
         int warp = Warp.Shuffle(Group.IdxX >> 5, 0), team = warp >> 2, stride = (Group.DimX >> 7) * Grid.DimX, number = (team * Grid.DimX) + Grid.IdxX;
         GpuAttentionHeader header = GpuAttentionWork.LoadHeader(a.Work);
-        if (a.HeadDim < 64 * groups) ClearPadding();
+        int teamBytes = codes ? TeamBytesOfCodes(groups) : TeamBytes;
+        if (a.HeadDim < 64 * groups) ClearPadding(teamBytes);
         int units = header.Items * AttentionUnit.PerItem(a.Heads, a.KvHeads);
-        if (number < units) AttendUnits(a, header, warp & 3, team, number, units, stride, groups);
+        if (number < units) AttendUnits(a, header, warp & 3, team, teamBytes, number, units, stride, groups, codes);
         GridDependency.Wait();
     }
 
     /// <summary>What is behind the ends of heads is multiplied, with zeros, so it must be numbers.</summary>
-    private static void ClearPadding()
+    private static void ClearPadding(int teamBytes)
     {
-        int end = Shared.Base() + (Teams * TeamBytes);
+        int end = Shared.Base() + (Teams * teamBytes);
         for (int address = Shared.Base() + (16 * Group.IdxX); address < end; address += 16 * Group.DimX) Shared.Store16(address, default);
         Group.Barrier();
     }
 
-    private static void AttendUnits(AttentionArguments a, GpuAttentionHeader header, int rank, int team, int number, int units, int stride, int groups)
+    private static void AttendUnits(AttentionArguments a, GpuAttentionHeader header, int rank, int team, int teamBytes, int number, int units, int stride, int groups, bool codes)
     {
-        int memory = Shared.Base() + (team * TeamBytes), stageBytes = AttentionCursor.StageBytes(groups), end = memory + RingBytes;
+        int memory = Shared.Base() + (team * teamBytes), stageBytes = AttentionCursor.StageBytes(groups, codes), end = memory + teamBytes - (2 * AttentionColumns.ExchangeBytes);
         AttentionUnit unit = AttentionUnit.Load(a, header, number);
-        AttentionCursor cursor = AttentionCursor.Create(a, header, unit, rank, number, units, stride);
+        AttentionCursor cursor = AttentionCursor.Create(a, header, unit, rank, number, units, stride, codes);
         int stage = memory;
-        for (; stage < end && AttentionCursor.IsOld(cursor); stage += stageBytes) Fill(a, ref cursor, stage, groups);
-        AttentionCursor.Prefetch(a, cursor, groups);
+        for (; stage < end && AttentionCursor.IsOld(cursor); stage += stageBytes) Fill(a, ref cursor, stage, groups, codes);
+        AttentionCursor.Prefetch(a, cursor, groups, codes);
         GridDependency.Wait();
         AttentionQueries queries = AttentionColumns.LoadQueries(a, unit, groups);
-        for (; stage < end; stage += stageBytes) Fill(a, ref cursor, stage, groups);
+        for (; stage < end; stage += stageBytes) Fill(a, ref cursor, stage, groups, codes);
 
         // The tile that was read last; there is none yet.
         int exchange = end, before = -1;
@@ -86,16 +101,22 @@ internal static class GpuDecodeAttention
                 if (stop > unit.Stop) stop = unit.Stop;
                 for (; tile < stop; tile += AttentionScores.TileKeys)
                 {
-                    Await(before < 0, groups);
-                    AttentionColumns.Publish(exchange, rank, AttentionColumns.Products(stage + AttentionCursor.WarpOffset(rank, groups), queries, groups));
+                    Await(before < 0, groups, codes);
+                    int keys = stage + AttentionCursor.WarpOffset(rank, groups, codes);
+                    Float4 own = codes
+                        ? AttentionColumns.ProductsOfCodes(keys, AttentionCursor.ScalesOf(stage, rank * AttentionCursor.WarpKeys, groups), queries, groups)
+                        : AttentionColumns.Products(keys, queries, groups);
+                    AttentionColumns.Publish(exchange, rank, own);
                     NamedBarrier.Wait(1 + team, TeamThreads);
                     // All have read the tile before.
-                    if (before >= 0) Fill(a, ref cursor, before, groups);
+                    if (before >= 0) Fill(a, ref cursor, before, groups, codes);
                     Columns64 products = AttentionColumns.Collect(exchange);
                     bool masks = tile + AttentionScores.TileKeys > unit.Row.Position + 1 || tile < unit.FirstKey;
                     AttentionWeights weights = AttentionColumns.Weigh(a, products, tile, masks, even, odd, ref softmax, out Float4 factors);
                     sums = AttentionColumns.Scale(sums, factors, groups);
-                    sums = AttentionColumns.AddValues(sums, stage + AttentionCursor.ValuesOffset(groups), rank, weights, groups);
+                    sums = codes
+                        ? AttentionColumns.AddCodes(sums, stage, rank, weights, groups)
+                        : AttentionColumns.AddValues(sums, stage + AttentionCursor.ValuesOffset(groups, codes), rank, weights, groups);
                     before = stage;
                     stage = stage + stageBytes == end ? memory : stage + stageBytes;
                     exchange = exchange == end ? end + AttentionColumns.ExchangeBytes : end;
@@ -124,16 +145,26 @@ internal static class GpuDecodeAttention
     }
 
     /// <summary>Starts the copies of the next tile, as a group of their own.</summary>
-    private static void Fill(AttentionArguments a, ref AttentionCursor cursor, int stage, int groups)
+    private static void Fill(AttentionArguments a, ref AttentionCursor cursor, int stage, int groups, bool codes)
     {
-        AttentionCursor.Fill(a, ref cursor, stage, groups);
+        AttentionCursor.Fill(a, ref cursor, stage, groups, codes);
         AsyncCopy.Commit();
     }
 
     /// <summary>Waits for what the warp has copied of the next tile: all but the tiles behind it, of which there is one more at first.</summary>
-    private static void Await(bool first, int groups)
+    private static void Await(bool first, int groups, bool codes)
     {
-        if (groups > 1)
+        if (codes && groups == 1)
+        {
+            if (first) AsyncCopy.Wait(NarrowStages - 1);
+            else AsyncCopy.Wait(NarrowStages - 2);
+        }
+        else if (codes)
+        {
+            if (first) AsyncCopy.Wait(WideStages - 1);
+            else AsyncCopy.Wait(WideStages - 2);
+        }
+        else if (groups > 1)
         {
             if (first) AsyncCopy.Wait(2);
             else AsyncCopy.Wait(1);

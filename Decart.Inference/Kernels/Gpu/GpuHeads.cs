@@ -1,5 +1,6 @@
 using Decart.Inference.Kernels.Gpu.Intrinsics;
 using Decart.Inference.Kernels.Gpu.Tiles;
+using Decart.Inference.Memory;
 using ILGPU;
 
 namespace Decart.Inference.Kernels.Gpu;
@@ -13,6 +14,9 @@ internal static class GpuHeads
     /// <summary>For heads without norms that have a multiple of four pairs, as those that are rotated whole; and for all.</summary>
     public static readonly GpuKernel<AttentionArguments> Kernel = Create(RunPlain, groupsPerMultiprocessor: 4), GeneralKernel = Create(RunGeneral);
 
+    /// <summary>The same where keys and values become <see cref="KvCodes"/>.</summary>
+    public static readonly GpuKernel<AttentionArguments> CodesKernel = Create(RunCodes, groupsPerMultiprocessor: 4), GeneralCodesKernel = Create(RunGeneralCodes);
+
     private const int Warps = 8, Lanes = 32, MaxHeadDim = 128;
 
     /// <summary>Groups of a multiprocessor; where there are more rows than that a group takes all heads of a row.</summary>
@@ -22,13 +26,14 @@ internal static class GpuHeads
     /// <param name="device">Where.</param>
     /// <param name="arguments">The operation.</param>
     /// <param name="rows">Rows that the launch is sized for.</param>
-    public static void Launch(IGpuDevice device, in AttentionArguments arguments, int rows)
+    /// <param name="codes">Whether keys and values become codes.</param>
+    public static void Launch(IGpuDevice device, in AttentionArguments arguments, int rows, bool codes)
     {
         int perGroup = Math.Min(Warps, device.MaxGroupSize / Lanes) * (Lanes >> HeadShift(arguments.HeadDim));
         int most = (arguments.Heads + (2 * arguments.KvHeads) + perGroup - 1) / perGroup;
         GpuGrid grid = new(rows, Math.Clamp(GroupsPerMultiprocessor * device.Multiprocessors / rows, 1, most));
         bool isPlain = arguments.QueryNorm == 0 && arguments.KeyNorm == 0 && (arguments.Pairs % 4 == 0 || arguments.Interleaved != 0);
-        device.Launch(isPlain ? Kernel : GeneralKernel, grid, arguments);
+        device.Launch(codes ? isPlain ? CodesKernel : GeneralCodesKernel : isPlain ? Kernel : GeneralKernel, grid, arguments);
     }
 
     /// <summary>Where the halves of a query lie.</summary>
@@ -42,13 +47,18 @@ internal static class GpuHeads
         GroupsPerMultiprocessor = groupsPerMultiprocessor,
     };
 
-    private static void RunPlain(AttentionArguments a) => Run(a, general: false);
+    private static void RunPlain(AttentionArguments a) => Run(a, general: false, codes: false);
 
-    private static void RunGeneral(AttentionArguments a) => Run(a, general: true);
+    private static void RunGeneral(AttentionArguments a) => Run(a, general: true, codes: false);
+
+    private static void RunCodes(AttentionArguments a) => Run(a, general: false, codes: true);
+
+    private static void RunGeneralCodes(AttentionArguments a) => Run(a, general: true, codes: true);
 
     /// <param name="a">The operation.</param>
     /// <param name="general">A constant: whether there may be norms, and pairs that are no multiple of four.</param>
-    private static void Run(AttentionArguments a, bool general)
+    /// <param name="codes">See <see cref="GpuKv"/>.</param>
+    private static void Run(AttentionArguments a, bool general, bool codes)
     {
         ArrayView<float> angles = SharedMemory.Allocate1D<float>(2 * MaxHeadDim).BaseView;
         GridDependency.LaunchDependents();
@@ -67,7 +77,17 @@ internal static class GpuHeads
         long source = a.Qkv + ((((long)rowNumber * a.QkvStride) + column) * sizeof(float)), queries = QueryAddress(a, rowNumber, 0) + (column * sizeof(ushort));
         // Keys and values follow each other where attention reads them, too.
         long keys = column * sizeof(ushort);
-        if (used) keys += GpuRow.TokenAddress(row, row.Position) + ((((long)a.Layer * 2 * a.KvHeads) - a.Heads) * a.HeadDim * sizeof(ushort));
+        int kvHead = 0, headStep = 0;
+        if (codes)
+        {
+            kvHead = firstHead + (Warp.LaneIdx >> shift) - a.Heads;
+            headStep = ((Grid.DimY * Group.DimX) >> 5) * perWarp;
+            if (used) keys = GpuRow.TokenAddress(row, row.Position) + ((long)a.Layer * a.LayerBytes);
+        }
+        else if (used)
+        {
+            keys += GpuRow.TokenAddress(row, row.Position) + ((((long)a.Layer * 2 * a.KvHeads) - a.Heads) * a.HeadDim * sizeof(ushort));
+        }
         GridDependency.Wait();
         CoreRow values = LoadIf(head < end, source, head);
         for (; first < valueEnd; first += step)
@@ -93,11 +113,44 @@ internal static class GpuHeads
                     }
                     values = CoreRow.Add(CoreRow.Multiply(values, cosines), CoreRow.Multiply(partners, sines));
                 }
-                Global.Store16((head < queryEnd ? queries : keys) + (head * sizeof(ushort)), CoreRow.Saturate(values));
+                if (!codes) Global.Store16((head < queryEnd ? queries : keys) + (head * sizeof(ushort)), CoreRow.Saturate(values));
+                else if (head < queryEnd) Global.Store16(queries + (head * sizeof(ushort)), CoreRow.Saturate(values));
+            }
+            if (codes)
+            {
+                StoreCodes(a, keys, values, kvHead, column, shift, used);
+                kvHead += headStep;
             }
             values = next;
             head += step;
         }
+    }
+
+    /// <summary>Stores a thread's elements of keys or values as codes; the lanes of a head do it together, and those of queries only take part.</summary>
+    /// <param name="a">The operation.</param>
+    /// <param name="layer">Where the layer of the token begins.</param>
+    /// <param name="values">The elements; behind a head's end anything.</param>
+    /// <param name="kvHead">The number of the head among those of keys and those of values behind them.</param>
+    /// <param name="column">The first of the elements in the head.</param>
+    /// <param name="shift">Logarithm of the lanes of a head.</param>
+    /// <param name="used">Whether there is a row.</param>
+    private static void StoreCodes(AttentionArguments a, long layer, CoreRow values, int kvHead, int column, int shift, bool used)
+    {
+        if (column >= a.HeadDim) values = default;
+        int largest = CoreRow.LargestMagnitude(values);
+        for (int distance = (1 << shift) >> 1; distance > 0; distance >>= 1) largest = Math.Max(largest, Warp.ShuffleXor(largest, distance));
+        int scale = KvCodes.ScaleOf(largest);
+        CoreRow numbers = CoreRow.Multiply(values, Interop.IntAsFloat((uint)KvCodes.InverseOf(scale)));
+        uint first = E4M3.Round(numbers.Left.A, numbers.Left.B) | (E4M3.Round(numbers.Left.C, numbers.Left.D) << 16);
+        uint second = E4M3.Round(numbers.Right.A, numbers.Right.B) | (E4M3.Round(numbers.Right.C, numbers.Right.D) << 16);
+        // Two lanes have a block: one stores elements 0 to 3 beside 8 to 11, the other 4 to 7 beside 12 to 15.
+        bool isUpper = (column & 8) != 0;
+        uint other = Warp.ShuffleXor(isUpper ? first : second, 1), left = isUpper ? other : first, right = isUpper ? second : other;
+        if (!used || kvHead < 0 || kvHead >= 2 * a.KvHeads) return;
+        ulong codes = Integers.ChooseBytes(left, right, 0x5140) | ((ulong)Integers.ChooseBytes(left, right, 0x7362) << 32);
+        if (column < a.HeadBytes) Global.StoreLong(layer + ((long)kvHead * a.HeadBytes) + column, (long)codes);
+        int place = kvHead < a.KvHeads ? 2 * kvHead : (2 * (kvHead - a.KvHeads)) + 1;
+        if (column == 0) Global.Store2(layer + ((long)2 * a.KvHeads * a.HeadBytes) + (place * KvCodes.ScaleBytes), (uint)scale);
     }
 
     /// <summary>Logarithm of the lanes that a head takes.</summary>

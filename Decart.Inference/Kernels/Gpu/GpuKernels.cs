@@ -5,7 +5,6 @@ namespace Decart.Inference.Kernels.Gpu;
 /// <summary>The operations of a decoder on a GPU; see docs/gpu.md. They return when they are started.</summary>
 internal sealed class GpuKernels : IKernels, IDisposable
 {
-    public const int KvBytes = sizeof(ushort);
 
     private readonly IGpuDevice _device;
     private readonly GpuStep _step;
@@ -17,21 +16,23 @@ internal sealed class GpuKernels : IKernels, IDisposable
     /// <param name="device">Where they run.</param>
     /// <param name="step">The batch that they work on.</param>
     /// <param name="sampler">What has sampled tokens that the host does not know yet.</param>
-    public GpuKernels(IGpuDevice device, GpuStep step, GpuSampler sampler)
+    /// <param name="kvElementBytes">Bytes of an element of the keys and values: of a half or a code.</param>
+    public GpuKernels(IGpuDevice device, GpuStep step, GpuSampler sampler, int kvElementBytes)
     {
         (_device, _step, _sampler) = (device, step, sampler);
         _matMul = new GpuMatMulLauncher(device);
         _experts = new GpuExpertsMixer(device, _matMul);
-        _attention = new GpuAttentionLauncher(device, step);
+        _attention = new GpuAttentionLauncher(device, step, kvElementBytes);
     }
 
-    /// <summary>Every kernel, for whoever compiles them ahead of need.</summary>
-    public static IReadOnlyList<GpuKernel> All { get; } =
+    /// <summary>Every kernel.</summary>
+    public static IReadOnlyList<GpuKernel> All { get; } = [.. For(KvCacheType.Default).Union(For(KvCacheType.Fp8))];
+
+    /// <summary>Every kernel for one form of keys and values, for whoever compiles them ahead of need.</summary>
+    public static IReadOnlyList<GpuKernel> For(KvCacheType keysAndValues) =>
     [
-        GpuStoreWeights.Kernel, GpuEmbed.Kernel, GpuRotary.Kernel, .. GpuMatMulLauncher.All,
-        GpuAttention.Kernel, GpuTensorAttention.Heads64, GpuTensorAttention.Heads128, GpuTensorAttention.Heads256,
-        GpuTensorAttention.Decode64, GpuTensorAttention.Decode128, GpuTensorAttention.Decode256,
-        GpuHeads.Kernel, GpuHeads.GeneralKernel, GpuDecodeAttention.Heads64, GpuDecodeAttention.Heads128, GpuPromptAttention.Heads64, GpuPromptAttention.Heads128, GpuPromptAttention.Paged64, GpuPromptAttention.Paged128,
+        GpuStoreWeights.Kernel, GpuEmbed.Kernel, .. GpuMatMulLauncher.All,
+        .. keysAndValues == KvCacheType.Fp8 ? GpuAttentionLauncher.ForCodes : GpuAttentionLauncher.ForHalves,
         GpuExperts.RouteKernel, GpuExperts.GroupKernel, GpuExperts.MixKernel,
         GpuSampling.Kernel, GpuTokenCounts.MarkKernel,
     ];

@@ -1,5 +1,6 @@
 using Decart.Inference.Kernels.Gpu.Intrinsics;
 using Decart.Inference.Kernels.Gpu.Tiles;
+using Decart.Inference.Memory;
 using ILGPU;
 
 namespace Decart.Inference.Kernels.Gpu;
@@ -10,6 +11,10 @@ namespace Decart.Inference.Kernels.Gpu;
 /// cores have the products of one, the other computes weights (Shah et al., 2024, "FlashAttention-3"). One group stays on each multiprocessor and takes one
 /// <see cref="PromptUnit"/> after the other.
 /// </summary>
+/// <remarks>
+/// Keys and values that are <see cref="KvCodes"/> are copied as they are, a few tiles ahead, and made halves of in shared memory by the warps that copy: 16 tokens of a tile each. Their scales are powers of two,
+/// so the bits are those of <see cref="GpuDecodeAttention"/>, which scales products.
+/// </remarks>
 internal static class GpuPromptAttention
 {
     private const int Lanes = 32, Readers = PromptUnit.WarpGroups * WarpGroup.Threads / Lanes, Threads = (Readers * Lanes) + WarpGroup.Threads;
@@ -17,13 +22,19 @@ internal static class GpuPromptAttention
     /// <summary>Bytes of 64 rows of 64 elements.</summary>
     private const int BlockBytes = 64 * 128;
 
-    private const int PieceBytes = 16, PieceElements = 8;
+    private const int PieceBytes = 16, PieceElements = 8, TokenScaleBytes = 2 * KvCodes.ScaleBytes;
+
+    /// <summary>Warps that copy, and tokens of a tile that each copies where there are codes.</summary>
+    private const int CopyWarps = WarpGroup.Threads / Lanes, WarpKeys = AttentionScores.TileKeys / CopyWarps;
 
     /// <summary>For heads of up to 64 and 128 elements, whose tokens lie at one distance from each other. Any number of groups.</summary>
     public static readonly GpuKernel<AttentionArguments> Heads64 = Create<Narrow>(Run64), Heads128 = Create<Wide>(Run128);
 
     /// <summary>The same wherever tokens lie.</summary>
     public static readonly GpuKernel<AttentionArguments> Paged64 = Create<Narrow>(RunPaged64), Paged128 = Create<Wide>(RunPaged128);
+
+    /// <summary>The same for keys and values that are <see cref="KvCodes"/>.</summary>
+    public static readonly GpuKernel<AttentionArguments> Codes64 = CreateForCodes<NarrowCodes>(RunCodes64), Codes128 = CreateForCodes<WideCodes>(RunCodes128);
 
     /// <summary>How long heads are.</summary>
     private interface IShape : IRingShape
@@ -32,14 +43,31 @@ internal static class GpuPromptAttention
         static abstract int Groups { get; }
     }
 
-    private static GpuKernel<AttentionArguments> Create<TShape>(Action<AttentionArguments> run)
+    /// <summary>The same of codes, which wait in a ring of their own for being widened.</summary>
+    private interface ICodeShape : IShape
+    {
+        /// <summary>Tiles of codes that there is room for, a power of two; all but one are on their way.</summary>
+        static abstract int CodeStages { get; }
+    }
+
+    private static GpuKernel<AttentionArguments> Create<TShape>(Action<AttentionArguments> run, int codeBytes = 0)
         where TShape : IShape => new(run, Threads)
         {
             MinArchitecture = 90,
             ForOneArchitecture = true,
             StartsEarly = true,
-            SharedBytes = Ring<TShape>.Bytes + (PromptUnit.WarpGroups * MBarrier.Bytes),
+            SharedBytes = CodesOffset<TShape>() + codeBytes,
         };
+
+    private static GpuKernel<AttentionArguments> CreateForCodes<TShape>(Action<AttentionArguments> run)
+        where TShape : ICodeShape => Create<TShape>(run, CopyWarps * TShape.CodeStages * CodeStageBytes(TShape.Groups));
+
+    /// <summary>Where codes lie in shared memory: behind the ring and the barriers.</summary>
+    private static int CodesOffset<TShape>()
+        where TShape : IShape => Ring<TShape>.Bytes + (PromptUnit.WarpGroups * MBarrier.Bytes);
+
+    /// <summary>Bytes of the codes that a warp copies of a tile: keys, values, and both scales of each token.</summary>
+    private static int CodeStageBytes(int groups) => (2 * WarpKeys * 64 * groups) + (WarpKeys * TokenScaleBytes);
 
     private static void Run64(AttentionArguments a) => Run<Narrow>(a, tensors: true);
 
@@ -48,6 +76,10 @@ internal static class GpuPromptAttention
     private static void RunPaged64(AttentionArguments a) => Run<Narrow>(a, tensors: false);
 
     private static void RunPaged128(AttentionArguments a) => Run<Wide>(a, tensors: false);
+
+    private static void RunCodes64(AttentionArguments a) => RunCodes<NarrowCodes>(a);
+
+    private static void RunCodes128(AttentionArguments a) => RunCodes<WideCodes>(a);
 
     /// <param name="a">The operation.</param>
     /// <param name="tensors">Whether keys and values are copied as boxes of a tensor: a constant.</param>
@@ -73,6 +105,142 @@ internal static class GpuPromptAttention
             GridDependency.Wait();
             Attend(a, ring, turns, warp >> 2);
         }
+    }
+
+    private static void RunCodes<TShape>(AttentionArguments a)
+        where TShape : ICodeShape
+    {
+        GridDependency.LaunchDependents();
+        if (a.HeadDim < 64 * TShape.Groups) ClearPadding<TShape>();
+        int memory = Warp.Shuffle(Shared.Base(), 0), warp = Warp.Shuffle(Group.IdxX >> 5, 0), turns = memory + Ring<TShape>.Bytes;
+        if (Group.IdxX < PromptUnit.WarpGroups) MBarrier.Init(turns + (Group.IdxX * MBarrier.Bytes), WarpGroup.Threads / Lanes);
+        Ring<TShape> ring = Ring<TShape>.Create(memory);
+        if (warp >= Readers)
+        {
+            WarpGroup.LowerRegisters(24);
+            GridDependency.Wait();
+            CopyCodes(a, ring, memory);
+        }
+        else
+        {
+            WarpGroup.RaiseRegisters(240);
+            GridDependency.Wait();
+            Attend(a, ring, turns, warp >> 2);
+        }
+    }
+
+    /// <summary>Copies a warp's part of each tile of codes, some tiles ahead, and widens it into the ring.</summary>
+    private static void CopyCodes<TShape>(AttentionArguments a, Ring<TShape> ring, int memory)
+        where TShape : ICodeShape
+    {
+        // There are few registers: what can be found again is.
+        int round = 0, offset = 0, tiles = 0;
+        for (int step = 0; ; step++)
+        {
+            if (PromptUnit.Number(round) < PromptUnit.Count(a))
+            {
+                PromptUnit unit = PromptUnit.Load(a, PromptUnit.Number(round));
+                int key = PromptUnit.Begin(a, unit) + offset;
+                StartCodes(a, unit, key + (CopyWarp() * WarpKeys), CodeStage<TShape>(memory, step), TShape.Groups);
+                offset += AttentionScores.TileKeys;
+                tiles++;
+                if (key + AttentionScores.TileKeys >= PromptUnit.End(unit))
+                {
+                    round++;
+                    offset = 0;
+                }
+            }
+            AsyncCopy.Commit();
+            int ready = step - (TShape.CodeStages - 1);
+            if (ready == tiles) return;
+            if (ready >= 0)
+            {
+                AsyncCopy.Wait(TShape.CodeStages - 1);
+                Warp.Barrier();
+                Ring<TShape> stage = Ring<TShape>.After(ring, ready);
+                Ring<TShape>.AwaitEmpty(stage);
+                WidenCodes(a, CodeStage<TShape>(memory, ready), Ring<TShape>.Stage(stage) + (CopyWarp() * WarpKeys * 128), TShape.Groups);
+                BulkCopy.Fence();
+                Warp.Barrier();
+                if (Warp.LaneIdx == 0) MBarrier.Arrive(Ring<TShape>.Full(Ring<TShape>.After(ring, Pinned.Int(ready))));
+            }
+        }
+    }
+
+    /// <summary>The number of the calling warp among those that copy.</summary>
+    private static int CopyWarp() => (Pinned.Int(Group.IdxX) >> 5) - Readers;
+
+    /// <summary>Where the calling warp's codes of a tile lie in shared memory.</summary>
+    private static int CodeStage<TShape>(int memory, int tile)
+        where TShape : ICodeShape =>
+        memory + CodesOffset<TShape>() + (((CopyWarp() * TShape.CodeStages) + (tile & (TShape.CodeStages - 1))) * CodeStageBytes(TShape.Groups));
+
+    /// <summary>Starts the copies of the codes of 16 tokens. Tokens that no query sees are replaced by some that one does.</summary>
+    private static void StartCodes(AttentionArguments a, PromptUnit unit, int key, int stage, int groups)
+    {
+        int lane = Pinned.Int(Warp.LaneIdx), pieces = 4 * groups, piece = lane & (pieces - 1), rowBytes = 64 * groups, end = Pinned.Int(WarpKeys);
+        int first = PromptUnit.First(a, unit), last = PromptUnit.End(unit) - 1;
+        GpuRow row = GpuRow.Load(a.Rows, unit.FirstRow);
+        key += lane & (WarpKeys - 1);
+        long token = GpuRow.TokenAddress(row, key < first ? first : key > last ? last : key);
+        if (lane < WarpKeys) AsyncCopy.Start4(stage + (2 * WarpKeys * rowBytes) + (lane * TokenScaleBytes), token + GpuKv.ScaleOffset(a, unit.KvHead));
+        token += GpuKv.KeyOffset(a, unit.KvHead, codes: true);
+        for (int place = lane >> (groups > 1 ? 3 : 2); place < end; place += 8 / groups)
+        {
+            long source = Warp.Shuffle(token, place) + (piece * PieceBytes);
+            int destination = stage + (place * rowBytes) + (piece * PieceBytes);
+            if (piece * PieceBytes < a.HeadBytes)
+            {
+                AsyncCopy.Start16(destination, source);
+                AsyncCopy.Start16(destination + (WarpKeys * rowBytes), source + GpuKv.ValueBytes(a, codes: true));
+            }
+        }
+    }
+
+    /// <summary>Makes halves of 16 tokens' keys and values.</summary>
+    /// <param name="a">The operation.</param>
+    /// <param name="codes">The codes.</param>
+    /// <param name="rows">Where the first token's keys go in a stage of the ring.</param>
+    /// <param name="groups">Groups of 64 dimensions.</param>
+    private static void WidenCodes(AttentionArguments a, int codes, int rows, int groups)
+    {
+        int lane = Pinned.Int(Warp.LaneIdx), piece = lane & ((4 * groups) - 1), rowBytes = 64 * groups, end = Pinned.Int(WarpKeys);
+        for (int place = lane >> (groups > 1 ? 3 : 2); place < end; place += 8 / groups)
+        {
+            uint scales = (uint)Shared.LoadInt(codes + (2 * WarpKeys * rowBytes) + (place * TokenScaleBytes));
+            if (piece * PieceBytes < a.HeadBytes)
+            {
+                WidenPiece(codes + (place * rowBytes) + (piece * PieceBytes), Halves.Lows(scales, scales), rows + (place * 128), place, piece);
+                WidenPiece(codes + ((WarpKeys + place) * rowBytes) + (piece * PieceBytes), Halves.Highs(scales, scales), rows + (groups * BlockBytes) + (place * 128), place, piece);
+            }
+        }
+    }
+
+    /// <summary>Makes halves of 16 codes: two pieces of 16 bytes.</summary>
+    private static void WidenPiece(int codes, uint scale, int row, int place, int piece)
+    {
+        UInt4 packed = Shared.Load16(codes);
+        packed.A = Integers.ChooseBytes(packed.A, 0, 0x3120);
+        packed.B = Integers.ChooseBytes(packed.B, 0, 0x3120);
+        packed.C = Integers.ChooseBytes(packed.C, 0, 0x3120);
+        packed.D = Integers.ChooseBytes(packed.D, 0, 0x3120);
+        row += (piece >> 2) * BlockBytes;
+        UInt4 halves = new()
+        {
+            A = Halves.Multiply(E4M3.Low(packed.A), scale),
+            B = Halves.Multiply(E4M3.Low(packed.B), scale),
+            C = Halves.Multiply(E4M3.Low(packed.C), scale),
+            D = Halves.Multiply(E4M3.Low(packed.D), scale),
+        };
+        Shared.Store16(row + ((((2 * piece) ^ place) & 7) * PieceBytes), halves);
+        halves = new UInt4
+        {
+            A = Halves.Multiply(E4M3.High(packed.A), scale),
+            B = Halves.Multiply(E4M3.High(packed.B), scale),
+            C = Halves.Multiply(E4M3.High(packed.C), scale),
+            D = Halves.Multiply(E4M3.High(packed.D), scale),
+        };
+        Shared.Store16(row + (((((2 * piece) + 1) ^ place) & 7) * PieceBytes), halves);
     }
 
     /// <summary>What is behind the ends of heads is multiplied, with zeros, so it must be numbers.</summary>
@@ -454,6 +622,36 @@ internal static class GpuPromptAttention
         public static int Writers => 1;
 
         public static int Readers => GpuPromptAttention.Readers;
+    }
+
+    private struct NarrowCodes : ICodeShape
+    {
+        public static int Groups => 1;
+
+        public static int Stages => 8;
+
+        public static int StageBytes => 2 * BlockBytes;
+
+        public static int Writers => CopyWarps;
+
+        public static int Readers => GpuPromptAttention.Readers;
+
+        public static int CodeStages => 8;
+    }
+
+    private struct WideCodes : ICodeShape
+    {
+        public static int Groups => 2;
+
+        public static int Stages => 4;
+
+        public static int StageBytes => 4 * BlockBytes;
+
+        public static int Writers => CopyWarps;
+
+        public static int Readers => GpuPromptAttention.Readers;
+
+        public static int CodeStages => 4;
     }
 
     private struct Wide : IShape

@@ -1,4 +1,5 @@
 using Decart.Inference.Kernels.Gpu.Intrinsics;
+using Decart.Inference.Memory;
 using ILGPU;
 
 namespace Decart.Inference.Kernels.Gpu;
@@ -10,6 +11,9 @@ namespace Decart.Inference.Kernels.Gpu;
 internal static class GpuRotary
 {
     public static readonly GpuKernel<AttentionArguments> Kernel = new(Run);
+
+    /// <summary>The same where keys and values become <see cref="KvCodes"/>.</summary>
+    public static readonly GpuKernel<AttentionArguments> CodesKernel = new(RunCodes);
 
     /// <summary>Leaves the cosines of a row's position in shared memory, and behind them the sines; some threads divide the work.</summary>
     public static void Angles(AttentionArguments a, GpuRow row, int thread, int threads, ArrayView<float> memory, int place)
@@ -68,17 +72,43 @@ internal static class GpuRotary
     /// <param name="a">The operation.</param>
     /// <param name="heads">Address of the row's heads.</param>
     /// <param name="kvHead">Which.</param>
-    /// <param name="destination">Address of the token's key.</param>
+    /// <param name="token">Where the token's keys and values begin.</param>
     /// <param name="thread">The number of the calling thread among those that divide the elements.</param>
     /// <param name="threads">Their number.</param>
     /// <param name="memory">Shared memory.</param>
     /// <param name="angles">See <see cref="Angles"/>.</param>
+    /// <param name="codes">See <see cref="GpuKv"/>.</param>
     public static void StoreKeyValue(
-        AttentionArguments a, long heads, int kvHead, long destination, int thread, int threads, ArrayView<float> memory, int angles)
+        AttentionArguments a, long heads, int kvHead, long token, int thread, int threads, ArrayView<float> memory, int angles, bool codes)
     {
         long key = heads + (((long)a.Heads + kvHead) * a.HeadDim * sizeof(float)), value = key + ((long)a.KvHeads * a.HeadDim * sizeof(float));
-        long valueDestination = destination + ((long)a.KvHeads * a.HeadDim * sizeof(ushort));
+        long destination = token + GpuKv.KeyOffset(a, kvHead, codes), valueDestination = destination + GpuKv.ValueBytes(a, codes);
         float factor = NormFactor(key, a.KeyNorm, a.HeadDim, a.KeyEpsilon);
+        if (codes)
+        {
+            int largestKey = 0, largestValue = 0;
+            for (int i = Warp.LaneIdx; i < a.HeadDim; i += Warp.WarpSize)
+            {
+                largestKey = Math.Max(largestKey, GpuKv.Magnitude(Rotated(a, key, a.KeyNorm, factor, memory, angles, i)));
+                largestValue = Math.Max(largestValue, GpuKv.Magnitude(Global.LoadFloat(value + (i * sizeof(float)))));
+            }
+            int keyScale = KvCodes.ScaleOf(Reduce.WarpMax(largestKey)), valueScale = KvCodes.ScaleOf(Reduce.WarpMax(largestValue));
+            for (int i = thread; i < a.HeadBytes; i += threads)
+            {
+                float keyElement = 0, valueElement = 0;
+                if (i < a.HeadDim)
+                {
+                    keyElement = Rotated(a, key, a.KeyNorm, factor, memory, angles, i);
+                    valueElement = Global.LoadFloat(value + (i * sizeof(float)));
+                }
+                GpuKv.StoreElement(destination, i, keyElement, keyScale);
+                GpuKv.StoreElement(valueDestination, i, valueElement, valueScale);
+            }
+            if (thread != 0) return;
+            Global.Store2(token + GpuKv.ScaleOffset(a, kvHead), (uint)keyScale);
+            Global.Store2(token + GpuKv.ScaleOffset(a, kvHead) + KvCodes.ScaleBytes, (uint)valueScale);
+            return;
+        }
         for (int i = thread; i < a.HeadDim; i += threads)
         {
             Global.Store2(destination + (i * sizeof(ushort)), Halves.Saturate(Rotated(a, key, a.KeyNorm, factor, memory, angles, i)));
@@ -86,7 +116,13 @@ internal static class GpuRotary
         }
     }
 
-    private static void Run(AttentionArguments a)
+    private static void Run(AttentionArguments a) => Run(a, codes: false);
+
+    private static void RunCodes(AttentionArguments a) => Run(a, codes: true);
+
+    /// <param name="a">The operation.</param>
+    /// <param name="codes">See <see cref="GpuKv"/>.</param>
+    private static void Run(AttentionArguments a, bool codes)
     {
         ArrayView<float> angles = SharedMemory.Allocate1D<float>(GpuAttention.MaxHeadDim).BaseView;
         if (Grid.IdxX >= Global.LoadInt(a.Count)) return;
@@ -94,7 +130,7 @@ internal static class GpuRotary
         Angles(a, row, Group.IdxX, Group.DimX, angles, 0);
         Group.Barrier();
         long heads = a.Qkv + ((long)Grid.IdxX * a.QkvStride * sizeof(float));
-        long keys = GpuRow.TokenAddress(row, row.Position) + ((long)a.Layer * 2 * a.KvHeads * a.HeadDim * sizeof(ushort));
+        long token = GpuRow.TokenAddress(row, row.Position);
         for (int head = Group.IdxX / Warp.WarpSize; head < a.Heads + a.KvHeads; head += Group.DimX / Warp.WarpSize)
         {
             if (head < a.Heads)
@@ -103,8 +139,7 @@ internal static class GpuRotary
             }
             else
             {
-                long destination = keys + ((long)(head - a.Heads) * a.HeadDim * sizeof(ushort));
-                StoreKeyValue(a, heads, head - a.Heads, destination, Warp.LaneIdx, Warp.WarpSize, angles, 0);
+                StoreKeyValue(a, heads, head - a.Heads, token, Warp.LaneIdx, Warp.WarpSize, angles, 0, codes);
             }
         }
     }

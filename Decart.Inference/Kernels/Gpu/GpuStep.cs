@@ -12,7 +12,7 @@ namespace Decart.Inference.Kernels.Gpu;
 /// (int) | the work list of each <see cref="GpuAttentionPlan"/>]. Owns what attention needs beside: partial results and counters. Reused from step to
 /// step.
 /// </summary>
-internal sealed class GpuStep(IGpuDevice device) : IDisposable
+internal sealed class GpuStep(IGpuDevice device, int kvElementBytes) : IDisposable
 {
     /// <summary>Warps for each multiprocessor from which on contexts are not divided.</summary>
     private const int WarpsPerMultiprocessor = 8;
@@ -181,7 +181,7 @@ internal sealed class GpuStep(IGpuDevice device) : IDisposable
     private void SendMaps()
     {
         ChunksHaveMaps = false;
-        if (IsDecode || !_plans.Exists(plan => plan.Rows == GpuAttentionRows.Chunks)) return;
+        if (IsDecode || kvElementBytes != sizeof(ushort) || !_plans.Exists(plan => plan.Rows == GpuAttentionRows.Chunks)) return;
         byte[] maps = new byte[_batch!.Chunks.Length * CudaTensorMap.Bytes];
         for (int i = 0; i < _batch.Chunks.Length; i++)
         {

@@ -34,6 +34,14 @@ internal static class GpuTensorAttention
     public static readonly GpuKernel<AttentionArguments> Decode64 = new(RunDecode64, Lanes * Warps(1)), Decode128 = new(RunDecode128, Lanes * Warps(2)),
         Decode256 = new(RunDecode256, Lanes * Warps(4));
 
+    /// <summary>As <see cref="Heads64"/> and so on for keys and values that are <see cref="Memory.KvCodes"/>.</summary>
+    public static readonly GpuKernel<AttentionArguments> Codes64 = new(RunCodes64, Lanes * Warps(1)), Codes128 = new(RunCodes128, Lanes * Warps(2)),
+        Codes256 = new(RunCodes256, Lanes * Warps(4));
+
+    /// <summary>As <see cref="Decode64"/> and so on, likewise.</summary>
+    public static readonly GpuKernel<AttentionArguments> DecodeCodes64 = new(RunCodesDecode64, Lanes * Warps(1)),
+        DecodeCodes128 = new(RunCodesDecode128, Lanes * Warps(2)), DecodeCodes256 = new(RunCodesDecode256, Lanes * Warps(4));
+
     /// <summary>Warps of a group for heads of up to that many times 64 elements.</summary>
     public static int Warps(int dimGroups) => dimGroups > 2 ? 2 : 4;
 
@@ -43,22 +51,35 @@ internal static class GpuTensorAttention
     /// <summary>Tiles that the query heads of a key/value head take.</summary>
     public static int HeadTiles(int group) => (group + TileQueries - 1) / TileQueries;
 
-    private static void Run64(AttentionArguments a) => Run(a, 1, rotates: false);
+    private static void Run64(AttentionArguments a) => Run(a, 1, rotates: false, codes: false);
 
-    private static void Run128(AttentionArguments a) => Run(a, 2, rotates: false);
+    private static void Run128(AttentionArguments a) => Run(a, 2, rotates: false, codes: false);
 
-    private static void Run256(AttentionArguments a) => Run(a, 4, rotates: false);
+    private static void Run256(AttentionArguments a) => Run(a, 4, rotates: false, codes: false);
 
-    private static void RunDecode64(AttentionArguments a) => Run(a, 1, rotates: true);
+    private static void RunDecode64(AttentionArguments a) => Run(a, 1, rotates: true, codes: false);
 
-    private static void RunDecode128(AttentionArguments a) => Run(a, 2, rotates: true);
+    private static void RunDecode128(AttentionArguments a) => Run(a, 2, rotates: true, codes: false);
 
-    private static void RunDecode256(AttentionArguments a) => Run(a, 4, rotates: true);
+    private static void RunDecode256(AttentionArguments a) => Run(a, 4, rotates: true, codes: false);
+
+    private static void RunCodes64(AttentionArguments a) => Run(a, 1, rotates: false, codes: true);
+
+    private static void RunCodes128(AttentionArguments a) => Run(a, 2, rotates: false, codes: true);
+
+    private static void RunCodes256(AttentionArguments a) => Run(a, 4, rotates: false, codes: true);
+
+    private static void RunCodesDecode64(AttentionArguments a) => Run(a, 1, rotates: true, codes: true);
+
+    private static void RunCodesDecode128(AttentionArguments a) => Run(a, 2, rotates: true, codes: true);
+
+    private static void RunCodesDecode256(AttentionArguments a) => Run(a, 4, rotates: true, codes: true);
 
     /// <param name="a">The operation.</param>
     /// <param name="groups">Groups of 64 dimensions: a constant, 1, 2 or 4.</param>
     /// <param name="rotates">Whether rows are rotated and stored: a constant.</param>
-    private static void Run(AttentionArguments a, int groups, bool rotates)
+    /// <param name="codes">See <see cref="GpuKv"/>.</param>
+    private static void Run(AttentionArguments a, int groups, bool rotates, bool codes)
     {
         ArrayView<float> memory = SharedMemory.Allocate1D<float>(4 * 2 * GroupFloats * Lanes).BaseView;
         int warps = groups > 2 ? 2 : 4, warp = Group.IdxX / Lanes, place = warp * groups * GroupFloats * Lanes;
@@ -67,7 +88,7 @@ internal static class GpuTensorAttention
         {
             // Neighbouring warps take neighbouring items of the same heads.
             a.HeadDim = Pinned.Int(a.HeadDim);
-            RunUnit(a, unit % items, unit / items, memory, Pinned.Int(place), groups, rotates);
+            RunUnit(a, unit % items, unit / items, memory, Pinned.Int(place), groups, rotates, codes);
             if (!rotates) return;
             Warp.Barrier();
         }
@@ -80,7 +101,8 @@ internal static class GpuTensorAttention
     /// <param name="place">Where the warp's part of it begins: as many floats for each lane as it has of the outputs.</param>
     /// <param name="groups">See <see cref="Run"/>.</param>
     /// <param name="rotates">See <see cref="Run"/>.</param>
-    private static void RunUnit(AttentionArguments a, int item, int heads, ArrayView<float> memory, int place, int groups, bool rotates)
+    /// <param name="codes">See <see cref="GpuKv"/>.</param>
+    private static void RunUnit(AttentionArguments a, int item, int heads, ArrayView<float> memory, int place, int groups, bool rotates, bool codes)
     {
         int group = a.Heads / a.KvHeads, headTiles = (group + TileQueries - 1) / TileQueries, kvHead = heads / headTiles, headTile = heads % headTiles;
         int tileNumber = GpuAttentionWork.TileOf(a.Work, item);
@@ -94,11 +116,11 @@ internal static class GpuTensorAttention
         if (divided) span += item - tile.FirstItem;
         bool hasLastSpan = !divided || span == lastSpan;
         if (divided) lastSpan = span;
-        long keys = (((long)a.Layer * 2 * a.KvHeads) + kvHead) * a.HeadDim * sizeof(ushort);
+        long keys = GpuKv.KeyOffset(a, kvHead, codes), scales = GpuKv.ScaleOffset(a, kvHead);
         Query query;
         if (rotates)
         {
-            GpuAttentionQuery.Rotate(a, row, tile.FirstRow, kvHead, headTile, group, hasLastSpan, memory, place, groups);
+            GpuAttentionQuery.Rotate(a, row, tile.FirstRow, kvHead, headTile, group, hasLastSpan, memory, place, groups, codes);
             query = GpuAttentionQuery.LoadRotated(upper, lower, memory, place, groups);
             Warp.Barrier();
         }
@@ -123,7 +145,7 @@ internal static class GpuTensorAttention
             lower.Sum = 0;
             int begin = span * SpanTokens, stop = begin + SpanTokens < end ? begin + SpanTokens : end;
             if (begin < first) begin = first / StepKeys * StepKeys;
-            for (int key = begin; key < stop; key += StepKeys) Step(a, row, key, end, keys, query, ref upper, ref lower, ref outputs, groups);
+            for (int key = begin; key < stop; key += StepKeys) Step(a, row, key, end, keys, scales, query, ref upper, ref lower, ref outputs, groups, codes);
             upper.Sum = QuadSum(upper.Sum);
             lower.Sum = QuadSum(lower.Sum);
             if (divided)

@@ -22,6 +22,7 @@ internal static class Reduce
 
     public static long WarpSum(long value) => WarpExtensions.AllReduce<long, AddInt64>(value);
 
+    /// <summary>The largest, which is a number if all are.</summary>
     public static float WarpMax(float value)
     {
         for (int distance = Warp.WarpSize / 2; distance > 0; distance /= 2)
@@ -29,6 +30,13 @@ internal static class Reduce
             float other = Warp.ShuffleXor(value, distance);
             value = other > value ? other : value;
         }
+        return value;
+    }
+
+    /// <inheritdoc cref="WarpMax(float)"/>
+    public static int WarpMax(int value)
+    {
+        for (int distance = Warp.WarpSize / 2; distance > 0; distance /= 2) value = Math.Max(value, Warp.ShuffleXor(value, distance));
         return value;
     }
 

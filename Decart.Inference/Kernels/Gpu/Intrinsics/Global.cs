@@ -39,6 +39,12 @@ internal static unsafe class Global
     [IntrinsicImplementation, Ptx("st.global.b32 [$0], $1;")]
     public static void StoreInt(long address, int value) => *(int*)address = value;
 
+    [IntrinsicImplementation, Ptx("st.global.b64 [$0], $1;")]
+    public static void StoreLong(long address, long value) => *(long*)address = value;
+
+    [IntrinsicImplementation, Ptx("st.global.u8 [$0], $1;")]
+    public static void StoreByte(long address, uint value) => *(byte*)address = (byte)value;
+
     [IntrinsicImplementation, Ptx("st.global.u16 [$0], $1;")]
     public static void Store2(long address, uint value) => *(ushort*)address = (ushort)value;
 

@@ -21,7 +21,7 @@ internal static class PtxIntrinsics
 {
     private static readonly Type[] Groups =
     [
-        typeof(Global), typeof(Halves), typeof(BFloats), typeof(Float32), typeof(Integers), typeof(AsyncCopy), typeof(TensorCore),
+        typeof(Global), typeof(Halves), typeof(E4M3), typeof(BFloats), typeof(Float32), typeof(Integers), typeof(AsyncCopy), typeof(TensorCore),
         typeof(Shared), typeof(MBarrier), typeof(BulkCopy), typeof(TensorCopy), typeof(Cluster), typeof(NamedBarrier), typeof(GridDependency), typeof(WarpGroup), typeof(Pinned), typeof(Vote),
     ];
 

@@ -66,6 +66,24 @@ internal static class AttentionColumns
         return products;
     }
 
+    /// <summary>The same of codes, which lie interleaved (<see cref="GpuKv"/>): a load has the keys of 32 dimensions. Scales are powers of two, so products of scaled keys have the same bits.</summary>
+    /// <param name="keys">Address of the first of the keys.</param>
+    /// <param name="scales">Address of their scales.</param>
+    /// <param name="queries">The queries.</param>
+    /// <param name="groups">Groups of 64 dimensions: a constant, 1 or 2.</param>
+    public static Float4 ProductsOfCodes(int keys, int scales, AttentionQueries queries, int groups)
+    {
+        int lane = Warp.LaneIdx, row = keys + ((lane & 15) * AttentionCursor.RowBytes(groups, codes: true)), swizzle = AttentionCursor.CodeSwizzle(lane & 15, groups), high = lane >> 4;
+        UInt4 first = TensorCore.LoadMatrices(row + ((high ^ swizzle) * 16)), second = TensorCore.LoadMatrices(row + (((2 + high) ^ swizzle) * 16)), third = default, fourth = default;
+        if (groups > 1) third = TensorCore.LoadMatrices(row + (((4 + high) ^ swizzle) * 16));
+        if (groups > 1) fourth = TensorCore.LoadMatrices(row + (((6 + high) ^ swizzle) * 16));
+        float upper = Halves.Low((uint)Shared.LoadInt(scales + ((lane >> 2) * 4))), lower = Halves.Low((uint)Shared.LoadInt(scales + (((lane >> 2) + 8) * 4)));
+        Float4 products = default;
+        products = Multiply(products, WidenKeys(first, second), queries.A, queries.B);
+        if (groups > 1) products = Multiply(products, WidenKeys(third, fourth), queries.C, queries.D);
+        return new Float4 { A = products.A * upper, B = products.B * upper, C = products.C * lower, D = products.D * lower };
+    }
+
     /// <summary>Leaves a warp's products for the team.</summary>
     public static void Publish(int exchange, int rank, Float4 products) =>
         Shared.StoreFloat4(exchange + (((rank * Lanes) + Warp.LaneIdx) * ProductBytes), products);
@@ -163,6 +181,21 @@ internal static class AttentionColumns
         return sums;
     }
 
+    /// <summary>The same of codes: a load has the values of 32 keys.</summary>
+    public static AttentionSums AddCodes(AttentionSums sums, int stage, int rank, AttentionWeights weights, int groups)
+    {
+        int lane = Warp.LaneIdx, rowBytes = AttentionCursor.RowBytes(groups, codes: true), swizzle = AttentionCursor.CodeSwizzle(lane, groups);
+        int row = stage + AttentionCursor.ValuesOffset(groups, codes: true) + (lane * rowBytes), piece = rank * groups;
+        int own = row + ((piece ^ swizzle) * 16), next = row + (((piece + 1) ^ swizzle) * 16), scales = AttentionCursor.ScalesOf(stage, (lane & 3) * 2, groups);
+        UInt4 first = TensorCore.LoadTransposed(own), second = TensorCore.LoadTransposed(own + (32 * rowBytes)), third = default, fourth = default;
+        if (groups > 1) third = TensorCore.LoadTransposed(next);
+        if (groups > 1) fourth = TensorCore.LoadTransposed(next + (32 * rowBytes));
+        UInt4 lower = LoadScales(scales), upper = LoadScales(scales + (32 * 4));
+        sums.A = Multiply(sums.A, WidenValues(first, second, lower, upper), weights.First, weights.Second);
+        if (groups > 1) sums.B = Multiply(sums.B, WidenValues(third, fourth, lower, upper), weights.First, weights.Second);
+        return sums;
+    }
+
     public static AttentionSums Scale(AttentionSums sums, Float4 factors, int groups)
     {
         sums.A = Scale(sums.A, factors);
@@ -203,6 +236,58 @@ internal static class AttentionColumns
         C = TensorCore.LoadTransposed(first + (2 * next)),
         D = TensorCore.LoadTransposed(first + (3 * next)),
     };
+
+    /// <summary>Of 16 keys, 64 dimensions.</summary>
+    private static Fragments WidenKeys(UInt4 near, UInt4 far) => new()
+    {
+        A = WidenKeys(near.A, near.B),
+        B = WidenKeys(near.C, near.D),
+        C = WidenKeys(far.A, far.B),
+        D = WidenKeys(far.C, far.D),
+    };
+
+    /// <summary>Of the keys g and g + 8.</summary>
+    private static UInt4 WidenKeys(uint upper, uint lower)
+    {
+        upper = Separate(upper);
+        lower = Separate(lower);
+        return new UInt4 { A = E4M3.Low(upper), B = E4M3.Low(lower), C = E4M3.High(upper), D = E4M3.High(lower) };
+    }
+
+    /// <summary>Of 16 dimensions, 64 keys.</summary>
+    private static Fragments WidenValues(UInt4 near, UInt4 far, UInt4 nearScales, UInt4 farScales) => new()
+    {
+        A = WidenValues(near.A, near.B, nearScales.A, nearScales.B),
+        B = WidenValues(near.C, near.D, nearScales.C, nearScales.D),
+        C = WidenValues(far.A, far.B, farScales.A, farScales.B),
+        D = WidenValues(far.C, far.D, farScales.C, farScales.D),
+    };
+
+    /// <summary>Of the first and the second eight of 16 keys.</summary>
+    private static UInt4 WidenValues(uint first, uint second, uint firstScales, uint secondScales)
+    {
+        first = Separate(first);
+        second = Separate(second);
+        return new UInt4
+        {
+            A = Halves.Multiply(E4M3.Low(first), firstScales),
+            B = Halves.Multiply(E4M3.High(first), firstScales),
+            C = Halves.Multiply(E4M3.Low(second), secondScales),
+            D = Halves.Multiply(E4M3.High(second), secondScales),
+        };
+    }
+
+    /// <summary>The even bytes, then the odd ones.</summary>
+    private static uint Separate(uint codes) => Integers.ChooseBytes(codes, 0, 0x3120);
+
+    /// <summary>The scales of the values of keys 2t and 2t + 1 of each eight of 32, two in a register.</summary>
+    private static UInt4 LoadScales(int address) => new() { A = LoadPair(address), B = LoadPair(address + 32), C = LoadPair(address + 64), D = LoadPair(address + 96) };
+
+    private static uint LoadPair(int address)
+    {
+        ulong pair = (ulong)Shared.LoadLong(address);
+        return Halves.Highs((uint)pair, (uint)(pair >> 32));
+    }
 
     /// <summary>Adds products over 64 dimensions or keys, in ascending order.</summary>
     private static Float4 Multiply(Float4 sums, Fragments left, UInt4 first, UInt4 second)

@@ -54,7 +54,7 @@ internal struct AttentionUnit
     }
 
     /// <summary>Bytes from the start of a token to the keys of the unit's head.</summary>
-    public static long KeyOffset(AttentionArguments a, AttentionUnit unit) => (((long)a.Layer * 2 * a.KvHeads) + unit.KvHead) * a.HeadDim * sizeof(ushort);
+    public static long KeyOffset(AttentionArguments a, AttentionUnit unit, bool codes) => GpuKv.KeyOffset(a, unit.KvHead, codes);
 
     private static int HeadTiles(int group) => (group + Heads - 1) >> HeadShift;
 

@@ -37,6 +37,9 @@ internal struct CoreRow
         D = Halves.SaturatePair(row.Right.C, row.Right.D),
     };
 
+    /// <summary>The largest of <see cref="GpuKv.Magnitude"/>.</summary>
+    public static int LargestMagnitude(CoreRow row) => Math.Max(LargestMagnitude(row.Left), LargestMagnitude(row.Right));
+
     public static float Sum(CoreRow row) => Sum(row.Left) + Sum(row.Right);
 
     /// <summary>The sum of the squares, in ascending order.</summary>
@@ -84,6 +87,9 @@ internal struct CoreRow
     private static Float4 Add(Float4 a, Float4 b) => new() { A = a.A + b.A, B = a.B + b.B, C = a.C + b.C, D = a.D + b.D };
 
     private static Float4 Multiply(Float4 a, Float4 b) => new() { A = a.A * b.A, B = a.B * b.B, C = a.C * b.C, D = a.D * b.D };
+
+    private static int LargestMagnitude(Float4 x) =>
+        Math.Max(Math.Max(GpuKv.Magnitude(x.A), GpuKv.Magnitude(x.B)), Math.Max(GpuKv.Magnitude(x.C), GpuKv.Magnitude(x.D)));
 
     private static Float4 SwapNeighbours(Float4 x) => new() { A = x.B, B = x.A, C = x.D, D = x.C };
 }
