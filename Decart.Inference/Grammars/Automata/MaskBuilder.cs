@@ -117,7 +117,7 @@ internal sealed class MaskBuilder(Automaton automaton, LanguageTable table, Toke
         foreach ((int place, NameRange alike) in _names.Below(names, nodes))
         {
             if (!available.HasAny(alike.From, alike.To)) continue;
-            if (trie.HasToken(place) && (!isLimited || @object.CostOfNames(alike) <= _maxCost)) _parts.Add(place);
+            if (trie.HasToken(place) && (!isLimited || @object.CanComplete(alike, _maxCost))) _parts.Add(place);
             if (!alike.IsComplete || !trie.GoesOn(place)) continue;
             BranchList branches = Borrow();
             branches.AddComplete(@object, alike);

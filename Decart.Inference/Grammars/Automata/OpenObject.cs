@@ -55,8 +55,20 @@ internal sealed class OpenObject
     {
         int least = Distances.Infinite;
         for (int member = Available.Next(names.From); member < names.To; member = Available.Next(member + 1))
-            least = Math.Min(least, Distances.Add(Shape.DistanceInName(member, names.Length), _state.CostFromColon(member, _depth)));
-        return Distances.Add(least, _costBehind);
+            least = Math.Min(least, CostOfName(member, names.Length));
+        return least;
+    }
+
+    /// <summary>Whether it costs at most so much to complete the text within the name of a member.</summary>
+    /// <param name="names">The names that begin with what has been read.</param>
+    /// <param name="maxCost">The cost.</param>
+    public bool CanComplete(NameRange names, int maxCost)
+    {
+        for (int member = Available.Next(names.From); member < names.To; member = Available.Next(member + 1))
+        {
+            if (CostOfName(member, names.Length) <= maxCost) return true;
+        }
+        return false;
     }
 
     /// <summary>What it costs to complete the text behind one more member of another kind than the known ones.</summary>
@@ -69,6 +81,8 @@ internal sealed class OpenObject
     /// <summary>Adds what follows the name of a known member.</summary>
     public void ExpandFromColon(int member, BranchList into) =>
         into.Add(_automaton.StartOf(Shape.FromColon(member), _automaton.Bottom(_depth)), With(_state.With(member)).AfterMember);
+
+    private int CostOfName(int member, int length) => Distances.Add(Distances.Add(Shape.DistanceInName(member, length), _state.CostFromColon(member, _depth)), _costBehind);
 
     private OpenObject With(ObjectState state) => new(_automaton, state, _below, _outer);
 

@@ -18,6 +18,7 @@ internal sealed class ObjectState
     private readonly byte[][] _others; // names that are none of the known ones, in quotes, sorted
     private readonly int _count, _missingCount;
     private Language[]? _restNames;
+    private long _needed = -1; // what the needed members cost at a depth: both in one field, as any thread may ask
 
     /// <param name="shape">Of what it consists.</param>
     public ObjectState(ObjectShape shape)
@@ -117,7 +118,7 @@ internal sealed class ObjectState
     private int CostAfter(int member, int depth)
     {
         if ((_shape.HasConditions && _shape.Members[member].Requires.Length > 0) || _shape.Min > _count) return With(member).CostAfterMember(depth);
-        int needed = CostOfNeeded(depth, isSettled: true, _count, out _);
+        int needed = CostOfNeeded(depth);
         if (needed != Distances.Infinite && _missing.Has(member)) needed -= _shape.Costs(depth, isSettled: true)[member];
         return Distances.Add(needed, Of(_shape.Close));
     }
@@ -150,6 +151,16 @@ internal sealed class ObjectState
         if (_seen.Has(member) || (member == _shape.First && _count > 0)) return false;
         if (_shape.Max == int.MaxValue) return true;
         return HasRoom(_shape.HasConditions ? With(member)._missingCount : _missing.Has(member) ? _missingCount - 1 : _missingCount);
+    }
+
+    /// <summary>What the members cost that are still needed. It is asked for each member that may come next.</summary>
+    private int CostOfNeeded(int depth)
+    {
+        long known = Volatile.Read(ref _needed);
+        if (known >> 32 == depth) return (int)known;
+        int cost = CostOfNeeded(depth, isSettled: true, _count, out _);
+        Volatile.Write(ref _needed, ((long)depth << 32) | (uint)cost);
+        return cost;
     }
 
     /// <summary>What the members cost that are still needed, each with its comma.</summary>
