@@ -1,5 +1,5 @@
 using Decart.Inference.Kernels;
-using Decart.Inference.Memory;
+using Decart.Inference.Kernels.Gpu;
 
 namespace Decart.Inference.Tests.Kernels.Gpu;
 
@@ -36,7 +36,7 @@ internal sealed class GpuKvCodesTests(string device)
         (int First, int Length)[] chunks = IsSlow ? [(0, 65), (65, 1), (66, 73), (139, 1)] : [(0, 35), (35, 1), (36, 30), (66, 1), (67, 61), (128, 1), (129, 470), (599, 1)];
         using GpuBench plain = new(Create(family, multiprocessors: 1)), coded = new(Create(family, multiprocessors: 100), KvCacheType.Fp8);
         int outputs = shape.Heads * shape.HeadDim, queries = outputs;
-        float[][] rows = [.. Enumerable.Range(0, tokens).Select(_ => Row(shape, coded)) ];
+        float[][] rows = [.. Enumerable.Range(0, tokens).Select(_ => Row(shape, coded))];
         plain.Begin((plain.Kv(Layers, shape, tokens), 0, tokens));
         GpuActivationsPair qkv = plain.Activations(tokens, rows[0].Length), expected = plain.Activations(tokens, outputs, operand: true, poisoned: true);
         for (int i = 0; i < tokens; i++)
@@ -116,7 +116,7 @@ internal sealed class GpuKvCodesTests(string device)
         }
     }
 
-    private Decart.Inference.Kernels.Gpu.IGpuDevice Create(string family, int multiprocessors) =>
+    private IGpuDevice Create(string family, int multiprocessors) =>
         GpuDevices.Create(device, multiprocessors, tensorCores: family != "portable", hopper: family == "sm_90a", architecture: family == "sm_90a" ? 90 : 80);
 
     /// <summary>Queries, and heads of keys and values of any size.</summary>

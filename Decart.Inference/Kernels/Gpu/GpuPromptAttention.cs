@@ -133,8 +133,8 @@ internal static class GpuPromptAttention
     private static void CopyCodes<TShape>(AttentionArguments a, Ring<TShape> ring, int memory)
         where TShape : ICodeShape
     {
-        // There are few registers: what can be found again is.
-        int round = 0, offset = 0, tiles = 0;
+        // There are few registers: what can be found again is. When there are no more units, offset is where the steps end.
+        int round = 0, offset = 0;
         for (int step = 0; ; step++)
         {
             if (PromptUnit.Number(round) < PromptUnit.Count(a))
@@ -143,16 +143,19 @@ internal static class GpuPromptAttention
                 int key = PromptUnit.Begin(a, unit) + offset;
                 StartCodes(a, unit, key + (CopyWarp() * WarpKeys), CodeStage<TShape>(memory, step), TShape.Groups);
                 offset += AttentionScores.TileKeys;
-                tiles++;
                 if (key + AttentionScores.TileKeys >= PromptUnit.End(unit))
                 {
                     round++;
                     offset = 0;
                 }
             }
+            else
+            {
+                if (offset == 0) offset = step + TShape.CodeStages - 1;
+                if (step == offset) return;
+            }
             AsyncCopy.Commit();
             int ready = step - (TShape.CodeStages - 1);
-            if (ready == tiles) return;
             if (ready >= 0)
             {
                 AsyncCopy.Wait(TShape.CodeStages - 1);
