@@ -19,14 +19,14 @@ internal static class PerplexityCommand
         Option<WeightFormat?> weights = Arguments.Weights();
         Option<KvCacheType[]> kvCaches = Arguments.Several("--kv-cache", "The forms of keys and values that are tried", Enum.GetValues<KvCacheType>());
         Command command = new("perplexity", "Perplexity of texts with each form of keys and values.") { model, files, device, piece, most, weights, kvCaches };
-        command.SetAction(async (parsed, _) =>
+        command.SetAction(async (parsed, cancellation) =>
         {
             TextWriter output = parsed.InvocationConfiguration.Output;
             foreach (KvCacheType keysAndValues in parsed.GetRequiredValue(kvCaches))
             {
                 LlmSessionOptions options = new() { Device = parsed.GetValue(device), Quantize = parsed.GetValue(weights), KvCacheType = keysAndValues };
-                await using LlmSession session = await LlmSession.LoadAsync(Arguments.Model(parsed.GetRequiredValue(model)), options).ConfigureAwait(false);
-                (int tokens, double perplexity) = await MeasureAsync(session, parsed.GetRequiredValue(files), parsed.GetValue(piece), parsed.GetValue(most)).ConfigureAwait(false);
+                await using LlmSession session = await LlmSession.LoadAsync(Arguments.Model(parsed.GetRequiredValue(model)), options, cancellationToken: cancellation).ConfigureAwait(false);
+                (int tokens, double perplexity) = await MeasureAsync(session, parsed.GetRequiredValue(files), parsed.GetValue(piece), parsed.GetValue(most), cancellation).ConfigureAwait(false);
                 await output.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"{keysAndValues}: {perplexity:F5} ({tokens} tokens, {session.Model.Device})")).ConfigureAwait(false);
             }
             return 0;
@@ -34,18 +34,18 @@ internal static class PerplexityCommand
         return command;
     }
 
-    private static async Task<(int Tokens, double Perplexity)> MeasureAsync(LlmSession session, FileInfo[] files, int piece, int most)
+    private static async Task<(int Tokens, double Perplexity)> MeasureAsync(LlmSession session, FileInfo[] files, int piece, int most, CancellationToken cancellation)
     {
         int tokens = 0;
         double loss = 0;
         foreach (FileInfo file in files)
         {
-            string texts = await File.ReadAllTextAsync(file.FullName).ConfigureAwait(false);
+            string texts = await File.ReadAllTextAsync(file.FullName, cancellation).ConfigureAwait(false);
             foreach (string text in texts.ReplaceLineEndings("\n").Split(Separator, StringSplitOptions.RemoveEmptyEntries))
             {
                 foreach (int[] ids in session.Tokenizer.Encode(text).Take(most - tokens).Chunk(piece))
                 {
-                    if (ids.Length > 1) loss -= (await session.ScoreAsync(ids).ConfigureAwait(false)).Sum(score => (double)score.Logprob);
+                    if (ids.Length > 1) loss -= (await session.ScoreAsync(ids, cancellationToken: cancellation).ConfigureAwait(false)).Sum(score => (double)score.Logprob);
                     tokens += ids.Length - 1;
                 }
             }
