@@ -115,6 +115,8 @@ internal sealed class GpuMatMulTimes : IDisposable
             RowsPerSource = 1,
             Gated = gated ? 1 : 0,
             HalfY = gated ? 1 : 0,
+            // FP8's scales are seldom halves.
+            HalfScales = format is { HasHalfScales: true } and not { Type: TensorType.E4M3x32 or TensorType.E4M3x64 } ? 1 : 0,
             Function = (int)(gated ? ActivationFunction.Silu : ActivationFunction.None),
             Accumulate = outputs <= inputs ? 1 : 0,
         };

@@ -23,6 +23,12 @@ internal sealed class GpuPackedMatMulTests(string device)
     public void Products_of_more_rows_have_the_bits_of_widened_weights([Values(TensorType.Q4_K, TensorType.Q8_0)] TensorType type, [Values(9, 40, 100, 200)] int rows) =>
         AssertSameBits(rows, gated: false, columns: 256, (type, 150));
 
+    /// <summary>Stages with two pieces instead of four, alone and behind others, and tiles for two passes of several warps each.</summary>
+    [Test]
+    public void Products_with_half_a_stage_have_the_bits_of_widened_weights(
+        [Values(TensorType.Q4_0, TensorType.Q8_0, TensorType.Int4x64)] TensorType type, [Values(1, 16)] int rows, [Values(128, 640)] int columns) =>
+        AssertSameBits(rows, gated: false, columns, (type, columns == 128 ? 20 : 145));
+
     /// <summary>Gates and ups are kept in turn; three groups share the tiles, and stages have fewer pieces at the end.</summary>
     [Test]
     public void Gates_and_ups_have_the_bits_of_widened_weights([Values(TensorType.Q5_K, TensorType.Q4_0)] TensorType type, [Values(1, 13)] int rows) =>

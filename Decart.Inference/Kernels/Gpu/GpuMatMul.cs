@@ -56,6 +56,9 @@ internal struct MatMulArguments
 
     /// <summary>1: y is an operand, stored as halves.</summary>
     public int HalfY;
+
+    /// <summary>1: the weight is packed, and all its scales are halves.</summary>
+    public int HalfScales;
 }
 
 /// <summary>The portable matmul: each thread computes one column for a few rows; every sum goes over k in ascending order.</summary>

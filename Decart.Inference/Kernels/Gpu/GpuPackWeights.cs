@@ -4,7 +4,7 @@ using ILGPU;
 
 namespace Decart.Inference.Kernels.Gpu;
 
-/// <summary>Rows of stored blocks become tiles of few bits (<see cref="PackedTile{TFormat}"/>): one group a row. What is padding was cleared.</summary>
+/// <summary>Rows of stored blocks become tiles of few bits (<see cref="PackedTile{TFormat}"/>): one group a row. All was cleared before: some words have bits of two rows.</summary>
 internal static class GpuPackWeights<TFormat>
     where TFormat : IPackedFormat
 {
@@ -18,7 +18,7 @@ internal static class GpuPackWeights<TFormat>
         for (int run = Group.IdxX; run < a.Columns / 32; run += Group.DimX)
         {
             long piece = a.Destination + CoreTiles.TileOffset(row & -CoreTiles.TileRows, run / 2 * CoreTiles.PieceColumns, a.Rows, a.Stride, PackedTile<TFormat>.Bytes);
-            PackedTile<TFormat>.Store(source, run, piece, PackedTile<TFormat>.Lane(row & (CoreTiles.TileRows - 1), run & 1));
+            PackedTile<TFormat>.Store(source, run, piece, row & (CoreTiles.TileRows - 1), a.Unusual);
         }
     }
 }

@@ -31,12 +31,9 @@ internal static class GpuPackedMatMul<TFormat, TSums>
     /// weight decide, so there must be many warps; with many rows the products' registers leave room for few.
     /// </summary>
     /// <remarks>Rings have multiples of so many stages: each stage is one team's, which sees all its phases. A barrier's parity tells two neighbouring phases apart, no more.</remarks>
-    private static int Teams => TSums.Columns is > 32 and not 128 ? 1 : TSums.Columns <= 32 && IsWide ? 3 : 2;
+    private static int Teams => TSums.Columns is > 32 and not 128 ? 1 : 2;
 
-    private static int TeamWarps => TSums.Columns <= 32 ? (IsWide ? 5 : 8) : TSums.Columns <= 64 ? 7 : 3;
-
-    /// <summary>Codes of a byte want more room on their way, and so leave less for halves.</summary>
-    private static bool IsWide => TFormat.Bits == 8;
+    private static int TeamWarps => TSums.Columns <= 32 ? 8 : TSums.Columns == 64 ? 7 : 3;
 
     /// <summary>The warp that copies, those that make halves, and as many as their last warp group lacks: it changes its registers as a whole.</summary>
     private static int Helpers => (1 + (Teams * TeamWarps) + 3) / 4 * 4;
@@ -68,13 +65,13 @@ internal static class GpuPackedMatMul<TFormat, TSums>
     /// <summary>Waits for no kernel: weights depend on none.</summary>
     private static void Copy(MatMulArguments a, Ring<Stored> ring)
     {
-        int perStage = GpuRingMatMul<TSums>.PiecesPerStage(a), steps = GpuRingMatMul<TSums>.Steps(a);
+        int perStage = GpuRingMatMul<TSums>.PiecesPerStage(a), steps = GpuRingMatMul<TSums>.Steps(a, perStage);
         for (GpuRingMatMulPass pass = GpuRingMatMulPass.First(a); GpuRingMatMulPass.Exists(pass); pass = GpuRingMatMulPass.Next(a, pass))
         {
             GpuRingMatMul<TSums>.Source source = GpuRingMatMul<TSums>.Source.OfWeight(a, pass, perStage, PackedTile<TFormat>.Bytes);
             for (int step = 0; step < steps; step++)
             {
-                int pieces = GpuRingMatMul<TSums>.Pieces(a, step);
+                int pieces = GpuRingMatMul<TSums>.Pieces(a, step, perStage);
                 Ring<Stored>.BeginFill(ring, pieces * pass.Tiles * PackedTile<TFormat>.Bytes);
                 GpuRingMatMul<TSums>.Source.Copy(source, Ring<Stored>.Stage(ring), Ring<Stored>.Full(ring), pieces);
                 source = GpuRingMatMul<TSums>.Source.Next(source);
@@ -86,17 +83,17 @@ internal static class GpuPackedMatMul<TFormat, TSums>
     private static void Unpack(MatMulArguments a, Ring<Stored> stored, Ring<Halved> halves, int unpacker)
     {
         int team = unpacker / TeamWarps, member = unpacker - (team * TeamWarps);
-        int perStage = GpuRingMatMul<TSums>.PiecesPerStage(a), pieces = a.Stride / CoreTiles.PieceColumns, steps = GpuRingMatMul<TSums>.Steps(a);
+        int perStage = GpuRingMatMul<TSums>.PiecesPerStage(a), steps = GpuRingMatMul<TSums>.Steps(a, perStage);
         if (member == 0) GridDependency.Wait();
         stored = Ring<Stored>.Skip(stored, team);
         halves = Ring<Halved>.Skip(halves, team);
-        int step = team, tile = member;
+        int step = team, pair = member;
         for (GpuRingMatMulPass pass = GpuRingMatMulPass.First(a); GpuRingMatMulPass.Exists(pass); pass = GpuRingMatMulPass.Next(a, pass))
         {
-            GpuRingMatMul<TSums>.Source x = GpuRingMatMul<TSums>.Source.Skip(GpuRingMatMul<TSums>.Source.OfX(a, pass, perStage), step);
+            GpuRingMatMul<TSums>.Source x = GpuRingMatMul<TSums>.Source.Skip(GpuRingMatMul<TSums>.Source.OfX(a, pass, perStage, GpuRingMatMul<TSums>.WeightBytes), step);
             for (; step < steps; step += Teams)
             {
-                int left = pieces - (step * perStage), count = left < perStage ? left : perStage, tiles = count * pass.Tiles;
+                int count = GpuRingMatMul<TSums>.Pieces(a, step, perStage), tiles = count * pass.Tiles, pairs = (tiles + 1) / 2;
                 Ring<Halved>.AwaitEmpty(halves);
                 if (member == 0)
                 {
@@ -105,10 +102,17 @@ internal static class GpuPackedMatMul<TFormat, TSums>
                 }
                 Ring<Stored>.Await(stored);
                 int packed = Ring<Stored>.Stage(stored), halved = Ring<Halved>.Stage(halves);
-                for (; tile < tiles; tile += TeamWarps)
-                    PackedTile<TFormat>.Unpack(packed + (tile * PackedTile<TFormat>.Bytes), Warp.LaneIdx, halved + (tile * CoreTiles.TileBytes));
+                for (; pair < pairs; pair += TeamWarps)
+                {
+                    // A last one by itself is two times the same.
+                    int tile = 2 * pair, next = tile + 1 < tiles ? tile + 1 : tile;
+                    int first = packed + (tile * PackedTile<TFormat>.Bytes), second = packed + (next * PackedTile<TFormat>.Bytes);
+                    StoredFragments sink = StoredFragments.To(halved + (tile * CoreTiles.TileBytes), halved + (next * CoreTiles.TileBytes));
+                    if (TFormat.HasHalfScales && a.HalfScales != 0) PackedTile<TFormat>.UnpackByHalves(first, second, 0, sink);
+                    else PackedTile<TFormat>.Unpack(first, second, 0, sink);
+                }
                 // The next stage's turns go on where this one's ended: each warp has as many tiles as the others.
-                tile -= tiles;
+                pair -= pairs;
                 // Matrix operations read what threads have written.
                 BulkCopy.Fence();
                 Ring<Stored>.Release(stored);
@@ -130,7 +134,7 @@ internal static class GpuPackedMatMul<TFormat, TSums>
     /// <summary>What is multiplied.</summary>
     private struct Halved : IRingShape
     {
-        public static int Stages => Teams == 3 ? 3 : 4;
+        public static int Stages => 4;
 
         public static int StageBytes => GpuRingMatMul<TSums>.StageBytes;
 

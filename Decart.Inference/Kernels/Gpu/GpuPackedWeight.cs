@@ -47,6 +47,9 @@ internal sealed class GpuPackedSegment : IDisposable
 
     public int PaddedRows { get; }
 
+    /// <summary>Whether numbers may be multiplied as halves; see <see cref="IPackedFormat.HasHalfScales"/>.</summary>
+    public bool HasHalfScales { get; set; }
+
     public nint Address => _buffer.Address;
 
     public long Bytes => _buffer.Bytes;
@@ -56,6 +59,7 @@ internal sealed class GpuPackedSegment : IDisposable
     {
         product.Weight = Address;
         product.WeightRows = PaddedRows;
+        product.HalfScales = HasHalfScales ? 1 : 0;
         if (weight.Segments.Count == 1) return product;
         if (product.HalfY != 0) throw new NotSupportedException("Weights that are stored in several formats have results of float32.");
         product.Columns = Rows;

@@ -47,7 +47,7 @@ internal static class GpuRingMatMul<TSums>
         if (warp >= Readers)
         {
             if (TSums.Columns > 128) WarpGroup.LowerRegisters(40);
-            if (warp == Readers) Copy(a, ring);
+            if (warp == Readers) Copy(a, ring, PiecesPerStage(a));
         }
         else
         {
@@ -56,40 +56,49 @@ internal static class GpuRingMatMul<TSums>
         }
     }
 
-    private static void Copy(MatMulArguments a, Ring<Shape> ring)
+    /// <summary>What the warp that copies does.</summary>
+    /// <param name="a">The operation.</param>
+    /// <param name="ring">Its place in the ring: the beginning.</param>
+    /// <param name="perStage">Pieces of a full stage.</param>
+    internal static void Copy<TShape>(MatMulArguments a, Ring<TShape> ring, int perStage)
+        where TShape : IMatMulRingShape
     {
         GpuRingMatMulPass pass = GpuRingMatMulPass.First(a);
-        Ring<Shape> behind = ring;
-        Source source = Source.Of(a, pass), x = source;
-        int steps = Steps(a), early = steps < Shape.Stages ? steps : Shape.Stages;
+        Ring<TShape> behind = ring;
+        Source source = Source.Of<TShape>(a, pass, perStage), x = source;
+        int steps = Steps(a, perStage), early = steps < TShape.Stages ? steps : TShape.Stages;
         for (int step = 0; step < early; step++)
         {
-            Ring<Shape>.BeginFill(ring, StepBytes(a, pass, step));
-            if (!Source.IsX) Source.Copy(source, Ring<Shape>.Stage(ring), Ring<Shape>.Full(ring), Pieces(a, step));
+            BeginFill(a, ring, pass, Pieces(a, step, perStage));
+            if (!Source.IsX) Source.Copy(source, Ring<TShape>.Stage(ring), Ring<TShape>.Full(ring), Pieces(a, step, perStage));
             source = Source.Next(source);
-            ring = Ring<Shape>.Next(ring);
+            ring = Ring<TShape>.Next(ring);
         }
         GridDependency.Wait();
         for (int step = 0; step < early; step++)
         {
-            if (Source.IsX) Source.Copy(x, Ring<Shape>.Stage(behind), Ring<Shape>.Full(behind), Pieces(a, step));
+            if (Source.IsX) Source.Copy(x, Ring<TShape>.Stage(behind), Ring<TShape>.Full(behind), Pieces(a, step, perStage));
             x = Source.Next(x);
-            behind = Ring<Shape>.Next(behind);
+            behind = Ring<TShape>.Next(behind);
         }
         while (GpuRingMatMulPass.Exists(pass))
         {
             for (int step = early; step < steps; step++)
             {
-                Ring<Shape>.BeginFill(ring, StepBytes(a, pass, step));
-                Source.Copy(source, Ring<Shape>.Stage(ring), Ring<Shape>.Full(ring), Pieces(a, step));
+                BeginFill(a, ring, pass, Pieces(a, step, perStage));
+                Source.Copy(source, Ring<TShape>.Stage(ring), Ring<TShape>.Full(ring), Pieces(a, step, perStage));
                 source = Source.Next(source);
-                ring = Ring<Shape>.Next(ring);
+                ring = Ring<TShape>.Next(ring);
             }
             early = 0;
             pass = GpuRingMatMulPass.Next(a, pass);
-            source = Source.Of(a, pass);
+            source = Source.Of<TShape>(a, pass, perStage);
         }
     }
+
+    private static void BeginFill<TShape>(MatMulArguments a, Ring<TShape> ring, GpuRingMatMulPass pass, int pieces)
+        where TShape : IMatMulRingShape =>
+        Ring<TShape>.BeginFill(ring, pieces * ((pass.Tiles * TShape.TileBytes) + (TSums.Columns * CoreTiles.RowBytes)));
 
     /// <summary>What the warps that multiply do, whoever fills the ring.</summary>
     /// <param name="a">The operation.</param>
@@ -103,7 +112,7 @@ internal static class GpuRingMatMul<TSums>
         int count = Global.LoadInt(a.Count);
         for (GpuRingMatMulPass pass = GpuRingMatMulPass.First(a); GpuRingMatMulPass.Exists(pass); pass = GpuRingMatMulPass.Next(a, pass))
         {
-            int steps = Steps(a);
+            int perStage = PiecesPerStage(a), steps = Steps(a, perStage);
             if (first >= pass.Tiles)
             {
                 for (int step = 0; step < steps; step++)
@@ -117,7 +126,7 @@ internal static class GpuRingMatMul<TSums>
             {
                 TSums sums = default;
                 Ring<TShape> before = ring;
-                int pieces = a.Stride / CoreTiles.PieceColumns, perStage = PiecesPerStage(a), place = 0;
+                int pieces = a.Stride / CoreTiles.PieceColumns, place = 0;
                 int weight = 0, x = 0;
                 // One loop, in which nothing else touches the sums: a piece's operations are under way while the next are started.
                 for (int piece = 0; piece < pieces; piece += PiecesAtOnce)
@@ -172,11 +181,7 @@ internal static class GpuRingMatMul<TSums>
     private static int Describe(int address) => MatrixDescriptor.CreatePlain(address, CoreTiles.CoreBytes);
 
     /// <summary>Stages that a pass takes.</summary>
-    internal static int Steps(MatMulArguments a)
-    {
-        int perStage = PiecesPerStage(a);
-        return ((a.Stride / CoreTiles.PieceColumns) + perStage - 1) / perStage;
-    }
+    internal static int Steps(MatMulArguments a, int perStage) => ((a.Stride / CoreTiles.PieceColumns) + perStage - 1) / perStage;
 
     /// <summary>Pieces of a full stage.</summary>
     internal static int PiecesPerStage(MatMulArguments a)
@@ -186,14 +191,11 @@ internal static class GpuRingMatMul<TSums>
     }
 
     /// <summary>Pieces of a step; the last may have fewer.</summary>
-    internal static int Pieces(MatMulArguments a, int step)
+    internal static int Pieces(MatMulArguments a, int step, int perStage)
     {
-        int perStage = PiecesPerStage(a), left = (a.Stride / CoreTiles.PieceColumns) - (step * perStage);
+        int left = (a.Stride / CoreTiles.PieceColumns) - (step * perStage);
         return left < perStage ? left : perStage;
     }
-
-    private static int StepBytes(MatMulArguments a, GpuRingMatMulPass pass, int step) =>
-        Pieces(a, step) * ((pass.Tiles * CoreTiles.TileBytes) + (TSums.Columns * CoreTiles.RowBytes));
 
     /// <summary>
     /// What a lane copies in each step. Lanes 2p and 2p + 1: the pass's tiles of piece p, as far as they lie in one block of the weight, and the rest. The last lane:
@@ -209,11 +211,9 @@ internal static class GpuRingMatMul<TSums>
 
         public static bool IsX => Warp.LaneIdx >= FirstXLane;
 
-        public static Source Of(MatMulArguments a, GpuRingMatMulPass pass)
-        {
-            int perStage = PiecesPerStage(a);
-            return IsX ? OfX(a, pass, perStage) : OfWeight(a, pass, perStage, CoreTiles.TileBytes);
-        }
+        public static Source Of<TShape>(MatMulArguments a, GpuRingMatMulPass pass, int perStage)
+            where TShape : IMatMulRingShape =>
+            IsX ? OfX(a, pass, perStage, TShape.WeightBytes) : OfWeight(a, pass, perStage, TShape.TileBytes);
 
         public static Source Next(Source source)
         {
@@ -239,7 +239,12 @@ internal static class GpuRingMatMul<TSums>
             BulkCopy.Load(stage + source._offset, source._address, bytes, barrier);
         }
 
-        public static Source OfX(MatMulArguments a, GpuRingMatMulPass pass, int perStage)
+        /// <summary>The part of x.</summary>
+        /// <param name="a">The operation.</param>
+        /// <param name="pass">The pass.</param>
+        /// <param name="perStage">Pieces of a full stage.</param>
+        /// <param name="offset">Where it begins in a stage.</param>
+        public static Source OfX(MatMulArguments a, GpuRingMatMulPass pass, int perStage, int offset)
         {
             const int PieceBytes = CoreTiles.RowBytes;
             int lane = Warp.LaneIdx - FirstXLane, own = TSums.Columns * PieceBytes, whole = a.XBlockRows * PieceBytes;
@@ -247,7 +252,7 @@ internal static class GpuRingMatMul<TSums>
             {
                 _address = a.X + CoreTiles.OperandOffset(pass.XBlock * TSums.Columns, 0, a.Stride, a.XBlockRows),
                 _advance = perStage * whole,
-                _offset = WeightBytes,
+                _offset = offset,
                 _piece = int.MaxValue,
             };
             if (own == whole)
@@ -295,8 +300,12 @@ internal static class GpuRingMatMul<TSums>
 
     internal static int StageBytes => WeightBytes + (MaxPieces * TSums.Columns * CoreTiles.RowBytes);
 
-    private struct Shape : IRingShape
+    private struct Shape : IMatMulRingShape
     {
+        public static int TileBytes => CoreTiles.TileBytes;
+
+        public static int WeightBytes => GpuRingMatMul<TSums>.WeightBytes;
+
         public static int Stages => GpuRingMatMul<TSums>.Stages;
 
         public static int StageBytes => GpuRingMatMul<TSums>.StageBytes;
@@ -305,6 +314,16 @@ internal static class GpuRingMatMul<TSums>
 
         public static int Readers => GpuRingMatMul<TSums>.Readers;
     }
+}
+
+/// <summary>A ring whose stages have pieces of a pass's tiles, and behind them those of the block of x.</summary>
+internal interface IMatMulRingShape : IRingShape
+{
+    /// <summary>Bytes of a piece of a tile.</summary>
+    static abstract int TileBytes { get; }
+
+    /// <summary>Room for pieces of tiles in a stage.</summary>
+    static abstract int WeightBytes { get; }
 }
 
 /// <summary>Neighbouring tiles of a weight times a block of x, and where a group is among its passes.</summary>

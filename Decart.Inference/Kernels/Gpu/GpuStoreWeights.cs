@@ -12,6 +12,9 @@ internal struct StoreWeightsArguments
 
     public long Destination;
 
+    /// <summary>For <see cref="GpuPackWeights{TFormat}"/>: address of an int, see <see cref="Packed.PackedTile{TFormat}.Store"/>.</summary>
+    public long Unusual;
+
     public int Type, Columns;
 
     /// <summary>Padded columns and rows of the destination.</summary>

@@ -142,9 +142,12 @@ internal sealed unsafe class GpuTensorFactory(IGpuDevice device) : ITensorFactor
     {
         // Padding has scales of 0: it is multiplied too.
         device.Clear(segment.Address, segment.Bytes);
+        using GpuBuffer unusual = new(device.Memory, sizeof(int));
+        device.Clear(unusual.Address, sizeof(int));
         StoreWeightsArguments arguments = new()
         {
             Destination = segment.Address,
+            Unusual = unusual.Address,
             Columns = parts.Columns,
             Stride = CoreTiles.PaddedColumns(parts.Columns),
             Rows = segment.PaddedRows,
@@ -155,6 +158,9 @@ internal sealed unsafe class GpuTensorFactory(IGpuDevice device) : ITensorFactor
             Send(tensor, asStored: true, segment.Format.Store, arguments);
             arguments.FirstRow += (int)tensor.Rows;
         }
+        int found = 0;
+        device.Download(unusual.Address, MemoryMarshal.AsBytes(new Span<int>(ref found)));
+        segment.HasHalfScales = segment.Format.HasHalfScales && found == 0;
     }
 
     private ReadOnlySpan<byte> Decode(in StoredTensor part, long first, int rows)

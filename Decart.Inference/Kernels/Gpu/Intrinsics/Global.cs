@@ -62,6 +62,10 @@ internal static unsafe class Global
     [IntrinsicImplementation, Ptx("red.global.add.f32 [$0], $1;")]
     public static void AddFloat(long address, float value) => *(float*)address += value;
 
+    /// <summary>Sets bits of an integer of which other threads may set others, and waits for nothing (PTX ISA, "red").</summary>
+    [IntrinsicImplementation, Ptx("red.global.or.b32 [$0], $1;")]
+    public static void Merge(long address, int bits) => Interlocked.Or(ref *(int*)address, bits);
+
     /// <summary>
     /// Adds to an integer and returns what it was before. What the thread knows to be stored before is stored for whoever adds later, and what others had
     /// stored before they added the calling thread sees from here on (PTX ISA, "atom", acquire and release at the scope of the GPU).

@@ -24,8 +24,17 @@ internal interface IPackedFormat
     /// <summary>What is taken away from an integer before it is multiplied: 0 to 63 from codes of less than 8 bits, 0 to 1023 from others and from what a table has.</summary>
     static abstract int Bias { get; }
 
-    /// <summary>Whether nothing is added and scales are mostly halves: numbers are then multiplied as halves, which rounds as float32 would.</summary>
+    /// <summary>Whether nothing is added and scales are mostly halves: where all of a weight are, numbers are multiplied as halves, which rounds as float32 would.</summary>
     static abstract bool HasHalfScales { get; }
+
+    /// <summary>Neighbouring columns with one scale: 16, 32 or 64.</summary>
+    static abstract int GroupColumns { get; }
+
+    /// <summary>Whether anything is added.</summary>
+    static abstract bool HasOffsets { get; }
+
+    /// <summary>Whether what is taken away before is each group's own, and not <see cref="Bias"/>.</summary>
+    static abstract bool HasZeros { get; }
 
     /// <summary>Bytes of the scales of a piece of a tile, a multiple of 16.</summary>
     static abstract int ScaleBytes { get; }
@@ -35,17 +44,22 @@ internal interface IPackedFormat
     /// <param name="element">Which weight of it.</param>
     static abstract uint LoadCode(long block, int element);
 
+    /// <summary>What the codes of a stored block are multiplied by, of formats with <see cref="HasHalfScales"/>; of others 0.</summary>
+    static abstract float StoredScale(long block);
+
     /// <summary>Stores what a run's codes are scaled by.</summary>
     /// <param name="block">Address of the stored block.</param>
     /// <param name="run">The run in it.</param>
     /// <param name="scales">Where the scales of the piece are.</param>
-    /// <param name="lane">The run's lane.</param>
-    static abstract void StoreScales(long block, int run, long scales, int lane);
+    /// <param name="row">Row in the tile.</param>
+    /// <param name="half">0 for a piece's first 32 columns, 1 for the others.</param>
+    static abstract void StoreScales(long block, int run, long scales, int row, int half);
 
-    /// <summary>What the codes of a lane's run are scaled by.</summary>
+    /// <summary>What the codes of a run are scaled by.</summary>
     /// <param name="scales">Where the scales of the piece are in shared memory.</param>
-    /// <param name="lane">The lane.</param>
-    static abstract PackedScales LoadScales(int scales, int lane);
+    /// <param name="row">Row in the tile.</param>
+    /// <param name="half">0 for a piece's first 32 columns, 1 for the others.</param>
+    static abstract PackedScales LoadScales(int scales, int row, int half);
 }
 
 /// <summary>What codes stand for.</summary>

@@ -26,11 +26,19 @@ internal readonly struct PackedE4M3<TGroup> : IPackedFormat
 
     public static bool HasHalfScales => true;
 
+    public static int GroupColumns => TGroup.Length;
+
+    public static bool HasOffsets => false;
+
+    public static bool HasZeros => false;
+
     public static int ScaleBytes => PackedGroups<TGroup>.Bytes;
 
     public static uint LoadCode(long block, int element) => Global.LoadByte(block + sizeof(float) + element);
 
-    public static void StoreScales(long block, int run, long scales, int lane) => PackedGroups<TGroup>.Store(block, scales, lane);
+    public static float StoredScale(long block) => Interop.IntAsFloat(StoredBytes.LoadWord(block)) * Factor;
 
-    public static PackedScales LoadScales(int scales, int lane) => PackedScales.Create(Interop.IntAsFloat(PackedGroups<TGroup>.Load(scales, lane)) * Factor, 0, Bias);
+    public static void StoreScales(long block, int run, long scales, int row, int half) => PackedGroups<TGroup>.Store(block, scales, row, half);
+
+    public static PackedScales LoadScales(int scales, int row, int half) => PackedScales.Create(Interop.IntAsFloat(PackedGroups<TGroup>.Load(scales, row, half)) * Factor, 0, Bias);
 }

@@ -23,6 +23,9 @@ internal abstract class PackedFormat
     /// <summary>Bytes of a piece of a tile.</summary>
     public abstract int PieceBytes { get; }
 
+    /// <inheritdoc cref="IPackedFormat.HasHalfScales"/>
+    public abstract bool HasHalfScales { get; }
+
     /// <summary>Brings stored rows into the device's memory.</summary>
     public abstract GpuKernel<StoreWeightsArguments> Store { get; }
 
@@ -43,14 +46,16 @@ internal sealed class PackedFormat<TFormat> : PackedFormat
 
     public override int PieceBytes => PackedTile<TFormat>.Bytes;
 
+    public override bool HasHalfScales => TFormat.HasHalfScales;
+
     public override GpuKernel<StoreWeightsArguments> Store => GpuPackWeights<TFormat>.Kernel;
 
     public override IEnumerable<GpuKernel> Kernels => [Store, MatMul(8), MatMul(16), MatMul(32), MatMul(64), MatMul(128), MatMul(256)];
 
     public override GpuKernel<MatMulArguments> MatMul(int blockRows) => blockRows switch
     {
-        8 => GpuPackedMatMul<TFormat, Sums8>.Kernel,
-        16 => GpuPackedMatMul<TFormat, Sums16>.Kernel,
+        8 => TFormat.HasHalfScales ? GpuRelayMatMul<TFormat, Sums8>.Kernel : GpuPackedMatMul<TFormat, Sums8>.Kernel,
+        16 => TFormat.HasHalfScales ? GpuRelayMatMul<TFormat, Sums16>.Kernel : GpuPackedMatMul<TFormat, Sums16>.Kernel,
         32 => GpuPackedMatMul<TFormat, Sums32>.Kernel,
         64 => GpuPackedMatMul<TFormat, Sums64>.Kernel,
         128 => GpuPackedMatMul<TFormat, Sums128>.Kernel,

@@ -11,9 +11,9 @@ internal static class PackedGroups<TGroup>
     /// <summary>Bytes for a piece.</summary>
     public static int Bytes => CoreTiles.TileRows * CoreTiles.PieceColumns / TGroup.Length * sizeof(uint);
 
-    public static void Store(long block, long scales, int lane) => Global.StoreInt(scales + (Place(lane) * sizeof(uint)), (int)StoredBytes.LoadWord(block));
+    public static void Store(long block, long scales, int row, int half) => Global.StoreInt(scales + (Place(row, half) * sizeof(uint)), (int)StoredBytes.LoadWord(block));
 
-    public static uint Load(int scales, int lane) => (uint)Shared.LoadInt(scales + (Place(lane) * sizeof(uint)));
+    public static uint Load(int scales, int row, int half) => (uint)Shared.LoadInt(scales + (Place(row, half) * sizeof(uint)));
 
-    private static int Place(int lane) => TGroup.Length == CoreTiles.PieceColumns ? lane & (CoreTiles.TileRows - 1) : lane;
+    private static int Place(int row, int half) => TGroup.Length == CoreTiles.PieceColumns ? row : (2 * row) + half;
 }

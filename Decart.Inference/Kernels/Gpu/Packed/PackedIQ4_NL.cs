@@ -1,4 +1,5 @@
 using Decart.Inference.Checkpoints;
+using Decart.Inference.Kernels.Gpu.Intrinsics;
 
 namespace Decart.Inference.Kernels.Gpu.Packed;
 
@@ -19,11 +20,19 @@ internal readonly struct PackedIQ4_NL : IPackedFormat
 
     public static bool HasHalfScales => true;
 
+    public static int GroupColumns => 32;
+
+    public static bool HasOffsets => false;
+
+    public static bool HasZeros => false;
+
     public static int ScaleBytes => PackedHalves.OneBytes;
 
     public static uint LoadCode(long block, int element) => StoredBytes.LoadNibble(block + 2, element);
 
-    public static void StoreScales(long block, int run, long scales, int lane) => PackedHalves.StoreOne(block, scales, lane);
+    public static float StoredScale(long block) => Halves.Low(StoredBytes.LoadPair(block));
 
-    public static PackedScales LoadScales(int scales, int lane) => PackedHalves.LoadOne(scales, lane, Bias);
+    public static void StoreScales(long block, int run, long scales, int row, int half) => PackedHalves.StoreOne(block, scales, row, half);
+
+    public static PackedScales LoadScales(int scales, int row, int half) => PackedHalves.LoadOne(scales, row, half, Bias);
 }

@@ -22,16 +22,24 @@ internal readonly struct PackedIQ4_XS : IPackedFormat
 
     public static bool HasHalfScales => false;
 
+    public static int GroupColumns => 32;
+
+    public static bool HasOffsets => false;
+
+    public static bool HasZeros => false;
+
     public static int ScaleBytes => PackedSuper.ScalesBytes;
 
     public static uint LoadCode(long block, int element) => StoredBytes.LoadNibble(block + 8 + (element >> 5 << 4), element & 31);
 
-    public static void StoreScales(long block, int run, long scales, int lane)
+    public static float StoredScale(long block) => 0;
+
+    public static void StoreScales(long block, int run, long scales, int row, int half)
     {
         uint low = Global.LoadByte(block + 4 + (run >> 1)) >> ((run & 1) * 4), upper = StoredBytes.LoadPair(block + 2) >> (run * 2);
         uint scale = (((low & 15) | ((upper & 3) << 4)) - 32) & 0xFF;
-        PackedSuper.StoreScales(block, scale | (scale << 8), scales, lane);
+        PackedSuper.StoreScales(block, scale | (scale << 8), scales, row, half);
     }
 
-    public static PackedScales LoadScales(int scales, int lane) => PackedSuper.LoadScales(scales, lane, Bias);
+    public static PackedScales LoadScales(int scales, int row, int half) => PackedSuper.LoadScales(scales, row, half, Bias);
 }

@@ -24,16 +24,24 @@ internal readonly struct PackedInt4<TGroup> : IPackedFormat
 
     public static bool HasHalfScales => true;
 
+    public static int GroupColumns => TGroup.Length;
+
+    public static bool HasOffsets => false;
+
+    public static bool HasZeros => true;
+
     public static int ScaleBytes => PackedGroups<TGroup>.Bytes;
 
     public static uint LoadCode(long block, int element) => StoredBytes.LoadNibble(block + sizeof(float) + (element / 32 * 16), element % 32);
 
-    public static void StoreScales(long block, int run, long scales, int lane) => PackedGroups<TGroup>.Store(block, scales, lane);
+    public static float StoredScale(long block) => Interop.IntAsFloat(StoredBytes.LoadWord(block) & ~ZeroBits);
+
+    public static void StoreScales(long block, int run, long scales, int row, int half) => PackedGroups<TGroup>.Store(block, scales, row, half);
 
     /// <remarks>The zero was of 4 bits, or one more than such.</remarks>
-    public static PackedScales LoadScales(int scales, int lane)
+    public static PackedScales LoadScales(int scales, int row, int half)
     {
-        uint header = PackedGroups<TGroup>.Load(scales, lane);
+        uint header = PackedGroups<TGroup>.Load(scales, row, half);
         return PackedScales.Create(Interop.IntAsFloat(header & ~ZeroBits), 0, (int)(header & ZeroBits));
     }
 }

@@ -19,11 +19,19 @@ internal readonly struct PackedQ2_K : IPackedFormat
 
     public static bool HasHalfScales => false;
 
+    public static int GroupColumns => 16;
+
+    public static bool HasOffsets => true;
+
+    public static bool HasZeros => false;
+
     public static int ScaleBytes => PackedSuper.MinimumsBytes;
 
     public static uint LoadCode(long block, int element) => StoredBytes.LoadTwoBits(block + 16, element);
 
-    public static void StoreScales(long block, int run, long scales, int lane) => PackedSuper.StoreTwoMinimums(block, run, scales, lane);
+    public static float StoredScale(long block) => 0;
 
-    public static PackedScales LoadScales(int scales, int lane) => PackedSuper.LoadTwoMinimums(scales, lane, Bias);
+    public static void StoreScales(long block, int run, long scales, int row, int half) => PackedSuper.StoreTwoMinimums(block, run, scales, row, half);
+
+    public static PackedScales LoadScales(int scales, int row, int half) => PackedSuper.LoadTwoMinimums(scales, row, half, Bias);
 }

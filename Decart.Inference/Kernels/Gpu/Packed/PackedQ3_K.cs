@@ -22,15 +22,23 @@ internal readonly struct PackedQ3_K : IPackedFormat
 
     public static bool HasHalfScales => false;
 
+    public static int GroupColumns => 16;
+
+    public static bool HasOffsets => false;
+
+    public static bool HasZeros => false;
+
     public static int ScaleBytes => PackedSuper.ScalesBytes;
 
     public static uint LoadCode(long block, int element) =>
         StoredBytes.LoadTwoBits(block + 32, element) | (((Global.LoadByte(block + (element & 31)) >> (element >> 5)) & 1) << 2);
 
-    public static void StoreScales(long block, int run, long scales, int lane) =>
-        PackedSuper.StoreScales(block + 108, LoadScale(block + 96, run * 2) | (LoadScale(block + 96, (run * 2) + 1) << 8), scales, lane);
+    public static float StoredScale(long block) => 0;
 
-    public static PackedScales LoadScales(int scales, int lane) => PackedSuper.LoadScales(scales, lane, Bias);
+    public static void StoreScales(long block, int run, long scales, int row, int half) =>
+        PackedSuper.StoreScales(block + 108, LoadScale(block + 96, run * 2) | (LoadScale(block + 96, (run * 2) + 1) << 8), scales, row, half);
+
+    public static PackedScales LoadScales(int scales, int row, int half) => PackedSuper.LoadScales(scales, row, half, Bias);
 
     /// <summary>One of 16 scales as a byte with a sign: low nibbles in 8 bytes, the second eight in the high nibbles, then upper bits of four in a byte, the first four in the lowest.</summary>
     private static uint LoadScale(long scales, int index)

@@ -23,6 +23,12 @@ internal readonly struct PackedQ4_K : IPackedFormat
 
     public static bool HasHalfScales => false;
 
+    public static int GroupColumns => 32;
+
+    public static bool HasOffsets => true;
+
+    public static bool HasZeros => false;
+
     public static int ScaleBytes => PackedSuper.MinimumsBytes;
 
     public static uint LoadCode(long block, int element) => LoadNibble(block + 16, element);
@@ -34,7 +40,9 @@ internal readonly struct PackedQ4_K : IPackedFormat
         return (element & 32) == 0 ? two & 15 : two >> 4;
     }
 
-    public static void StoreScales(long block, int run, long scales, int lane) => PackedSuper.StoreMinimums(block, run, scales, lane);
+    public static float StoredScale(long block) => 0;
 
-    public static PackedScales LoadScales(int scales, int lane) => PackedSuper.LoadMinimums(scales, lane, Bias);
+    public static void StoreScales(long block, int run, long scales, int row, int half) => PackedSuper.StoreMinimums(block, run, scales, row, half);
+
+    public static PackedScales LoadScales(int scales, int row, int half) => PackedSuper.LoadMinimums(scales, row, half, Bias);
 }

@@ -19,11 +19,19 @@ internal readonly struct PackedQ5_1 : IPackedFormat
 
     public static bool HasHalfScales => false;
 
+    public static int GroupColumns => 32;
+
+    public static bool HasOffsets => true;
+
+    public static bool HasZeros => false;
+
     public static int ScaleBytes => PackedHalves.TwoBytes;
 
     public static uint LoadCode(long block, int element) => StoredBytes.LoadNibble(block + 8, element) | StoredBytes.LoadFifth(block + 4, element);
 
-    public static void StoreScales(long block, int run, long scales, int lane) => PackedHalves.StoreTwo(block, scales, lane);
+    public static float StoredScale(long block) => 0;
 
-    public static PackedScales LoadScales(int scales, int lane) => PackedHalves.LoadTwo(scales, lane, Bias);
+    public static void StoreScales(long block, int run, long scales, int row, int half) => PackedHalves.StoreTwo(block, scales, row, half);
+
+    public static PackedScales LoadScales(int scales, int row, int half) => PackedHalves.LoadTwo(scales, row, half, Bias);
 }

@@ -20,12 +20,20 @@ internal readonly struct PackedQ5_K : IPackedFormat
 
     public static bool HasHalfScales => false;
 
+    public static int GroupColumns => 32;
+
+    public static bool HasOffsets => true;
+
+    public static bool HasZeros => false;
+
     public static int ScaleBytes => PackedSuper.MinimumsBytes;
 
     public static uint LoadCode(long block, int element) =>
         PackedQ4_K.LoadNibble(block + 48, element) | (((Global.LoadByte(block + 16 + (element & 31)) >> (element >> 5)) & 1) << 4);
 
-    public static void StoreScales(long block, int run, long scales, int lane) => PackedSuper.StoreMinimums(block, run, scales, lane);
+    public static float StoredScale(long block) => 0;
 
-    public static PackedScales LoadScales(int scales, int lane) => PackedSuper.LoadMinimums(scales, lane, Bias);
+    public static void StoreScales(long block, int run, long scales, int row, int half) => PackedSuper.StoreMinimums(block, run, scales, row, half);
+
+    public static PackedScales LoadScales(int scales, int row, int half) => PackedSuper.LoadMinimums(scales, row, half, Bias);
 }

@@ -23,6 +23,12 @@ internal readonly struct PackedQ6_K : IPackedFormat
 
     public static bool HasHalfScales => false;
 
+    public static int GroupColumns => 16;
+
+    public static bool HasOffsets => false;
+
+    public static bool HasZeros => false;
+
     public static int ScaleBytes => PackedSuper.ScalesBytes;
 
     public static uint LoadCode(long block, int element)
@@ -32,7 +38,9 @@ internal readonly struct PackedQ6_K : IPackedFormat
         return (inHalf < 64 ? two & 15 : two >> 4) | (((upper >> (inHalf >> 5 << 1)) & 3) << 4);
     }
 
-    public static void StoreScales(long block, int run, long scales, int lane) => PackedSuper.StoreScales(block + 208, StoredBytes.LoadPair(block + 192 + (run * 2)), scales, lane);
+    public static float StoredScale(long block) => 0;
 
-    public static PackedScales LoadScales(int scales, int lane) => PackedSuper.LoadScales(scales, lane, Bias);
+    public static void StoreScales(long block, int run, long scales, int row, int half) => PackedSuper.StoreScales(block + 208, StoredBytes.LoadPair(block + 192 + (run * 2)), scales, row, half);
+
+    public static PackedScales LoadScales(int scales, int row, int half) => PackedSuper.LoadScales(scales, row, half, Bias);
 }

@@ -20,11 +20,19 @@ internal readonly struct PackedQ8_0 : IPackedFormat
 
     public static bool HasHalfScales => true;
 
+    public static int GroupColumns => 32;
+
+    public static bool HasOffsets => false;
+
+    public static bool HasZeros => false;
+
     public static int ScaleBytes => PackedHalves.OneBytes;
 
     public static uint LoadCode(long block, int element) => Global.LoadByte(block + 2 + element) ^ 0x80;
 
-    public static void StoreScales(long block, int run, long scales, int lane) => PackedHalves.StoreOne(block, scales, lane);
+    public static float StoredScale(long block) => Halves.Low(StoredBytes.LoadPair(block));
 
-    public static PackedScales LoadScales(int scales, int lane) => PackedHalves.LoadOne(scales, lane, Bias);
+    public static void StoreScales(long block, int run, long scales, int row, int half) => PackedHalves.StoreOne(block, scales, row, half);
+
+    public static PackedScales LoadScales(int scales, int row, int half) => PackedHalves.LoadOne(scales, row, half, Bias);
 }

@@ -1,22 +1,27 @@
 using Decart.Inference.Kernels.Gpu.Intrinsics;
 using Decart.Inference.Kernels.Gpu.Tiles;
+using ILGPU;
 
 namespace Decart.Inference.Kernels.Gpu.Packed;
 
 /// <summary>
-/// A piece of a tile, 16 rows of 64 columns, in few bits. A run of 32 columns is a lane's, lane 16 h + r has half h of row r. In order: the runs' codes, 16 bytes a
-/// lane (the low four bits of each code; of codes of 8 bits 16 of them, and then the other 16; of codes of 2 and 3 bits the low two, 8 bytes a lane), for codes of 3, 5 and 6 bits what is
-/// left of them, 4 or 8 bytes a lane, and the scales.
+/// A piece of a tile, 16 rows of 64 columns, in few bits, as the left operand of <see cref="TensorCore"/> wants them: in each of four steps of 16 columns lane 4 g + t has of row g,
+/// and then of row g + 8, columns 2 t, 2 t + 1, 2 t + 8 and 2 t + 9. In order: the lanes' codes, 16 bytes each (the low four bits of each code; of codes of 8 bits those of two steps,
+/// and then those of the other two; of codes of 2 and 3 bits the low two, 8 bytes a lane), for codes of 3, 5 and 6 bits what is left of them, 4 or 8 bytes a lane, and the scales of runs
+/// of 32 columns of a row, those of the first runs of the 16 rows before the others.
 /// </summary>
 /// <remarks>
 /// Codes become halves two at a time: shifted and masked, a register has one in the low bits of each half, behind the exponent of 1024. So neighbours
-/// lie 16 bits apart. Eight codes are a word: the four of even columns in ascending order, then those of odd ones; of 2 bits 16 codes are one, the first eight in the low bytes of its halves.
+/// lie 16 bits apart. A step's eight codes are a word: the four of even columns, then those of odd ones; of 2 bits two steps are one, the first in the low bytes of its halves.
 /// Places in a table are in the order of their columns.
 /// </remarks>
 internal static class PackedTile<TFormat>
     where TFormat : IPackedFormat
 {
-    private const int Lanes = 32, RunColumns = 32, CoreRowBytes = CoreTiles.CoreBytes / 8;
+    private const int Lanes = 32, RunColumns = 32, StepColumns = 16, WordBytes = sizeof(uint);
+
+    /// <summary>1024 as a half, twice; codes are added to it in place.</summary>
+    private const uint Thousand = 0x64006400;
 
     /// <summary>Bits of a code that lie together.</summary>
     private static int LowBits => TFormat.Bits == 8 ? 8 : TFormat.Bits < 4 ? 2 : 4;
@@ -37,150 +42,218 @@ internal static class PackedTile<TFormat>
     /// <summary>Bytes of the whole.</summary>
     public static int Bytes => CodeBytes + TFormat.ScaleBytes;
 
-    /// <summary>The lane of a run.</summary>
-    /// <param name="row">Row in the tile.</param>
-    /// <param name="half">0 for the first 32 columns, 1 for the others.</param>
-    public static int Lane(int row, int half) => (half * CoreTiles.TileRows) + row;
-
-    /// <summary>Brings a run of a stored row into the device's memory.</summary>
+    /// <summary>Brings a run of a stored row into the device's memory, which has zeros there.</summary>
     /// <param name="row">Address of the stored row.</param>
     /// <param name="run">The run in the row.</param>
     /// <param name="piece">Address of the piece of the tile.</param>
-    /// <param name="lane">The run's lane.</param>
-    public static void Store(long row, int run, long piece, int lane)
+    /// <param name="tileRow">The row in the tile.</param>
+    /// <param name="unusual">Address of an int that becomes 1 where a scale is no half, or products could be infinite.</param>
+    public static void Store(long row, int run, long piece, int tileRow, long unusual)
     {
         int first = run * RunColumns, blockIndex = first / TFormat.BlockColumns, element = first - (blockIndex * TFormat.BlockColumns);
         long block = row + ((long)blockIndex * TFormat.BlockBytes);
-        StoreLow(block, element, piece, lane);
-        if (UpperBits > 0) StorePlane(block, element, piece + PlaneBytes + (lane * UpperBytes), LowBits, UpperBits);
-        TFormat.StoreScales(block, element / RunColumns, piece + CodeBytes, lane);
+        for (int step = 0; step < RunColumns / StepColumns; step++)
+        {
+            for (int t = 0; t < 4; t++)
+                StoreCodes(block, element + (step * StepColumns) + (2 * t), piece, (4 * (tileRow & 7)) + t, (2 * (run & 1)) + step, tileRow >> 3);
+        }
+        TFormat.StoreScales(block, element / RunColumns, piece + CodeBytes, tileRow, run & 1);
+        if (TFormat.HasHalfScales && !IsHalf(TFormat.StoredScale(block))) Global.StoreInt(unusual, 1);
     }
 
-    /// <summary>Makes halves of a lane's run in shared memory, where <see cref="CoreTiles"/> has them.</summary>
+    /// <summary>Makes halves of two pieces in shared memory, all lanes of a warp together.</summary>
+    /// <param name="first">Address of a piece.</param>
+    /// <param name="second">Address of another.</param>
+    /// <param name="index">Which place the first has in the sink, a constant.</param>
+    /// <param name="sink">What they are put into.</param>
+    public static TSink Unpack<TSink>(int first, int second, int index, TSink sink)
+        where TSink : IFragmentSink<TSink>
+    {
+        // Each lane finds out what one row of one piece is scaled by, and tells those that have codes of it.
+        int own = ((Warp.LaneIdx & 1) == 0 ? first : second) + CodeBytes, row = (Warp.LaneIdx >> 2) + ((Warp.LaneIdx & 2) << 2), from = Warp.LaneIdx & -4;
+        PackedScales near = TFormat.LoadScales(own, row, 0), far = TFormat.GroupColumns > RunColumns ? near : TFormat.LoadScales(own, row, 1);
+        sink = UnpackPiece(first, index, new FloatScales { Near = near, Far = far, From = from }, sink);
+        return UnpackPiece(second, index + 1, new FloatScales { Near = near, Far = far, From = from + 1 }, sink);
+    }
+
+    /// <summary>The same where all scales of the weight are halves.</summary>
+    public static TSink UnpackByHalves<TSink>(int first, int second, int index, TSink sink)
+        where TSink : IFragmentSink<TSink>
+    {
+        sink = UnpackPiece(first, index, HalfScales.Load(first + CodeBytes), sink);
+        return UnpackPiece(second, index + 1, HalfScales.Load(second + CodeBytes), sink);
+    }
+
+    /// <summary>Makes halves of a piece.</summary>
+    /// <param name="piece">Address of the piece.</param>
+    /// <param name="index">Its place in the sink, a constant.</param>
+    /// <param name="scales">What the calling lane knows of its scales.</param>
+    /// <param name="sink">What they are put into.</param>
+    private static TSink UnpackPiece<TScales, TSink>(int piece, int index, TScales scales, TSink sink)
+        where TScales : unmanaged, ILaneScales<TScales>
+        where TSink : IFragmentSink<TSink>
+    {
+        int lane = Warp.LaneIdx;
+        UInt4 codes = LoadLow(piece + (lane * LaneBytes)), others = default;
+        uint upper = 0, nextUpper = 0;
+        if (TFormat.Bits == 8) others = Shared.Load16(piece + PlaneBytes + (lane * LaneBytes));
+        if (UpperBits > 0)
+        {
+            upper = (uint)Shared.LoadInt(piece + PlaneBytes + (lane * UpperBytes));
+            nextUpper = UpperBits == 1 ? upper >> 8 : (uint)Shared.LoadInt(piece + PlaneBytes + (lane * UpperBytes) + WordBytes);
+        }
+        int next = UpperBits == 1 ? 4 : 8;
+        RowScales rows = TScales.OfStep(scales, 0);
+        sink = TSink.Put(sink, index, 0, TScales.Scale(Numbers(codes.A, codes.B, upper, rows), rows));
+        if (TFormat.GroupColumns == StepColumns) rows = TScales.OfStep(scales, 1);
+        sink = TSink.Put(sink, index, 1, TScales.Scale(Numbers(TFormat.Bits == 8 ? codes.C : codes.B, codes.D, upper >> next, rows), rows));
+        if (TFormat.GroupColumns <= RunColumns) rows = TScales.OfStep(scales, 2);
+        sink = TSink.Put(sink, index, 2, TScales.Scale(Numbers(TFormat.Bits == 8 ? others.A : codes.C, others.B, nextUpper, rows), rows));
+        if (TFormat.GroupColumns == StepColumns) rows = TScales.OfStep(scales, 3);
+        return TSink.Put(sink, index, 3, TScales.Scale(Numbers(TFormat.Bits == 8 ? others.C : codes.D, others.D, nextUpper >> next, rows), rows));
+    }
+
+    /// <summary>Stores a lane's four codes of a row and step.</summary>
+    /// <param name="block">Address of the stored block.</param>
+    /// <param name="element">The first of them.</param>
     /// <param name="piece">Address of the piece.</param>
     /// <param name="lane">The lane.</param>
-    /// <param name="tile">Where the piece of the tile is to be.</param>
-    public static void Unpack(int piece, int lane, int tile)
+    /// <param name="step">The step in the piece.</param>
+    /// <param name="half">1 for rows from 8 on.</param>
+    private static void StoreCodes(long block, int element, long piece, int lane, int step, int half)
     {
-        int row = lane & (CoreTiles.TileRows - 1);
-        int destination = tile + ((row >> 3) * CoreTiles.CoreRowBytes) + (lane / CoreTiles.TileRows * 4 * CoreTiles.CoreBytes) + ((row & 7) * CoreRowBytes);
-        UInt4 codes = LoadLow(piece + (lane * LaneBytes));
-        PackedScales scales = TFormat.LoadScales(piece + CodeBytes, lane);
-        UInt4 first, second, third, fourth;
+        uint first = TFormat.LoadCode(block, element), second = TFormat.LoadCode(block, element + 1);
+        uint third = TFormat.LoadCode(block, element + 8), fourth = TFormat.LoadCode(block, element + 9);
+        long codes = piece + (lane * LaneBytes);
         if (TFormat.Bits == 8)
-        {
-            UInt4 others = Shared.Load16(piece + PlaneBytes + (lane * LaneBytes));
-            first = Bytes8(codes.A, codes.B);
-            second = Bytes8(codes.C, codes.D);
-            third = Bytes8(others.A, others.B);
-            fourth = Bytes8(others.C, others.D);
-        }
+            Global.StoreInt(codes + (step / 2 * PlaneBytes) + (step % 2 * 8) + (half * WordBytes), (int)(first | (second << 8) | (third << 16) | (fourth << 24)));
+        else if (TFormat.Codes == PackedCodeKind.NonLinear)
+            Global.Store2(codes + (step * WordBytes) + (half * 2), first | (second << 4) | (third << 8) | (fourth << 12));
         else
-        {
-            uint upper = 0, others = 0;
-            if (UpperBits == 1)
-            {
-                upper = (uint)Shared.LoadInt(piece + PlaneBytes + (lane * UpperBytes));
-                others = upper >> 8;
-            }
-            else if (UpperBits == 2)
-            {
-                upper = (uint)Shared.LoadInt(piece + PlaneBytes + (lane * UpperBytes));
-                others = (uint)Shared.LoadInt(piece + PlaneBytes + (lane * UpperBytes) + 4);
-            }
-            int next = UpperBits == 1 ? 4 : 8;
-            uint low = (0x6400u + scales.Zero) * 0x10001u, high = (0xD400u + (scales.Zero << 4)) * 0x10001u;
-            first = Numbers8(codes.A, upper, low, high);
-            second = Numbers8(codes.B, upper >> next, low, high);
-            third = Numbers8(codes.C, others, low, high);
-            fourth = Numbers8(codes.D, others >> next, low, high);
-        }
-        uint factor = TFormat.HasHalfScales ? Halves.Round(scales.Scale, scales.Scale) : 0;
-        if (TFormat.HasHalfScales && Halves.Low(factor) == scales.Scale && scales.Scale <= Halves.Max / Largest && scales.Scale >= -Halves.Max / Largest)
-        {
-            Shared.Store16(destination, Multiply(first, factor));
-            Shared.Store16(destination + CoreTiles.CoreBytes, Multiply(second, factor));
-            Shared.Store16(destination + (2 * CoreTiles.CoreBytes), Multiply(third, factor));
-            Shared.Store16(destination + (3 * CoreTiles.CoreBytes), Multiply(fourth, factor));
-        }
-        else
-        {
-            Shared.Store16(destination, Scale8(first, scales.Scale, scales.Offset));
-            Shared.Store16(destination + CoreTiles.CoreBytes, Scale8(second, scales.Scale, scales.Offset));
-            Shared.Store16(destination + (2 * CoreTiles.CoreBytes), Scale8(third, scales.SecondScale, scales.SecondOffset));
-            Shared.Store16(destination + (3 * CoreTiles.CoreBytes), Scale8(fourth, scales.SecondScale, scales.SecondOffset));
-        }
+            Merge(codes, first, second, third, fourth, step, half, 0, LowBits);
+        if (UpperBits > 0) Merge(piece + PlaneBytes + (lane * UpperBytes), first, second, third, fourth, step, half, LowBits, UpperBits);
     }
 
-    private static void StoreLow(long block, int element, long piece, int lane)
+    /// <summary>Adds some bits of four codes to the words of a lane, whose other bits other threads add.</summary>
+    private static void Merge(long words, uint first, uint second, uint third, uint fourth, int step, int half, int from, int count)
     {
-        if (LowBits == 2)
-        {
-            StorePlane(block, element, piece + (lane * LaneBytes), 0, 2);
-            return;
-        }
-        for (int word = 0; word < RunColumns / 8; word++)
-        {
-            if (TFormat.Bits == 8)
-            {
-                long codes = piece + (word / 2 * PlaneBytes) + (lane * LaneBytes) + (word % 2 * 8);
-                Global.StoreInt(codes, FourBytes(block, element + (word * 8)));
-                Global.StoreInt(codes + 4, FourBytes(block, element + (word * 8) + 4));
-            }
-            else if (TFormat.Codes == PackedCodeKind.NonLinear)
-            {
-                Global.StoreInt(piece + (lane * LaneBytes) + (word * 4), EightNibbles(block, element + (word * 8)));
-            }
-            else
-            {
-                Global.StoreInt(piece + (lane * LaneBytes) + (word * 4), Bits(block, element + (word * 8), 0, 4));
-            }
-        }
+        uint mask = (1u << count) - 1;
+        uint bits = ((first >> from) & mask) | (((second >> from) & mask) << 16) | (((third >> from) & mask) << count) | (((fourth >> from) & mask) << (16 + count));
+        // A step takes four times as many bits of each half of a word.
+        int wordSteps = count == 1 ? 4 : count == 2 ? 2 : 1, word = step / wordSteps;
+        Global.Merge(words + (word * WordBytes), (int)(bits << (((step - (word * wordSteps)) * 4 * count) + (half * 2 * count))));
     }
 
-    /// <summary>A lane's low bits, eight codes in each register.</summary>
+    /// <summary>A lane's low bits, those of a step in each register.</summary>
     private static UInt4 LoadLow(int address)
     {
         if (LowBits != 2) return Shared.Load16(address);
-        uint first = (uint)Shared.LoadInt(address), second = (uint)Shared.LoadInt(address + 4);
+        uint first = (uint)Shared.LoadInt(address), second = (uint)Shared.LoadInt(address + WordBytes);
         return new UInt4 { A = first, B = first >> 8, C = second, D = second >> 8 };
     }
 
-    /// <summary>Eight codes in the order of their columns.</summary>
-    private static int EightNibbles(long block, int element)
+    /// <summary>The numbers that a step's eight codes stand for, two pairs of the row above and then two of the one below.</summary>
+    private static UInt4 Numbers(uint codes, uint lower, uint upper, RowScales rows)
     {
-        uint codes = 0;
-        for (int i = 0; i < 8; i++) codes |= TFormat.LoadCode(block, element + i) << (4 * i);
-        return (int)codes;
+        if (TFormat.Bits == 8) return Bytes8(codes, lower);
+        return TFormat.HasZeros ? Numbers8(codes, upper, rows.Zero, rows.LowerZero) : Numbers8(codes, upper, (uint)TFormat.Bias * 0x10001, (uint)TFormat.Bias * 0x10001);
     }
 
-    /// <summary>Four codes, a byte each.</summary>
-    private static int FourBytes(long block, int element) =>
-        (int)(TFormat.LoadCode(block, element) | (TFormat.LoadCode(block, element + 1) << 8) | (TFormat.LoadCode(block, element + 2) << 16) | (TFormat.LoadCode(block, element + 3) << 24));
+    /// <summary>Whether a scale is a half, and no product with it beyond the finite ones.</summary>
+    private static bool IsHalf(float scale) => Halves.Low(Halves.Round(scale, scale)) == scale && scale <= Halves.Max / Largest && scale >= -Halves.Max / Largest;
 
-    /// <summary>Some bits of eight codes: those of even ones in ascending order from bit 0 on, those of odd ones from bit 16 on.</summary>
-    private static int Bits(long block, int element, int from, int count)
+    /// <summary>What the two rows of a lane are scaled by in a step.</summary>
+    private struct RowScales
     {
-        uint bits = 0;
-        for (int i = 0; i < 8; i++)
-        {
-            uint code = (TFormat.LoadCode(block, element + i) >> from) & ((1u << count) - 1);
-            bits |= code << ((i / 2 * count) + (i % 2 * 16));
-        }
-        return (int)bits;
+        /// <summary>The factor of both rows as pairs of halves.</summary>
+        public uint Factor, LowerFactor;
+
+        public float Scale, Offset, LowerScale, LowerOffset;
+
+        /// <summary>What is taken away from their codes, twice.</summary>
+        public uint Zero, LowerZero;
     }
 
-    /// <summary>Stores one or two bits of all codes of a run.</summary>
-    private static void StorePlane(long block, int element, long address, int from, int count)
+    /// <summary>What a lane knows of the scales of a piece.</summary>
+    private interface ILaneScales<TSelf>
+        where TSelf : unmanaged, ILaneScales<TSelf>
     {
-        // One bit of 32 codes fills a word, two bits of 16 codes do.
-        int codes = count == 1 ? 32 : 16;
-        for (int first = 0; first < RunColumns; first += codes)
+        /// <summary>What it needs in a step.</summary>
+        /// <param name="scales">What it knows.</param>
+        /// <param name="step">The step, a constant.</param>
+        static abstract RowScales OfStep(TSelf scales, int step);
+
+        /// <summary>A step's numbers as the left operand of products.</summary>
+        static abstract UInt4 Scale(UInt4 numbers, RowScales rows);
+    }
+
+    /// <summary>Those of its two rows, which are halves: products are exact, and rounded once, as by float32.</summary>
+    private struct HalfScales : ILaneScales<HalfScales>
+    {
+        private RowScales _near, _far;
+
+        public static HalfScales Load(int scales)
         {
-            int word = 0;
-            for (int eight = 0; eight < codes; eight += 8) word |= Bits(block, element + first + eight, from, count) << (eight / 2 * count);
-            Global.StoreInt(address + (first / codes * 4), word);
+            int row = Warp.LaneIdx >> 2;
+            HalfScales halves = new() { _near = Load(scales, row, 0) };
+            halves._far = TFormat.GroupColumns > RunColumns ? halves._near : Load(scales, row, 1);
+            return halves;
         }
+
+        private static RowScales Load(int scales, int row, int half)
+        {
+            PackedScales upper = TFormat.LoadScales(scales, row, half), lower = TFormat.LoadScales(scales, row + 8, half);
+            return new RowScales
+            {
+                Factor = Halves.Round(upper.Scale, upper.Scale),
+                LowerFactor = Halves.Round(lower.Scale, lower.Scale),
+                Zero = upper.Zero * 0x10001,
+                LowerZero = lower.Zero * 0x10001,
+            };
+        }
+
+        public static RowScales OfStep(HalfScales scales, int step) => step < 2 ? scales._near : scales._far;
+
+        public static UInt4 Scale(UInt4 numbers, RowScales rows) => new()
+        {
+            A = Halves.Multiply(numbers.A, rows.Factor),
+            B = Halves.Multiply(numbers.C, rows.LowerFactor),
+            C = Halves.Multiply(numbers.B, rows.Factor),
+            D = Halves.Multiply(numbers.D, rows.LowerFactor),
+        };
+    }
+
+    /// <summary>Those of one row of one piece; other lanes know the others.</summary>
+    private struct FloatScales : ILaneScales<FloatScales>
+    {
+        /// <summary>Of the first 32 columns, and of the others.</summary>
+        public PackedScales Near, Far;
+
+        /// <summary>The lane that knows of the calling lane's upper row; the one that knows of the lower is 2 further.</summary>
+        public int From;
+
+        public static RowScales OfStep(FloatScales scales, int step)
+        {
+            int from = scales.From;
+            PackedScales run = step < 2 ? scales.Near : scales.Far;
+            float scale = (step & 1) == 0 ? run.Scale : run.SecondScale, offset = (step & 1) == 0 ? run.Offset : run.SecondOffset;
+            uint zero = run.Zero * 0x10001;
+            RowScales rows = new() { Scale = Warp.Shuffle(scale, from), LowerScale = Warp.Shuffle(scale, from + 2) };
+            if (TFormat.HasOffsets) (rows.Offset, rows.LowerOffset) = (Warp.Shuffle(offset, from), Warp.Shuffle(offset, from + 2));
+            if (TFormat.HasZeros) (rows.Zero, rows.LowerZero) = (Warp.Shuffle(zero, from), Warp.Shuffle(zero, from + 2));
+            return rows;
+        }
+
+        public static UInt4 Scale(UInt4 numbers, RowScales rows) => new()
+        {
+            A = Pair(numbers.A, rows.Scale, rows.Offset),
+            B = Pair(numbers.C, rows.LowerScale, rows.LowerOffset),
+            C = Pair(numbers.B, rows.Scale, rows.Offset),
+            D = Pair(numbers.D, rows.LowerScale, rows.LowerOffset),
+        };
+
+        private static uint Pair(uint numbers, float scale, float offset) =>
+            Halves.RoundFinite(Float32.Fma(scale, Halves.Low(numbers), offset), Float32.Fma(scale, Halves.High(numbers), offset));
     }
 
     /// <summary>The numbers that eight codes of a byte stand for.</summary>
@@ -200,7 +273,7 @@ internal static class PackedTile<TFormat>
             D = WithoutBias(Halves.HighBytes(second)),
         };
 
-    private static uint WithoutBias(uint bytes) => Halves.Subtract(bytes, (0x6400u + (uint)TFormat.Bias) * 0x10001u);
+    private static uint WithoutBias(uint bytes) => Halves.Subtract(bytes, Thousand + ((uint)TFormat.Bias * 0x10001));
 
     /// <summary>Numbers of 8 bits in the upper bytes of halves, with their exponents, whose bias is 8 less, where halves have them.</summary>
     private static uint FloatPair(uint bytes) => Integers.Merge(bytes, 0x80008000, (bytes >> 1) & 0x3F803F80);
@@ -208,12 +281,12 @@ internal static class PackedTile<TFormat>
     /// <summary>The numbers that eight codes of less than a byte stand for; their upper bits are the lowest of the halves of <paramref name="upper"/>.</summary>
     /// <param name="codes">Low bits of each.</param>
     /// <param name="upper">What is above them.</param>
-    /// <param name="low">1024 and the zero, twice.</param>
-    /// <param name="high">-64 less the zero, twice.</param>
-    private static UInt4 Numbers8(uint codes, uint upper, uint low, uint high) =>
+    /// <param name="zero">What is taken away from the first four, twice.</param>
+    /// <param name="lowerZero">What is taken away from the others, twice.</param>
+    private static UInt4 Numbers8(uint codes, uint upper, uint zero, uint lowerZero) =>
         TFormat.Codes == PackedCodeKind.NonLinear ? Bytes8(NonLinear.LookUp(codes), NonLinear.LookUp(codes >> 16))
-        : LowBits == 2 ? TwoBits8(codes, upper, low)
-        : Nibbles8(codes, upper, low, high);
+        : LowBits == 2 ? TwoBits8(codes, upper, zero + Thousand)
+        : Nibbles8(codes, upper, zero, lowerZero);
 
     private static UInt4 TwoBits8(uint codes, uint upper, uint low) => new()
     {
@@ -223,25 +296,25 @@ internal static class PackedTile<TFormat>
         D = Halves.Subtract(TwoBitPair(codes >> 6) | UpperPair(upper >> ((3 * UpperBits) - 2)), low),
     };
 
-    private static uint TwoBitPair(uint codes) => Integers.Merge(codes, 0x00030003, 0x64006400);
+    private static uint TwoBitPair(uint codes) => Integers.Merge(codes, 0x00030003, Thousand);
 
     /// <summary>Behind the exponent of 1024 the first and third pairs count as they are, the others sixteen times as much.</summary>
-    private static UInt4 Nibbles8(uint codes, uint upper, uint low, uint high)
+    private static UInt4 Nibbles8(uint codes, uint upper, uint zero, uint lowerZero)
     {
-        const uint Sixteenth = 0x2C002C00;
+        const uint Sixteenth = 0x2C002C00, MinusSixtyFour = 0xD400D400;
         uint next = codes >> 8;
         return new UInt4
         {
-            A = Halves.Subtract(NibblePair(codes) | UpperPair(upper << 4), low),
-            B = Halves.Fma(NextNibblePair(codes) | NextUpperPair(upper << (8 - UpperBits)), Sixteenth, high),
-            C = Halves.Subtract(NibblePair(next) | UpperPair(upper << (4 - (2 * UpperBits))), low),
-            D = Halves.Fma(NextNibblePair(next) | NextUpperPair(upper << (8 - (3 * UpperBits))), Sixteenth, high),
+            A = Halves.Subtract(NibblePair(codes) | UpperPair(upper << 4), Thousand + zero),
+            B = Halves.Fma(NextNibblePair(codes) | NextUpperPair(upper << (8 - UpperBits)), Sixteenth, MinusSixtyFour + (zero << 4)),
+            C = Halves.Subtract(NibblePair(next) | UpperPair(upper << (4 - (2 * UpperBits))), Thousand + lowerZero),
+            D = Halves.Fma(NextNibblePair(next) | NextUpperPair(upper << (8 - (3 * UpperBits))), Sixteenth, MinusSixtyFour + (lowerZero << 4)),
         };
     }
 
-    private static uint NibblePair(uint codes) => Integers.Merge(codes, 0x000F000F, 0x64006400);
+    private static uint NibblePair(uint codes) => Integers.Merge(codes, 0x000F000F, Thousand);
 
-    private static uint NextNibblePair(uint codes) => Integers.Merge(codes, 0x00F000F0, 0x64006400);
+    private static uint NextNibblePair(uint codes) => Integers.Merge(codes, 0x00F000F0, Thousand);
 
     private static uint UpperPair(uint upper) => UpperBits == 0 ? 0 : upper & ((UpperBits == 1 ? 0x00010001u : 0x00030003u) << LowBits);
 
@@ -249,24 +322,4 @@ internal static class PackedTile<TFormat>
 
     /// <summary>No number is beyond it: a product with a half of at most <see cref="Halves.Max"/> by this is finite.</summary>
     private static float Largest => TFormat.Codes == PackedCodeKind.E4M3 ? 1.75f : TFormat.Codes == PackedCodeKind.NonLinear || TFormat.Bits == 8 ? 128 : 32;
-
-    /// <summary>Exact products, rounded once, as by float32.</summary>
-    private static UInt4 Multiply(UInt4 numbers, uint factor) => new()
-    {
-        A = Halves.Multiply(numbers.A, factor),
-        B = Halves.Multiply(numbers.B, factor),
-        C = Halves.Multiply(numbers.C, factor),
-        D = Halves.Multiply(numbers.D, factor),
-    };
-
-    private static UInt4 Scale8(UInt4 numbers, float scale, float offset) => new()
-    {
-        A = Scale(numbers.A, scale, offset),
-        B = Scale(numbers.B, scale, offset),
-        C = Scale(numbers.C, scale, offset),
-        D = Scale(numbers.D, scale, offset),
-    };
-
-    private static uint Scale(uint numbers, float scale, float offset) =>
-        Halves.RoundFinite(Float32.Fma(scale, Halves.Low(numbers), offset), Float32.Fma(scale, Halves.High(numbers), offset));
 }

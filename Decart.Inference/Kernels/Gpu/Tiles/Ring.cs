@@ -33,21 +33,27 @@ internal struct Ring<TShape>
     /// <param name="memory">Address in shared memory.</param>
     public static Ring<TShape> Create(int memory)
     {
-        Ring<TShape> ring = new() { _memory = memory };
-        if (Group.IdxX == 0)
-        {
-            for (int stage = 0; stage < TShape.Stages; stage++)
-            {
-                ring._stage = stage;
-                MBarrier.Init(Full(ring), TShape.Writers);
-                MBarrier.Init(Empty(ring), TShape.Readers);
-            }
-            MBarrier.PublishInit();
-        }
-        ring._stage = 0;
+        if (Group.IdxX == 0) Initialize(memory);
         Group.Barrier();
-        return ring;
+        return At(memory);
     }
+
+    /// <summary>Makes a ring, by one thread; the others know of it after a barrier of the group.</summary>
+    /// <param name="memory">Address in shared memory.</param>
+    public static void Initialize(int memory)
+    {
+        Ring<TShape> ring = At(memory);
+        for (int stage = 0; stage < TShape.Stages; stage++)
+        {
+            ring._stage = stage;
+            MBarrier.Init(Full(ring), TShape.Writers);
+            MBarrier.Init(Empty(ring), TShape.Readers);
+        }
+        MBarrier.PublishInit();
+    }
+
+    /// <summary>The beginning of a ring that was made there.</summary>
+    public static Ring<TShape> At(int memory) => new() { _memory = memory };
 
     /// <summary>Address of the stage.</summary>
     public static int Stage(Ring<TShape> ring) => ring._memory + (ring._stage * TShape.StageBytes);
@@ -110,5 +116,6 @@ internal struct Ring<TShape>
         return ring;
     }
 
-    private static int Empty(Ring<TShape> ring) => Full(ring) + (TShape.Stages * MBarrier.Bytes);
+    /// <summary>The barrier that whoever is done with the stage arrives at.</summary>
+    public static int Empty(Ring<TShape> ring) => Full(ring) + (TShape.Stages * MBarrier.Bytes);
 }

@@ -34,6 +34,14 @@ internal interface IWarpSums<TSelf> : ISums<TSelf>
     /// <param name="second">The others.</param>
     /// <param name="x">Where the calling lane loads its row of a core matrix of the first 8 rows; 8 rows further is <see cref="CoreTiles.CoreRowBytes"/>.</param>
     static abstract TSelf Multiply(TSelf sums, UInt4 first, UInt4 second, int x);
+
+    /// <summary>Loads what <see cref="Store"/> has stored.</summary>
+    static abstract TSelf Load(int address);
+
+    /// <summary>Stores the calling lane's sums in shared memory, those of 8 columns <see cref="WarpFragment.Bytes"/> from the next ones.</summary>
+    /// <param name="sums">The sums.</param>
+    /// <param name="address">Where, each lane 16 bytes from the next.</param>
+    static abstract void Store(TSelf sums, int address);
 }
 
 internal struct Sums8 : IWarpSums<Sums8>
@@ -51,6 +59,18 @@ internal struct Sums8 : IWarpSums<Sums8>
     {
         sums._tile.T0 = WarpFragment.Multiply(sums._tile.T0, first, second, x);
         return sums;
+    }
+
+    public static Sums8 Load(int address)
+    {
+        Sums8 sums = default;
+        sums._tile.T0 = Shared.LoadFloat4(address);
+        return sums;
+    }
+
+    public static void Store(Sums8 sums, int address)
+    {
+        Shared.StoreFloat4(address, sums._tile.T0);
     }
 
     public static Tile64 First(Sums8 sums) => new() { T0 = sums._tile.T0 };
@@ -74,6 +94,20 @@ internal struct Sums16 : IWarpSums<Sums16>
         return sums;
     }
 
+    public static Sums16 Load(int address)
+    {
+        Sums16 sums = default;
+        sums._tile.T0 = Shared.LoadFloat4(address);
+        sums._tile.T1 = Shared.LoadFloat4(address + WarpFragment.Bytes);
+        return sums;
+    }
+
+    public static void Store(Sums16 sums, int address)
+    {
+        Shared.StoreFloat4(address, sums._tile.T0);
+        Shared.StoreFloat4(address + WarpFragment.Bytes, sums._tile.T1);
+    }
+
     public static Tile64 First(Sums16 sums) => new() { T0 = sums._tile.T0, T1 = sums._tile.T1 };
 }
 
@@ -95,6 +129,24 @@ internal struct Sums32 : IWarpSums<Sums32>
         sums._tile.T2 = WarpFragment.Multiply(sums._tile.T2, first, second, x + (2 * CoreTiles.CoreRowBytes));
         sums._tile.T3 = WarpFragment.Multiply(sums._tile.T3, first, second, x + (3 * CoreTiles.CoreRowBytes));
         return sums;
+    }
+
+    public static Sums32 Load(int address)
+    {
+        Sums32 sums = default;
+        sums._tile.T0 = Shared.LoadFloat4(address);
+        sums._tile.T1 = Shared.LoadFloat4(address + WarpFragment.Bytes);
+        sums._tile.T2 = Shared.LoadFloat4(address + (2 * WarpFragment.Bytes));
+        sums._tile.T3 = Shared.LoadFloat4(address + (3 * WarpFragment.Bytes));
+        return sums;
+    }
+
+    public static void Store(Sums32 sums, int address)
+    {
+        Shared.StoreFloat4(address, sums._tile.T0);
+        Shared.StoreFloat4(address + WarpFragment.Bytes, sums._tile.T1);
+        Shared.StoreFloat4(address + (2 * WarpFragment.Bytes), sums._tile.T2);
+        Shared.StoreFloat4(address + (3 * WarpFragment.Bytes), sums._tile.T3);
     }
 
     public static Tile64 First(Sums32 sums) => new() { T0 = sums._tile.T0, T1 = sums._tile.T1, T2 = sums._tile.T2, T3 = sums._tile.T3 };
@@ -122,6 +174,32 @@ internal struct Sums64 : IWarpSums<Sums64>
         sums._tile.T6 = WarpFragment.Multiply(sums._tile.T6, first, second, x + (6 * CoreTiles.CoreRowBytes));
         sums._tile.T7 = WarpFragment.Multiply(sums._tile.T7, first, second, x + (7 * CoreTiles.CoreRowBytes));
         return sums;
+    }
+
+    public static Sums64 Load(int address)
+    {
+        Sums64 sums = default;
+        sums._tile.T0 = Shared.LoadFloat4(address);
+        sums._tile.T1 = Shared.LoadFloat4(address + WarpFragment.Bytes);
+        sums._tile.T2 = Shared.LoadFloat4(address + (2 * WarpFragment.Bytes));
+        sums._tile.T3 = Shared.LoadFloat4(address + (3 * WarpFragment.Bytes));
+        sums._tile.T4 = Shared.LoadFloat4(address + (4 * WarpFragment.Bytes));
+        sums._tile.T5 = Shared.LoadFloat4(address + (5 * WarpFragment.Bytes));
+        sums._tile.T6 = Shared.LoadFloat4(address + (6 * WarpFragment.Bytes));
+        sums._tile.T7 = Shared.LoadFloat4(address + (7 * WarpFragment.Bytes));
+        return sums;
+    }
+
+    public static void Store(Sums64 sums, int address)
+    {
+        Shared.StoreFloat4(address, sums._tile.T0);
+        Shared.StoreFloat4(address + WarpFragment.Bytes, sums._tile.T1);
+        Shared.StoreFloat4(address + (2 * WarpFragment.Bytes), sums._tile.T2);
+        Shared.StoreFloat4(address + (3 * WarpFragment.Bytes), sums._tile.T3);
+        Shared.StoreFloat4(address + (4 * WarpFragment.Bytes), sums._tile.T4);
+        Shared.StoreFloat4(address + (5 * WarpFragment.Bytes), sums._tile.T5);
+        Shared.StoreFloat4(address + (6 * WarpFragment.Bytes), sums._tile.T6);
+        Shared.StoreFloat4(address + (7 * WarpFragment.Bytes), sums._tile.T7);
     }
 
     public static Tile64 First(Sums64 sums) => sums._tile;
@@ -167,6 +245,9 @@ internal struct Sums256 : ISums<Sums256>
 
 internal static class WarpFragment
 {
+    /// <summary>Bytes of a warp's sums of 8 columns.</summary>
+    public const int Bytes = 32 * 4 * sizeof(float);
+
     /// <summary>Adds the products with 8 rows; see <see cref="IWarpSums{TSelf}"/>.</summary>
     public static Float4 Multiply(Float4 sums, UInt4 first, UInt4 second, int x)
     {
