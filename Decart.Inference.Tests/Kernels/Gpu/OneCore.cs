@@ -6,7 +6,7 @@ namespace Decart.Inference.Tests.Kernels.Gpu;
 
 /// <summary>
 /// Keeps the threads of an emulated device on one core. They stop at every barrier of a group until the last has come, and waking one on another core takes many times longer than
-/// what it has to do there: the tests are several times slower without. Devices that compute at the same time have cores of their own.
+/// what it has to do there. Devices that compute at the same time have cores of their own.
 /// </summary>
 internal static partial class OneCore
 {
