@@ -43,7 +43,7 @@ internal static class PerplexityCommand
             string texts = await File.ReadAllTextAsync(file.FullName, cancellation).ConfigureAwait(false);
             foreach (string text in texts.ReplaceLineEndings("\n").Split(Separator, StringSplitOptions.RemoveEmptyEntries))
             {
-                foreach (int[] ids in session.Tokenizer.Encode(text).Take(most - tokens).Chunk(piece))
+                foreach (int[] ids in session.Tokenizer.Encode(text, cancellationToken: cancellation).Take(most - tokens).Chunk(piece))
                 {
                     if (ids.Length > 1) loss -= (await session.ScoreAsync(ids, cancellationToken: cancellation).ConfigureAwait(false)).Sum(score => (double)score.Logprob);
                     tokens += ids.Length - 1;
