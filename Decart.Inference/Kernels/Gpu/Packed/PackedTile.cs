@@ -1,5 +1,4 @@
 using Decart.Inference.Kernels.Gpu.Intrinsics;
-using Decart.Inference.Kernels.Gpu.Tiles;
 using ILGPU;
 
 namespace Decart.Inference.Kernels.Gpu.Packed;
