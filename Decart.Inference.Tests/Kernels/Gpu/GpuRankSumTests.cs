@@ -84,8 +84,7 @@ internal sealed class GpuRankSumTests(string kind, int count)
     /// <summary>One shot writes R - 1 times what is summed, two shots 3 (R - 1) / R times.</summary>
     [TestCase(2, 1 << 20, false)]
     [TestCase(3, 1 << 20, false)]
-    [TestCase(4, 64, false)]
-    [TestCase(4, 256, true)]
+    [TestCase(4, 1 << 20, false)]
     [TestCase(8, 1, false)]
     [TestCase(8, 64, true)]
     public void Two_shots_are_taken_where_they_spare_enough(int ranks, int rows, bool pays) => Assert.That(GpuTwoShotSum.Pays(vectors: rows * 1024L, ranks), Is.EqualTo(pays));

@@ -19,10 +19,13 @@ internal static class GpuTwoShotSum
     /// <summary>Bytes that a rank could write in the time that a second meeting takes, some 4 us.</summary>
     private const long MeetingBytes = 1 << 20;
 
-    /// <summary>Whether it takes less time than one shot: by what it spares of writing.</summary>
+    /// <summary>The most ranks for which one shot was measured to be faster at any size.</summary>
+    private const int OneShotRanks = 4;
+
+    /// <summary>Whether it is expected to take less time than one shot: by what it spares of writing.</summary>
     /// <param name="vectors">Vectors of halves that are summed.</param>
     /// <param name="ranks">Ranks that sum them.</param>
-    public static bool Pays(long vectors, int ranks) => vectors * GpuMailbox.VectorBytes * (ranks - 1) * (ranks - 3) / ranks > MeetingBytes;
+    public static bool Pays(long vectors, int ranks) => ranks > OneShotRanks && vectors * GpuMailbox.VectorBytes * (ranks - 1) * (ranks - 3) / ranks > MeetingBytes;
 
     /// <inheritdoc cref="GpuRankSum.Launch" path="/summary"/>
     /// <param name="device">The rank's.</param>
