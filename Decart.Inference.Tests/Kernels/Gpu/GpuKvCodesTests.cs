@@ -28,7 +28,7 @@ internal sealed class GpuKvCodesTests(string device)
     /// <summary>
     /// In chunks, among others, on pages, divided over many multiprocessors; and of the numbers all at once, alone, in one range. Those are what float64 arithmetic has, too.
     /// </summary>
-    [Test]
+    [Test, Pairwise]
     public void Has_the_bits_of_attention_to_what_the_codes_stand_for([ValueSource(nameof(Families))] string family, [ValueSource(nameof(Shapes))] AttentionShape shape, [Values(0, 4)] int tokensPerPage)
     {
         if (IsSlow && tokensPerPage == 0 && shape.HeadDim != 128) Assert.Ignore("Emulated, ranges are tried with one shape.");
@@ -64,7 +64,7 @@ internal sealed class GpuKvCodesTests(string device)
         }
     }
 
-    [Test]
+    [Test, Pairwise]
     public void Normalised_and_rotated_keys_are_rounded_once(
         [ValueSource(nameof(Families))] string family, [Values] bool norms, [Values("128/64", "80/40", "80/10", "40/20", "24/6", "8/4")] string head, [Values(1, 3)] int length)
     {
@@ -98,7 +98,7 @@ internal sealed class GpuKvCodesTests(string device)
         }
     }
 
-    [Test]
+    [Test, Pairwise]
     public void Elements_beyond_the_largest_become_it_and_what_is_not_a_number_stays_with_its_head(
         [ValueSource(nameof(Families))] string family, [Values(16, 20, 64)] int dim, [Values(1, 2)] int length)
     {
