@@ -70,7 +70,7 @@ internal sealed class GpuKvCodesTests(string device)
     {
         if (IsSlow && norms != (length == 1) && family != "sm_90a") Assert.Ignore("Emulated, norms are tried with single tokens, and chunks without.");
         int dim = int.Parse(head.Split('/')[0]), pairs = int.Parse(head.Split('/')[1]);
-        AttentionShape shape = new(Heads: 5, KvHeads: 3, dim, Scale: 0.3f);
+        AttentionShape shape = new(Heads: 6, KvHeads: 3, dim, Scale: 0.3f);
         using GpuBench plain = new(Create(family, multiprocessors: 1)), coded = new(Create(family, multiprocessors: 1), KvCacheType.Fp8);
         RotaryParameters rotary = new([.. Enumerable.Range(0, pairs).Select(i => MathF.Pow(10_000, -(float)i / pairs))], 1.25f, Interleaved: false);
         GpuKvPair numbers = Store(plain), codes = Store(coded);
@@ -91,7 +91,7 @@ internal sealed class GpuKvCodesTests(string device)
         {
             GpuKvPair kv = bench.Kv(Layers, shape, length);
             bench.Begin((kv, 0, length));
-            GpuActivationsPair qkv = bench.Activations(length, 11 * dim), y = bench.Activations(length, 5 * dim, operand: true);
+            GpuActivationsPair qkv = bench.Activations(length, 12 * dim), y = bench.Activations(length, 6 * dim, operand: true);
             Norm queryNorm = bench.Norm(dim, removeMean: false, bias: false).Gpu, keyNorm = bench.Norm(dim, removeMean: false, bias: false).Gpu;
             bench.Gpu.Kernels.Attend(qkv.Gpu, Layer, shape, bench.Keep(bench.Gpu.Tensors.CreateRotary(rotary)), norms ? queryNorm : null, norms ? keyNorm : null, y.Gpu);
             return kv;
