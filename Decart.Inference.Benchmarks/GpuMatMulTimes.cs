@@ -43,13 +43,14 @@ internal sealed class GpuMatMulTimes : IDisposable
     /// <summary>Prints a table.</summary>
     /// <param name="arguments">
     /// Numbers of rows with commas between, unless the defaults are right; then "plans", for a column for each division of the work that is worth a try, or a type of weights that
-    /// stay packed (Q4_K).
+    /// stay packed (Q4_K), or "fp8" for floats of 8 bits on both sides, activations rounded within the time.
     /// </param>
     public static void Run(string[] arguments)
     {
         int[] rows = [.. (arguments.Length > 0 ? arguments[0] : "1,16,32,64,128,256,2048").Split(',').Select(int.Parse)];
         bool all = arguments is [_, "plans"];
-        PackedFormat? format = all || arguments.Length < 2 ? null : PackedFormat.Of(Enum.Parse<TensorType>(arguments[1]));
+        bool fp8 = arguments is [_, "fp8"];
+        PackedFormat? format = all || fp8 || arguments.Length < 2 ? null : PackedFormat.Of(Enum.Parse<TensorType>(arguments[1]));
         using GpuMatMulTimes times = new();
         double bandwidth = CopyBandwidth.Measure(times._device.Memory);
         Console.WriteLine(FormattableString.Invariant($"copy {bandwidth / 1e12:F2} TB/s (read + write)"));
@@ -63,7 +64,7 @@ internal sealed class GpuMatMulTimes : IDisposable
                 Console.Write($"| {name}, {outputs} x {inputs}: {best.BlockRows} x {best.GroupsPerBlock} ");
                 foreach (GpuRingPlan plan in (GpuRingPlan[])[best, .. all ? times.Plans(count, outputs).Where(plan => plan != best) : []])
                 {
-                    double seconds = times.Measure(name, outputs, inputs, count, plan, format), bytes = Bytes(outputs, inputs, format);
+                    double seconds = times.Measure(name, outputs, inputs, count, plan, format, fp8), bytes = fp8 ? (double)outputs * inputs : Bytes(outputs, inputs, format);
                     Console.Write(FormattableString.Invariant(
                         $"| {(plan == best ? "" : $"{plan.BlockRows} x {plan.GroupsPerBlock}{(plan.ClusterSize > 1 ? " pairs" : "")}: ")}{bytes / seconds / 1e12:F2} ({bytes / seconds / bandwidth:F2}), {2.0 * outputs * inputs * count / seconds / 1e12:F0} "));
                 }
@@ -95,10 +96,10 @@ internal sealed class GpuMatMulTimes : IDisposable
     private static long Bytes(int outputs, int inputs, PackedFormat? format) =>
         (long)(outputs / CoreTiles.TileRows) * (inputs / CoreTiles.PieceColumns) * (format?.PieceBytes ?? CoreTiles.TileBytes);
 
-    private double Measure(string name, int outputs, int inputs, int rows, GpuRingPlan plan, PackedFormat? format)
+    private double Measure(string name, int outputs, int inputs, int rows, GpuRingPlan plan, PackedFormat? format, bool fp8)
     {
         _device.Upload(_count.Address, BitConverter.GetBytes(rows));
-        long bytes = Bytes(outputs, inputs, format);
+        long bytes = fp8 ? (long)outputs * inputs : Bytes(outputs, inputs, format);
         int copies = (int)Math.Max(1, WeightBytes / bytes), launches = Math.Max(copies, 8);
         bool gated = name.EndsWith("gate/up", StringComparison.Ordinal);
         MatMulArguments arguments = new()
@@ -119,13 +120,15 @@ internal sealed class GpuMatMulTimes : IDisposable
             HalfScales = format is { HasHalfScales: true } and not { Type: TensorType.E4M3x32 or TensorType.E4M3x64 } ? 1 : 0,
             Function = (int)(gated ? ActivationFunction.Silu : ActivationFunction.None),
             Accumulate = outputs <= inputs ? 1 : 0,
+            Scales = _x.Address,
         };
         void Launch()
         {
             for (int i = 0; i < launches; i++)
             {
                 arguments.Weight = _weights.Address + (nint)(i % copies * bytes);
-                _launcher.LaunchRing(arguments, plan, format);
+                if (fp8) _launcher.LaunchFp8(arguments with { X = _launcher.RoundToCodes(_x.Address, _count.Address, rows, outputs, inputs) }, rows, hasPieceScales: false);
+                else _launcher.LaunchRing(arguments, plan, format);
             }
         }
         Launch();

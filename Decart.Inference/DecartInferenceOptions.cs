@@ -29,6 +29,9 @@ public sealed class DecartInferenceOptions
     /// <inheritdoc cref="LlmSessionOptions.KvCacheType"/>
     public KvCacheType KvCacheType { get; set; } = Defaults.KvCacheType;
 
+    /// <inheritdoc cref="LlmSessionOptions.Fp8Activations"/>
+    public bool Fp8Activations { get; set; } = Defaults.Fp8Activations;
+
     /// <inheritdoc cref="LlmSessionOptions.Paging"/>
     public PagingMode Paging { get; set; } = Defaults.Paging;
 
@@ -77,6 +80,7 @@ public sealed class DecartInferenceOptions
         MaxBatchTokens = MaxBatchTokens,
         KvCacheBytes = KvCacheBytes,
         KvCacheType = KvCacheType,
+        Fp8Activations = Fp8Activations,
         Paging = Paging,
         PrefixCaching = PrefixCaching,
         RandomWeights = RandomWeights,

@@ -22,10 +22,11 @@ internal static class LatencyCommand
         Option<int> repetitions = new("--repetitions") { Description = "Steps of which the median is taken", DefaultValueFactory = _ => otherwise.Repetitions };
         Option<WeightFormat?> weights = Arguments.Weights();
         Option<KvCacheType> kvCache = Arguments.KvCache();
+        Option<bool> fp8Activations = Arguments.Fp8Activations();
         Option<bool?> packed = Arguments.Packed();
         ReportOptions report = new("latency", model);
         Command command = new("latency", "Time per token by batch and context, and of prompts by length.")
-            { model, device, threads, batches, contexts, prefills, layers, kernels, pagings, repetitions, weights, kvCache, packed };
+            { model, device, threads, batches, contexts, prefills, layers, kernels, pagings, repetitions, weights, fp8Activations, kvCache, packed };
         report.AddTo(command);
         command.SetAction(parsed =>
         {
@@ -43,6 +44,7 @@ internal static class LatencyCommand
                 Repetitions = parsed.GetValue(repetitions),
                 Weights = parsed.GetValue(weights),
                 KvCacheType = parsed.GetValue(kvCache),
+                Fp8Activations = parsed.GetValue(fp8Activations),
             };
             Arguments.SetPacked(parsed.GetValue(packed));
             ReportFiles? files = report.Files(parsed);

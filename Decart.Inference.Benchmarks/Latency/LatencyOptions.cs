@@ -36,6 +36,9 @@ internal sealed record LatencyOptions
     /// <summary>The form of keys and values.</summary>
     public KvCacheType KvCacheType { get; init; }
 
+    /// <summary>Whether activations are of 8 bits where weights are.</summary>
+    public bool Fp8Activations { get; init; }
+
     /// <summary>Layers that are computed, the first of the model's; null for all.</summary>
     public int? Layers { get; init; }
 

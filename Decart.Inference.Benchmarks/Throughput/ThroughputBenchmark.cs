@@ -58,6 +58,7 @@ internal sealed class ThroughputBenchmark(ThroughputOptions options, IReadOnlyLi
         MaxConcurrentSequences = row.Concurrency,
         MaxBatchTokens = row.BatchTokens,
         KvCacheType = options.KvCacheType,
+        Fp8Activations = options.Fp8Activations,
         Paging = options.Paging,
         KvCacheBytes = options.KvCacheBytes,
         PrefixCaching = false,
@@ -74,6 +75,7 @@ internal sealed class ThroughputBenchmark(ThroughputOptions options, IReadOnlyLi
     {
         Weights = options.Weights,
         KvCacheType = options.KvCacheType,
+        Fp8Activations = options.Fp8Activations,
         Temperature = options.Temperature,
     };
 

@@ -32,6 +32,9 @@ internal sealed record ThroughputOptions
     /// <summary>The form of keys and values.</summary>
     public KvCacheType KvCacheType { get; init; }
 
+    /// <summary>Whether activations are of 8 bits where weights are.</summary>
+    public bool Fp8Activations { get; init; }
+
     /// <summary>Memory for keys and values; null for the session's default.</summary>
     public long? KvCacheBytes { get; init; }
 

@@ -46,6 +46,9 @@ internal sealed record ThroughputReport(
     /// <summary>The form of keys and values.</summary>
     public KvCacheType KvCacheType { get; init; }
 
+    /// <summary>Whether activations are of 8 bits where weights are.</summary>
+    public bool Fp8Activations { get; init; }
+
     /// <summary>The temperature of answers.</summary>
     public float Temperature { get; init; }
 
@@ -59,8 +62,8 @@ internal sealed record ThroughputReport(
     {
         get
         {
-            string weights = RandomWeights ? "random weights" : "the checkpoint's weights", format = Weights is { } name ? $" in {name}" : "", cache = KvCacheType == KvCacheType.Default ? "" : $", {KvCacheType} keys and values", rounds = Rounds > 1 ? $"; the median of {Rounds} rounds" : "";
-            return $"{Figures.Text(Requests)} requests submitted at once, prompts of {Prompt} random tokens, answers of {Output}, {(Temperature == 0 ? "greedy" : FormattableString.Invariant($"temperature {Temperature}"))}, {weights}{format}{cache}{rounds}.";
+            string weights = RandomWeights ? "random weights" : "the checkpoint's weights", format = Weights is { } name ? $" in {name}" : "", cache = KvCacheType == KvCacheType.Default ? "" : $", {KvCacheType} keys and values", activations = Fp8Activations ? ", activations of 8 bits" : "", rounds = Rounds > 1 ? $"; the median of {Rounds} rounds" : "";
+            return $"{Figures.Text(Requests)} requests submitted at once, prompts of {Prompt} random tokens, answers of {Output}, {(Temperature == 0 ? "greedy" : FormattableString.Invariant($"temperature {Temperature}"))}, {weights}{format}{activations}{cache}{rounds}.";
         }
     }
 

@@ -42,7 +42,7 @@ internal readonly record struct DeviceChoice(Device Device, IBackend Backend)
             case DeviceKind.Auto:
                 try
                 {
-                    DeviceChoice first = OpenOne(Device.Cuda(0), options.KvCacheType, cache, latestArchitecture);
+                    DeviceChoice first = OpenOne(Device.Cuda(0), options, cache, latestArchitecture);
                     return model is { } need ? OpenEnough(first, need, options, logger, cache, latestArchitecture) : first;
                 }
                 catch (CudaUnavailableException error)
@@ -108,16 +108,16 @@ internal readonly record struct DeviceChoice(Device Device, IBackend Backend)
         int[] indices = device.IsAll ? [.. Enumerable.Range(0, CountGpus())] : [.. device.Indices];
         return indices.Length > 1
             ? OpenSeveral(indices, options, model, cache, latestArchitecture)
-            : OpenOne(indices is [int only] ? Device.Cuda(only) : device, options.KvCacheType, cache, latestArchitecture);
+            : OpenOne(indices is [int only] ? Device.Cuda(only) : device, options, cache, latestArchitecture);
     }
 
     /// <summary>GPUs that there are, as far as they can be used together.</summary>
     private static int CountGpus() => Math.Clamp(CudaContext.CountDevices(), 0, GpuMailbox.MaxRanks);
 
-    private static DeviceChoice OpenOne(Device device, KvCacheType keysAndValues, KernelCache? cache, int latestArchitecture)
+    private static DeviceChoice OpenOne(Device device, LlmSessionOptions options, KernelCache? cache, int latestArchitecture)
     {
         if (!GpuSupport.IsSupported) throw new CudaUnavailableException(GpuSupport.Absent); // a trimmer leaves out what follows
-        GpuBackend backend = OpenBackend(device.Index, keysAndValues, [], cache, latestArchitecture, out _);
+        GpuBackend backend = OpenBackend(device.Index, options, [], cache, latestArchitecture, out _);
         return new DeviceChoice(device, backend);
     }
 
@@ -140,7 +140,7 @@ internal readonly record struct DeviceChoice(Device Device, IBackend Backend)
         {
             foreach (int index in indices)
             {
-                backends.Add(OpenBackend(index, options.KvCacheType, GpuRankExchange.All, cache, latestArchitecture, out CudaDevice gpu));
+                backends.Add(OpenBackend(index, options, GpuRankExchange.All, cache, latestArchitecture, out CudaDevice gpu));
                 gpus.Add(gpu);
             }
             foreach (CudaDevice gpu in gpus)
@@ -158,15 +158,15 @@ internal readonly record struct DeviceChoice(Device Device, IBackend Backend)
         }
     }
 
-    private static GpuBackend OpenBackend(int index, KvCacheType keysAndValues, IEnumerable<GpuKernel> others, KernelCache? cache, int latestArchitecture, out CudaDevice gpu)
+    private static GpuBackend OpenBackend(int index, LlmSessionOptions options, IEnumerable<GpuKernel> others, KernelCache? cache, int latestArchitecture, out CudaDevice gpu)
     {
         if (!GpuSupport.IsSupported) throw new CudaUnavailableException(GpuSupport.Absent);
         gpu = new(index, cache ?? KernelCache.Default) { LatestArchitecture = latestArchitecture };
         try
         {
             GpuSelfTest.Run(gpu);
-            gpu.Prepare(GpuKernels.For(keysAndValues).Concat(others));
-            return new GpuBackend(gpu, keysAndValues);
+            gpu.Prepare([.. GpuKernels.For(options.KvCacheType), .. others, .. options.Fp8Activations ? GpuMatMulLauncher.Fp8 : []]);
+            return new GpuBackend(gpu, options.KvCacheType, options.Fp8Activations);
         }
         catch
         {

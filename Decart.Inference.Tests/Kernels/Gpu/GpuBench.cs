@@ -21,7 +21,8 @@ internal sealed unsafe class GpuBench : IDisposable
     private readonly Dictionary<GpuActivations, int> _blockRows = [];
     private int _tokens;
 
-    public GpuBench(IGpuDevice device, KvCacheType keysAndValues = KvCacheType.Default) => (Device, Gpu) = (device, new GpuBackend(device, keysAndValues));
+    public GpuBench(IGpuDevice device, KvCacheType keysAndValues = KvCacheType.Default, bool fp8Activations = false) =>
+        (Device, Gpu) = (device, new GpuBackend(device, keysAndValues, fp8Activations));
 
     public IGpuDevice Device { get; }
 

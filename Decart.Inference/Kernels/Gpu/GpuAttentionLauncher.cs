@@ -82,7 +82,7 @@ internal sealed class GpuAttentionLauncher(IGpuDevice device, GpuStep step, int 
     {
         int group = shape.Heads / shape.KvHeads, prompts = PromptUnit.PerTile(shape.Heads, shape.KvHeads);
         GpuAttentionPlan singles = new(1, 0, shape.Window, AttentionUnit.PerItem(shape.Heads, shape.KvHeads), 1, SlotBytes(shape), GpuAttentionRows.Singles);
-        GpuAttentionPlan chunks = new(PromptUnit.RowsPerTile(group), 0, shape.Window, prompts, 1, 0, GpuAttentionRows.Chunks);
+        GpuAttentionPlan chunks = new(PromptUnit.RowsPerTile(group), 0, shape.Window, prompts, 1, 0, GpuAttentionRows.Chunks) { HeadDim = shape.HeadDim };
         _queries.Reserve((long)step.MaxRows * shape.Heads * shape.HeadDim * sizeof(ushort));
         bool plain = AttentionScores.ArePlain(shape);
         arguments.Queries = _queries.Address;

@@ -26,6 +26,9 @@ internal enum GpuAttentionRows
 internal readonly record struct GpuAttentionPlan(
     int RowsPerTile, int SplitTokens, int Window, int HeadGroups, int WarpsPerUnit, long SlotBytes, GpuAttentionRows Rows = GpuAttentionRows.All)
 {
+    /// <summary>Elements of a head, where its keys and values are copied as boxes; see <see cref="GpuStep.ChunksHaveMaps"/>.</summary>
+    public int HeadDim { get; init; }
+
     /// <summary>Splits that queries see, the first of them at a position.</summary>
     public int Splits(int position, int rows)
     {

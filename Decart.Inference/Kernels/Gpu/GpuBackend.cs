@@ -19,11 +19,12 @@ internal sealed class GpuBackend : IBackend
 
     /// <param name="device">Owned.</param>
     /// <param name="keysAndValues">How keys and values are kept.</param>
-    public GpuBackend(IGpuDevice device, KvCacheType keysAndValues = KvCacheType.Default)
+    /// <param name="fp8Activations">See <see cref="LlmSessionOptions.Fp8Activations"/>.</param>
+    public GpuBackend(IGpuDevice device, KvCacheType keysAndValues = KvCacheType.Default, bool fp8Activations = false)
     {
         _device = device;
         KvElementBytes = keysAndValues == KvCacheType.Fp8 ? KvCodes.Bytes : sizeof(ushort);
-        _tensors = new GpuTensorFactory(device);
+        _tensors = new GpuTensorFactory(device, fp8Activations);
         _step = new GpuStep(device, KvElementBytes);
         _sampler = new GpuSampler(device);
         _kernels = new GpuKernels(device, _step, _sampler, KvElementBytes);

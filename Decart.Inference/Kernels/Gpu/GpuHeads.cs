@@ -141,8 +141,7 @@ internal static class GpuHeads
         for (int distance = (1 << shift) >> 1; distance > 0; distance >>= 1) largest = Math.Max(largest, Warp.ShuffleXor(largest, distance));
         int scale = KvCodes.ScaleOf(largest);
         CoreRow numbers = CoreRow.Multiply(values, Interop.IntAsFloat((uint)KvCodes.InverseOf(scale)));
-        uint first = E4M3.Round(numbers.Left.A, numbers.Left.B) | (E4M3.Round(numbers.Left.C, numbers.Left.D) << 16);
-        uint second = E4M3.Round(numbers.Right.A, numbers.Right.B) | (E4M3.Round(numbers.Right.C, numbers.Right.D) << 16);
+        uint first = CoreRow.Codes(numbers.Left), second = CoreRow.Codes(numbers.Right);
         // Two lanes have a block: one stores elements 0 to 3 beside 8 to 11, the other 4 to 7 beside 12 to 15.
         bool isUpper = (column & 8) != 0;
         uint other = Warp.ShuffleXor(isUpper ? first : second, 1), left = isUpper ? other : first, right = isUpper ? second : other;

@@ -5,7 +5,6 @@ namespace Decart.Inference.Kernels.Gpu;
 /// <summary>The operations of a decoder on a GPU; see docs/gpu.md. They return when they are started.</summary>
 internal sealed class GpuKernels : IKernels, IDisposable
 {
-
     private readonly IGpuDevice _device;
     private readonly GpuStep _step;
     private readonly GpuSampler _sampler;
@@ -26,7 +25,7 @@ internal sealed class GpuKernels : IKernels, IDisposable
     }
 
     /// <summary>Every kernel.</summary>
-    public static IReadOnlyList<GpuKernel> All { get; } = [.. For(KvCacheType.Default).Union(For(KvCacheType.Fp8))];
+    public static IReadOnlyList<GpuKernel> All { get; } = [.. For(KvCacheType.Default).Union(For(KvCacheType.Fp8)), .. GpuMatMulLauncher.Fp8];
 
     /// <summary>Every kernel for one form of keys and values, for whoever compiles them ahead of need.</summary>
     public static IReadOnlyList<GpuKernel> For(KvCacheType keysAndValues) =>
@@ -63,6 +62,11 @@ internal sealed class GpuKernels : IKernels, IDisposable
     public void MatMul(Activations x, Norm? norm, Weight weight, in Epilogue epilogue, Activations y)
     {
         int rows = _step.Capacity;
+        if (norm is not null && weight is GpuFp8Weight fp8 && GpuNorm.MakesCodes(_device, x.Columns))
+        {
+            Multiply(_matMul.NormaliseToCodes(Arguments(norm, x, _step.Count), rows, fp8.PaddedRows), weight, epilogue, (GpuActivations)y, _step.Count, rows, areCodes: true);
+            return;
+        }
         nint operand = norm is null ? Operand((GpuActivations)x, rows) : _matMul.Normalise(Arguments(norm, x, _step.Count), rows);
         Multiply(operand, weight, epilogue, (GpuActivations)y, _step.Count, rows);
     }
@@ -139,9 +143,16 @@ internal sealed class GpuKernels : IKernels, IDisposable
         _ => throw new NotSupportedException("Heads are normalised by RMSNorm without bias only."),
     };
 
-    private void Multiply(nint x, Weight weight, in Epilogue epilogue, GpuActivations y, nint count, int rows)
+    /// <param name="x">The operand.</param>
+    /// <param name="weight">The weight.</param>
+    /// <param name="epilogue">What becomes of the products.</param>
+    /// <param name="y">Where they go.</param>
+    /// <param name="count">Address of the number of rows.</param>
+    /// <param name="rows">Rows that the launch is sized for.</param>
+    /// <param name="areCodes">Whether the operand is one of codes, for a <see cref="GpuFp8Weight"/>.</param>
+    private void Multiply(nint x, Weight weight, in Epilogue epilogue, GpuActivations y, nint count, int rows, bool areCodes = false)
     {
-        bool gated = weight is GpuPackedWeight { IsGated: true } or GpuWeight { IsGated: true };
+        bool gated = weight is GpuPackedWeight { IsGated: true } or GpuFp8Weight { IsGated: true } or GpuWeight { IsGated: true };
         if (gated != epilogue.Gated) throw new ArgumentException("A weight of gates and ups is multiplied with a gate, no other is.", nameof(weight));
         if (y.IsOperand && epilogue.Accumulate) throw new ArgumentException("Sums are kept in float32.", nameof(y));
         MatMulArguments arguments = new()
@@ -162,6 +173,14 @@ internal sealed class GpuKernels : IKernels, IDisposable
         if (weight is GpuPackedWeight packed)
         {
             foreach (GpuPackedSegment segment in packed.Segments) _matMul.Launch(segment.PartOf(packed, arguments), rows, segment.Format);
+        }
+        else if (weight is GpuFp8Weight fp8)
+        {
+            arguments.Weight = fp8.Codes;
+            arguments.WeightRows = fp8.PaddedRows;
+            arguments.Scales = fp8.Scales;
+            if (!areCodes) arguments.X = _matMul.RoundToCodes(x, count, rows, fp8.PaddedRows, arguments.Stride);
+            _matMul.LaunchFp8(arguments, rows, fp8.HasPieceScales);
         }
         else
         {

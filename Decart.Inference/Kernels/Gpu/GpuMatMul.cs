@@ -57,6 +57,9 @@ internal struct MatMulArguments
     /// <summary>1: y is an operand, stored as halves.</summary>
     public int HalfY;
 
+    /// <summary>For <see cref="GpuFp8MatMul{TSums, TScales}"/>: the weight's scales, and those of the rows of x.</summary>
+    public long Scales, XScales;
+
     /// <summary>1: the weight is packed, and all its scales are halves.</summary>
     public int HalfScales;
 }

@@ -9,7 +9,7 @@ namespace Decart.Inference.Kernels.Gpu;
 /// </summary>
 internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
 {
-    private readonly GpuBuffer _operand = new(device.Memory);
+    private readonly GpuBuffer _operand = new(device.Memory), _codes = new(device.Memory);
     private readonly bool _hasRing = device.HasTensorCores && device.CanRun(GpuRingMatMul<Sums256>.Kernel);
 
     /// <summary>Every kernel, for whoever compiles them ahead of need.</summary>
@@ -22,7 +22,17 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
     ];
 
     /// <summary>How often memory that launches use has moved.</summary>
-    public int Moves => _operand.Moves;
+    public int Moves => _operand.Moves + _codes.Moves;
+
+    /// <summary>The kernels for floats of 8 bits on both sides.</summary>
+    public static IReadOnlyList<GpuKernel> Fp8 { get; } =
+    [
+        GpuFp8Pack.Kernel, GpuFp8Pack.ScaleKernel, GpuFp8Round.Kernel, GpuNorm.CodesKernel, GpuNorm.PairCodesKernel,
+        .. ((int[])[8, 16, 32, 64, 128, 256]).SelectMany(rows => (GpuKernel[])[Fp8Kernel<RowScales>(rows), Fp8Kernel<PieceScales>(rows)]),
+    ];
+
+    /// <summary>Whether floats of 8 bits can be multiplied with such.</summary>
+    public static bool MultipliesFp8(IGpuDevice device) => device.HasTensorCores && device.CanRun(GpuFp8MatMul<Sums256, RowScales>.Kernel);
 
     /// <summary>Whether weights may stay in few bits.</summary>
     public static bool MultipliesPacked(IGpuDevice device) =>
@@ -39,6 +49,56 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
         if (_hasRing) LaunchRing(arguments, GpuRingPlan.Best(rows, arguments.WeightRows, arguments.Stride, device.Multiprocessors), format);
         else LaunchPlain(arguments, rows, experts: 1, rows);
         if (arguments.HalfY != 0) ClearPadding(arguments.Count, arguments.Y, arguments.Columns, rows);
+    }
+
+    /// <summary>Starts a product of floats of 8 bits.</summary>
+    /// <param name="arguments">The operation, without how x and y lie; x is what <see cref="NormaliseToCodes"/> or <see cref="RoundToCodes"/> has made for it.</param>
+    /// <param name="rows">Rows that the launch is sized for.</param>
+    /// <param name="hasPieceScales">See <see cref="GpuFp8Weight.HasPieceScales"/>.</param>
+    public void LaunchFp8(MatMulArguments arguments, int rows, bool hasPieceScales)
+    {
+        GpuRingPlan plan = Fp8Plan(rows, arguments.WeightRows, arguments.Stride);
+        arguments.XScales = arguments.X + CodeBytes(plan, arguments.Stride);
+        arguments.Stride = Fp8Tiles.HalfStride(arguments.Stride);
+        arguments.XBlockRows = plan.BlockRows;
+        arguments.YBlockRows = CoreTiles.OperandBlockRows(rows);
+        arguments.RowsPerSource = 1;
+        Launch(hasPieceScales ? Fp8Kernel<PieceScales>(plan.BlockRows) : Fp8Kernel<RowScales>(plan.BlockRows), arguments, plan);
+        if (arguments.HalfY != 0) ClearPadding(arguments.Count, arguments.Y, arguments.Columns, rows);
+    }
+
+    /// <summary>Makes an operand of codes of one of halves; it is valid until the next one is made.</summary>
+    /// <param name="x">The halves.</param>
+    /// <param name="count">Address of the number of rows.</param>
+    /// <param name="rows">Rows that the launch is sized for.</param>
+    /// <param name="weightRows">Padded rows of the weight that it will be multiplied with.</param>
+    /// <param name="stride">Padded columns.</param>
+    public nint RoundToCodes(long x, long count, int rows, int weightRows, int stride)
+    {
+        Fp8RoundArguments round = new()
+        {
+            Count = count,
+            X = x,
+            Y = ReserveCodes(rows, weightRows, stride, out int blockRows, out long scales),
+            Scales = scales,
+            Stride = stride,
+            XBlockRows = CoreTiles.OperandBlockRows(rows),
+            YBlockRows = blockRows,
+        };
+        device.Launch(GpuFp8Round.Kernel, new GpuGrid(rows), round);
+        return _codes.Address;
+    }
+
+    /// <summary>Normalises rows to an operand of codes, which is valid until the next one is made; see <see cref="GpuNorm.MakesCodes"/>.</summary>
+    /// <param name="norm">The norm, without where to store.</param>
+    /// <param name="rows">Rows that the launch is sized for.</param>
+    /// <param name="weightRows">Padded rows of the weight that they will be multiplied with.</param>
+    public nint NormaliseToCodes(NormArguments norm, int rows, int weightRows)
+    {
+        norm.YStride = CoreTiles.PaddedColumns(norm.Columns);
+        norm.Y = ReserveCodes(rows, weightRows, norm.YStride, out norm.YBlockRows, out norm.CodeScales);
+        GpuNorm.Launch(device, norm, rows);
+        return _codes.Address;
     }
 
     /// <summary>Starts a product for each expert.</summary>
@@ -102,7 +162,11 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
         device.Launch(GpuPadding.Kernel, new GpuGrid(CeilingDivide(rows, GpuPadding.Rows)), arguments);
     }
 
-    public void Dispose() => _operand.Dispose();
+    public void Dispose()
+    {
+        _operand.Dispose();
+        _codes.Dispose();
+    }
 
     /// <summary>Starts a product by <see cref="GpuRingMatMul{TSums}"/> or <see cref="GpuPackedMatMul{TFormat, TSums}"/>.</summary>
     /// <param name="arguments">The operation, without how work is divided.</param>
@@ -119,6 +183,11 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
             128 => GpuRingMatMul<Sums128>.Kernel,
             _ => GpuRingMatMul<Sums256>.Kernel,
         };
+        Launch(kernel, arguments, plan);
+    }
+
+    private void Launch(GpuKernel<MatMulArguments> kernel, MatMulArguments arguments, GpuRingPlan plan)
+    {
         arguments.XBlocks = plan.Blocks;
         arguments.GroupsPerBlock = plan.GroupsPerBlock;
         arguments.TilesPerPass = plan.TilesPerPass;
@@ -145,6 +214,31 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
         GpuGrid grid = new(CeilingDivide(rows, groupRows), CeilingDivide(arguments.WeightRows, GpuTensorMatMul<Sums8>.WeightRows), experts);
         device.Launch(kernel, grid, arguments);
     }
+
+    private GpuRingPlan Fp8Plan(int rows, int weightRows, int stride) => GpuRingPlan.Best(rows, weightRows, Fp8Tiles.HalfStride(stride), device.Multiprocessors);
+
+    /// <summary>Bytes of an operand's codes, behind which its scales lie.</summary>
+    private static long CodeBytes(GpuRingPlan plan, int stride) => (long)plan.Blocks * plan.BlockRows * stride;
+
+    private nint ReserveCodes(int rows, int weightRows, int stride, out int blockRows, out long scales)
+    {
+        GpuRingPlan plan = Fp8Plan(rows, weightRows, stride);
+        blockRows = plan.BlockRows;
+        _codes.Reserve(CodeBytes(plan, stride) + ((long)plan.Blocks * plan.BlockRows * sizeof(float)));
+        scales = _codes.Address + CodeBytes(plan, stride);
+        return _codes.Address;
+    }
+
+    private static GpuKernel<MatMulArguments> Fp8Kernel<TScales>(int blockRows)
+        where TScales : ICodeScales => blockRows switch
+        {
+            8 => GpuFp8MatMul<Sums8, TScales>.Kernel,
+            16 => GpuFp8MatMul<Sums16, TScales>.Kernel,
+            32 => GpuFp8MatMul<Sums32, TScales>.Kernel,
+            64 => GpuFp8MatMul<Sums64, TScales>.Kernel,
+            128 => GpuFp8MatMul<Sums128, TScales>.Kernel,
+            _ => GpuFp8MatMul<Sums256, TScales>.Kernel,
+        };
 
     private static int CeilingDivide(int a, int b) => (a + b - 1) / b;
 }

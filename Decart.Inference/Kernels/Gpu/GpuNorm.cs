@@ -1,5 +1,6 @@
 using Decart.Inference.Kernels.Gpu.Intrinsics;
 using Decart.Inference.Kernels.Gpu.Tiles;
+using Decart.Inference.Memory;
 using ILGPU;
 
 namespace Decart.Inference.Kernels.Gpu;
@@ -25,6 +26,9 @@ internal struct NormArguments
 
     /// <summary>Rows of a block of y when that is an operand, which becomes norm(x), up to the stride; 0: y, float32, becomes y + norm(x).</summary>
     public int YBlockRows;
+
+    /// <summary>Where the scales of rows go, float32, when the operand is one of codes, see <see cref="Fp8Tiles"/>; else 0.</summary>
+    public long CodeScales;
 }
 
 /// <summary>
@@ -45,6 +49,12 @@ internal static class GpuNorm
     /// <summary>For rows that are longer than a group's threads can hold: they are read again.</summary>
     public static readonly GpuKernel<NormArguments> LongKernel = new(RunLong, MaxGroupSize) { StartsEarly = true };
 
+    /// <summary>The same to an operand of codes, see <see cref="Fp8Tiles"/>.</summary>
+    public static readonly GpuKernel<NormArguments> CodesKernel = new(RunCodes, MaxGroupSize) { MinArchitecture = 90, StartsEarly = true };
+
+    /// <inheritdoc cref="CodesKernel"/>
+    public static readonly GpuKernel<NormArguments> PairCodesKernel = new(RunPairCodes, MaxGroupSize) { MinArchitecture = 90, StartsEarly = true };
+
     private const int MaxGroupSize = 1024, Lanes = 32;
 
     /// <summary>Groups of a multiprocessor; where there are more rows they are taken in pairs.</summary>
@@ -58,16 +68,30 @@ internal static class GpuNorm
     {
         int cores = CoreTiles.PaddedColumns(arguments.Columns) / CoreRow.Columns, threads = (cores + Lanes - 1) / Lanes * Lanes;
         int groups = GroupsPerMultiprocessor * device.Multiprocessors;
+        bool codes = arguments.CodeScales != 0;
         if (threads > Math.Min(MaxGroupSize, device.MaxGroupSize)) device.Launch(LongKernel, new GpuGrid(rows), arguments);
-        else if (rows <= groups || !IsPlain(arguments)) device.Launch(Kernel, new GpuGrid(rows) { GroupSize = threads }, arguments);
-        else device.Launch(PairKernel, new GpuGrid(Math.Min((rows + 1) / 2, groups)) { GroupSize = threads }, arguments);
+        else if (rows <= groups || !IsPlain(arguments)) device.Launch(codes ? CodesKernel : Kernel, new GpuGrid(rows) { GroupSize = threads }, arguments);
+        else device.Launch(codes ? PairCodesKernel : PairKernel, new GpuGrid(Math.Min((rows + 1) / 2, groups)) { GroupSize = threads }, arguments);
     }
+
+    /// <summary>Whether rows of so many columns can become an operand of codes: where a group's threads hold them.</summary>
+    public static bool MakesCodes(IGpuDevice device, int columns) => CoreTiles.PaddedColumns(columns) / CoreRow.Columns <= Math.Min(MaxGroupSize, device.MaxGroupSize);
 
     private static bool IsPlain(in NormArguments a) => a is { Order: 0, Bias: 0, RemoveMean: 0, YBlockRows: > 0 };
 
-    private static void Run(NormArguments a)
+    private static void Run(NormArguments a) => Run(a, codes: false);
+
+    private static void RunCodes(NormArguments a) => Run(a, codes: true);
+
+    private static void RunPairs(NormArguments a) => RunPairs(a, codes: false);
+
+    private static void RunPairCodes(NormArguments a) => RunPairs(a, codes: true);
+
+    /// <param name="a">The operation.</param>
+    /// <param name="codes">A constant: whether y is an operand of codes.</param>
+    private static void Run(NormArguments a, bool codes)
     {
-        ArrayView<float> memory = SharedMemory.Allocate1D<float>(2 * Reduce.MaxWarps).BaseView;
+        ArrayView<float> memory = SharedMemory.Allocate1D<float>(3 * Reduce.MaxWarps).BaseView;
         GridDependency.LaunchDependents();
         int row = Grid.IdxX, rows = Global.LoadInt(a.Count), column = Group.IdxX * CoreRow.Columns;
         bool used = column < End(a);
@@ -78,7 +102,9 @@ internal static class GpuNorm
         CoreRow values = LoadIf(used, x, column), before = LoadBefore(a, row, column);
         if (a.RemoveMean != 0) values = Subtract(a, values, Reduce.GroupSum(CoreRow.Sum(values), memory, 0) * a.InverseColumns, column);
         float factor = Factor(a, Reduce.GroupSum(CoreRow.Squares(values), memory, Reduce.MaxWarps));
-        if (used) Store(a, row, column, before, Apply(a, values, factor, scale, bias));
+        values = Apply(a, values, factor, scale, bias);
+        if (codes) StoreCodes(a, row, column, values, used, memory, 2 * Reduce.MaxWarps);
+        else if (used) Store(a, row, column, before, values);
     }
 
     private static void RunLong(NormArguments a)
@@ -105,9 +131,10 @@ internal static class GpuNorm
         }
     }
 
-    private static void RunPairs(NormArguments a)
+    /// <inheritdoc cref="Run(NormArguments, bool)"/>
+    private static void RunPairs(NormArguments a, bool codes)
     {
-        ArrayView<float> memory = SharedMemory.Allocate1D<float>(4 * Reduce.MaxWarps).BaseView;
+        ArrayView<float> memory = SharedMemory.Allocate1D<float>(6 * Reduce.MaxWarps).BaseView;
         GridDependency.LaunchDependents();
         int row = 2 * Grid.IdxX, step = 2 * Grid.DimX, rows = Global.LoadInt(a.Count), column = Group.IdxX * CoreRow.Columns, place = 0;
         bool used = column < a.YStride;
@@ -125,7 +152,15 @@ internal static class GpuNorm
             place ^= 2 * Reduce.MaxWarps;
             upper = Apply(upper, Factor(a, upperSquares), scale);
             lower = Apply(lower, Factor(a, lowerSquares), scale);
-            StorePair(a, row, rows, column, CoreRow.Saturate(upper), CoreRow.Saturate(lower));
+            if (codes)
+            {
+                StoreCodes(a, row, column, upper, used, memory, 4 * Reduce.MaxWarps);
+                StoreCodes(a, row + 1, column, lower, used && row + 1 < rows, memory, 5 * Reduce.MaxWarps);
+            }
+            else
+            {
+                StorePair(a, row, rows, column, CoreRow.Saturate(upper), CoreRow.Saturate(lower));
+            }
             upper = nextUpper;
             lower = nextLower;
         }
@@ -170,6 +205,16 @@ internal static class GpuNorm
     {
         if (a.YBlockRows != 0) Global.Store16(a.Y + CoreTiles.OperandOffset(row, column, a.YStride, a.YBlockRows), CoreRow.Saturate(values));
         else CoreRow.Store(Floats(a, row) + (column * sizeof(float)), CoreRow.Add(before, values));
+    }
+
+    /// <summary>Stores a row as codes; the group finds its scale together.</summary>
+    private static void StoreCodes(NormArguments a, int row, int column, CoreRow values, bool used, ArrayView<float> memory, int place)
+    {
+        int scale = KvCodes.ScaleOf(Reduce.GroupMax(CoreRow.LargestMagnitude(values), memory, place));
+        if (!used) return;
+        CoreRow numbers = CoreRow.Multiply(values, Interop.IntAsFloat((uint)KvCodes.InverseOf(scale)));
+        Global.StoreLong(a.Y + Fp8Tiles.OperandOffset(row, column, a.YStride, a.YBlockRows), (long)CoreRow.Codes(numbers));
+        if (column == 0) Global.StoreFloat(a.CodeScales + ((long)row * sizeof(float)), Halves.Low((uint)scale));
     }
 
     /// <summary>Where a row of y begins that is float32.</summary>

@@ -274,17 +274,17 @@ internal static class GpuPromptAttention
             long map = GpuRow.LoadMap(a.Rows, unit.FirstRow);
             if (map != known) TensorCopy.Acquire(map);
             known = map;
-            int keys = ((a.Layer * 2 * a.KvHeads) + unit.KvHead) * a.HeadDim, values = keys + (a.KvHeads * a.HeadDim);
+            int keys = (a.Layer * 2 * a.KvHeads) + unit.KvHead, values = keys + a.KvHeads;
             for (int key = PromptUnit.Begin(a, unit); key < PromptUnit.End(unit); key += AttentionScores.TileKeys)
             {
                 Ring<TShape>.BeginFill(ring, TShape.StageBytes);
                 if (Warp.LaneIdx == 0)
                 {
                     int stage = Ring<TShape>.Stage(ring), full = Ring<TShape>.Full(ring);
-                    TensorCopy.Load2(stage, map, keys, key, full);
-                    if (TShape.Groups > 1) TensorCopy.Load2(stage + BlockBytes, map, keys + 64, key, full);
-                    TensorCopy.Load2(stage + (TShape.Groups * BlockBytes), map, values, key, full);
-                    if (TShape.Groups > 1) TensorCopy.Load2(stage + (3 * BlockBytes), map, values + 64, key, full);
+                    TensorCopy.Load3(stage, map, 0, keys, key, full);
+                    if (TShape.Groups > 1) TensorCopy.Load3(stage + BlockBytes, map, 64, keys, key, full);
+                    TensorCopy.Load3(stage + (TShape.Groups * BlockBytes), map, 0, values, key, full);
+                    if (TShape.Groups > 1) TensorCopy.Load3(stage + (3 * BlockBytes), map, 64, values, key, full);
                 }
                 ring = Ring<TShape>.Next(ring);
             }

@@ -175,13 +175,14 @@ internal sealed class GpuStep(IGpuDevice device, int kvElementBytes) : IDisposab
     }
 
     /// <summary>
-    /// Sends a tensor map for each chunk of several tokens, where kernels want them. Boxes are 64 tokens by 64 elements; what is behind the chunk's last
-    /// token is zero.
+    /// Sends a tensor map for each chunk of several tokens, where kernels want them. Boxes are 64 tokens by 64 elements of a head; what is behind the chunk's last
+    /// token and the head's last element is zero: what lies there in memory may not be a number.
     /// </summary>
     private void SendMaps()
     {
         ChunksHaveMaps = false;
-        if (IsDecode || kvElementBytes != sizeof(ushort) || !_plans.Exists(plan => plan.Rows == GpuAttentionRows.Chunks)) return;
+        int headDim = _plans.Find(plan => plan.Rows == GpuAttentionRows.Chunks).HeadDim;
+        if (IsDecode || kvElementBytes != sizeof(ushort) || headDim == 0) return;
         byte[] maps = new byte[_batch!.Chunks.Length * CudaTensorMap.Bytes];
         for (int i = 0; i < _batch.Chunks.Length; i++)
         {
@@ -192,9 +193,9 @@ internal sealed class GpuStep(IGpuDevice device, int kvElementBytes) : IDisposab
             {
                 Address = chunk.Kv.Address,
                 Element = CudaTensorElement.Float16,
-                Sizes = [chunk.Kv.TokenBytes / sizeof(ushort), chunk.FirstPosition + chunk.Length],
-                Strides = [chunk.Kv.TokenBytes],
-                Box = [64, AttentionScores.TileKeys],
+                Sizes = [headDim, chunk.Kv.TokenBytes / (headDim * sizeof(ushort)), chunk.FirstPosition + chunk.Length],
+                Strides = [headDim * sizeof(ushort), chunk.Kv.TokenBytes],
+                Box = [64, 1, AttentionScores.TileKeys],
                 Swizzle = CudaTensorSwizzle.Bytes128,
             };
             device.EncodeTensorMap(map, maps.AsSpan(i * CudaTensorMap.Bytes));

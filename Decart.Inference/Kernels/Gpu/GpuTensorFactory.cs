@@ -10,18 +10,25 @@ namespace Decart.Inference.Kernels.Gpu;
 /// Makes tensors in the device's memory. Stored ones are sent a few megabytes at a time and laid out there. Block formats stay packed where there
 /// are kernels for them, else they are decoded on the host.
 /// </summary>
-internal sealed unsafe class GpuTensorFactory(IGpuDevice device) : ITensorFactory, IDisposable
+/// <param name="device">Where.</param>
+/// <param name="fp8Activations">Whether weights of 8-bit floats are multiplied with such, where there are kernels for it and their scales are of a kind that these have.</param>
+internal sealed unsafe class GpuTensorFactory(IGpuDevice device, bool fp8Activations = false) : ITensorFactory, IDisposable
 {
     /// <summary>Bytes that are sent at once; a single row may be longer.</summary>
     private const long PieceBytes = 16 << 20;
 
     private readonly GpuBuffer _staging = new(device.Memory);
     private readonly bool _packs = GpuMatMulLauncher.MultipliesPacked(device);
+    private readonly bool _multipliesFp8 = fp8Activations && GpuMatMulLauncher.MultipliesFp8(device);
     private float[] _decoded = [];
 
     public bool ReadsWeightsInPlace => false;
 
-    public Weight CreateWeight(WeightParts parts) => Segments(parts) is { } segments ? CreatePacked(parts, segments) : CreateWidened(parts);
+    public Weight CreateWeight(WeightParts parts)
+    {
+        if (_multipliesFp8 && CreateFp8(parts) is { } weight) return weight;
+        return Segments(parts) is { } segments ? CreatePacked(parts, segments) : CreateWidened(parts);
+    }
 
     public WeightVector CreateVector(VectorParts parts, float offset = 0)
     {
@@ -83,19 +90,26 @@ internal sealed unsafe class GpuTensorFactory(IGpuDevice device) : ITensorFactor
         Send(part, plain, GpuStoreWeights.Kernel, arguments);
     }
 
-    /// <summary>Sends rows as they are stored, or decoded, some at a time, to where a kernel lays them out.</summary>
     private void Send(StoredTensor part, bool asStored, GpuKernel<StoreWeightsArguments> kernel, StoreWeightsArguments arguments)
+    {
+        int firstRow = arguments.FirstRow;
+        Send(part, asStored, (source, row, rows) => device.Launch(kernel, new GpuGrid(rows), arguments with { Source = source, FirstRow = firstRow + row }));
+    }
+
+    /// <summary>Sends rows as they are stored, or decoded, some at a time, to where a kernel lays them out.</summary>
+    /// <param name="part">The rows.</param>
+    /// <param name="asStored">Whether they are not decoded.</param>
+    /// <param name="layOut">Told where some rows have been sent, which is the first and how many they are.</param>
+    private void Send(StoredTensor part, bool asStored, Action<nint, int, int> layOut)
     {
         long rowBytes = asStored ? part.RowBytes : part.Columns * sizeof(float);
         int rowsAtOnce = (int)Math.Clamp(PieceBytes / rowBytes, 1, part.Rows);
         _staging.Reserve(rowsAtOnce * rowBytes);
-        arguments.Source = _staging.Address;
         for (long row = 0; row < part.Rows; row += rowsAtOnce)
         {
             int rows = (int)Math.Min(rowsAtOnce, part.Rows - row);
             device.Upload(_staging.Address, asStored ? new(part.Pointer + (row * rowBytes), checked((int)(rows * rowBytes))) : Decode(part, row, rows));
-            device.Launch(kernel, new GpuGrid(rows), arguments);
-            arguments.FirstRow += rows;
+            layOut(_staging.Address, (int)row, rows);
         }
     }
 
@@ -161,6 +175,25 @@ internal sealed unsafe class GpuTensorFactory(IGpuDevice device) : ITensorFactor
         int found = 0;
         device.Download(unusual.Address, MemoryMarshal.AsBytes(new Span<int>(ref found)));
         segment.HasHalfScales = segment.Format.HasHalfScales && found == 0;
+    }
+
+    /// <summary>The weight as codes and scales; null where it is not of 8-bit floats, or its scales are of no kind that there are products for.</summary>
+    private GpuFp8Weight? CreateFp8(WeightParts parts)
+    {
+        TensorType type = parts.Tensors[0].Type;
+        bool fits = type is TensorType.E4M3x32 or TensorType.E4M3x64 && parts.OnlyMultiplied && parts.Tensors.All(part => part.Type == type && part.ColumnOrder.IsDefault);
+        return fits ? GpuFp8Weight.TryCreate(device, parts.Rows, parts.Columns, parts.Gated, SendCodes) : null;
+
+        void SendCodes(Fp8PackArguments arguments)
+        {
+            arguments.BlockColumns = type.BlockLength();
+            foreach (StoredTensor part in parts.Tensors)
+            {
+                int firstRow = arguments.FirstRow;
+                Send(part, asStored: true, (source, row, rows) => device.Launch(GpuFp8Pack.Kernel, new GpuGrid(rows), arguments with { Source = source, FirstRow = firstRow + row }));
+                arguments.FirstRow += (int)part.Rows;
+            }
+        }
     }
 
     private ReadOnlySpan<byte> Decode(in StoredTensor part, long first, int rows)

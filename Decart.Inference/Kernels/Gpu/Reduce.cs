@@ -63,6 +63,15 @@ internal static class Reduce
         second = SumOfWarps(memory, place + MaxWarps);
     }
 
+    /// <summary>The largest over the group; memory as in <see cref="GroupSum"/>.</summary>
+    public static int GroupMax(int value, ArrayView<float> memory, int place)
+    {
+        value = WarpMax(value);
+        if (Warp.LaneIdx == 0) memory[place + Warps(Group.IdxX)] = Interop.IntAsFloat((uint)value);
+        Group.Barrier();
+        return WarpMax(Warp.LaneIdx < Warps(Group.DimX) ? (int)Interop.FloatAsInt(memory[place + Warp.LaneIdx]) : 0);
+    }
+
     public static ulong GroupMin(ulong value) => GroupExtensions.AllReduce<ulong, MinUInt64>(value);
 
     /// <summary>The sum over the threads before this one, and over all.</summary>

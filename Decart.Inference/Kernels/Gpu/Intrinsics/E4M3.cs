@@ -10,6 +10,9 @@ internal static class E4M3
     /// <summary>Codes whose bits stand where those of halves do count 2^-8 of what they stand for.</summary>
     private const float Moved = 256;
 
+    /// <summary>For emulations: what each code stands for.</summary>
+    internal static readonly float[] Numbers = [.. Enumerable.Range(0, 256).Select(code => (code & 0x7F) == 0x7F ? float.NaN : Halves.Low(Low((uint)code)))];
+
     /// <summary>Two numbers in the lower bytes, rounded to nearest, saturated.</summary>
     [IntrinsicImplementation, Ptx("{ .reg .b16 c; cvt.rn.satfinite.e4m3x2.f32 c, $1, $0; cvt.u32.u16 $r, c; }", MinArchitecture = 90)]
     public static uint Round(float low, float high) => (uint)(KvCodes.Round((int)Interop.FloatAsInt(low)) | (KvCodes.Round((int)Interop.FloatAsInt(high)) << 8));

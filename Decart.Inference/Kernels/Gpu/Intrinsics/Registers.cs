@@ -6,6 +6,12 @@ internal struct UInt4
     public uint A, B, C, D;
 }
 
+/// <summary>Two float32 registers.</summary>
+internal struct Float2
+{
+    public float A, B;
+}
+
 /// <summary>Four float32 registers: 16 bytes of memory, or an accumulator fragment.</summary>
 internal struct Float4
 {

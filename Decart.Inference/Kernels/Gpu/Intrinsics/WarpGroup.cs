@@ -8,7 +8,8 @@ namespace Decart.Inference.Kernels.Gpu.Intrinsics;
 /// <summary>
 /// Matrix operations of four warps, threads 128 i to 128 i + 127 of a group, all of which take part (PTX ISA, "Asynchronous Warpgroup Level Matrix
 /// Instructions"; sm_90a alone): c += a b', float32, with a of 64 rows and b of 8 to 256, both 16 columns of shared memory that
-/// <see cref="MatrixDescriptor"/> describes; or c += a b with a in registers. Kernels have <see cref="GpuKernel.ForOneArchitecture"/>.
+/// <see cref="MatrixDescriptor"/> describes; or c += a b with a in registers; or 32 columns of floats of 8 bits, in the bytes of 16 halves. Kernels have
+/// <see cref="GpuKernel.ForOneArchitecture"/>.
 /// </summary>
 /// <remarks>
 /// In order: the matrices are written (by threads: then <see cref="BulkCopy.Fence"/> and a barrier), <see cref="Fence"/>, operations,
@@ -21,7 +22,7 @@ internal static unsafe class WarpGroup
     private const string RegisterScale = "{ .reg .pred p; setp.ne.b32 p, $3, 0; wgmma.mma_async.sync.aligned.", RegisterEnd = " {$r}, {$1}, $2, p, 1, 1, 0; }",
         TransposedEnd = " {$r}, {$1}, $2, p, 1, 1, 1; }";
 
-    private const string Scale = "{ .reg .pred p; setp.ne.b32 p, $3, 0; wgmma.mma_async.sync.aligned.", End = " {$r}, $1, $2, p, 1, 1, 0, 0; }";
+    private const string Scale = "{ .reg .pred p; setp.ne.b32 p, $3, 0; wgmma.mma_async.sync.aligned.", End = " {$r}, $1, $2, p, 1, 1, 0, 0; }", CodesEnd = " {$r}, $1, $2, p, 1, 1; }";
 
     /// <summary>Orders earlier accesses to accumulators before the operations that follow ("wgmma.fence").</summary>
     [IntrinsicImplementation, Ptx("wgmma.fence.sync.aligned;", MinArchitecture = 90)]
@@ -101,6 +102,54 @@ internal static unsafe class WarpGroup
     [IntrinsicImplementation, Ptx(Scale + "m64n256k16.f32.bf16.bf16" + End, MinArchitecture = 90, InPlace = true)]
     public static Tile256 MultiplyBFloats256(Tile256 c, long a, long b, int accumulate) => Multiply(c, a, b, accumulate, &BFloats16);
 
+    /// <summary>c + a b' for floats of 8 bits (e4m3), 32 columns and 8 rows of b. Sums of 32 products are cut to some 13 bits: long ones are to be added up elsewhere.</summary>
+    /// <param name="c">The accumulators.</param>
+    /// <param name="a">Descriptor of 64 rows.</param>
+    /// <param name="b">Descriptor of as many rows as c has columns.</param>
+    /// <param name="accumulate">0 to take c as zero.</param>
+    [IntrinsicImplementation, Ptx(Scale + "m64n8k32.f32.e4m3.e4m3" + CodesEnd, MinArchitecture = 90, InPlace = true)]
+    public static Tile8 MultiplyCodes8(Tile8 c, long a, long b, int accumulate)
+    {
+        c = Multiply(c, a, b, accumulate, &FirstCodes);
+        return Multiply(c, a, b, accumulate: 1, &LastCodes);
+    }
+
+    /// <inheritdoc cref="MultiplyCodes8"/>
+    /// <summary>c + a b' for floats of 8 bits (e4m3), 32 columns and 16 rows of b.</summary>
+    [IntrinsicImplementation, Ptx(Scale + "m64n16k32.f32.e4m3.e4m3" + CodesEnd, MinArchitecture = 90, InPlace = true)]
+    public static Tile16 MultiplyCodes16(Tile16 c, long a, long b, int accumulate)
+    {
+        c = Multiply(c, a, b, accumulate, &FirstCodes);
+        return Multiply(c, a, b, accumulate: 1, &LastCodes);
+    }
+
+    /// <inheritdoc cref="MultiplyCodes8"/>
+    /// <summary>c + a b' for floats of 8 bits (e4m3), 32 columns and 32 rows of b.</summary>
+    [IntrinsicImplementation, Ptx(Scale + "m64n32k32.f32.e4m3.e4m3" + CodesEnd, MinArchitecture = 90, InPlace = true)]
+    public static Tile32 MultiplyCodes32(Tile32 c, long a, long b, int accumulate)
+    {
+        c = Multiply(c, a, b, accumulate, &FirstCodes);
+        return Multiply(c, a, b, accumulate: 1, &LastCodes);
+    }
+
+    /// <inheritdoc cref="MultiplyCodes8"/>
+    /// <summary>c + a b' for floats of 8 bits (e4m3), 32 columns and 64 rows of b.</summary>
+    [IntrinsicImplementation, Ptx(Scale + "m64n64k32.f32.e4m3.e4m3" + CodesEnd, MinArchitecture = 90, InPlace = true)]
+    public static Tile64 MultiplyCodes64(Tile64 c, long a, long b, int accumulate)
+    {
+        c = Multiply(c, a, b, accumulate, &FirstCodes);
+        return Multiply(c, a, b, accumulate: 1, &LastCodes);
+    }
+
+    /// <inheritdoc cref="MultiplyCodes8"/>
+    /// <summary>c + a b' for floats of 8 bits (e4m3), 32 columns and 128 rows of b.</summary>
+    [IntrinsicImplementation, Ptx(Scale + "m64n128k32.f32.e4m3.e4m3" + CodesEnd, MinArchitecture = 90, InPlace = true)]
+    public static Tile128 MultiplyCodes128(Tile128 c, long a, long b, int accumulate)
+    {
+        c = Multiply(c, a, b, accumulate, &FirstCodes);
+        return Multiply(c, a, b, accumulate: 1, &LastCodes);
+    }
+
     /// <summary>c + a b' for halves, a of 64 rows in registers and b of 64 rows.</summary>
     /// <param name="c">The accumulators.</param>
     /// <param name="a">
@@ -179,6 +228,16 @@ internal static unsafe class WarpGroup
     {
         ushort* low = Run(descriptor, row, 0), high = Run(descriptor, row, 8);
         for (int k = 0; k < 8; k++) (elements[k], elements[k + 8]) = (BFloats.Low(low[k]), BFloats.Low(high[k]));
+    }
+
+    /// <summary>The first 16 of 32 codes: where eight halves would be.</summary>
+    private static void FirstCodes(long descriptor, int row, float* elements) => Codes16((byte*)Run(descriptor, row, 0), elements);
+
+    private static void LastCodes(long descriptor, int row, float* elements) => Codes16((byte*)Run(descriptor, row, 8), elements);
+
+    private static void Codes16(byte* codes, float* elements)
+    {
+        for (int k = 0; k < Columns; k++) elements[k] = E4M3.Numbers[codes[k]];
     }
 
     private static void TransposedHalves16(long descriptor, int column, float* elements)

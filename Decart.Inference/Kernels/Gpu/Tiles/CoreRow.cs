@@ -37,6 +37,11 @@ internal struct CoreRow
         D = Halves.SaturatePair(row.Right.C, row.Right.D),
     };
 
+    /// <summary>As floats of 8 bits, rounded and saturated, the first in the lowest byte.</summary>
+    public static ulong Codes(CoreRow row) => Codes(row.Left) | ((ulong)Codes(row.Right) << 32);
+
+    public static uint Codes(Float4 x) => E4M3.Round(x.A, x.B) | (E4M3.Round(x.C, x.D) << 16);
+
     /// <summary>The largest of <see cref="GpuKv.Magnitude"/>.</summary>
     public static int LargestMagnitude(CoreRow row) => Math.Max(LargestMagnitude(row.Left), LargestMagnitude(row.Right));
 

@@ -1,0 +1,250 @@
+using System.Runtime.InteropServices;
+using Decart.Inference.Checkpoints;
+using Decart.Inference.Kernels;
+using Decart.Inference.Kernels.Cpu.Formats;
+using Decart.Inference.Kernels.Gpu;
+using Decart.Inference.Memory;
+
+namespace Decart.Inference.Tests.Kernels.Gpu;
+
+/// <summary>Weights and activations of 8-bit floats, beside sums in double precision of the numbers that they stand for.</summary>
+[TestFixtureSource(typeof(GpuDevices), nameof(GpuDevices.Fixtures))]
+internal sealed class GpuFp8MatMulTests(string device)
+{
+    private const int Piece = 128;
+
+    /// <summary>How a weight is scaled.</summary>
+    internal enum Scales
+    {
+        Rows,
+        Pieces,
+        Blocks,
+    }
+
+    /// <summary>Every kernel, with rows and columns that fill no tile and no piece.</summary>
+    [Test, Pairwise]
+    public void Products_are_those_of_the_codes(
+        [Values(1, 7, 13, 30, 60, 100, 200)] int rows, [Values] Scales scales, [Values(64, 192, 640)] int columns, [Values(TensorType.E4M3x32, TensorType.E4M3x64)] TensorType type) =>
+        Check(rows, new Shape(37, columns, Gated: false, scales, type));
+
+    [Test]
+    public void Gates_and_ups_are_products_of_the_codes([Values(1, 70)] int rows, [Values(Scales.Rows, Scales.Blocks)] Scales scales) =>
+        Check(rows, new Shape(2 * 52, 384, Gated: true, scales, TensorType.E4M3x64));
+
+    /// <summary>More tiles than a pass has, shared by several groups.</summary>
+    [Test]
+    public void Tiles_are_divided_among_groups([Values(3, 40)] int rows) => Check(rows, new Shape(300, 256, Gated: false, Scales.Pieces, TensorType.E4M3x64));
+
+    [Test]
+    public void A_row_has_the_same_bits_alone_and_among_others([Values] Scales scales, [Values(9, 33, 65, 129)] int rows)
+    {
+        Shape shape = new(150, 384, Gated: false, scales, TensorType.E4M3x64);
+        using GpuBench bench = Open(shape);
+        using Stored stored = new(shape);
+        Weight weight = bench.Keep(stored.Create(bench, onlyMultiplied: true));
+        GpuActivations whole = bench.Activations(rows, shape.Rows, poisoned: true).Gpu, alone = bench.Activations(1, shape.Rows, poisoned: true).Gpu;
+        bench.Begin(rows);
+        GpuActivationsPair x = bench.Activations(rows, shape.Columns, operand: true);
+        bench.Gpu.Kernels.MatMul(x.Gpu, null, weight, default, whole);
+        float[][] found = [.. Enumerable.Range(0, rows).Select(row => bench.Row(whole, row))];
+        foreach (int row in (int[])[0, rows / 2, rows - 1])
+        {
+            bench.Begin(1);
+            GpuActivationsPair one = bench.Activations(1, shape.Columns, operand: true);
+            bench.Write(one, 0, Floats(x.Reference.Row(row)));
+            bench.Gpu.Kernels.MatMul(one.Gpu, null, weight, default, alone);
+            Assert.That(bench.Row(alone, 0), Is.EqualTo(found[row]), $"row {row} of {rows}");
+        }
+    }
+
+    /// <summary>Few rows, and so many that groups take pairs of them in turn; columns that fill no piece.</summary>
+    [Test]
+    public void Norms_make_codes([Values(3, 7)] int rows, [Values(192, 512)] int columns)
+    {
+        Shape shape = new(40, columns, Gated: false, Scales.Rows, TensorType.E4M3x64);
+        using GpuBench bench = Open(shape);
+        using Stored stored = new(shape);
+        Weight weight = bench.Keep(stored.Create(bench, onlyMultiplied: true));
+        bench.Begin(rows);
+        GpuActivationsPair x = bench.Activations(rows, columns);
+        (Norm Gpu, Norm Reference) norm = bench.Norm(columns, removeMean: false, bias: false);
+        GpuActivations y = bench.Activations(rows + 1, shape.Rows, poisoned: true).Gpu;
+        bench.Gpu.Kernels.MatMul(x.Gpu, norm.Gpu, weight, default, y);
+        float[] scale = new float[columns];
+        bench.Gpu.Read(norm.Gpu.Scale, scale);
+        for (int row = 0; row < rows; row++)
+        {
+            double[] values = x.Reference.Row(row).ToArray();
+            double factor = 1 / Math.Sqrt((values.Sum(value => value * value) / columns) + norm.Gpu.Epsilon);
+            double[] rounded = Rounded([.. values.Select((value, i) => (float)(value * factor) * scale[i])]);
+            float[] found = bench.Row(y, row);
+            for (int column = 0; column < shape.Rows; column++)
+            {
+                (double expected, double tolerance) = Product(stored, rounded, column);
+                // A number between two codes may become either.
+                Assert.That(found[column], Is.EqualTo(expected).Within((2 * tolerance) + 1e-3), $"row {row}, column {column}");
+            }
+        }
+        bench.AssertUntouched(y, rows);
+    }
+
+    [Test]
+    public void What_is_no_number_stays_so_and_keeps_to_its_row()
+    {
+        Shape shape = new(20, 256, Gated: false, Scales.Rows, TensorType.E4M3x64);
+        using GpuBench bench = Open(shape);
+        using Stored stored = new(shape);
+        Weight weight = bench.Keep(stored.Create(bench, onlyMultiplied: true));
+        bench.Begin(2);
+        GpuActivationsPair x = bench.Activations(2, shape.Columns, operand: true);
+        float[] values = Floats(x.Reference.Row(1));
+        values[130] = float.NaN;
+        bench.Write(x, 1, values);
+        GpuActivations y = bench.Activations(2, shape.Rows, poisoned: true).Gpu;
+        bench.Gpu.Kernels.MatMul(x.Gpu, null, weight, default, y);
+        Assert.That(bench.Row(y, 0), Has.None.NaN);
+        Assert.That(bench.Row(y, 1), Has.All.NaN);
+    }
+
+    [Test]
+    public void Other_weights_are_multiplied_as_always()
+    {
+        using GpuBench bench = Open(new Shape(16, 128, Gated: false, Scales.Rows, TensorType.E4M3x64));
+        using Stored several = new(new Shape(16, 128, Gated: false, Scales.Rows, TensorType.E4M3x32), scaleOf: (row, column) => 1 + (column / 32 % 2));
+        Assert.That(bench.Keep(several.Create(bench, onlyMultiplied: true)), Is.TypeOf<GpuPackedWeight>(), "a piece with two scales");
+        using Stored rows = new(new Shape(16, 128, Gated: false, Scales.Rows, TensorType.E4M3x64));
+        Assert.That(bench.Keep(rows.Create(bench, onlyMultiplied: false)), Is.TypeOf<GpuWeight>(), "rows are read by themselves");
+        Assert.That(bench.Keep(rows.Create(bench, onlyMultiplied: true)), Is.TypeOf<GpuFp8Weight>().And.Property(nameof(GpuFp8Weight.HasPieceScales)).False);
+        using GpuBench old = new(GpuDevices.Create(device, tensorCores: true, architecture: 80, packs: true), fp8Activations: true);
+        Assert.That(old.Keep(rows.Create(old, onlyMultiplied: true)), Is.TypeOf<GpuWeight>(), "no such tensor cores");
+    }
+
+    private void Check(int rows, Shape shape)
+    {
+        using GpuBench bench = Open(shape);
+        using Stored stored = new(shape);
+        Weight weight = bench.Keep(stored.Create(bench, onlyMultiplied: true));
+        Assert.That(weight, Is.TypeOf<GpuFp8Weight>().And.Property(nameof(GpuFp8Weight.HasPieceScales)).EqualTo(shape.Scales != Scales.Rows && shape.Columns > Piece));
+        bench.Begin(rows);
+        GpuActivationsPair x = bench.Activations(rows, shape.Columns, operand: true);
+        int outputs = shape.Gated ? shape.Rows / 2 : shape.Rows;
+        var bias = bench.Vector(bench.Tensor(TensorType.F32, shape.Rows));
+        GpuActivations y = bench.Activations(rows + 1, outputs, poisoned: true).Gpu;
+        bench.Gpu.Kernels.MatMul(x.Gpu, null, weight, new Epilogue(bias.Gpu, shape.Gated ? ActivationFunction.Silu : ActivationFunction.None, shape.Gated), y);
+        float[] biases = new float[shape.Rows];
+        bench.Gpu.Read(bias.Gpu, biases);
+        for (int row = 0; row < rows; row++)
+        {
+            double[] rounded = Rounded(Floats(x.Reference.Row(row)));
+            float[] found = bench.Row(y, row);
+            for (int column = 0; column < outputs; column++)
+            {
+                (double expected, double tolerance) = Product(stored, rounded, column);
+                expected += biases[column];
+                if (shape.Gated)
+                {
+                    (double up, double upTolerance) = Product(stored, rounded, outputs + column);
+                    up += biases[outputs + column];
+                    tolerance = (tolerance * 1.1 * Math.Abs(up)) + (upTolerance * Math.Abs(expected)) + (tolerance * upTolerance);
+                    expected = expected / (1 + Math.Exp(-expected)) * up;
+                }
+                Assert.That(found[column], Is.EqualTo(expected).Within(tolerance + (1e-5 * Math.Abs(expected)) + 1e-6), $"row {row}, column {column}");
+            }
+        }
+        bench.AssertUntouched(y, rows);
+    }
+
+    /// <summary>A sum, and by how much it may differ: tensor cores cut sums of products to 13 bits behind the largest.</summary>
+    private static (double Sum, double Tolerance) Product(Stored stored, double[] x, int row)
+    {
+        double sum = 0, tolerance = 0;
+        for (int first = 0; first < x.Length; first += Piece)
+        {
+            double largest = 0;
+            for (int i = first; i < Math.Min(first + Piece, x.Length); i++)
+            {
+                double term = x[i] * stored[row, i];
+                sum += term;
+                largest = Math.Max(largest, Math.Abs(term));
+            }
+            tolerance += largest * Piece / 4096;
+        }
+        return (sum, tolerance);
+    }
+
+    /// <summary>What activations are as 8-bit floats: times the least power of two that keeps the row in their range.</summary>
+    private static double[] Rounded(float[] x)
+    {
+        double scale = Math.Max(Math.Pow(2, Math.Ceiling(Math.Log2(x.Max(Math.Abs) / KvCodes.LargestNumber))), Math.Pow(2, KvCodes.LeastExponent));
+        return [.. x.Select(value => Round(value / scale) * scale)];
+    }
+
+    /// <summary>The nearest number with three bits behind the point and exponents from -6 on.</summary>
+    private static double Round(double value)
+    {
+        double unit = value == 0 ? 1 : Math.Pow(2, Math.Max(Math.Floor(Math.Log2(Math.Abs(value))), -6) - 3);
+        return Math.Clamp(Math.Round(value / unit, MidpointRounding.ToEven) * unit, -KvCodes.LargestNumber, KvCodes.LargestNumber);
+    }
+
+    private GpuBench Open(Shape shape) =>
+        new(GpuDevices.Create(device, multiprocessors: shape.Rows > 128 ? 3 : 1, tensorCores: true, hopper: true, packs: true), fp8Activations: true);
+
+    private static float[] Floats(ReadOnlySpan<double> values)
+    {
+        float[] floats = new float[values.Length];
+        for (int i = 0; i < floats.Length; i++) floats[i] = (float)values[i];
+        return floats;
+    }
+
+    internal readonly record struct Shape(int Rows, int Columns, bool Gated, Scales Scales, TensorType Type);
+
+    /// <summary>Random codes in blocks, and what they stand for.</summary>
+    private sealed unsafe class Stored : IDisposable
+    {
+        private readonly byte* _blocks;
+        private readonly double[] _weights;
+        private readonly Shape _shape;
+
+        public Stored(Shape shape, Func<int, int, float>? scaleOf = null)
+        {
+            _shape = shape;
+            Random random = new((shape.Rows * 31) + shape.Columns);
+            int length = shape.Type.BlockLength(), blockBytes = shape.Type.BlockBytes(), perRow = shape.Columns / length;
+            float[] scales = [.. Enumerable.Range(0, shape.Rows * perRow).Select(_ => 0.001f + (0.002f * random.NextSingle()))];
+            _blocks = (byte*)NativeMemory.Alloc((nuint)(shape.Rows * perRow * blockBytes));
+            _weights = new double[shape.Rows * shape.Columns];
+            for (int block = 0; block < shape.Rows * perRow; block++)
+            {
+                int row = block / perRow, column = block % perRow * length;
+                float scale = scaleOf?.Invoke(row, column) ?? scales[shape.Scales switch
+                {
+                    Scales.Rows => row,
+                    Scales.Pieces => (row * perRow) + (column / Piece),
+                    _ => column / Piece,
+                }];
+                *(float*)(_blocks + (block * blockBytes)) = scale * E4M3Header.Factor;
+                for (int i = 0; i < length; i++)
+                {
+                    byte code = (byte)random.Next(256);
+                    if ((code & 0x7F) == 0x7F) code ^= 1;
+                    _blocks[(block * blockBytes) + sizeof(float) + i] = code;
+                    int exponent = (code >> 3) & 15, mantissa = code & 7;
+                    double magnitude = exponent == 0 ? mantissa / 512.0 : Math.Pow(2, exponent - 7) * (1 + (mantissa / 8.0));
+                    _weights[(block * length) + i] = (code >= 128 ? -magnitude : magnitude) * scale;
+                }
+            }
+        }
+
+        public double this[int row, int column] => _weights[(row * _shape.Columns) + column];
+
+        public Weight Create(GpuBench bench, bool onlyMultiplied)
+        {
+            int parts = _shape.Gated ? 2 : 1, rows = _shape.Rows / parts;
+            long bytes = (long)rows * _shape.Columns / _shape.Type.BlockLength() * _shape.Type.BlockBytes();
+            StoredTensor[] tensors = [.. Enumerable.Range(0, parts).Select(part => new StoredTensor("codes", _shape.Type, [rows, _shape.Columns], (nint)_blocks + (nint)(part * bytes)))];
+            return bench.Gpu.Tensors.CreateWeight(new WeightParts("test", tensors) { Gated = _shape.Gated, OnlyMultiplied = onlyMultiplied });
+        }
+
+        public void Dispose() => NativeMemory.Free(_blocks);
+    }
+}

@@ -1,0 +1,150 @@
+using Decart.Inference.Kernels.Cpu.Formats;
+using Decart.Inference.Kernels.Gpu.Intrinsics;
+using Decart.Inference.Kernels.Gpu.Tiles;
+using ILGPU;
+
+namespace Decart.Inference.Kernels.Gpu;
+
+/// <summary>
+/// <see cref="GpuRingMatMul{TSums}"/> of floats of 8 bits on both sides, for checkpoints that are to be multiplied so: <c>wgmma</c> of codes as they lie in memory, whatever the number of rows.
+/// Its sums keep few bits, so those of a piece, 128 columns, are added to float32 sums, as DeepSeek-V3 (arXiv:2412.19437, section 3.3.2) has it: one chain over the pieces. Rows of x have a scale each, by which
+/// sums are multiplied at the end: 8-bit floats lose the same few bits at any scale, and one for each piece would take as long as the products.
+/// </summary>
+internal static class GpuFp8MatMul<TSums, TScales>
+    where TSums : unmanaged, ICodeSums<TSums>
+    where TScales : ICodeScales
+{
+    public static readonly GpuKernel<MatMulArguments> Kernel = new(Run, Threads)
+    {
+        MinArchitecture = 90,
+        ForOneArchitecture = true,
+        StartsEarly = true,
+        SharedBytes = Ring<Shape>.Bytes,
+    };
+
+    /// <summary>Two warp groups that multiply, and one whose first warp copies.</summary>
+    private const int Lanes = 32, Threads = (Readers * Lanes) + WarpGroup.Threads;
+
+    private const int Readers = 8, WarpGroupTiles = WarpGroup.Rows / CoreTiles.TileRows;
+
+    private static void Run(MatMulArguments a)
+    {
+        GridDependency.LaunchDependents();
+        Ring<Shape> ring = Ring<Shape>.Create(Shared.Base());
+        int warp = Warp.Shuffle(Group.IdxX / Lanes, 0);
+        if (warp >= Readers)
+        {
+            if (TSums.Columns > 64) WarpGroup.LowerRegisters(40);
+            if (warp == Readers) GpuRingMatMul<TSums>.Copy(a, ring, GpuRingMatMul<TSums>.PiecesPerStage(a));
+        }
+        else
+        {
+            if (TSums.Columns > 64) WarpGroup.RaiseRegisters(232);
+            Multiply(a, ring, warp);
+        }
+    }
+
+    private static void Multiply(MatMulArguments a, Ring<Shape> ring, int warp)
+    {
+        int first = warp / 4 * WarpGroupTiles, pieces = a.Stride / CoreTiles.PieceColumns, count = 0, perStage = GpuRingMatMul<TSums>.PiecesPerStage(a);
+        for (GpuRingMatMulPass pass = GpuRingMatMulPass.First(a); GpuRingMatMulPass.Exists(pass); pass = GpuRingMatMulPass.Next(a, pass))
+        {
+            if (first >= pass.Tiles)
+            {
+                for (int step = GpuRingMatMul<TSums>.Steps(a, perStage); step > 0; step--)
+                {
+                    Ring<Shape>.Await(ring);
+                    Ring<Shape>.Release(ring);
+                    ring = Ring<Shape>.Next(ring);
+                }
+                continue;
+            }
+            int tile = pass.Tile + (warp < pass.Tiles ? warp : 0);
+            long scales = a.Scales;
+            if (TScales.ArePieces)
+            {
+                scales += Fp8Tiles.ScaleOffset(tile * CoreTiles.TileRows, 0, pieces * Fp8Tiles.PieceColumns);
+                for (int line = Warp.LaneIdx; line < (pieces + 1) / 2; line += Lanes) Global.Prefetch(scales + (line * 2 * Fp8Tiles.TileScaleBytes));
+            }
+            else
+            {
+                scales += (long)tile * Fp8Tiles.TileScaleBytes;
+            }
+            scales += (Warp.LaneIdx >> 2) * sizeof(float);
+            Float2 weightScales = LoadScales(scales);
+            if (count == 0)
+            {
+                GridDependency.Wait();
+                count = Global.LoadInt(a.Count);
+            }
+            CodePiece piece = default;
+            TSums sums = default;
+            int place = 0;
+            for (int done = 0; done < pieces;)
+            {
+                if (place == 0)
+                {
+                    piece.A = Describe(Ring<Shape>.Stage(ring) + (first * CoreTiles.TileBytes));
+                    piece.B = Describe(Ring<Shape>.Stage(ring) + Shape.WeightBytes);
+                    Ring<Shape>.Await(ring);
+                }
+                bool two = TSums.CodePieces > 1 && place + 1 < perStage && done + 1 < pieces;
+                CodePiece next = Next(piece, pass);
+                piece.Weight = weightScales;
+                if (TScales.ArePieces)
+                {
+                    if (TSums.CodePieces > 1) next.Weight = LoadScales(scales + (Least(done + 1, pieces - 1) * Fp8Tiles.TileScaleBytes));
+                    weightScales = LoadScales(scales + (Least(done + (two ? 2 : 1), pieces - 1) * Fp8Tiles.TileScaleBytes));
+                }
+                sums = TSums.AddCodes<TScales>(sums, piece, next, two);
+                piece = two ? Next(next, pass) : next;
+                place += two ? 2 : 1;
+                done += two ? 2 : 1;
+                if (place == perStage || done == pieces)
+                {
+                    Ring<Shape>.Release(ring);
+                    ring = Ring<Shape>.Next(ring);
+                    place = 0;
+                }
+            }
+            if (warp >= pass.Tiles) continue;
+            if (TScales.ArePieces) weightScales = new Float2 { A = 1, B = 1 };
+            sums = TSums.Scale(sums, weightScales, a.XScales + ((long)pass.XBlock * TSums.Columns * sizeof(float)));
+            StoreTile.Store(a, sums, tile, pass.XBlock * TSums.Columns, count, reduces: true);
+        }
+    }
+
+    /// <summary>The piece behind another one in a stage.</summary>
+    private static CodePiece Next(CodePiece piece, GpuRingMatMulPass pass)
+    {
+        piece.A += MatrixDescriptor.Advance(pass.Tiles * CoreTiles.TileBytes);
+        piece.B += MatrixDescriptor.Advance(TSums.Columns * CoreTiles.RowBytes);
+        return piece;
+    }
+
+    private static int Least(int a, int b) => a < b ? a : b;
+
+    /// <summary>The scales of the lane's two rows of the weight; codes of blocks have them times 2^120.</summary>
+    private static Float2 LoadScales(long address)
+    {
+        const float Factor = 1 / E4M3Header.Factor;
+        return new Float2 { A = Global.LoadFloat(address) * Factor, B = Global.LoadFloat(address + (8 * sizeof(float))) * Factor };
+    }
+
+    private static int Describe(int address) => MatrixDescriptor.CreatePlain(address, CoreTiles.CoreBytes);
+
+    private struct Shape : IMatMulRingShape
+    {
+        public static int TileBytes => CoreTiles.TileBytes;
+
+        public static int WeightBytes => GpuRingMatMul<TSums>.WeightBytes;
+
+        public static int Stages => GpuRingMatMul<TSums>.Stages;
+
+        public static int StageBytes => GpuRingMatMul<TSums>.StageBytes;
+
+        public static int Writers => 1;
+
+        public static int Readers => GpuFp8MatMul<TSums, TScales>.Readers;
+    }
+}
