@@ -43,10 +43,10 @@ public sealed record LlmSessionOptions
     public KvCacheType KvCacheType { get; init; }
 
     /// <summary>
-    /// Whether weights of 8-bit floats (FP8 checkpoints, or <see cref="Quantize"/> with <see cref="WeightFormat.Fp8"/>) are multiplied with activations that are rounded to 8-bit floats as well, each token by a scale of its
-    /// own, as far as the device has tensor cores for it (GPUs of compute capability 9.0) and each 128 columns of a weight's row have one scale. Prompts and large batches then take half
-    /// the time or less; answers differ more from those of the weights alone, and are the same, bit for bit, whatever else is computed. Scales of activations that a checkpoint has are not used.
-    /// Default <see langword="false"/>: activations keep the device's 16 or 32 bits.
+    /// Whether weights of 8-bit floats (FP8 checkpoints, or <see cref="Quantize"/> with <see cref="WeightFormat.Fp8"/>) are multiplied with activations that are rounded to 8-bit floats. Each token has a scale of its
+    /// own; a checkpoint's scales of activations are not used. GPUs of compute capability 9.0 do so, with weights that have at most one scale for 128 columns of a row, but not with experts; elsewhere the option has no
+    /// effect. Prompts, and steps of 64 tokens or more, take about half the time. Answers are less accurate than with activations of 16 bits, and the same, bit for bit, whatever else is computed. Default
+    /// <see langword="false"/>.
     /// </summary>
     public bool Fp8Activations { get; init; }
 

@@ -17,14 +17,21 @@ internal static class PerplexityCommand
         Option<int> piece = Arguments.Count("--piece", "Most tokens of a text that see each other", 512);
         Option<int> most = Arguments.Count("--tokens", "Tokens that are scored at most", int.MaxValue);
         Option<WeightFormat?> weights = Arguments.Weights();
+        Option<bool> fp8Activations = Arguments.Fp8Activations();
         Option<KvCacheType[]> kvCaches = Arguments.Several("--kv-cache", "The forms of keys and values that are tried", Enum.GetValues<KvCacheType>());
-        Command command = new("perplexity", "Perplexity of texts with each form of keys and values.") { model, files, device, piece, most, weights, kvCaches };
+        Command command = new("perplexity", "Perplexity of texts with each form of keys and values.") { model, files, device, piece, most, weights, fp8Activations, kvCaches };
         command.SetAction(async (parsed, cancellation) =>
         {
             TextWriter output = parsed.InvocationConfiguration.Output;
             foreach (KvCacheType keysAndValues in parsed.GetRequiredValue(kvCaches))
             {
-                LlmSessionOptions options = new() { Device = parsed.GetValue(device), Quantize = parsed.GetValue(weights), KvCacheType = keysAndValues };
+                LlmSessionOptions options = new()
+                {
+                    Device = parsed.GetValue(device),
+                    Quantize = parsed.GetValue(weights),
+                    Fp8Activations = parsed.GetValue(fp8Activations),
+                    KvCacheType = keysAndValues,
+                };
                 await using LlmSession session = await LlmSession.LoadAsync(Arguments.Model(parsed.GetRequiredValue(model)), options, cancellationToken: cancellation).ConfigureAwait(false);
                 (int tokens, double perplexity) = await MeasureAsync(session, parsed.GetRequiredValue(files), parsed.GetValue(piece), parsed.GetValue(most), cancellation).ConfigureAwait(false);
                 await output.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"{keysAndValues}: {perplexity:F5} ({tokens} tokens, {session.Model.Device})")).ConfigureAwait(false);

@@ -47,7 +47,8 @@ internal sealed record LatencyReport(ReportHead Head, int Layers, int ModelLayer
     public string ToMarkdown()
     {
         string copies = string.Join(" and ", Rows.Select(row => Figures.Text(row.CopyBandwidth / 1e12, "F2")).Distinct());
-        string format = Weights is { } weights ? $" ({weights})" : "", cache = KvCacheType == KvCacheType.Default ? "" : $", {KvCacheType} keys and values", activations = Fp8Activations ? ", activations of 8 bits" : "";
+        string format = Weights is { } weights ? $" ({weights})" : "", cache = KvCacheType == KvCacheType.Default ? "" : $", {KvCacheType} keys and values";
+        string activations = Fp8Activations ? ", activations of 8 bits" : "";
         string shape = $"{Layers} of {ModelLayers} layers, random weights of {Figures.Text(BitsPerWeight, "0.##")} bits{format}{activations}{cache}. Copies reach {copies} TB/s (read + write).";
         return string.Join(Environment.NewLine + Environment.NewLine, [Head.Markdown, shape, Table.Text(Rows), RatiosMarkdown]).TrimEnd();
     }

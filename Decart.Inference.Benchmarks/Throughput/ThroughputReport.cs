@@ -62,7 +62,9 @@ internal sealed record ThroughputReport(
     {
         get
         {
-            string weights = RandomWeights ? "random weights" : "the checkpoint's weights", format = Weights is { } name ? $" in {name}" : "", cache = KvCacheType == KvCacheType.Default ? "" : $", {KvCacheType} keys and values", activations = Fp8Activations ? ", activations of 8 bits" : "", rounds = Rounds > 1 ? $"; the median of {Rounds} rounds" : "";
+            string weights = RandomWeights ? "random weights" : "the checkpoint's weights", format = Weights is { } name ? $" in {name}" : "";
+            string cache = KvCacheType == KvCacheType.Default ? "" : $", {KvCacheType} keys and values", activations = Fp8Activations ? ", activations of 8 bits" : "";
+            string rounds = Rounds > 1 ? $"; the median of {Rounds} rounds" : "";
             return $"{Figures.Text(Requests)} requests submitted at once, prompts of {Prompt} random tokens, answers of {Output}, {(Temperature == 0 ? "greedy" : FormattableString.Invariant($"temperature {Temperature}"))}, {weights}{format}{activations}{cache}{rounds}.";
         }
     }

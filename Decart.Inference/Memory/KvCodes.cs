@@ -1,7 +1,7 @@
 namespace Decart.Inference.Memory;
 
 /// <summary>
-/// Keys and values as 8-bit floats (e4m3). The elements of a head are codes times a scale, the least power of two for which none of them exceeds the largest code: what
+/// Keys and values as 8-bit floats (e4m3); and, but for the layout, activations that are multiplied so. The elements of a head are codes times a scale, the least power of two for which none of them exceeds the largest code: what
 /// they stand for is then a half, exactly, and whatever kernels do with it they compute with the same numbers. As floats lose the same few bits at any scale, no other would be more accurate.
 /// </summary>
 /// <remarks>

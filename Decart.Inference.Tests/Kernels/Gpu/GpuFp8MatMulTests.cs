@@ -35,6 +35,39 @@ internal sealed class GpuFp8MatMulTests(string device)
     [Test]
     public void Tiles_are_divided_among_groups([Values(3, 40)] int rows) => Check(rows, new Shape(300, 256, Gated: false, Scales.Pieces, TensorType.E4M3x64));
 
+    /// <summary>Passes in turn over several blocks of x.</summary>
+    [Test]
+    public void Many_rows_are_products_of_the_codes() => Check(300, new Shape(20, 128, Gated: false, Scales.Rows, TensorType.E4M3x64));
+
+    /// <summary>A row of which threads hold a part, and read the rest twice.</summary>
+    [Test]
+    public void Long_rows_are_products_of_the_codes() => Check(2, new Shape(16, 4352, Gated: false, Scales.Pieces, TensorType.E4M3x64));
+
+    /// <summary>What comes of it is an operand, with padding, or is added to what is there.</summary>
+    [Test]
+    public void Products_are_stored_as_halves_or_added([Values(5, 70)] int rows, [Values] bool gated)
+    {
+        Shape shape = new(gated ? 104 : 52, 256, gated, Scales.Rows, TensorType.E4M3x64);
+        using GpuBench bench = Open(shape);
+        using Stored stored = new(shape);
+        Weight weight = bench.Keep(stored.Create(bench, onlyMultiplied: true));
+        bench.Begin(rows);
+        GpuActivationsPair x = bench.Activations(rows, shape.Columns, operand: true);
+        Epilogue epilogue = new(null, gated ? ActivationFunction.Silu : ActivationFunction.None, gated);
+        GpuActivations plain = bench.Activations(rows, 52, poisoned: true).Gpu, halves = bench.Activations(rows, 52, operand: true, poisoned: true).Gpu;
+        bench.Gpu.Kernels.MatMul(x.Gpu, null, weight, epilogue, plain);
+        bench.Gpu.Kernels.MatMul(x.Gpu, null, weight, epilogue, halves);
+        GpuActivations sum = bench.Activations(rows, 52).Gpu;
+        float[][] before = [.. Enumerable.Range(0, rows).Select(row => bench.Row(sum, row))];
+        bench.Gpu.Kernels.MatMul(x.Gpu, null, weight, epilogue with { Accumulate = true }, sum);
+        for (int row = 0; row < rows; row++)
+        {
+            float[] expected = bench.Row(plain, row);
+            Assert.That(bench.Row(halves, row), Is.EqualTo(expected.Select(value => (float)(Half)value)), $"row {row}");
+            Assert.That(bench.Row(sum, row), Is.EqualTo(expected.Zip(before[row], (value, old) => value + old)), $"row {row}");
+        }
+    }
+
     [Test]
     public void A_row_has_the_same_bits_alone_and_among_others([Values] Scales scales, [Values(9, 33, 65, 129)] int rows)
     {
@@ -59,24 +92,28 @@ internal sealed class GpuFp8MatMulTests(string device)
 
     /// <summary>Few rows, and so many that groups take pairs of them in turn; columns that fill no piece.</summary>
     [Test]
-    public void Norms_make_codes([Values(3, 7)] int rows, [Values(192, 512)] int columns)
+    public void Norms_make_codes([Values(3, 7)] int rows, [Values(192, 512, 1152)] int columns, [Values] bool removeMean)
     {
+        // Longer rows than an emulated group's threads hold are normalised to halves first.
         Shape shape = new(40, columns, Gated: false, Scales.Rows, TensorType.E4M3x64);
         using GpuBench bench = Open(shape);
         using Stored stored = new(shape);
         Weight weight = bench.Keep(stored.Create(bench, onlyMultiplied: true));
         bench.Begin(rows);
         GpuActivationsPair x = bench.Activations(rows, columns);
-        (Norm Gpu, Norm Reference) norm = bench.Norm(columns, removeMean: false, bias: false);
+        (Norm Gpu, Norm Reference) norm = bench.Norm(columns, removeMean, bias: removeMean);
         GpuActivations y = bench.Activations(rows + 1, shape.Rows, poisoned: true).Gpu;
         bench.Gpu.Kernels.MatMul(x.Gpu, norm.Gpu, weight, default, y);
-        float[] scale = new float[columns];
+        float[] scale = new float[columns], bias = new float[columns];
         bench.Gpu.Read(norm.Gpu.Scale, scale);
+        if (norm.Gpu.Bias is { } shift) bench.Gpu.Read(shift, bias);
         for (int row = 0; row < rows; row++)
         {
             double[] values = x.Reference.Row(row).ToArray();
+            double mean = removeMean ? values.Average() : 0;
+            for (int i = 0; i < columns; i++) values[i] -= mean;
             double factor = 1 / Math.Sqrt((values.Sum(value => value * value) / columns) + norm.Gpu.Epsilon);
-            double[] rounded = Rounded([.. values.Select((value, i) => (float)(value * factor) * scale[i])]);
+            double[] rounded = Rounded([.. values.Select((value, i) => ((float)(value * factor) * scale[i]) + bias[i])]);
             float[] found = bench.Row(y, row);
             for (int column = 0; column < shape.Rows; column++)
             {

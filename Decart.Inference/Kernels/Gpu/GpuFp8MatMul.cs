@@ -8,7 +8,7 @@ namespace Decart.Inference.Kernels.Gpu;
 /// <summary>
 /// <see cref="GpuRingMatMul{TSums}"/> of floats of 8 bits on both sides, for checkpoints that are to be multiplied so: <c>wgmma</c> of codes as they lie in memory, whatever the number of rows.
 /// Its sums keep few bits, so those of a piece, 128 columns, are added to float32 sums, as DeepSeek-V3 (arXiv:2412.19437, section 3.3.2) has it: one chain over the pieces. Rows of x have a scale each, by which
-/// sums are multiplied at the end: 8-bit floats lose the same few bits at any scale, and one for each piece would take as long as the products.
+/// sums are multiplied at the end: 8-bit floats lose the same few bits at any scale, and loading one for each piece took as long as the products.
 /// </summary>
 internal static class GpuFp8MatMul<TSums, TScales>
     where TSums : unmanaged, ICodeSums<TSums>
@@ -19,18 +19,18 @@ internal static class GpuFp8MatMul<TSums, TScales>
         MinArchitecture = 90,
         ForOneArchitecture = true,
         StartsEarly = true,
-        SharedBytes = Ring<Shape>.Bytes,
+        SharedBytes = Ring<GpuRingMatMul<TSums>.Shape>.Bytes,
     };
 
     /// <summary>Two warp groups that multiply, and one whose first warp copies.</summary>
     private const int Lanes = 32, Threads = (Readers * Lanes) + WarpGroup.Threads;
 
-    private const int Readers = 8, WarpGroupTiles = WarpGroup.Rows / CoreTiles.TileRows;
+    private const int Readers = GpuRingMatMul<TSums>.Readers, WarpGroupTiles = WarpGroup.Rows / CoreTiles.TileRows;
 
     private static void Run(MatMulArguments a)
     {
         GridDependency.LaunchDependents();
-        Ring<Shape> ring = Ring<Shape>.Create(Shared.Base());
+        Ring<GpuRingMatMul<TSums>.Shape> ring = Ring<GpuRingMatMul<TSums>.Shape>.Create(Shared.Base());
         int warp = Warp.Shuffle(Group.IdxX / Lanes, 0);
         if (warp >= Readers)
         {
@@ -44,7 +44,7 @@ internal static class GpuFp8MatMul<TSums, TScales>
         }
     }
 
-    private static void Multiply(MatMulArguments a, Ring<Shape> ring, int warp)
+    private static void Multiply(MatMulArguments a, Ring<GpuRingMatMul<TSums>.Shape> ring, int warp)
     {
         int first = warp / 4 * WarpGroupTiles, pieces = a.Stride / CoreTiles.PieceColumns, count = 0, perStage = GpuRingMatMul<TSums>.PiecesPerStage(a);
         for (GpuRingMatMulPass pass = GpuRingMatMulPass.First(a); GpuRingMatMulPass.Exists(pass); pass = GpuRingMatMulPass.Next(a, pass))
@@ -53,9 +53,9 @@ internal static class GpuFp8MatMul<TSums, TScales>
             {
                 for (int step = GpuRingMatMul<TSums>.Steps(a, perStage); step > 0; step--)
                 {
-                    Ring<Shape>.Await(ring);
-                    Ring<Shape>.Release(ring);
-                    ring = Ring<Shape>.Next(ring);
+                    Ring<GpuRingMatMul<TSums>.Shape>.Await(ring);
+                    Ring<GpuRingMatMul<TSums>.Shape>.Release(ring);
+                    ring = Ring<GpuRingMatMul<TSums>.Shape>.Next(ring);
                 }
                 continue;
             }
@@ -84,9 +84,9 @@ internal static class GpuFp8MatMul<TSums, TScales>
             {
                 if (place == 0)
                 {
-                    piece.A = Describe(Ring<Shape>.Stage(ring) + (first * CoreTiles.TileBytes));
-                    piece.B = Describe(Ring<Shape>.Stage(ring) + Shape.WeightBytes);
-                    Ring<Shape>.Await(ring);
+                    piece.A = Describe(Ring<GpuRingMatMul<TSums>.Shape>.Stage(ring) + (first * CoreTiles.TileBytes));
+                    piece.B = Describe(Ring<GpuRingMatMul<TSums>.Shape>.Stage(ring) + GpuRingMatMul<TSums>.WeightBytes);
+                    Ring<GpuRingMatMul<TSums>.Shape>.Await(ring);
                 }
                 bool two = TSums.CodePieces > 1 && place + 1 < perStage && done + 1 < pieces;
                 CodePiece next = Next(piece, pass);
@@ -102,8 +102,8 @@ internal static class GpuFp8MatMul<TSums, TScales>
                 done += two ? 2 : 1;
                 if (place == perStage || done == pieces)
                 {
-                    Ring<Shape>.Release(ring);
-                    ring = Ring<Shape>.Next(ring);
+                    Ring<GpuRingMatMul<TSums>.Shape>.Release(ring);
+                    ring = Ring<GpuRingMatMul<TSums>.Shape>.Next(ring);
                     place = 0;
                 }
             }
@@ -132,19 +132,4 @@ internal static class GpuFp8MatMul<TSums, TScales>
     }
 
     private static int Describe(int address) => MatrixDescriptor.CreatePlain(address, CoreTiles.CoreBytes);
-
-    private struct Shape : IMatMulRingShape
-    {
-        public static int TileBytes => CoreTiles.TileBytes;
-
-        public static int WeightBytes => GpuRingMatMul<TSums>.WeightBytes;
-
-        public static int Stages => GpuRingMatMul<TSums>.Stages;
-
-        public static int StageBytes => GpuRingMatMul<TSums>.StageBytes;
-
-        public static int Writers => 1;
-
-        public static int Readers => GpuFp8MatMul<TSums, TScales>.Readers;
-    }
 }

@@ -39,7 +39,7 @@ internal struct Fp8PackArguments
 /// <summary>Stored floats of 8 bits become what <see cref="GpuFp8MatMul{TSums, TScales}"/> multiplies, if their scales are of a kind that it has. All was cleared before.</summary>
 internal static class GpuFp8Pack
 {
-    /// <summary>What <see cref="Fp8PackArguments.Unusual"/> tells: a piece of a row has several scales; a row has.</summary>
+    /// <summary>What <see cref="Fp8PackArguments.Unusual"/> tells: pieces have several scales, for which there are no products; rows have several, so those of pieces are kept.</summary>
     public const int InPieces = 1, InRows = 2;
 
     /// <summary>Brings rows of codes, and collects their scales: one group a row.</summary>

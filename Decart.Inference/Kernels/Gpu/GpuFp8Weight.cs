@@ -21,8 +21,6 @@ internal sealed class GpuFp8Weight : Weight
 
     public nint Scales => _scales.Address;
 
-    public long Bytes => _codes.Bytes + _scales.Bytes;
-
     /// <summary>Lays a weight out.</summary>
     /// <param name="device">Where.</param>
     /// <param name="rows">Rows as they were stored.</param>

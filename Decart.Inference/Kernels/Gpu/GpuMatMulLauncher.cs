@@ -224,7 +224,9 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
     {
         GpuRingPlan plan = Fp8Plan(rows, weightRows, stride);
         blockRows = plan.BlockRows;
-        _codes.Reserve(CodeBytes(plan, stride) + ((long)plan.Blocks * plan.BlockRows * sizeof(float)));
+        // Never more for fewer rows: what recorded launches use should not move.
+        long halves = GpuActivations.OperandBytes(rows, stride);
+        _codes.Reserve((halves / sizeof(ushort)) + (halves / stride / sizeof(ushort) * sizeof(float)));
         scales = _codes.Address + CodeBytes(plan, stride);
         return _codes.Address;
     }

@@ -42,7 +42,7 @@ internal static class GpuNorm
     public static readonly GpuKernel<NormArguments> Kernel = new(Run, MaxGroupSize) { StartsEarly = true };
 
     /// <summary>
-    /// For RMSNorms of many rows in order to an operand: groups take pairs of neighbours in turn, load the next while they are at one, and write 32 neighbouring bytes at once.
+    /// For RMSNorms of many rows in order to an operand: groups take pairs of neighbours in turn, load the next while they are at one, and write 32 neighbouring bytes at once (of codes 8).
     /// </summary>
     public static readonly GpuKernel<NormArguments> PairKernel = new(RunPairs, MaxGroupSize) { StartsEarly = true };
 

@@ -300,7 +300,7 @@ internal static class GpuRingMatMul<TSums>
 
     internal static int StageBytes => WeightBytes + (MaxPieces * TSums.Columns * CoreTiles.RowBytes);
 
-    private struct Shape : IMatMulRingShape
+    internal struct Shape : IMatMulRingShape
     {
         public static int TileBytes => CoreTiles.TileBytes;
 

@@ -181,7 +181,7 @@ internal sealed unsafe class GpuTensorFactory(IGpuDevice device, bool fp8Activat
     private GpuFp8Weight? CreateFp8(WeightParts parts)
     {
         TensorType type = parts.Tensors[0].Type;
-        bool fits = type is TensorType.E4M3x32 or TensorType.E4M3x64 && parts.OnlyMultiplied && parts.Tensors.All(part => part.Type == type && part.ColumnOrder.IsDefault);
+        bool fits = (type is TensorType.E4M3x32 or TensorType.E4M3x64) && parts.OnlyMultiplied && parts.Tensors.All(part => part.Type == type && part.ColumnOrder.IsDefault);
         return fits ? GpuFp8Weight.TryCreate(device, parts.Rows, parts.Columns, parts.Gated, SendCodes) : null;
 
         void SendCodes(Fp8PackArguments arguments)
@@ -189,8 +189,7 @@ internal sealed unsafe class GpuTensorFactory(IGpuDevice device, bool fp8Activat
             arguments.BlockColumns = type.BlockLength();
             foreach (StoredTensor part in parts.Tensors)
             {
-                int firstRow = arguments.FirstRow;
-                Send(part, asStored: true, (source, row, rows) => device.Launch(GpuFp8Pack.Kernel, new GpuGrid(rows), arguments with { Source = source, FirstRow = firstRow + row }));
+                Send(part, asStored: true, (source, row, rows) => device.Launch(GpuFp8Pack.Kernel, new GpuGrid(rows), arguments with { Source = source, FirstRow = arguments.FirstRow + row }));
                 arguments.FirstRow += (int)part.Rows;
             }
         }
