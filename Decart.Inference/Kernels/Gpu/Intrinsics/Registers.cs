@@ -19,19 +19,19 @@ internal struct Float4
 }
 
 /// <summary>A thread's 4 accumulators of 64 x 8; see <see cref="Tile64"/>.</summary>
-internal struct Tile8
+internal partial struct Tile8
 {
     public Float4 T0;
 }
 
 /// <summary>A thread's 8 accumulators of 64 x 16.</summary>
-internal struct Tile16
+internal partial struct Tile16
 {
     public Float4 T0, T1;
 }
 
 /// <summary>A thread's 16 accumulators of 64 x 32.</summary>
-internal struct Tile32
+internal partial struct Tile32
 {
     public Float4 T0, T1, T2, T3;
 }
@@ -40,7 +40,7 @@ internal struct Tile32
 /// A thread's 32 accumulators of the 64 x 64 that a <see cref="WarpGroup"/> holds: tile t has columns 8t to 8t + 7. With g = lane / 4, c = lane % 4 and
 /// row = 16 warp + g, a tile holds A: (row, 2c), B: (row, 2c + 1), C: (row + 8, 2c), D: (row + 8, 2c + 1).
 /// </summary>
-internal struct Tile64
+internal partial struct Tile64
 {
     public Float4 T0, T1, T2, T3, T4, T5, T6, T7;
 
@@ -49,7 +49,7 @@ internal struct Tile64
 }
 
 /// <summary>A thread's 64 accumulators of 64 x 128.</summary>
-internal struct Tile128
+internal partial struct Tile128
 {
     public Tile64 Left, Right;
 }

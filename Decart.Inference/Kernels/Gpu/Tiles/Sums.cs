@@ -76,26 +76,9 @@ internal struct Sums8 : IWarpSums<Sums8>, ICodeSums<Sums8>
     public static int CodePieces => 2;
 
     public static Sums8 AddCodes<TScales>(Sums8 sums, CodePiece piece, CodePiece next, bool two)
-        where TScales : ICodeScales
-    {
-        Tile8 products = CodeProducts.Start8(piece);
-        if (two)
-        {
-            Tile8 others = CodeProducts.Start8(next);
-            WarpGroup.Wait(1);
-            sums._tile = CodeProducts.Add<TScales>(sums._tile, products, piece.Weight);
-            WarpGroup.Wait(0);
-            sums._tile = CodeProducts.Add<TScales>(sums._tile, others, next.Weight);
-        }
-        else
-        {
-            WarpGroup.Wait(0);
-            sums._tile = CodeProducts.Add<TScales>(sums._tile, products, piece.Weight);
-        }
-        return sums;
-    }
+        where TScales : ICodeScales => new() { _tile = CodeProducts.AddTwo<Tile8, TScales>(sums._tile, piece, next, two) };
 
-    public static Sums8 Scale(Sums8 sums, Float2 weight, long x) => new() { _tile = CodeProducts.Scale(sums._tile, weight, x) };
+    public static Sums8 Scale(Sums8 sums, Float2 weight, long x) => new() { _tile = Tile8.Scale(sums._tile, weight, x) };
 
     public static Tile64 First(Sums8 sums) => new() { T0 = sums._tile.T0 };
 }
@@ -135,26 +118,9 @@ internal struct Sums16 : IWarpSums<Sums16>, ICodeSums<Sums16>
     public static int CodePieces => 2;
 
     public static Sums16 AddCodes<TScales>(Sums16 sums, CodePiece piece, CodePiece next, bool two)
-        where TScales : ICodeScales
-    {
-        Tile16 products = CodeProducts.Start16(piece);
-        if (two)
-        {
-            Tile16 others = CodeProducts.Start16(next);
-            WarpGroup.Wait(1);
-            sums._tile = CodeProducts.Add<TScales>(sums._tile, products, piece.Weight);
-            WarpGroup.Wait(0);
-            sums._tile = CodeProducts.Add<TScales>(sums._tile, others, next.Weight);
-        }
-        else
-        {
-            WarpGroup.Wait(0);
-            sums._tile = CodeProducts.Add<TScales>(sums._tile, products, piece.Weight);
-        }
-        return sums;
-    }
+        where TScales : ICodeScales => new() { _tile = CodeProducts.AddTwo<Tile16, TScales>(sums._tile, piece, next, two) };
 
-    public static Sums16 Scale(Sums16 sums, Float2 weight, long x) => new() { _tile = CodeProducts.Scale(sums._tile, weight, x) };
+    public static Sums16 Scale(Sums16 sums, Float2 weight, long x) => new() { _tile = Tile16.Scale(sums._tile, weight, x) };
 
     public static Tile64 First(Sums16 sums) => new() { T0 = sums._tile.T0, T1 = sums._tile.T1 };
 }
@@ -200,26 +166,9 @@ internal struct Sums32 : IWarpSums<Sums32>, ICodeSums<Sums32>
     public static int CodePieces => 2;
 
     public static Sums32 AddCodes<TScales>(Sums32 sums, CodePiece piece, CodePiece next, bool two)
-        where TScales : ICodeScales
-    {
-        Tile32 products = CodeProducts.Start32(piece);
-        if (two)
-        {
-            Tile32 others = CodeProducts.Start32(next);
-            WarpGroup.Wait(1);
-            sums._tile = CodeProducts.Add<TScales>(sums._tile, products, piece.Weight);
-            WarpGroup.Wait(0);
-            sums._tile = CodeProducts.Add<TScales>(sums._tile, others, next.Weight);
-        }
-        else
-        {
-            WarpGroup.Wait(0);
-            sums._tile = CodeProducts.Add<TScales>(sums._tile, products, piece.Weight);
-        }
-        return sums;
-    }
+        where TScales : ICodeScales => new() { _tile = CodeProducts.AddTwo<Tile32, TScales>(sums._tile, piece, next, two) };
 
-    public static Sums32 Scale(Sums32 sums, Float2 weight, long x) => new() { _tile = CodeProducts.Scale(sums._tile, weight, x) };
+    public static Sums32 Scale(Sums32 sums, Float2 weight, long x) => new() { _tile = Tile32.Scale(sums._tile, weight, x) };
 
     public static Tile64 First(Sums32 sums) => new() { T0 = sums._tile.T0, T1 = sums._tile.T1, T2 = sums._tile.T2, T3 = sums._tile.T3 };
 }
@@ -277,31 +226,14 @@ internal struct Sums64 : IWarpSums<Sums64>, ICodeSums<Sums64>
     public static int CodePieces => 2;
 
     public static Sums64 AddCodes<TScales>(Sums64 sums, CodePiece piece, CodePiece next, bool two)
-        where TScales : ICodeScales
-    {
-        Tile64 products = CodeProducts.Start64(piece);
-        if (two)
-        {
-            Tile64 others = CodeProducts.Start64(next);
-            WarpGroup.Wait(1);
-            sums._tile = CodeProducts.Add<TScales>(sums._tile, products, piece.Weight);
-            WarpGroup.Wait(0);
-            sums._tile = CodeProducts.Add<TScales>(sums._tile, others, next.Weight);
-        }
-        else
-        {
-            WarpGroup.Wait(0);
-            sums._tile = CodeProducts.Add<TScales>(sums._tile, products, piece.Weight);
-        }
-        return sums;
-    }
+        where TScales : ICodeScales => new() { _tile = CodeProducts.AddTwo<Tile64, TScales>(sums._tile, piece, next, two) };
 
-    public static Sums64 Scale(Sums64 sums, Float2 weight, long x) => new() { _tile = CodeProducts.Scale(sums._tile, weight, x) };
+    public static Sums64 Scale(Sums64 sums, Float2 weight, long x) => new() { _tile = Tile64.Scale(sums._tile, weight, x) };
 
     public static Tile64 First(Sums64 sums) => sums._tile;
 }
 
-internal struct Sums128 : ISums<Sums128>, ICodeSums<Sums128>
+internal struct Sums128 : ICodeSums<Sums128>
 {
     private Tile128 _tile;
 
@@ -319,27 +251,14 @@ internal struct Sums128 : ISums<Sums128>, ICodeSums<Sums128>
     public static int CodePieces => 1;
 
     public static Sums128 AddCodes<TScales>(Sums128 sums, CodePiece piece, CodePiece next, bool two)
-        where TScales : ICodeScales
-    {
-        sums._tile = AddCodes<TScales>(sums._tile, piece);
-        return sums;
-    }
+        where TScales : ICodeScales => new() { _tile = CodeProducts.AddOne<Tile128, TScales>(sums._tile, piece) };
 
-    /// <summary>Adds the products of a piece with 128 rows.</summary>
-    public static Tile128 AddCodes<TScales>(Tile128 sums, CodePiece piece)
-        where TScales : ICodeScales
-    {
-        Tile128 products = CodeProducts.Start128(piece);
-        WarpGroup.Wait(0);
-        return CodeProducts.Add<TScales>(sums, products, piece.Weight);
-    }
-
-    public static Sums128 Scale(Sums128 sums, Float2 weight, long x) => new() { _tile = CodeProducts.Scale(sums._tile, weight, x) };
+    public static Sums128 Scale(Sums128 sums, Float2 weight, long x) => new() { _tile = Tile128.Scale(sums._tile, weight, x) };
 
     public static Tile64 First(Sums128 sums) => sums._tile.Left;
 }
 
-internal struct Sums256 : ISums<Sums256>, ICodeSums<Sums256>
+internal struct Sums256 : ICodeSums<Sums256>
 {
     private Tile256 _tile;
 
@@ -361,16 +280,16 @@ internal struct Sums256 : ISums<Sums256>, ICodeSums<Sums256>
     public static Sums256 AddCodes<TScales>(Sums256 sums, CodePiece piece, CodePiece next, bool two)
         where TScales : ICodeScales
     {
-        sums._tile.Left = Sums128.AddCodes<TScales>(sums._tile.Left, piece);
+        sums._tile.Left = CodeProducts.AddOne<Tile128, TScales>(sums._tile.Left, piece);
         piece.B += MatrixDescriptor.Advance(Sums128.Columns * CoreTiles.RowBytes);
-        sums._tile.Right = Sums128.AddCodes<TScales>(sums._tile.Right, piece);
+        sums._tile.Right = CodeProducts.AddOne<Tile128, TScales>(sums._tile.Right, piece);
         return sums;
     }
 
     public static Sums256 Scale(Sums256 sums, Float2 weight, long x)
     {
-        sums._tile.Left = CodeProducts.Scale(sums._tile.Left, weight, x);
-        sums._tile.Right = CodeProducts.Scale(sums._tile.Right, weight, x + (Sums128.Columns * sizeof(float)));
+        sums._tile.Left = Tile128.Scale(sums._tile.Left, weight, x);
+        sums._tile.Right = Tile128.Scale(sums._tile.Right, weight, x + (Sums128.Columns * sizeof(float)));
         return sums;
     }
 
