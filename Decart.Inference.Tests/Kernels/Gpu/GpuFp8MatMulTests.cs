@@ -164,6 +164,8 @@ internal sealed class GpuFp8MatMulTests(string device)
         Assert.That(weight, Is.TypeOf<GpuFp8Weight>().And.Property(nameof(GpuFp8Weight.HasPieceScales)).EqualTo(shape.Scales != Scales.Rows && shape.Columns > Piece));
         bench.Begin(rows);
         GpuActivationsPair x = bench.Activations(rows, shape.Columns, operand: true);
+        // Rows of different scales.
+        for (int row = 0; row < rows; row++) bench.Write(x, row, [.. Floats(x.Reference.Row(row)).Select(value => value * (1 << (row / 3 % 4)))]);
         int outputs = shape.Gated ? shape.Rows / 2 : shape.Rows;
         var bias = bench.Vector(bench.Tensor(TensorType.F32, shape.Rows));
         GpuActivations y = bench.Activations(rows + 1, outputs, poisoned: true).Gpu;
