@@ -14,7 +14,7 @@ internal static class GpuFp8MatMul<TSums, TScales>
     where TSums : unmanaged, ICodeSums<TSums>
     where TScales : ICodeScales
 {
-    public static readonly GpuKernel<MatMulArguments> Kernel = new(Run, Threads)
+    public static readonly GpuKernel<MatMulArguments> Kernel = new(Run, GpuRingMatMul<TSums>.Threads)
     {
         MinArchitecture = 90,
         ForOneArchitecture = true,
@@ -22,10 +22,7 @@ internal static class GpuFp8MatMul<TSums, TScales>
         SharedBytes = Ring<GpuRingMatMul<TSums>.Shape>.Bytes,
     };
 
-    /// <summary>Two warp groups that multiply, and one whose first warp copies.</summary>
-    private const int Lanes = 32, Threads = (Readers * Lanes) + WarpGroup.Threads;
-
-    private const int Readers = GpuRingMatMul<TSums>.Readers, WarpGroupTiles = WarpGroup.Rows / CoreTiles.TileRows;
+    private const int Lanes = 32, Readers = GpuRingMatMul<TSums>.Readers;
 
     private static void Run(MatMulArguments a)
     {
@@ -44,18 +41,19 @@ internal static class GpuFp8MatMul<TSums, TScales>
         }
     }
 
-    private static void Multiply(MatMulArguments a, Ring<GpuRingMatMul<TSums>.Shape> ring, int warp)
+    private static void Multiply<TShape>(MatMulArguments a, Ring<TShape> ring, int warp)
+        where TShape : IMatMulRingShape
     {
-        int first = warp / 4 * WarpGroupTiles, pieces = a.Stride / CoreTiles.PieceColumns, count = 0, perStage = GpuRingMatMul<TSums>.PiecesPerStage(a);
+        int first = warp / 4 * GpuRingMatMul<TSums>.WarpGroupTiles, pieces = a.Stride / CoreTiles.PieceColumns, count = 0, perStage = GpuRingMatMul<TSums>.PiecesPerStage(a);
         for (GpuRingMatMulPass pass = GpuRingMatMulPass.First(a); GpuRingMatMulPass.Exists(pass); pass = GpuRingMatMulPass.Next(a, pass))
         {
             if (first >= pass.Tiles)
             {
                 for (int step = GpuRingMatMul<TSums>.Steps(a, perStage); step > 0; step--)
                 {
-                    Ring<GpuRingMatMul<TSums>.Shape>.Await(ring);
-                    Ring<GpuRingMatMul<TSums>.Shape>.Release(ring);
-                    ring = Ring<GpuRingMatMul<TSums>.Shape>.Next(ring);
+                    Ring<TShape>.Await(ring);
+                    Ring<TShape>.Release(ring);
+                    ring = Ring<TShape>.Next(ring);
                 }
                 continue;
             }
@@ -84,9 +82,9 @@ internal static class GpuFp8MatMul<TSums, TScales>
             {
                 if (place == 0)
                 {
-                    piece.A = Describe(Ring<GpuRingMatMul<TSums>.Shape>.Stage(ring) + (first * CoreTiles.TileBytes));
-                    piece.B = Describe(Ring<GpuRingMatMul<TSums>.Shape>.Stage(ring) + GpuRingMatMul<TSums>.WeightBytes);
-                    Ring<GpuRingMatMul<TSums>.Shape>.Await(ring);
+                    piece.A = GpuRingMatMul<TSums>.Describe(Ring<TShape>.Stage(ring) + (first * CoreTiles.TileBytes));
+                    piece.B = GpuRingMatMul<TSums>.Describe(Ring<TShape>.Stage(ring) + TShape.WeightBytes);
+                    Ring<TShape>.Await(ring);
                 }
                 bool two = TSums.CodePieces > 1 && place + 1 < perStage && done + 1 < pieces;
                 CodePiece next = Next(piece, pass);
@@ -102,8 +100,8 @@ internal static class GpuFp8MatMul<TSums, TScales>
                 done += two ? 2 : 1;
                 if (place == perStage || done == pieces)
                 {
-                    Ring<GpuRingMatMul<TSums>.Shape>.Release(ring);
-                    ring = Ring<GpuRingMatMul<TSums>.Shape>.Next(ring);
+                    Ring<TShape>.Release(ring);
+                    ring = Ring<TShape>.Next(ring);
                     place = 0;
                 }
             }
@@ -130,6 +128,4 @@ internal static class GpuFp8MatMul<TSums, TScales>
         const float Factor = 1 / E4M3Header.Factor;
         return new Float2 { A = Global.LoadFloat(address) * Factor, B = Global.LoadFloat(address + (8 * sizeof(float))) * Factor };
     }
-
-    private static int Describe(int address) => MatrixDescriptor.CreatePlain(address, CoreTiles.CoreBytes);
 }

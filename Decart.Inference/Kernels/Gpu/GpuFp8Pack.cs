@@ -12,7 +12,7 @@ internal struct Fp8PackArguments
     /// <summary>Codes as <see cref="Fp8Tiles"/> has a weight's.</summary>
     public long Destination;
 
-    /// <summary>The scales of the pieces of rows, as they are stored: those of a tile's 16 rows by piece, <see cref="Fp8Tiles.ScaleOffset(int, int, int)"/>.</summary>
+    /// <summary>The scales of the pieces of rows, as they are stored: those of a tile's 16 rows by piece, <see cref="Fp8Tiles.ScaleOffset"/>.</summary>
     public long PieceScales;
 
     /// <summary>The scales of rows, where all pieces of each have the same.</summary>

@@ -22,12 +22,14 @@ internal static class GpuRingMatMul<TSums>
     };
 
     /// <summary>Two warp groups that multiply, and one whose first warp copies.</summary>
-    private const int Lanes = 32, Threads = (Readers * Lanes) + WarpGroup.Threads;
+    internal const int Threads = (Readers * Lanes) + WarpGroup.Threads;
+
+    private const int Lanes = 32;
 
     /// <summary>Warps that multiply.</summary>
     internal const int Readers = 8;
 
-    private const int WarpGroupTiles = WarpGroup.Rows / CoreTiles.TileRows;
+    internal const int WarpGroupTiles = WarpGroup.Rows / CoreTiles.TileRows;
 
     /// <summary>Pieces whose operations are started together: with few columns the instructions between would take longer.</summary>
     private static int PiecesAtOnce => TSums.Columns <= 64 ? 2 : 1;
@@ -178,7 +180,8 @@ internal static class GpuRingMatMul<TSums>
         return TSums.Multiply(sums, weight + (3 * Step), x + (3 * Step));
     }
 
-    private static int Describe(int address) => MatrixDescriptor.CreatePlain(address, CoreTiles.CoreBytes);
+    /// <summary>The lower half of the descriptor of core matrices in shared memory.</summary>
+    internal static int Describe(int address) => MatrixDescriptor.CreatePlain(address, CoreTiles.CoreBytes);
 
     /// <summary>Stages that a pass takes.</summary>
     internal static int Steps(MatMulArguments a, int perStage) => ((a.Stride / CoreTiles.PieceColumns) + perStage - 1) / perStage;
