@@ -113,7 +113,6 @@ internal sealed class GpuMatMulTimes : IDisposable
             YStride = gated ? outputs / 2 : outputs,
             XBlockRows = CoreTiles.OperandBlockRows(rows),
             YBlockRows = CoreTiles.OperandBlockRows(rows),
-            RowsPerSource = 1,
             Gated = gated ? 1 : 0,
             HalfY = gated ? 1 : 0,
             // FP8's scales are seldom halves.

@@ -35,8 +35,11 @@ internal sealed class WeightParts
     /// <summary>Whether the rows are gates followed by as many ups, for <see cref="Epilogue.Gated"/>.</summary>
     public bool Gated { get; init; }
 
-    /// <summary>Whether only matmuls and logits read it: neither rows of it, as an embedding's, nor those of many experts together.</summary>
+    /// <summary>Whether only matmuls and logits read it, not rows of it, as an embedding's.</summary>
     public bool OnlyMultiplied { get; init; }
+
+    /// <summary>Whether it is one expert's of several, which are multiplied together and so must be kept alike.</summary>
+    public bool IsExpert { get; init; }
 
     /// <summary>Along what several devices divide the rows; a product has those of its columns that they have.</summary>
     public Split RowSplit { get; init; }

@@ -177,16 +177,19 @@ internal sealed class DecoderWeights : IDisposable
     private (Weight Router, Experts Experts) LoadExperts(int layer, ExpertsConfig config)
     {
         Weight router = LoadWeight(_config.Names.InLayer(layer, _config.Names.Router), config.Count, _config.HiddenSize);
-        Weight[] gateUp = new Weight[config.Count], down = new Weight[config.Count];
-        for (int expert = 0; expert < config.Count; expert++)
-        {
-            StoredTensor[] gates = ExpertGateUp(layer, expert, config.IntermediateSize);
-            StoredTensor output = ExpertTensor(layer, expert, ^1, _config.HiddenSize, config.IntermediateSize);
-            gateUp[expert] = Own(_tensors.CreateWeight(new WeightParts(_source.Path, gates) { Gated = true, RowSplit = Split.Features }));
-            down[expert] = Own(_tensors.CreateWeight(new WeightParts(_source.Path, output) { ColumnSplit = Split.Features }));
-        }
+        StoredTensor[][] gateUps = [.. Enumerable.Range(0, config.Count).Select(expert => ExpertGateUp(layer, expert, config.IntermediateSize))];
+        StoredTensor[][] downs = [.. Enumerable.Range(0, config.Count).Select(expert => (StoredTensor[])[ExpertTensor(layer, expert, ^1, _config.HiddenSize, config.IntermediateSize)])];
+        bool gatesAreAlike = AreAlike(gateUps), downsAreAlike = AreAlike(downs);
+        Weight[] gateUp = [.. gateUps.Select(parts => Own(_tensors.CreateWeight(
+            new WeightParts(_source.Path, parts) { Gated = true, OnlyMultiplied = gatesAreAlike, IsExpert = true, RowSplit = Split.Features })))];
+        Weight[] down = [.. downs.Select(parts => Own(_tensors.CreateWeight(
+            new WeightParts(_source.Path, parts) { OnlyMultiplied = downsAreAlike, IsExpert = true, ColumnSplit = Split.Features })))];
         return (router, new Experts(gateUp, down, config.PerToken, config.Renormalise, _config.Activation));
     }
+
+    /// <summary>Whether experts are stored alike, so that they can stay so. Elsewhere they are widened.</summary>
+    private static bool AreAlike(StoredTensor[][] experts) =>
+        experts.All(parts => parts.Zip(experts[0]).All(pair => pair.First.Type == pair.Second.Type && pair.First.ColumnOrder.IsDefault));
 
     private StoredTensor[] ExpertGateUp(int layer, int expert, int innerRows) => _config.Names.ExpertGateUpDown.Length == 2
         ? [ExpertTensor(layer, expert, 0, 2 * innerRows, _config.HiddenSize)]

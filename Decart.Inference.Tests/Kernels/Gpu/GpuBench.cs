@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using Decart.Inference.Checkpoints;
 using Decart.Inference.Kernels;
 using Decart.Inference.Kernels.Gpu;
+using Decart.Inference.Tests.Kernels.Formats;
 using Decart.Inference.Kernels.Gpu.Tiles;
 using Decart.Inference.Memory;
 
@@ -38,15 +39,22 @@ internal sealed unsafe class GpuBench : IDisposable
     {
         long count = 1;
         foreach (long length in shape) count *= length;
+        count /= type.BlockLength();
         byte* data = (byte*)NativeMemory.Alloc((nuint)(count * type.BlockBytes()));
         _memory.Add((nint)data);
+        if (type.BlockLength() > 1) ReferenceWeights.Fill(type, new Span<byte>(data, checked((int)(count * type.BlockBytes()))), Random);
+        else FillPlain(type, data, count);
+        return new StoredTensor($"random {type}", type, [.. shape], (nint)data);
+    }
+
+    private void FillPlain(TensorType type, byte* data, long count)
+    {
         for (long i = 0; i < count; i++)
         {
             if (type == TensorType.F32) ((float*)data)[i] = NextValue();
             else if (type == TensorType.F16) ((Half*)data)[i] = (Half)NextValue();
             else ((ushort*)data)[i] = (ushort)(BitConverter.SingleToUInt32Bits(NextValue()) >> 16);
         }
-        return new StoredTensor($"random {type}", type, [.. shape], (nint)data);
     }
 
     /// <summary>Random values in all rows, or not a number in all.</summary>

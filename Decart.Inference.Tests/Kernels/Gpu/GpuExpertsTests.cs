@@ -1,5 +1,6 @@
 using Decart.Inference.Checkpoints;
 using Decart.Inference.Kernels;
+using Decart.Inference.Kernels.Gpu;
 
 namespace Decart.Inference.Tests.Kernels.Gpu;
 
@@ -10,19 +11,56 @@ internal sealed class GpuExpertsTests(string device)
 
     private const int Intermediate = 24;
 
-    [Test]
-    public void Mixtures_agree_with_the_reference([Values] bool renormalise, [Values(1, 2, 6)] int perToken, [Values(1, 7)] int tokens)
+    /// <summary>The matmuls that experts may have: the portable one, that of sm_80, that of sm_90a.</summary>
+    internal enum MatMuls
     {
-        using GpuBench bench = new(GpuDevices.Create(device));
+        Portable,
+        Sm80,
+        Hopper,
+    }
+
+    /// <summary>Blocks of all sizes that a kernel has, some of one expert after another.</summary>
+    [Test]
+    public void Mixtures_agree_with_the_reference([Values] MatMuls matMuls, [Values] bool renormalise, [Values(1, 2, 6)] int perToken, [Values(1, 7)] int tokens)
+    {
+        using GpuBench bench = new(Create(matMuls));
+        AssertAgrees(bench, Create(bench, perToken, renormalise), tokens);
+    }
+
+    /// <summary>Experts with several blocks, and some with none.</summary>
+    [Test]
+    public void Mixtures_of_many_tokens_agree_with_the_reference([Values] MatMuls matMuls, [Values(30, 150, 700)] int tokens)
+    {
+        if (device == "emulated" && tokens > 30) Assert.Ignore("Emulated mixtures of many tokens take minutes.");
+        using GpuBench bench = new(Create(matMuls));
+        AssertAgrees(bench, Create(bench, perToken: 2, renormalise: true), tokens);
+    }
+
+    /// <summary>Weights that stay in the bits of their file, of formats with kernels of their own for few rows and without.</summary>
+    [Test]
+    public void Packed_experts_have_the_bits_of_widened_ones([Values(TensorType.Q4_K, TensorType.Q8_0, TensorType.Int4x64)] TensorType type, [Values(1, 5, 40, 300)] int tokens)
+    {
+        if (device == "emulated" && tokens > 5) Assert.Ignore("Emulated mixtures of many tokens take minutes.");
+        const int Number = 3, Columns = 256;
+        using GpuBench bench = new(GpuDevices.Create(device, multiprocessors: 3, tensorCores: true, hopper: true, packs: true));
         bench.Begin(tokens);
-        var experts = Create(bench, perToken, renormalise);
-        GpuActivationsPair x = bench.Activations(tokens, Hidden, operand: true), logits = bench.Activations(tokens, Count);
-        GpuActivationsPair y = bench.Activations(tokens, Hidden);
+        int inner = type == TensorType.Q4_K ? 256 : 192;
+        StoredTensor[] gateUps = [.. Enumerable.Range(0, Number).Select(_ => bench.Tensor(type, 2 * inner, Columns))];
+        StoredTensor[] downs = [.. Enumerable.Range(0, Number).Select(_ => bench.Tensor(type, Columns, inner))];
+        GpuActivationsPair x = bench.Activations(tokens, Columns, operand: true), logits = bench.Activations(tokens, Number);
+        float[][] packed = Mix(packs: true), widened = Mix(packs: false);
+        Assert.That(packed, Is.EqualTo(widened));
 
-        bench.Gpu.Kernels.MixExperts(x.Gpu, logits.Gpu, experts.Gpu, y.Gpu);
-        bench.Reference.Kernels.MixExperts(x.Reference, logits.Reference, experts.Reference, y.Reference);
-
-        bench.AssertClose(y, tokens, 1e-2);
+        float[][] Mix(bool packs)
+        {
+            Weight[] gateUp = [.. gateUps.Select(tensor => bench.Keep(bench.Gpu.Tensors.CreateWeight(new WeightParts("test", tensor) { Gated = true, OnlyMultiplied = packs, IsExpert = true })))];
+            Weight[] down = [.. downs.Select(tensor => bench.Keep(bench.Gpu.Tensors.CreateWeight(new WeightParts("test", tensor) { OnlyMultiplied = packs, IsExpert = true })))];
+            Assert.That(gateUp.Concat(down), Is.All.InstanceOf(packs ? typeof(GpuPackedWeight) : typeof(GpuWeight)));
+            GpuActivationsPair y = bench.Activations(tokens, Columns);
+            for (int row = 0; row < tokens; row++) bench.Write(y, row, new float[Columns]);
+            bench.Gpu.Kernels.MixExperts(x.Gpu, logits.Gpu, new Experts(gateUp, down, 2, true, ActivationFunction.Silu), y.Gpu);
+            return [.. Enumerable.Range(0, tokens).Select(row => bench.Row(y.Gpu, row))];
+        }
     }
 
     [Test]
@@ -78,9 +116,9 @@ internal sealed class GpuExpertsTests(string device)
     }
 
     [Test]
-    public void A_token_has_the_same_bits_alone_and_among_others()
+    public void A_token_has_the_same_bits_alone_and_among_others([Values] MatMuls matMuls)
     {
-        using GpuBench bench = new(GpuDevices.Create(device));
+        using GpuBench bench = new(Create(matMuls));
         var experts = Create(bench, perToken: 3, renormalise: false);
         GpuActivationsPair x = bench.Activations(9, Hidden, operand: true), logits = bench.Activations(9, Count);
         GpuActivationsPair y = bench.Activations(9, Hidden);
@@ -115,6 +153,20 @@ internal sealed class GpuExpertsTests(string device)
 
         bench.AssertClose(y, 2, 1e-2, firstRow: 1);
     }
+
+    private static void AssertAgrees(GpuBench bench, (Experts Gpu, Experts Reference) experts, int tokens)
+    {
+        bench.Begin(tokens);
+        GpuActivationsPair x = bench.Activations(tokens, Hidden, operand: true), logits = bench.Activations(tokens, Count), y = bench.Activations(tokens, Hidden);
+
+        bench.Gpu.Kernels.MixExperts(x.Gpu, logits.Gpu, experts.Gpu, y.Gpu);
+        bench.Reference.Kernels.MixExperts(x.Reference, logits.Reference, experts.Reference, y.Reference);
+
+        bench.AssertClose(y, tokens, 1e-2);
+    }
+
+    private IGpuDevice Create(MatMuls matMuls) =>
+        GpuDevices.Create(device, multiprocessors: 3, tensorCores: matMuls != MatMuls.Portable, hopper: matMuls == MatMuls.Hopper, architecture: matMuls == MatMuls.Hopper ? 90 : 80);
 
     public static (Experts Gpu, Experts Reference) Create(GpuBench bench, int perToken, bool renormalise)
     {

@@ -83,7 +83,6 @@ internal sealed class GpuTensorMatMulTests(string device)
                     Stride = laid.PaddedColumns,
                     YStride = y.Gpu.Stride,
                     XBlockRows = CoreTiles.OperandBlockRows(count),
-                    RowsPerSource = 1,
                 };
                 bench.Device.Launch(kernel, new GpuGrid(8, 1), arguments);
                 found = [.. Enumerable.Range(0, count).Select(row => bench.Row(y.Gpu, row))];
@@ -158,7 +157,6 @@ internal sealed class GpuTensorMatMulTests(string device)
                 YStride = y.Gpu.Stride,
                 XBlockRows = operandBlock,
                 YBlockRows = operandBlock,
-                RowsPerSource = 1,
                 Gated = gated ? 1 : 0,
                 HalfY = operand ? 1 : 0,
                 Accumulate = kind == "adds" ? 1 : 0,

@@ -203,7 +203,7 @@ internal struct StoreTile
         if (a.Gated == 0) second = TensorCore.Transpose(column + 8 < a.Columns ? Halves.SaturatePair(sums.C, sums.D) : 0);
         if (own >= self._end) return;
         column += (2 * (Warp.LaneIdx & 3)) - (Warp.LaneIdx >> 2);
-        long address = a.Y + CoreTiles.OperandOffset(GpuMatMul.RowAt(a, own), column, a.YStride, a.YBlockRows);
+        long address = a.Y + CoreTiles.OperandOffset(own, column, a.YStride, a.YBlockRows);
         if (column < a.YStride) Global.StoreInt(address, (int)first);
         if (a.Gated == 0 && column + 8 < a.YStride) Global.StoreInt(address + CoreTiles.CoreBytes, (int)second);
     }
@@ -212,8 +212,8 @@ internal struct StoreTile
     {
         MatMulArguments a = self._a;
         int own = place + (2 * (Warp.LaneIdx & 3));
-        if (own < self._end) StoreRow(self, GpuMatMul.RowAt(a, own), sums.A, sums.C);
-        if (own + 1 < self._end) StoreRow(self, GpuMatMul.RowAt(a, own + 1), sums.B, sums.D);
+        if (own < self._end) StoreRow(self, own, sums.A, sums.C);
+        if (own + 1 < self._end) StoreRow(self, own + 1, sums.B, sums.D);
     }
 
     private static void StoreRow(StoreTile self, int row, float first, float second)

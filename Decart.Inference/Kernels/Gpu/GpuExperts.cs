@@ -1,4 +1,5 @@
 using Decart.Inference.Kernels.Gpu.Intrinsics;
+using Decart.Inference.Kernels.Gpu.Tiles;
 using ILGPU;
 using ILGPU.Algorithms;
 
@@ -16,26 +17,38 @@ internal struct ExpertsArguments
     /// <summary>For each pair its expert (int) and its weight (float32).</summary>
     public long Choices, Weights;
 
-    /// <summary>The pairs by expert, and for each expert where its pairs begin there, then their number (int).</summary>
-    public long Order, Starts;
+    /// <summary>See <see cref="ExpertBlock"/>, and for each pair its row in the blocks (int).</summary>
+    public long Blocks, Rows;
 
-    /// <summary>Float32, one row for each pair.</summary>
+    /// <summary>The operand, and its rows in the blocks.</summary>
+    public long X, Gathered;
+
+    /// <summary>Float32, in the rows of the blocks.</summary>
     public long Outputs;
 
     /// <summary>Float32, one row for each token.</summary>
     public long Y;
 
-    public int Experts, PerToken, Renormalise, LogitsStride, OutputsStride, YStride, Columns;
+    public int Experts, PerToken, Renormalise, LogitsStride, XStride, OutputsStride, YStride, Columns;
+
+    /// <summary>Rows of a block, a power of two, and of a block of x.</summary>
+    public int BlockRows, XBlockRows;
 }
 
 /// <summary>The parts of a mixture of experts around its matmuls.</summary>
 internal static class GpuExperts
 {
+    /// <summary>The most experts of a model.</summary>
+    public const int MaxExperts = 2048;
+
     /// <summary>Chooses the most probable experts of each token, of equally probable ones the first: one warp a token.</summary>
     public static readonly GpuKernel<ExpertsArguments> RouteKernel = new(Route, groupSize: 32);
 
-    /// <summary>Orders the pairs by expert: one group, one thread an expert.</summary>
+    /// <summary>Puts the pairs into blocks of one expert each: one group an expert.</summary>
     public static readonly GpuKernel<ExpertsArguments> GroupKernel = new(GroupPairs, groupSize: 256);
+
+    /// <summary>Copies rows of x into the blocks: one group a pair.</summary>
+    public static readonly GpuKernel<ExpertsArguments> GatherKernel = new(Gather, groupSize: 128);
 
     /// <summary>y += sum over the token's experts in ascending order of weight * output: one group a token.</summary>
     public static readonly GpuKernel<ExpertsArguments> MixKernel = new(Mix);
@@ -121,20 +134,51 @@ internal static class GpuExperts
 
     private static void GroupPairs(ExpertsArguments a)
     {
-        int pairs = Global.LoadInt(a.Count) * a.PerToken;
-        for (int expert = Group.IdxX; expert <= a.Experts; expert += Group.DimX)
+        ArrayView<int> numbers = SharedMemory.Allocate1D<int>(MaxExperts).BaseView;
+        for (int i = Group.IdxX; i < a.Experts; i += Group.DimX) numbers[i] = 0;
+        Group.Barrier();
+        // Each thread has neighbouring pairs, so that an expert's rows are in the order of its pairs.
+        int pairs = Global.LoadInt(a.Count) * a.PerToken, share = (pairs + Group.DimX - 1) / Group.DimX, first = Group.IdxX * share;
+        int end = first + share < pairs ? first + share : pairs, expert = Grid.IdxX, own = 0;
+        for (int pair = first; pair < end; pair++)
         {
-            int start = 0;
-            for (int pair = 0; pair < pairs; pair++) start += Global.LoadInt(a.Choices + (pair * sizeof(int))) < expert ? 1 : 0;
-            Global.StoreInt(a.Starts + (expert * sizeof(int)), start);
-            for (int pair = 0; pair < pairs; pair++)
-            {
-                if (Global.LoadInt(a.Choices + (pair * sizeof(int))) == expert)
-                {
-                    Global.StoreInt(a.Order + (start * sizeof(int)), pair);
-                    start++;
-                }
-            }
+            int choice = Choice(a, pair);
+            Atomic.Add(ref numbers[choice], 1);
+            own += choice == expert ? 1 : 0;
+        }
+        Group.Barrier();
+        int number = numbers[expert], blocksBefore = 0;
+        for (int i = Group.IdxX; i < expert; i += Group.DimX) blocksBefore += Blocks(a, numbers[i]);
+        Reduce.GroupScan(blocksBefore, out long before);
+        int block = (int)before, row = (block * a.BlockRows) + (int)Reduce.GroupScan(own, out _);
+        for (int pair = first; pair < end; pair++)
+        {
+            if (Choice(a, pair) != expert) continue;
+            Global.StoreInt(a.Rows + (pair * sizeof(int)), row);
+            row++;
+        }
+        int blocks = Blocks(a, number), lastEnd = (block * a.BlockRows) + number;
+        for (int i = Group.IdxX; i < blocks; i += Group.DimX)
+        {
+            int blockEnd = (block + i + 1) * a.BlockRows;
+            ExpertBlock.Store(a.Blocks, block + i, new ExpertBlock { Expert = expert, End = blockEnd < lastEnd ? blockEnd : lastEnd });
+        }
+        if (expert == a.Experts - 1 && Group.IdxX == 0) ExpertBlock.StoreCount(a.Blocks, block + blocks, (block + blocks) * a.BlockRows);
+    }
+
+    private static int Choice(ExpertsArguments a, int pair) => Global.LoadInt(a.Choices + (pair * sizeof(int)));
+
+    private static int Blocks(ExpertsArguments a, int rows) => (rows + a.BlockRows - 1) / a.BlockRows;
+
+    private static void Gather(ExpertsArguments a)
+    {
+        int pair = Grid.IdxX, token = pair / a.PerToken;
+        if (token >= Global.LoadInt(a.Count)) return;
+        int row = Global.LoadInt(a.Rows + (pair * sizeof(int)));
+        for (int column = Group.IdxX * CoreRow.Columns; column < a.XStride; column += Group.DimX * CoreRow.Columns)
+        {
+            UInt4 values = Global.Load16(a.X + CoreTiles.OperandOffset(token, column, a.XStride, a.XBlockRows));
+            Global.Store16(a.Gathered + CoreTiles.OperandOffset(row, column, a.XStride, a.BlockRows), values);
         }
     }
 
@@ -146,7 +190,7 @@ internal static class GpuExperts
             float sum = 0;
             for (int pair = Grid.IdxX * a.PerToken; pair < (Grid.IdxX + 1) * a.PerToken; pair++)
             {
-                float output = Global.LoadFloat(a.Outputs + ((((long)pair * a.OutputsStride) + i) * sizeof(float)));
+                float output = Global.LoadFloat(a.Outputs + ((((long)Global.LoadInt(a.Rows + (pair * sizeof(int))) * a.OutputsStride) + i) * sizeof(float)));
                 sum = Float32.Fma(Global.LoadFloat(a.Weights + (pair * sizeof(float))), output, sum);
             }
             long address = a.Y + ((((long)Grid.IdxX * a.YStride) + i) * sizeof(float));

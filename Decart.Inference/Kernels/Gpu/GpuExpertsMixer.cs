@@ -1,20 +1,23 @@
 using System.Runtime.InteropServices;
+using Decart.Inference.Kernels.Gpu.Packed;
 using Decart.Inference.Kernels.Gpu.Tiles;
 
 namespace Decart.Inference.Kernels.Gpu;
 
-/// <summary>Runs a mixture of experts: routing, two grouped matmuls, and the weighted sum. Nothing comes back to the host in between.</summary>
+/// <summary>
+/// Runs a mixture of experts: routing, rows gathered into blocks of one expert each, two matmuls of these blocks, and the weighted sum. Nothing comes back to the host in between.
+/// </summary>
 internal sealed class GpuExpertsMixer(IGpuDevice device, GpuMatMulLauncher matMul) : IDisposable
 {
-    /// <summary>Rows of a block of the hidden activations, the same for every batch, so that their padding stays where it is.</summary>
-    private const int HiddenBlockRows = 8;
+    private readonly GpuBuffer _choices = new(device.Memory), _weights = new(device.Memory), _rows = new(device.Memory), _blocks = new(device.Memory);
+    private readonly GpuBuffer _gathered = new(device.Memory), _hidden = new(device.Memory), _outputs = new(device.Memory);
+    private readonly Dictionary<Experts, (GpuExpertWeights GateUp, GpuExpertWeights Down)> _tables = new(ReferenceEqualityComparer.Instance);
 
-    private readonly GpuBuffer _choices = new(device.Memory), _weights = new(device.Memory), _order = new(device.Memory), _starts = new(device.Memory);
-    private readonly GpuBuffer _hidden = new(device.Memory), _outputs = new(device.Memory);
-    private readonly Dictionary<Experts, GpuBuffer> _tables = new(ReferenceEqualityComparer.Instance);
+    /// <summary>Every kernel.</summary>
+    public static IReadOnlyList<GpuKernel> All { get; } = [GpuExperts.RouteKernel, GpuExperts.GroupKernel, GpuExperts.GatherKernel, GpuExperts.MixKernel];
 
     /// <summary>How often memory that launches use has moved.</summary>
-    public int Moves => _choices.Moves + _weights.Moves + _order.Moves + _starts.Moves + _hidden.Moves + _outputs.Moves;
+    public int Moves => _choices.Moves + _weights.Moves + _rows.Moves + _blocks.Moves + _gathered.Moves + _hidden.Moves + _outputs.Moves;
 
     /// <summary>See <see cref="IKernels.MixExperts"/>.</summary>
     /// <param name="count">Address of the number of tokens.</param>
@@ -25,93 +28,131 @@ internal sealed class GpuExpertsMixer(IGpuDevice device, GpuMatMulLauncher matMu
     /// <param name="y">Float32.</param>
     public void Mix(nint count, int tokens, nint x, GpuActivations routerLogits, Experts experts, GpuActivations y)
     {
+        (GpuExpertWeights gateUp, GpuExpertWeights down) = Weights(experts);
         int pairs = tokens * experts.ExpertsPerToken, number = experts.Down.Length, inner = experts.Down[0].Columns;
-        int hiddenStride = CoreTiles.PaddedColumns(inner), outputsStride = CoreTiles.PaddedColumns(y.Columns);
-        // Halves behind the columns stay 0: no model has experts of different widths.
-        if (_hidden.Reserve((long)CoreTiles.PaddedRows(pairs) * hiddenStride * sizeof(ushort))) device.Clear(_hidden.Address, _hidden.Bytes);
-        _outputs.Reserve((long)pairs * outputsStride * sizeof(float));
+        ExpertBlocks blocks = matMul.ExpertBlocks(pairs, number);
+        int stride = CoreTiles.PaddedColumns(experts.GateUp[0].Columns), hiddenStride = CoreTiles.PaddedColumns(inner), outputsStride = CoreTiles.PaddedColumns(y.Columns);
+        _gathered.Reserve((long)blocks.MostRows * stride * sizeof(ushort));
+        _hidden.Reserve((long)blocks.MostRows * hiddenStride * sizeof(ushort));
+        _outputs.Reserve((long)blocks.MostRows * outputsStride * sizeof(float));
         _choices.Reserve((long)pairs * sizeof(int));
         _weights.Reserve((long)pairs * sizeof(float));
-        _order.Reserve((long)pairs * sizeof(int));
-        _starts.Reserve((number + 1L) * sizeof(int));
-        nint table = Table(experts);
-        int typicalRows = (pairs + number - 1) / number;
+        _rows.Reserve((long)pairs * sizeof(int));
+        _blocks.Reserve(ExpertBlock.Bytes(blocks.Most));
         ExpertsArguments arguments = new()
         {
             Count = count,
             Logits = routerLogits.Address,
             Choices = _choices.Address,
             Weights = _weights.Address,
-            Order = _order.Address,
-            Starts = _starts.Address,
+            Blocks = _blocks.Address,
+            Rows = _rows.Address,
+            X = x,
+            Gathered = _gathered.Address,
             Outputs = _outputs.Address,
             Y = y.Address,
             Experts = number,
             PerToken = experts.ExpertsPerToken,
             Renormalise = experts.Renormalise ? 1 : 0,
             LogitsStride = routerLogits.Stride,
+            XStride = stride,
             OutputsStride = outputsStride,
             YStride = y.Stride,
             Columns = y.Columns,
+            BlockRows = blocks.Rows,
+            XBlockRows = CoreTiles.OperandBlockRows(tokens),
         };
         device.Launch(GpuExperts.RouteKernel, new GpuGrid(tokens), arguments);
-        device.Launch(GpuExperts.GroupKernel, new GpuGrid(1), arguments);
-        MatMulArguments gateUp = new()
+        device.Launch(GpuExperts.GroupKernel, new GpuGrid(number), arguments);
+        device.Launch(GpuExperts.GatherKernel, new GpuGrid(pairs), arguments);
+        MatMulArguments product = new()
         {
-            X = x,
-            Weight = table,
-            Order = _order.Address,
-            Starts = _starts.Address,
+            Count = count,
+            ExpertBlocks = _blocks.Address,
+            X = _gathered.Address,
             Y = _hidden.Address,
             Columns = inner,
-            WeightRows = ((GpuWeight)experts.GateUp[0]).PaddedRows,
-            Stride = CoreTiles.PaddedColumns(experts.GateUp[0].Columns),
+            Stride = stride,
             YStride = hiddenStride,
-            XBlockRows = CoreTiles.OperandBlockRows(tokens),
-            YBlockRows = HiddenBlockRows,
-            RowsPerSource = experts.ExpertsPerToken,
             Gated = 1,
             Function = (int)experts.Function,
             HalfY = 1,
         };
-        matMul.LaunchExperts(gateUp, tokens, number, typicalRows);
-        MatMulArguments down = new()
+        matMul.LaunchExperts(gateUp.Of(product), blocks, gateUp.Format);
+        product = new()
         {
+            Count = count,
+            ExpertBlocks = _blocks.Address,
             X = _hidden.Address,
-            Weight = table + (number * sizeof(long)),
-            Order = _order.Address,
-            Starts = _starts.Address,
             Y = _outputs.Address,
             Columns = y.Columns,
-            WeightRows = ((GpuWeight)experts.Down[0]).PaddedRows,
             Stride = hiddenStride,
             YStride = outputsStride,
-            XBlockRows = HiddenBlockRows,
-            RowsPerSource = 1,
         };
-        matMul.LaunchExperts(down, tokens, number, typicalRows);
+        matMul.LaunchExperts(down.Of(product), blocks, down.Format);
         device.Launch(GpuExperts.MixKernel, new GpuGrid(tokens), arguments);
     }
 
     public void Dispose()
     {
-        foreach (GpuBuffer table in _tables.Values) table.Dispose();
+        foreach ((GpuExpertWeights gateUp, GpuExpertWeights down) in _tables.Values)
+        {
+            gateUp.Dispose();
+            down.Dispose();
+        }
         _choices.Dispose();
         _weights.Dispose();
-        _order.Dispose();
-        _starts.Dispose();
+        _rows.Dispose();
+        _blocks.Dispose();
+        _gathered.Dispose();
         _hidden.Dispose();
         _outputs.Dispose();
     }
 
-    /// <summary>The addresses of the experts' gate-up weights, then of their down weights.</summary>
-    private nint Table(Experts experts)
+    private (GpuExpertWeights GateUp, GpuExpertWeights Down) Weights(Experts experts)
     {
-        if (_tables.TryGetValue(experts, out GpuBuffer? table)) return table.Address;
-        long[] addresses = [.. experts.GateUp.Concat(experts.Down).Select(weight => (long)((GpuWeight)weight).Address)];
-        table = new GpuBuffer(device.Memory, (long)addresses.Length * sizeof(long));
-        device.Upload(table.Address, MemoryMarshal.AsBytes(addresses.AsSpan()));
-        _tables.Add(experts, table);
-        return table.Address;
+        if (_tables.TryGetValue(experts, out var tables)) return tables;
+        if (experts.Down.Length > GpuExperts.MaxExperts) throw new NotSupportedException($"GPUs mix at most {GpuExperts.MaxExperts} experts, not {experts.Down.Length}.");
+        tables = (new GpuExpertWeights(device, experts.GateUp), new GpuExpertWeights(device, experts.Down));
+        _tables.Add(experts, tables);
+        return tables;
     }
+}
+
+/// <summary>One weight of every expert, all of one form, by a table of their addresses on the device.</summary>
+internal sealed class GpuExpertWeights : IDisposable
+{
+    private readonly GpuBuffer _table;
+    private readonly int _paddedRows;
+    private readonly bool _hasHalfScales;
+
+    public GpuExpertWeights(IGpuDevice device, Weight[] weights)
+    {
+        long[] addresses;
+        if (Array.TrueForAll(weights, weight => weight is GpuPackedWeight { Segments.Count: 1 }))
+        {
+            GpuPackedSegment[] segments = [.. weights.Select(weight => ((GpuPackedWeight)weight).Segments[0])];
+            Format = segments[0].Format;
+            if (Array.Exists(segments, segment => segment.Format != Format)) throw new ArgumentException("Experts are stored alike.", nameof(weights));
+            _paddedRows = segments[0].PaddedRows;
+            _hasHalfScales = Array.TrueForAll(segments, segment => segment.HasHalfScales);
+            addresses = [.. segments.Select(segment => (long)segment.Address)];
+        }
+        else
+        {
+            _paddedRows = ((GpuWeight)weights[0]).PaddedRows;
+            addresses = [.. weights.Select(weight => (long)((GpuWeight)weight).Address)];
+        }
+        _table = new GpuBuffer(device.Memory, (long)addresses.Length * sizeof(long));
+        device.Upload(_table.Address, MemoryMarshal.AsBytes(addresses.AsSpan()));
+    }
+
+    /// <summary>How they are packed; null for halves.</summary>
+    public PackedFormat? Format { get; }
+
+    /// <summary>A product with them.</summary>
+    public MatMulArguments Of(MatMulArguments product) =>
+        product with { Weight = _table.Address, WeightRows = _paddedRows, HalfScales = _hasHalfScales ? 1 : 0 };
+
+    public void Dispose() => _table.Dispose();
 }

@@ -32,7 +32,7 @@ internal sealed class GpuKernels : IKernels, IDisposable
     [
         GpuStoreWeights.Kernel, GpuEmbed.Kernel, .. GpuMatMulLauncher.All,
         .. keysAndValues == KvCacheType.Fp8 ? GpuAttentionLauncher.ForCodes : GpuAttentionLauncher.ForHalves,
-        GpuExperts.RouteKernel, GpuExperts.GroupKernel, GpuExperts.MixKernel,
+        .. GpuExpertsMixer.All,
         GpuSampling.Kernel, GpuTokenCounts.MarkKernel,
     ];
 

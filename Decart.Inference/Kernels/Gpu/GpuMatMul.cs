@@ -5,8 +5,7 @@ using ILGPU;
 namespace Decart.Inference.Kernels.Gpu;
 
 /// <summary>
-/// y = epilogue(x W^T) for as many rows as <see cref="Count"/> says; or, with <see cref="Order"/>, one such product for each expert: expert e takes the
-/// places Starts[e] .. Starts[e + 1] - 1 of Order, which hold rows of y; row r of y belongs to row r / <see cref="RowsPerSource"/> of x.
+/// y = epilogue(x W^T) for as many rows as <see cref="Count"/> says; or, with <see cref="ExpertBlocks"/>, blocks of rows of which each has an expert's weight.
 /// </summary>
 internal struct MatMulArguments
 {
@@ -19,7 +18,8 @@ internal struct MatMulArguments
     /// <summary>The weight; or the address of the experts' weights' addresses.</summary>
     public long Weight;
 
-    public long Order, Starts;
+    /// <summary>With experts: what <see cref="ExpertBlock"/> reads, for blocks of <see cref="XBlockRows"/>; else 0.</summary>
+    public long ExpertBlocks;
 
     /// <summary>Float32, in the order of the weight's rows as they were stored; or 0.</summary>
     public long Bias;
@@ -35,7 +35,7 @@ internal struct MatMulArguments
     /// <summary>Columns of the weight and of x, with padding.</summary>
     public int Stride;
 
-    public int YStride, RowsPerSource;
+    public int YStride;
 
     /// <summary>Rows of a block of x, and of y where that is an operand.</summary>
     public int XBlockRows, YBlockRows;
@@ -70,40 +70,40 @@ internal static class GpuMatMul
     /// <summary>Rows of a group.</summary>
     public const int TileRows = 4;
 
-    /// <summary>Groups: columns / group size, rows / <see cref="TileRows"/>, experts.</summary>
+    /// <summary>Rows of a block of an expert.</summary>
+    public const int ExpertRows = 8;
+
+    /// <summary>Groups: columns / group size, rows / <see cref="TileRows"/>, or rows of a block; blocks of experts.</summary>
     public static readonly GpuKernel<MatMulArguments> Kernel = new(Run);
-
-    /// <summary>The rows of an expert as the half-open range of places; all rows when there are no experts.</summary>
-    public static (int First, int End) Places(MatMulArguments a, int expert) => a.Order == 0
-        ? (0, Global.LoadInt(a.Count))
-        : (Global.LoadInt(a.Starts + (expert * sizeof(int))), Global.LoadInt(a.Starts + ((expert + 1) * sizeof(int))));
-
-    public static long WeightAddress(MatMulArguments a, int expert) => a.Order == 0 ? a.Weight : Global.LoadLong(a.Weight + (expert * sizeof(long)));
-
-    /// <summary>The row of y at a place.</summary>
-    public static int RowAt(MatMulArguments a, int place) => a.Order == 0 ? place : Global.LoadInt(a.Order + (place * sizeof(int)));
-
-    /// <summary>The address of the first elements of the row of x that makes a row of y.</summary>
-    public static long SourceAddress(MatMulArguments a, int row) => a.X + CoreTiles.OperandOffset(row / a.RowsPerSource, 0, a.Stride, a.XBlockRows);
 
     private static void Run(MatMulArguments a)
     {
-        int column = (Grid.IdxX * Group.DimX) + Group.IdxX, expert = Grid.IdxZ;
-        (int first, int end) = Places(a, expert);
-        int place = first + (Grid.IdxY * TileRows);
-        if (column >= a.Columns || place >= end) return;
-        int row0 = RowAt(a, place), row1 = RowAt(a, Last(place + 1, end)), row2 = RowAt(a, Last(place + 2, end)), row3 = RowAt(a, Last(place + 3, end));
-        long weight = WeightAddress(a, expert);
-        long x0 = SourceAddress(a, row0), x1 = SourceAddress(a, row1), x2 = SourceAddress(a, row2), x3 = SourceAddress(a, row3);
+        int column = (Grid.IdxX * Group.DimX) + Group.IdxX, row = Grid.IdxY * TileRows, end = 0;
+        long weight = a.Weight;
+        if (a.ExpertBlocks == 0)
+        {
+            end = Global.LoadInt(a.Count);
+        }
+        else if (Grid.IdxZ < ExpertBlock.Count(a.ExpertBlocks))
+        {
+            ExpertBlock block = ExpertBlock.Load(a.ExpertBlocks, Grid.IdxZ);
+            row += Grid.IdxZ * a.XBlockRows;
+            end = block.End;
+            weight = ExpertBlock.Weight(a, block);
+        }
+        if (column >= a.Columns || row >= end) return;
+        long x0 = XAddress(a, row), x1 = XAddress(a, Last(row + 1, end)), x2 = XAddress(a, Last(row + 2, end)), x3 = XAddress(a, Last(row + 3, end));
         Float4 sums = Products(a, weight, a.Gated != 0 ? CoreTiles.GatedRow(column, a.Columns) : column, x0, x1, x2, x3), ups = default;
         if (a.Gated != 0) ups = Products(a, weight, CoreTiles.GatedRow(a.Columns + column, a.Columns), x0, x1, x2, x3);
-        GpuEpilogue.StoreElement(a, row0, column, sums.A, ups.A);
-        if (place + 1 < end) GpuEpilogue.StoreElement(a, row1, column, sums.B, ups.B);
-        if (place + 2 < end) GpuEpilogue.StoreElement(a, row2, column, sums.C, ups.C);
-        if (place + 3 < end) GpuEpilogue.StoreElement(a, row3, column, sums.D, ups.D);
+        GpuEpilogue.StoreElement(a, row, column, sums.A, ups.A);
+        if (row + 1 < end) GpuEpilogue.StoreElement(a, row + 1, column, sums.B, ups.B);
+        if (row + 2 < end) GpuEpilogue.StoreElement(a, row + 2, column, sums.C, ups.C);
+        if (row + 3 < end) GpuEpilogue.StoreElement(a, row + 3, column, sums.D, ups.D);
     }
 
-    private static int Last(int place, int end) => place < end ? place : end - 1;
+    private static long XAddress(MatMulArguments a, int row) => a.X + CoreTiles.OperandOffset(row, 0, a.Stride, a.XBlockRows);
+
+    private static int Last(int row, int end) => row < end ? row : end - 1;
 
     private static Float4 Products(MatMulArguments a, long weight, int weightRow, long x0, long x1, long x2, long x3)
     {

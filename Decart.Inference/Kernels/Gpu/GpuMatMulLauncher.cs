@@ -4,7 +4,7 @@ using Decart.Inference.Kernels.Gpu.Tiles;
 namespace Decart.Inference.Kernels.Gpu;
 
 /// <summary>
-/// Picks the matmul's kernel: by <c>wgmma</c> on Hopper GPUs, by <c>mma.sync</c> where there are other tensor cores and for experts, else the portable one.
+/// Picks the matmul's kernel: by <c>wgmma</c> on Hopper GPUs, by <c>mma.sync</c> where there are other tensor cores, else the portable one.
 /// The first two have the same bits for any number of rows.
 /// </summary>
 internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
@@ -45,9 +45,8 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
     public void Launch(MatMulArguments arguments, int rows, PackedFormat? format = null)
     {
         arguments.XBlockRows = arguments.YBlockRows = CoreTiles.OperandBlockRows(rows);
-        arguments.RowsPerSource = 1;
         if (_hasRing) LaunchRing(arguments, GpuRingPlan.Best(rows, arguments.WeightRows, arguments.Stride, device.Multiprocessors), format);
-        else LaunchPlain(arguments, rows, experts: 1, rows);
+        else LaunchPlain(arguments, rows);
         if (arguments.HalfY != 0) ClearPadding(arguments.Count, arguments.Y, arguments.Columns, rows);
     }
 
@@ -62,7 +61,6 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
         arguments.Stride = Fp8Tiles.HalfStride(arguments.Stride);
         arguments.XBlockRows = plan.BlockRows;
         arguments.YBlockRows = CoreTiles.OperandBlockRows(rows);
-        arguments.RowsPerSource = 1;
         Launch(hasPieceScales ? Fp8Kernel<PieceScales>(plan.BlockRows) : Fp8Kernel<RowScales>(plan.BlockRows), arguments, plan);
         if (arguments.HalfY != 0) ClearPadding(arguments.Count, arguments.Y, arguments.Columns, rows);
     }
@@ -101,12 +99,34 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
         return _codes.Address;
     }
 
-    /// <summary>Starts a product for each expert.</summary>
-    /// <param name="arguments">The operation.</param>
-    /// <param name="rows">The most rows that one expert may have.</param>
-    /// <param name="experts">Number of experts.</param>
-    /// <param name="typicalRows">Rows that an expert may be expected to have.</param>
-    public void LaunchExperts(in MatMulArguments arguments, int rows, int experts, int typicalRows) => LaunchPlain(arguments, rows, experts, typicalRows);
+    /// <summary>The blocks of rows for <see cref="LaunchExperts"/>.</summary>
+    /// <param name="pairs">Tokens, each as often as it has experts.</param>
+    /// <param name="experts">Experts of the model.</param>
+    public ExpertBlocks ExpertBlocks(int pairs, int experts) =>
+        Gpu.ExpertBlocks.Best(pairs, experts, _hasRing ? GpuRingPlan.MaxBlockRows : device.HasTensorCores ? Sums64.Columns : GpuMatMul.ExpertRows);
+
+    /// <summary>Starts a product for each block of rows of an expert; rows of y are those of x.</summary>
+    /// <param name="arguments">The operation, without how x and y lie.</param>
+    /// <param name="blocks">The blocks.</param>
+    /// <param name="format">How the weights are packed; null for halves.</param>
+    public void LaunchExperts(MatMulArguments arguments, in ExpertBlocks blocks, PackedFormat? format)
+    {
+        arguments.XBlockRows = arguments.YBlockRows = blocks.Rows;
+        if (_hasRing)
+        {
+            GpuRingPlan plan = GpuRingPlan.Experts(blocks, arguments.WeightRows, arguments.Stride, device.Multiprocessors);
+            LaunchRing(arguments, plan, format);
+        }
+        else if (device.HasTensorCores)
+        {
+            device.Launch(TensorKernel(blocks.Rows), new GpuGrid(blocks.Most, CeilingDivide(arguments.WeightRows, GpuTensorMatMul<Sums8>.WeightRows)), arguments);
+        }
+        else
+        {
+            LaunchPortable(arguments, blocks.Rows, blocks.Most);
+        }
+        if (arguments.HalfY != 0) ClearPadding(ExpertBlock.RowsAddress(arguments.ExpertBlocks), arguments.Y, arguments.Columns, blocks.MostRows, blocks.Rows);
+    }
 
     /// <summary>Normalises rows to an operand, which is valid until the next one is made.</summary>
     /// <param name="norm">The norm, without where to store.</param>
@@ -147,7 +167,9 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
     /// <param name="y">The operand.</param>
     /// <param name="columns">Its columns.</param>
     /// <param name="rows">Rows that the launch is sized for.</param>
-    public void ClearPadding(long count, long y, int columns, int rows)
+    public void ClearPadding(long count, long y, int columns, int rows) => ClearPadding(count, y, columns, rows, CoreTiles.OperandBlockRows(rows));
+
+    private void ClearPadding(long count, long y, int columns, int rows, int blockRows)
     {
         int stride = CoreTiles.PaddedColumns(columns);
         if (columns == stride) return;
@@ -157,7 +179,7 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
             Y = y,
             Columns = columns,
             Stride = stride,
-            BlockRows = CoreTiles.OperandBlockRows(rows),
+            BlockRows = blockRows,
         };
         device.Launch(GpuPadding.Kernel, new GpuGrid(CeilingDivide(rows, GpuPadding.Rows)), arguments);
     }
@@ -195,25 +217,31 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
         device.Launch(kernel, new GpuGrid(plan.Groups, ClusterSize: plan.ClusterSize), arguments);
     }
 
-    private void LaunchPlain(in MatMulArguments arguments, int rows, int experts, int typicalRows)
+    private void LaunchPlain(in MatMulArguments arguments, int rows)
     {
         if (!device.HasTensorCores)
         {
-            int groupSize = Math.Min(GpuMatMul.Kernel.GroupSize, device.MaxGroupSize);
-            device.Launch(
-                GpuMatMul.Kernel, new GpuGrid(CeilingDivide(arguments.Columns, groupSize), CeilingDivide(rows, GpuMatMul.TileRows), experts), arguments);
+            LaunchPortable(arguments, rows, blocks: 1);
             return;
         }
-        (GpuKernel<MatMulArguments> kernel, int groupRows) = typicalRows switch
-        {
-            <= 8 => (GpuTensorMatMul<Sums8>.Kernel, 8),
-            <= 16 => (GpuTensorMatMul<Sums16>.Kernel, 16),
-            <= 32 => (GpuTensorMatMul<Sums32>.Kernel, 32),
-            _ => (GpuTensorMatMul<Sums64>.Kernel, 64),
-        };
-        GpuGrid grid = new(CeilingDivide(rows, groupRows), CeilingDivide(arguments.WeightRows, GpuTensorMatMul<Sums8>.WeightRows), experts);
-        device.Launch(kernel, grid, arguments);
+        int groupRows = Math.Min(CoreTiles.OperandBlockRows(rows), Sums64.Columns);
+        GpuGrid grid = new(CeilingDivide(rows, groupRows), CeilingDivide(arguments.WeightRows, GpuTensorMatMul<Sums8>.WeightRows));
+        device.Launch(TensorKernel(groupRows), grid, arguments);
     }
+
+    private void LaunchPortable(in MatMulArguments arguments, int rows, int blocks)
+    {
+        int groupSize = Math.Min(GpuMatMul.Kernel.GroupSize, device.MaxGroupSize);
+        device.Launch(GpuMatMul.Kernel, new GpuGrid(CeilingDivide(arguments.Columns, groupSize), CeilingDivide(rows, GpuMatMul.TileRows), blocks), arguments);
+    }
+
+    private static GpuKernel<MatMulArguments> TensorKernel(int rows) => rows switch
+    {
+        8 => GpuTensorMatMul<Sums8>.Kernel,
+        16 => GpuTensorMatMul<Sums16>.Kernel,
+        32 => GpuTensorMatMul<Sums32>.Kernel,
+        _ => GpuTensorMatMul<Sums64>.Kernel,
+    };
 
     private GpuRingPlan Fp8Plan(int rows, int weightRows, int stride) => GpuRingPlan.Best(rows, weightRows, Fp8Tiles.HalfStride(stride), device.Multiprocessors);
 

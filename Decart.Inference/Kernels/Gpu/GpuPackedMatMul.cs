@@ -62,9 +62,10 @@ internal static class GpuPackedMatMul<TFormat, TSums>
         }
     }
 
-    /// <summary>Waits for no kernel: weights depend on none.</summary>
+    /// <summary>Waits for no kernel, as weights depend on none, but which experts there are does.</summary>
     private static void Copy(MatMulArguments a, Ring<Stored> ring)
     {
+        if (a.ExpertBlocks != 0) GridDependency.Wait();
         int perStage = GpuRingMatMul<TSums>.PiecesPerStage(a), steps = GpuRingMatMul<TSums>.Steps(a, perStage);
         for (GpuRingMatMulPass pass = GpuRingMatMulPass.First(a); GpuRingMatMulPass.Exists(pass); pass = GpuRingMatMulPass.Next(a, pass))
         {
@@ -84,7 +85,7 @@ internal static class GpuPackedMatMul<TFormat, TSums>
     {
         int team = unpacker / TeamWarps, member = unpacker - (team * TeamWarps);
         int perStage = GpuRingMatMul<TSums>.PiecesPerStage(a), steps = GpuRingMatMul<TSums>.Steps(a, perStage);
-        if (member == 0) GridDependency.Wait();
+        if (member == 0 || a.ExpertBlocks != 0) GridDependency.Wait();
         stored = Ring<Stored>.Skip(stored, team);
         halves = Ring<Halved>.Skip(halves, team);
         int step = team, pair = member;

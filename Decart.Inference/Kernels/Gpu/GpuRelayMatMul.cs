@@ -97,7 +97,7 @@ internal static class GpuRelayMatMul<TFormat, TSums>
                 sums = Multiply(Multiply(sums, weight.Third, secondX), weight.Fourth, secondX + XPieceBytes);
                 if (isLast)
                 {
-                    StoreTile.Store(a, sums, pass.Tile + tile, pass.XBlock * TSums.Columns, count, reduces: true);
+                    StoreTile.Store(a, sums, pass.Tile + tile, pass.XBlock * TSums.Columns, GpuRingMatMulPass.End(a, pass, count), reduces: true);
                 }
                 else
                 {

@@ -65,6 +65,8 @@ internal static class GpuRingMatMul<TSums>
     internal static void Copy<TShape>(MatMulArguments a, Ring<TShape> ring, int perStage)
         where TShape : IMatMulRingShape
     {
+        // Which experts there are depends on the kernel in front.
+        if (a.ExpertBlocks != 0) GridDependency.Wait();
         GpuRingMatMulPass pass = GpuRingMatMulPass.First(a);
         Ring<TShape> behind = ring;
         Source source = Source.Of<TShape>(a, pass, perStage), x = source;
@@ -155,7 +157,7 @@ internal static class GpuRingMatMul<TSums>
                 }
                 WarpGroup.Wait(0);
                 Ring<TShape>.Release(before);
-                if (warp < pass.Tiles) StoreTile.Store(a, sums, pass.Tile + warp, pass.XBlock * TSums.Columns, count, reduces: true);
+                if (warp < pass.Tiles) StoreTile.Store(a, sums, pass.Tile + warp, pass.XBlock * TSums.Columns, GpuRingMatMulPass.End(a, pass, count), reduces: true);
             }
         }
     }
@@ -289,7 +291,7 @@ internal static class GpuRingMatMul<TSums>
             long pieceAdvance = CoreTiles.TileOffset(row, CoreTiles.PieceColumns, a.WeightRows, a.Stride, tileBytes) - first;
             return new Source
             {
-                _address = a.Weight + first + (piece * pieceAdvance),
+                _address = pass.Weight + first + (piece * pieceAdvance),
                 _advance = perStage * pieceAdvance,
                 _offset = ((piece * pass.Tiles) + begin - pass.Tile) * tileBytes,
                 _piece = piece < perStage && begin < end ? piece : int.MaxValue,
@@ -336,11 +338,13 @@ internal struct GpuRingMatMulPass
 
     public int XBlock, Tile, Tiles;
 
+    public long Weight;
+
     private int _index, _end, _step;
 
     /// <summary>
     /// A group's first pass. With <see cref="MatMulArguments.GroupsPerBlock"/> it takes neighbouring tiles, its share of all, as evenly cut as can be; else passes of
-    /// eight tiles in turn with the other groups, all blocks of x for the same tiles one after another.
+    /// eight tiles in turn with the other groups, all blocks of x for the same tiles one after another; with experts, all tiles for the same block.
     /// </summary>
     public static GpuRingMatMulPass First(MatMulArguments a)
     {
@@ -358,7 +362,7 @@ internal struct GpuRingMatMulPass
         else
         {
             pass._index = Grid.IdxX;
-            pass._end = a.XBlocks * ((tiles + MaxTiles - 1) / MaxTiles);
+            pass._end = a.ExpertBlocks != 0 ? ExpertBlock.Count(a.ExpertBlocks) * ExpertPasses(a) : a.XBlocks * ((tiles + MaxTiles - 1) / MaxTiles);
             pass._step = Grid.DimX;
         }
         return Place(a, pass);
@@ -366,16 +370,35 @@ internal struct GpuRingMatMulPass
 
     public static bool Exists(GpuRingMatMulPass pass) => pass._index < pass._end;
 
+    /// <summary>Where the rows of the pass's block end, if not before.</summary>
+    /// <param name="a">The operation.</param>
+    /// <param name="pass">The pass.</param>
+    /// <param name="count">The number of rows, where there are no experts.</param>
+    public static int End(MatMulArguments a, GpuRingMatMulPass pass, int count) => a.ExpertBlocks != 0 ? ExpertBlock.Load(a.ExpertBlocks, pass.XBlock).End : count;
+
     public static GpuRingMatMulPass Next(MatMulArguments a, GpuRingMatMulPass pass)
     {
         pass._index += pass._step;
         return Place(a, pass);
     }
 
+    /// <summary>Passes of a block of an expert's rows, all of the same number of tiles.</summary>
+    private static int ExpertPasses(MatMulArguments a) => a.WeightRows / CoreTiles.TileRows / a.TilesPerPass;
+
     private static GpuRingMatMulPass Place(MatMulArguments a, GpuRingMatMulPass pass)
     {
         int end = pass._end;
-        if (a.GroupsPerBlock != 0)
+        pass.Weight = a.Weight;
+        if (a.ExpertBlocks != 0)
+        {
+            if (!Exists(pass)) return pass;
+            int passes = ExpertPasses(a);
+            pass.XBlock = pass._index / passes;
+            pass.Tile = (pass._index - (pass.XBlock * passes)) * a.TilesPerPass;
+            end = a.WeightRows / CoreTiles.TileRows;
+            pass.Weight = ExpertBlock.Weight(a, ExpertBlock.Load(a.ExpertBlocks, pass.XBlock));
+        }
+        else if (a.GroupsPerBlock != 0)
         {
             pass.Tile = pass._index;
         }

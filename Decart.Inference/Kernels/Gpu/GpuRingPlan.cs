@@ -8,6 +8,9 @@ namespace Decart.Inference.Kernels.Gpu;
 /// <param name="Groups">Groups of the launch.</param>
 internal readonly record struct GpuRingPlan(int BlockRows, int Blocks, int Groups)
 {
+    /// <summary>The most rows of a block of x.</summary>
+    public const int MaxBlockRows = 256;
+
     /// <summary>Tiles whose products take a warp group as long as those of one.</summary>
     private const int WarpGroupTiles = 4;
 
@@ -50,6 +53,29 @@ internal readonly record struct GpuRingPlan(int BlockRows, int Blocks, int Group
                 best = found;
                 least = cycles;
             }
+        }
+        return best;
+    }
+
+    /// <summary>Passes in turn over every expert's weight and blocks, each of as many tiles as the others.</summary>
+    /// <param name="blocks">The experts' blocks of x.</param>
+    /// <param name="weightRows">Rows of an expert's weight.</param>
+    /// <param name="stride">Columns.</param>
+    /// <param name="multiprocessors">Of the GPU.</param>
+    public static GpuRingPlan Experts(in ExpertBlocks blocks, int weightRows, int stride, int multiprocessors)
+    {
+        int tiles = weightRows / CoreTiles.TileRows;
+        GpuRingPlan best = default;
+        long least = long.MaxValue;
+        for (int perPass = GpuRingMatMulPass.MaxTiles; perPass > 0; perPass /= 2)
+        {
+            if (tiles % perPass != 0) continue;
+            long passes = (long)blocks.Typical * (tiles / perPass), most = (long)blocks.Most * (tiles / perPass);
+            GpuRingPlan plan = new(blocks.Rows, blocks.Most, (int)Math.Min(multiprocessors, most)) { TilesPerPass = perPass };
+            long cycles = (passes + plan.Groups - 1) / plan.Groups * plan.PassTime(perPass, stride / CoreTiles.PieceColumns);
+            if (cycles >= least) continue;
+            best = plan;
+            least = cycles;
         }
         return best;
     }

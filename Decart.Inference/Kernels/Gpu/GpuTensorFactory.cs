@@ -181,7 +181,7 @@ internal sealed unsafe class GpuTensorFactory(IGpuDevice device, bool fp8Activat
     private GpuFp8Weight? CreateFp8(WeightParts parts)
     {
         TensorType type = parts.Tensors[0].Type;
-        bool fits = (type is TensorType.E4M3x32 or TensorType.E4M3x64) && parts.OnlyMultiplied && parts.Tensors.All(part => part.Type == type && part.ColumnOrder.IsDefault);
+        bool fits = (type is TensorType.E4M3x32 or TensorType.E4M3x64) && parts is { OnlyMultiplied: true, IsExpert: false } && parts.Tensors.All(part => part.Type == type && part.ColumnOrder.IsDefault);
         return fits ? GpuFp8Weight.TryCreate(device, parts.Rows, parts.Columns, parts.Gated, SendCodes) : null;
 
         void SendCodes(Fp8PackArguments arguments)

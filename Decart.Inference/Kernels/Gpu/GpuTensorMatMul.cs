@@ -5,7 +5,7 @@ using ILGPU;
 namespace Decart.Inference.Kernels.Gpu;
 
 /// <summary>
-/// The matmul on tensor cores by <c>mma.sync</c> (sm_80), and that of experts on every GPU: each warp multiplies a tile of the weight with
+/// The matmul on tensor cores by <c>mma.sync</c> (sm_80): each warp multiplies a tile of the weight with
 /// <typeparamref name="TSums"/> rows of x, which come a piece at a time into shared memory by <c>cp.async</c>, some pieces ahead. The bits are those of
 /// <see cref="GpuRingMatMul{TSums}"/>.
 /// </summary>
@@ -15,7 +15,7 @@ internal static class GpuTensorMatMul<TSums>
     /// <summary>Rows of the weight of a group.</summary>
     public const int WeightRows = Warps * CoreTiles.TileRows;
 
-    /// <summary>Groups: rows of x / <typeparamref name="TSums"/>, rows of the weight / <see cref="WeightRows"/>, experts.</summary>
+    /// <summary>Groups: rows of x / <typeparamref name="TSums"/>, which are the rows of an expert's block, rows of the weight / <see cref="WeightRows"/>.</summary>
     public static readonly GpuKernel<MatMulArguments> Kernel = new(Run, Threads) { SharedBytes = Stages * StageBytes };
 
     private const int Lanes = 32, Warps = 4, Threads = Warps * Lanes, Stages = 3, ChunkBytes = 16;
@@ -26,11 +26,20 @@ internal static class GpuTensorMatMul<TSums>
 
     private static void Run(MatMulArguments a)
     {
-        int warp = Group.IdxX / Lanes, firstTile = Grid.IdxY * Warps, pieces = a.Stride / CoreTiles.PieceColumns, expert = Grid.IdxZ, memory = Shared.Base();
-        (int first, int end) = GpuMatMul.Places(a, expert);
-        first += Grid.IdxX * TSums.Columns;
+        int warp = Group.IdxX / Lanes, firstTile = Grid.IdxY * Warps, pieces = a.Stride / CoreTiles.PieceColumns, memory = Shared.Base();
+        int first = Grid.IdxX * TSums.Columns, end = 0;
+        long weight = a.Weight;
+        if (a.ExpertBlocks == 0)
+        {
+            end = Global.LoadInt(a.Count);
+        }
+        else if (Grid.IdxX < ExpertBlock.Count(a.ExpertBlocks))
+        {
+            ExpertBlock block = ExpertBlock.Load(a.ExpertBlocks, Grid.IdxX);
+            end = block.End;
+            weight = ExpertBlock.Weight(a, block);
+        }
         if (first >= end) return;
-        long weight = GpuMatMul.WeightAddress(a, expert);
         for (int piece = 0; piece < Stages - 1; piece++)
         {
             if (piece < pieces) Copy(a, weight, firstTile, first, end, memory + (piece * StageBytes), piece);
@@ -73,8 +82,7 @@ internal static class GpuTensorMatMul<TSums>
         for (int offset = Group.IdxX * ChunkBytes; offset < TSums.Columns * CoreTiles.RowBytes; offset += Threads * ChunkBytes)
         {
             int place = firstPlace + (offset / CoreTiles.CoreRowBytes * 8) + (offset / ChunkBytes % 8), column = offset / CoreTiles.CoreBytes % 8 * 8;
-            int y = GpuMatMul.RowAt(a, place < end ? place : end - 1);
-            long x = a.X + CoreTiles.OperandOffset(y / a.RowsPerSource, (piece * CoreTiles.PieceColumns) + column, a.Stride, a.XBlockRows);
+            long x = a.X + CoreTiles.OperandOffset(place < end ? place : end - 1, (piece * CoreTiles.PieceColumns) + column, a.Stride, a.XBlockRows);
             AsyncCopy.Start16(stage + WeightBytes + offset, x);
         }
     }
