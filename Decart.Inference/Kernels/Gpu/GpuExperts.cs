@@ -42,19 +42,21 @@ internal static class GpuExperts
     public const int MaxExperts = 2048;
 
     /// <summary>Chooses the most probable experts of each token, of equally probable ones the first: one warp a token.</summary>
-    public static readonly GpuKernel<ExpertsArguments> RouteKernel = new(Route, groupSize: 32);
+    public static readonly GpuKernel<ExpertsArguments> RouteKernel = new(Route, groupSize: 32) { StartsEarly = true };
 
     /// <summary>Puts the pairs into blocks of one expert each: one group an expert.</summary>
-    public static readonly GpuKernel<ExpertsArguments> GroupKernel = new(GroupPairs, groupSize: 256);
+    public static readonly GpuKernel<ExpertsArguments> GroupKernel = new(GroupPairs, groupSize: 256) { StartsEarly = true };
 
     /// <summary>Copies rows of x into the blocks: one group a pair.</summary>
-    public static readonly GpuKernel<ExpertsArguments> GatherKernel = new(Gather, groupSize: 128);
+    public static readonly GpuKernel<ExpertsArguments> GatherKernel = new(Gather, groupSize: 128) { StartsEarly = true };
 
-    /// <summary>y += sum over the token's experts in ascending order of weight * output: one group a token.</summary>
-    public static readonly GpuKernel<ExpertsArguments> MixKernel = new(Mix);
+    /// <summary>y += sum over the token's experts in ascending order of weight * output: groups for a token's columns, one each a thread.</summary>
+    public static readonly GpuKernel<ExpertsArguments> MixKernel = new(Mix, groupSize: 128) { StartsEarly = true };
 
     private static void Route(ExpertsArguments a)
     {
+        GridDependency.LaunchDependents();
+        GridDependency.Wait();
         // Where warps are smaller than elsewhere the group has several.
         if (Group.IdxX >= Warp.WarpSize || Grid.IdxX >= Global.LoadInt(a.Count)) return;
         long logits = a.Logits + ((long)Grid.IdxX * a.LogitsStride * sizeof(float));
@@ -70,21 +72,45 @@ internal static class GpuExperts
         for (int i = Warp.LaneIdx; i < a.Experts; i += Warp.WarpSize) sum += XMath.Exp(Global.LoadFloat(logits + (i * sizeof(float))) - max);
         sum = Reduce.WarpSum(sum);
 
-        float chosen = float.PositiveInfinity, chosenSum = 0;
-        int expert = -1;
+        float chosen = float.PositiveInfinity, chosenSum = 0, ownWeight = 0;
+        int expert = -1, own = int.MaxValue;
+        bool lanesHoldThem = a.PerToken <= Warp.WarpSize;
         for (int rank = 0; rank < a.PerToken; rank++)
         {
             Next(logits, a.Experts, ref chosen, ref expert);
             float weight = XMath.Exp(chosen - max);
             chosenSum += weight;
-            if (Warp.LaneIdx == 0) Insert(choices, weights, rank, expert, weight);
+            if (!lanesHoldThem)
+            {
+                if (Warp.LaneIdx == 0) Insert(choices, weights, rank, expert, weight);
+            }
+            else if (Warp.LaneIdx == rank)
+            {
+                own = expert;
+                ownWeight = weight;
+            }
         }
-        if (Warp.LaneIdx != 0) return;
         float factor = 1 / (a.Renormalise != 0 ? chosenSum : sum);
-        for (int rank = 0; rank < a.PerToken; rank++)
+        if (lanesHoldThem)
         {
-            long address = weights + (rank * sizeof(float));
-            Global.StoreFloat(address, Global.LoadFloat(address) * factor);
+            int place = 0;
+            for (int rank = 0; rank < a.PerToken; rank++)
+            {
+                int other = Warp.Shuffle(own, rank);
+                // Logits that are not numbers may choose an expert more than once.
+                place += other < own || (other == own && rank < Warp.LaneIdx) ? 1 : 0;
+            }
+            if (Warp.LaneIdx >= a.PerToken) return;
+            Global.StoreInt(choices + (place * sizeof(int)), own);
+            Global.StoreFloat(weights + (place * sizeof(float)), ownWeight * factor);
+        }
+        else if (Warp.LaneIdx == 0)
+        {
+            for (int rank = 0; rank < a.PerToken; rank++)
+            {
+                long address = weights + (rank * sizeof(float));
+                Global.StoreFloat(address, Global.LoadFloat(address) * factor);
+            }
         }
     }
 
@@ -135,8 +161,10 @@ internal static class GpuExperts
     private static void GroupPairs(ExpertsArguments a)
     {
         ArrayView<int> numbers = SharedMemory.Allocate1D<int>(MaxExperts).BaseView;
+        GridDependency.LaunchDependents();
         for (int i = Group.IdxX; i < a.Experts; i += Group.DimX) numbers[i] = 0;
         Group.Barrier();
+        GridDependency.Wait();
         // Each thread has neighbouring pairs, so that an expert's rows are in the order of its pairs.
         int pairs = Global.LoadInt(a.Count) * a.PerToken, share = (pairs + Group.DimX - 1) / Group.DimX, first = Group.IdxX * share;
         int end = first + share < pairs ? first + share : pairs, expert = Grid.IdxX, own = 0;
@@ -172,6 +200,8 @@ internal static class GpuExperts
 
     private static void Gather(ExpertsArguments a)
     {
+        GridDependency.LaunchDependents();
+        GridDependency.Wait();
         int pair = Grid.IdxX, token = pair / a.PerToken;
         if (token >= Global.LoadInt(a.Count)) return;
         int row = Global.LoadInt(a.Rows + (pair * sizeof(int)));
@@ -184,17 +214,31 @@ internal static class GpuExperts
 
     private static void Mix(ExpertsArguments a)
     {
+        GridDependency.LaunchDependents();
+        GridDependency.Wait();
         if (Grid.IdxX >= Global.LoadInt(a.Count)) return;
-        for (int i = Group.IdxX; i < a.Columns; i += Group.DimX)
+        int column = (Grid.IdxY * Group.DimX) + Group.IdxX;
+        float sum = 0;
+        // Each lane looks up the row and the weight of one expert.
+        for (int first = 0; first < a.PerToken; first += Warp.WarpSize)
         {
-            float sum = 0;
-            for (int pair = Grid.IdxX * a.PerToken; pair < (Grid.IdxX + 1) * a.PerToken; pair++)
+            int rank = first + Warp.LaneIdx, row = 0;
+            float weight = 0;
+            if (rank < a.PerToken)
             {
-                float output = Global.LoadFloat(a.Outputs + ((((long)Global.LoadInt(a.Rows + (pair * sizeof(int))) * a.OutputsStride) + i) * sizeof(float)));
-                sum = Float32.Fma(Global.LoadFloat(a.Weights + (pair * sizeof(float))), output, sum);
+                int pair = (Grid.IdxX * a.PerToken) + rank;
+                row = Global.LoadInt(a.Rows + (pair * sizeof(int)));
+                weight = Global.LoadFloat(a.Weights + (pair * sizeof(float)));
             }
-            long address = a.Y + ((((long)Grid.IdxX * a.YStride) + i) * sizeof(float));
-            Global.StoreFloat(address, Global.LoadFloat(address) + sum);
+            for (int lane = 0; lane < Warp.WarpSize && first + lane < a.PerToken; lane++)
+            {
+                int otherRow = Warp.Shuffle(row, lane);
+                float otherWeight = Warp.Shuffle(weight, lane);
+                if (column < a.Columns) sum = Float32.Fma(otherWeight, Global.LoadFloat(a.Outputs + ((((long)otherRow * a.OutputsStride) + column) * sizeof(float))), sum);
+            }
         }
+        if (column >= a.Columns) return;
+        long address = a.Y + ((((long)Grid.IdxX * a.YStride) + column) * sizeof(float));
+        Global.StoreFloat(address, Global.LoadFloat(address) + sum);
     }
 }

@@ -90,7 +90,8 @@ internal sealed class GpuExpertsMixer(IGpuDevice device, GpuMatMulLauncher matMu
             YStride = outputsStride,
         };
         matMul.LaunchExperts(down.Of(product), blocks, down.Format);
-        device.Launch(GpuExperts.MixKernel, new GpuGrid(tokens), arguments);
+        int groupSize = Math.Min(GpuExperts.MixKernel.GroupSize, device.MaxGroupSize);
+        device.Launch(GpuExperts.MixKernel, new GpuGrid(tokens, (y.Columns + groupSize - 1) / groupSize), arguments);
     }
 
     public void Dispose()
