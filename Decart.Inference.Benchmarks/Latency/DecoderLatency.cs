@@ -9,8 +9,9 @@ using Decart.Inference.Sampling;
 namespace Decart.Inference.Benchmarks.Latency;
 
 /// <summary>
-/// Time of a decoder's steps as the engine runs them: where the device chooses the tokens (greedily), the next decode step is started before they are
-/// read; where the host does, a step lasts until the first row of logits is there.
+/// Time of a decoder's steps as the engine runs them: where the device chooses the tokens, the next decode step is started before they are read; where the host
+/// does, a step lasts until the first row of logits is there. Tokens are the most probable ones, but random ones of mixtures of experts: with random weights the
+/// sequences of a batch would soon have the same token, and so the same experts.
 /// </summary>
 internal sealed class DecoderLatency : IDisposable
 {
@@ -23,6 +24,7 @@ internal sealed class DecoderLatency : IDisposable
     private readonly Decoder _decoder;
     private readonly float[] _logits;
     private readonly int _repetitions;
+    private readonly bool _mixesExperts;
 
     /// <param name="backend">The device; the caller's, disposed of after this.</param>
     /// <param name="source">The weights; disposed of with this.</param>
@@ -34,6 +36,7 @@ internal sealed class DecoderLatency : IDisposable
     {
         _backend = backend;
         _repetitions = repetitions;
+        _mixesExperts = config.Experts is not null;
         _decoder = Decoder.Load(source, config, backend, Math.Max(Math.Max(longestPrefill, largestBatch), Math.Min(ComputedTokens, config.ContextLength)), largestBatch);
         _logits = new float[_decoder.VocabularySize];
     }
@@ -110,12 +113,12 @@ internal sealed class DecoderLatency : IDisposable
         else tokens.Wait();
     }
 
-    /// <summary>Has the device choose the most probable token of each row; nothing where the host has to.</summary>
+    /// <summary>Has the device choose the token of each row; nothing where the host has to.</summary>
     private SampledRow[] SampleAll(Batch batch)
     {
-        SamplingParameters greedy = SamplingParameters.Resolve(new GenerationOptions { Temperature = 0 }, new GenerationOptions());
         return [.. from row in Enumerable.Range(0, batch.LogitRowCount)
-                   let sampler = _decoder.CreateSampler(greedy, [0])
+                   let options = new GenerationOptions { Temperature = _mixesExperts ? 1 : 0, Seed = row }
+                   let sampler = _decoder.CreateSampler(SamplingParameters.Resolve(options, new GenerationOptions()), [0])
                    where sampler is not null
                    select new SampledRow(row, sampler, 0)];
     }

@@ -18,7 +18,7 @@ internal static class Plots
 {
     private const int PanelWidth = 470, PanelHeight = 380, Gap = 12, PanelsOfRow = 2, PixelsPerUnit = 2;
 
-    private const double Margin = 1.08, MarginOfBars = 1.2; // of an axis beyond the highest value
+    private const double Margin = 1.08, MarginOfBars = 1.35; // of an axis beyond the highest value
 
     private static readonly string[] PreferredFonts = ["DejaVu Sans", "Liberation Sans", "Segoe UI", "Helvetica", "Arial"];
 
