@@ -21,7 +21,7 @@ public static class LlmSessionExtensions
     /// The raw representation of an update is the session's <see cref="GenerationUpdate"/>; with <see cref="GenerationOptions.TopLogprobs"/> there is one for each, also where it has no text yet.
     /// </para>
     /// <para>
-    /// Functions are offered and called in the formats of Llama 3, Qwen, Hermes and Mistral; their arguments always match the functions' schemas, and answers the response
+    /// Functions are offered and called in the formats of Llama 3, Qwen, Qwen3-Coder, Hermes and Mistral; their arguments always match the functions' schemas, and answers the response
     /// format, also where the length cuts them. What a schema asks for and is not supported is refused with a <see cref="GrammarException"/>. What a model thinks is <see cref="TextReasoningContent"/>. Disposing the client does
     /// not dispose the session; <c>GetService</c> gives the session and the template.
     /// </para>

@@ -205,6 +205,63 @@ public class ChatClientTests
         }
     }
 
+    private const string CoderSchema = """
+        {
+            "type": "object",
+            "properties": {
+                "city": {"type": "string", "description": "d"}, "unit": {"type": "string", "enum": ["C", "F"]}, "days": {"type": "integer"},
+                "tags": {"type": "array", "items": {"$ref": "#/$defs/tag"}}, "code": {"type": "string", "pattern": "^[A-Z]{2}$"}, "any": {}
+            },
+            "required": ["city", "days"],
+            "$defs": {"tag": {"type": "string"}}
+        }
+        """;
+
+    /// <summary>What stands in tags is a text or JSON, as the schema says: "5" may be either.</summary>
+    [TestCase("<parameter=city>\n5\n</parameter>\n<parameter=days>\n5\n</parameter>\n", "{\"city\":\"5\",\"days\":5}")]
+    [TestCase("<parameter=city>\n\nK\u00f6ln\n\"a\"\n\n</parameter>\n<parameter=days>\n-1\n</parameter>\n", "{\"city\":\"\\nK\u00f6ln\\n\\u0022a\\u0022\\n\",\"days\":-1}")]
+    [TestCase("<parameter=city>\n\n</parameter>\n<parameter=unit>\nC\n</parameter>\n<parameter=days>\n0\n</parameter>\n", "{\"city\":\"\",\"unit\":\"C\",\"days\":0}")]
+    [TestCase("<parameter=city>\nx\n</parameter>\n<parameter=days>\n1\n</parameter>\n<parameter=tags>\n[\"a\", \"b\"]\n</parameter>\n", "{\"city\":\"x\",\"days\":1,\"tags\":[\"a\", \"b\"]}")]
+    [TestCase("<parameter=city>\nx\n</parameter>\n<parameter=days>\n1\n</parameter>\n<parameter=code>\n\"DE\"\n</parameter>\n<parameter=any>\nnull\n</parameter>\n", "{\"city\":\"x\",\"days\":1,\"code\":\"DE\",\"any\":null}")]
+    public async Task Calls_in_tags_are_read_by_the_schema(string parameters, string arguments)
+    {
+        string call = $"<tool_call>\n<function=f>\n{parameters}</function>\n</tool_call>";
+        (FunctionCallContent[] calls, Grammar grammar) = await CallCoder("I see.\n" + call + "\n" + call);
+        Assert.That(calls.Select(found => found.Name), Is.EqualTo(new[] { "f", "f" }));
+        Assert.That($"{{{string.Join(',', calls[0].Arguments!.Select(pair => $"\"{pair.Key}\":{(pair.Value is JsonElement value ? value.GetRawText() : "null")}"))}}}", Is.EqualTo(arguments).Or.EqualTo(arguments.Replace("\u00f6", "\\u00F6", StringComparison.Ordinal)));
+        Assert.That(new[] { call, "I see.\n" + call, call + "\n" + call }.Select(grammar.IsMatch), Is.All.True);
+    }
+
+    [TestCase("<parameter=city>\nx\n</parameter>\n", "days are lacking")]
+    [TestCase("<parameter=city>\nx\n</parameter>\n<parameter=days>\nfive\n</parameter>\n", "no number")]
+    [TestCase("<parameter=days>\n5\n</parameter>\n<parameter=city>\nx\n</parameter>\n", "another order")]
+    [TestCase("<parameter=city>\nx\n</parameter>\n<parameter=unit>\nK\n</parameter>\n<parameter=days>\n5\n</parameter>\n", "not in the list")]
+    [TestCase("<parameter=city>\nx\n</parameter>\n<parameter=days>\n5\n</parameter>\n<parameter=code>\n\"de\"\n</parameter>\n", "another pattern")]
+    public async Task Calls_in_tags_match_the_schema(string parameters, string why)
+    {
+        (_, Grammar grammar) = await CallCoder("x");
+        Assert.That(grammar.IsMatch($"<tool_call>\n<function=f>\n{parameters}</function>\n</tool_call>"), Is.False, why);
+        Assert.That(grammar.IsMatch("<function=f>\n</function>"), Is.False, "a call without its outer tag is no text");
+    }
+
+    /// <summary>Where no grammar has held a model to the form.</summary>
+    [TestCase("<tool_call><function=f><parameter=city>x</parameter><parameter=days>2</parameter></function></tool_call>")]
+    [TestCase("<tool_call>\n<function=f>\n<parameter=city>\nx\n<parameter=days>\n2\n</function>\n</tool_call>")]
+    [TestCase("<tool_call>\n<function=f>\n<parameter=city>\nx\n</parameter>\n<parameter=days>\n2")]
+    public async Task Careless_calls_in_tags_are_read(string answer)
+    {
+        (FunctionCallContent[] calls, _) = await CallCoder(answer);
+        Assert.That(((JsonElement)calls.Single().Arguments!["city"]!).GetString(), Is.EqualTo("x"));
+        Assert.That(((JsonElement)calls.Single().Arguments!["days"]!).GetInt32(), Is.EqualTo(2));
+    }
+
+    private static async Task<(FunctionCallContent[] Calls, Grammar Grammar)> CallCoder(string answer)
+    {
+        FakeSession session = new("{% for t in tools or [] %}{{ t.function.name }} {% endfor %}{{ '<tool_call><function=><parameter=>' if false }}" + Plain, answer);
+        ChatResponse response = await session.AsChatClient().GetResponseAsync("U", new() { Tools = [AIFunctionFactory.CreateDeclaration("f", "d", JsonElement.Parse(CoderSchema))] });
+        return ([.. response.Messages.Single().Contents.OfType<FunctionCallContent>()], session.Requests[0].Options.Grammar!);
+    }
+
     [Test]
     public void A_required_function_must_be_offered()
     {

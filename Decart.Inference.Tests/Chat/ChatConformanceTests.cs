@@ -24,6 +24,7 @@ internal sealed class ChatConformanceTests(string model)
     private static readonly Dictionary<string, string> ToolTemplates = new()
     {
         ["Hermes"] = Offers + "{{ '<tool_call>' if false }}",
+        ["Qwen3-Coder"] = Offers + "{{ '<tool_call><function=><parameter=>' if false }}",
         ["Llama"] = Offers + "{{ '<|python_tag|>' if false }}",
         ["Mistral"] = Offers + "{{ '[TOOL_CALLS]' if false }}",
         ["Mistral with names"] = Offers + "{{ '[TOOL_CALLS][ARGS]' if false }}",

@@ -22,7 +22,7 @@ internal sealed record ChatRequest(Prompt Prompt, GenerationOptions Options, Too
         ChatSettings.RequireSupported(options, session.Model);
         IList<AITool> tools = options.ToolMode is NoneChatToolMode ? [] : options.Tools ?? [];
         RequireOffered(options.ToolMode, tools);
-        ToolCallFormat? calls = tools.Count == 0 ? null : FindFormat(template);
+        ToolCallFormat? calls = tools.Count == 0 ? null : FindFormat(template, tools);
         ChatTemplateOptions templateOptions = new() { Tools = tools, Variables = Variables(template, options) };
         StringValue text = template.RenderMarked(WithInstructions(messages, options.Instructions), templateOptions);
         bool thinks = AnswerReader.EndsInThought(text.Text);
@@ -54,10 +54,10 @@ internal sealed record ChatRequest(Prompt Prompt, GenerationOptions Options, Too
         .OfType<AIFunctionDeclaration>()
         .Where(tool => mode is not RequiredChatToolMode { RequiredFunctionName: { } name } || tool.Name == name);
 
-    private static ToolCallFormat FindFormat(ChatTemplate template)
+    private static ToolCallFormat FindFormat(ChatTemplate template, IEnumerable<AITool> tools)
     {
         if (!template.SupportsTools) throw new NotSupportedException($"The model's chat template ({template.Origin}) offers the model no tools.");
-        return ToolCallFormat.Find(template)
+        return ToolCallFormat.Find(template, tools.OfType<AIFunctionDeclaration>())
             ?? throw new NotSupportedException($"The model's chat template ({template.Origin}) writes function calls in a format that is not known, so they could not be read from answers.");
     }
 

@@ -42,8 +42,11 @@ internal abstract class ToolCallFormat
     public abstract List<FunctionCallContent>? Read(string text);
 
     /// <summary>The format that a template writes calls in; null if none is recognised.</summary>
-    public static ToolCallFormat? Find(ChatTemplate template) =>
+    /// <param name="template">The template.</param>
+    /// <param name="functions">The functions that are offered.</param>
+    public static ToolCallFormat? Find(ChatTemplate template, IEnumerable<AIFunctionDeclaration> functions) =>
         template.Contains("[TOOL_CALLS]") ? template.Contains("[ARGS]") ? MistralCalls.Named : MistralCalls.Listed
+        : QwenCoderCalls.IsFormatOf(template) ? new QwenCoderCalls(functions)
         : template.Contains("<tool_call>") ? HermesCalls.Instance
         : template.Contains("<|python_tag|>") || (template.Contains("<|start_header_id|>") && template.SupportsTools) ? LlamaCalls.Instance
         : null;
@@ -84,6 +87,9 @@ internal abstract class ToolCallFormat
         {
             return null;
         }
-        return new FunctionCallContent(id ?? RandomNumberGenerator.GetString("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", IdLength), name, values);
+        return Create(name, values, id);
     }
+
+    protected static FunctionCallContent Create(string name, Dictionary<string, object?> arguments, string? id = null) =>
+        new(id ?? RandomNumberGenerator.GetString("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", IdLength), name, arguments);
 }
