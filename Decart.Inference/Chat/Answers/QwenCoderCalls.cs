@@ -112,7 +112,7 @@ internal sealed class QwenCoderCalls : ToolCallFormat
         Members(function, "properties", JsonValueKind.Object).FirstOrDefault(member => member.Name == parameter).Value;
 
     /// <summary>A value as its schema says: a text as it stands where any text is right or one of a list, else JSON if it is some.</summary>
-    private static object? ReadValue(string text, JsonElement schema)
+    private static JsonElement? ReadValue(string text, JsonElement schema)
     {
         if (!IsPlainText(schema) && TextsOf(schema) is null && JsonText.TryParse(text, out JsonElement value))
         {
