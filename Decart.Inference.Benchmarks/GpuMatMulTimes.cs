@@ -126,7 +126,7 @@ internal sealed class GpuMatMulTimes : IDisposable
             for (int i = 0; i < launches; i++)
             {
                 arguments.Weight = _weights.Address + (nint)(i % copies * bytes);
-                if (fp8) _launcher.LaunchFp8(arguments with { X = _launcher.RoundToCodes(_x.Address, _count.Address, rows, outputs, inputs) }, rows, hasPieceScales: false);
+                if (fp8) _launcher.LaunchFp8(arguments, _launcher.RoundToCodes(_x.Address, _count.Address, rows, outputs, inputs), rows, hasPieceScales: false);
                 else _launcher.LaunchRing(arguments, plan, format);
             }
         }

@@ -1,13 +1,7 @@
 namespace Decart.Inference.Memory;
 
-/// <summary>
-/// Keys and values as 8-bit floats (e4m3); and, but for the layout, activations that are multiplied so. The elements of a head are codes times a scale, the least power of two for which none of them exceeds the largest code: what
-/// they stand for is then a half, exactly, and whatever kernels do with it they compute with the same numbers. As floats lose the same few bits at any scale, no other would be more accurate.
-/// </summary>
-/// <remarks>
-/// Behind the codes of a layer lie the scales, halves: for each key/value head that of its keys and that of its values. The scale of a head with an element that is not a
-/// number is none either. Elements beyond <see cref="Largest"/> become that. All functions work on bits, for kernels of any device.
-/// </remarks>
+/// <summary>Keys and values as <see cref="Fp8Codes"/>, a scale for each head of a token.</summary>
+/// <remarks>Behind the codes of a layer lie the scales, halves: for each key/value head that of its keys and that of its values.</remarks>
 internal static class KvCodes
 {
     /// <summary>Heads take whole blocks of so many codes; those behind a head's end are 0.</summary>
@@ -19,59 +13,9 @@ internal static class KvCodes
     /// <summary>Bytes of a scale.</summary>
     public const int ScaleBytes = sizeof(ushort);
 
-    /// <summary>The largest number that a code stands for, and that code.</summary>
-    public const int LargestNumber = 448, LargestCode = 0x7E;
-
-    /// <summary>Exponents of scales, so that those are normal halves and each of them times any code is a half.</summary>
-    public const int LeastExponent = -14, LargestExponent = 7;
-
-    /// <summary>The largest element.</summary>
-    public const float Largest = LargestNumber << LargestExponent;
-
-    /// <summary>The bits of a scale that is not a number.</summary>
-    public const int NotANumber = 0x7E00;
-
-    private const int Bias = 127, MantissaBits = 23, HalfBias = 15, HalfMantissaBits = 10, CodeBias = 7, CodeMantissaBits = 3;
-
     /// <summary>Codes of a head.</summary>
     public static int HeadBytes(int headDim) => (headDim + Block - 1) / Block * Block;
 
     /// <summary>Bytes of all scales of a token in a layer; what follows them stays aligned.</summary>
     public static int LayerScaleBytes(int kvHeads) => HeadBytes(kvHeads * 2 * ScaleBytes);
-
-    /// <summary>The scale of a head.</summary>
-    /// <param name="largest">The largest magnitude, a float32; one that is not a number exceeds all others.</param>
-    /// <returns>A half.</returns>
-    public static int ScaleOf(int largest)
-    {
-        const int Infinity = 0x7F80_0000, BeyondLargestCode = 0x1F_FFFF, ExponentOfLargestCode = 8;
-        if (largest > Infinity) return NotANumber;
-        // The largest number is 1.75 * 2^8: a larger mantissa carries.
-        int exponent = ((largest + BeyondLargestCode) >> MantissaBits) - Bias - ExponentOfLargestCode;
-        exponent = exponent < LeastExponent ? LeastExponent : exponent > LargestExponent ? LargestExponent : exponent;
-        return (exponent + HalfBias) << HalfMantissaBits;
-    }
-
-    /// <summary>1 / scale, or some number where the scale is none.</summary>
-    /// <param name="scale">As <see cref="ScaleOf"/> has it.</param>
-    /// <returns>A float32.</returns>
-    public static int InverseOf(int scale) => (Bias + HalfBias - (scale >> HalfMantissaBits)) << MantissaBits;
-
-    /// <summary>The code next to a number, of two the even one; the largest beyond that.</summary>
-    /// <param name="number">A float32.</param>
-    public static int Round(int number)
-    {
-        const int LeastNormal = (Bias + 1 - CodeBias) << MantissaBits, LargestBits = (Bias << MantissaBits) + (8 << MantissaBits) + 0x60_0000, MostDropped = MantissaBits + 3;
-        int magnitude = number & int.MaxValue, sign = (number >> 24) & 0x80, dropped = MantissaBits - CodeMantissaBits, mantissa = magnitude;
-        if (magnitude >= LargestBits) return sign | LargestCode;
-        if (magnitude < LeastNormal)
-        {
-            // Subnormal codes count 2^-9.
-            dropped += ((LeastNormal - 1) >> MantissaBits) + 1 - (magnitude >> MantissaBits);
-            dropped = dropped < MostDropped ? dropped : MostDropped;
-            mantissa = (magnitude & ((1 << MantissaBits) - 1)) | (1 << MantissaBits);
-        }
-        int rounded = (mantissa + (1 << (dropped - 1)) - 1 + ((mantissa >> dropped) & 1)) >> dropped;
-        return sign | (magnitude < LeastNormal ? rounded : rounded - ((Bias - CodeBias) << CodeMantissaBits));
-    }
 }

@@ -214,7 +214,7 @@ internal sealed class GpuFp8MatMulTests(string device)
     /// <summary>What activations are as 8-bit floats: times the least power of two that keeps the row in their range.</summary>
     private static double[] Rounded(float[] x)
     {
-        double scale = Math.Max(Math.Pow(2, Math.Ceiling(Math.Log2(x.Max(Math.Abs) / KvCodes.LargestNumber))), Math.Pow(2, KvCodes.LeastExponent));
+        double scale = Math.Max(Math.Pow(2, Math.Ceiling(Math.Log2(x.Max(Math.Abs) / Fp8Codes.LargestNumber))), Math.Pow(2, Fp8Codes.LeastExponent));
         return [.. x.Select(value => Round(value / scale) * scale)];
     }
 
@@ -222,7 +222,7 @@ internal sealed class GpuFp8MatMulTests(string device)
     private static double Round(double value)
     {
         double unit = value == 0 ? 1 : Math.Pow(2, Math.Max(Math.Floor(Math.Log2(Math.Abs(value))), -6) - 3);
-        return Math.Clamp(Math.Round(value / unit, MidpointRounding.ToEven) * unit, -KvCodes.LargestNumber, KvCodes.LargestNumber);
+        return Math.Clamp(Math.Round(value / unit, MidpointRounding.ToEven) * unit, -Fp8Codes.LargestNumber, Fp8Codes.LargestNumber);
     }
 
     private GpuBench Open(Shape shape) =>

@@ -22,7 +22,7 @@ internal struct Fp8RoundArguments
     public int XBlockRows, YBlockRows;
 }
 
-/// <summary>An operand of halves becomes one of floats of 8 bits, each row with a scale (<see cref="KvCodes.ScaleOf"/>). One group a row; a thread keeps what it has loaded of up to 32,768 columns.</summary>
+/// <summary>An operand of halves becomes one of floats of 8 bits, each row with a scale (<see cref="Fp8Codes.ScaleOf"/>). One group a row; a thread keeps what it has loaded of up to 32,768 columns.</summary>
 internal static class GpuFp8Round
 {
     public static readonly GpuKernel<Fp8RoundArguments> Kernel = new(Run, groupSize: 1024) { MinArchitecture = 90, StartsEarly = true };
@@ -37,8 +37,8 @@ internal static class GpuFp8Round
         Chunks chunks = Load(a, row, first, step);
         int largest = LargestMagnitude(chunks);
         for (int column = first + (4 * step); column < a.Stride; column += 4 * step) largest = Math.Max(largest, LargestMagnitude(Load(a, row, column, step)));
-        int scale = KvCodes.ScaleOf(Reduce.GroupMax(largest, memory, 0));
-        float inverse = Interop.IntAsFloat((uint)KvCodes.InverseOf(scale));
+        int scale = Fp8Codes.ScaleOf(Reduce.GroupMax(largest, memory, 0));
+        float inverse = Interop.IntAsFloat((uint)Fp8Codes.InverseOf(scale));
         Store(a, row, first, step, chunks, inverse);
         for (int column = first + (4 * step); column < a.Stride; column += 4 * step) Store(a, row, column, step, Load(a, row, column, step), inverse);
         if (Group.IdxX == 0) Global.StoreFloat(a.Scales + ((long)row * sizeof(float)), Halves.Low((uint)scale));

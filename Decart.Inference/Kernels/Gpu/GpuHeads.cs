@@ -139,8 +139,8 @@ internal static class GpuHeads
         if (column >= a.HeadDim) values = default;
         int largest = CoreRow.LargestMagnitude(values);
         for (int distance = (1 << shift) >> 1; distance > 0; distance >>= 1) largest = Math.Max(largest, Warp.ShuffleXor(largest, distance));
-        int scale = KvCodes.ScaleOf(largest);
-        CoreRow numbers = CoreRow.Multiply(values, Interop.IntAsFloat((uint)KvCodes.InverseOf(scale)));
+        int scale = Fp8Codes.ScaleOf(largest);
+        CoreRow numbers = CoreRow.Multiply(values, Interop.IntAsFloat((uint)Fp8Codes.InverseOf(scale)));
         uint first = CoreRow.Codes(numbers.Left), second = CoreRow.Codes(numbers.Right);
         // Two lanes have a block: one stores elements 0 to 3 beside 8 to 11, the other 4 to 7 beside 12 to 15.
         bool isUpper = (column & 8) != 0;

@@ -64,7 +64,7 @@ internal sealed class GpuKernels : IKernels, IDisposable
         int rows = _step.Capacity;
         if (norm is not null && weight is GpuFp8Weight fp8 && GpuNorm.MakesCodes(_device, x.Columns))
         {
-            Multiply(_matMul.NormaliseToCodes(Arguments(norm, x, _step.Count), rows, fp8.PaddedRows), weight, epilogue, (GpuActivations)y, _step.Count, rows, areCodes: true);
+            Multiply(_matMul.NormaliseToCodes(Arguments(norm, x, _step.Count), rows, fp8.PaddedRows), fp8, Arguments(weight, epilogue, (GpuActivations)y, _step.Count), rows);
             return;
         }
         nint operand = norm is null ? Operand((GpuActivations)x, rows) : _matMul.Normalise(Arguments(norm, x, _step.Count), rows);
@@ -149,15 +149,41 @@ internal sealed class GpuKernels : IKernels, IDisposable
     /// <param name="y">Where they go.</param>
     /// <param name="count">Address of the number of rows.</param>
     /// <param name="rows">Rows that the launch is sized for.</param>
-    /// <param name="areCodes">Whether the operand is one of codes, for a <see cref="GpuFp8Weight"/>.</param>
-    private void Multiply(nint x, Weight weight, in Epilogue epilogue, GpuActivations y, nint count, int rows, bool areCodes = false)
+    private void Multiply(nint x, Weight weight, in Epilogue epilogue, GpuActivations y, nint count, int rows)
+    {
+        MatMulArguments arguments = Arguments(weight, epilogue, y, count) with { X = x };
+        if (weight is GpuPackedWeight packed)
+        {
+            foreach (GpuPackedSegment segment in packed.Segments) _matMul.Launch(segment.PartOf(packed, arguments), rows, segment.Format);
+        }
+        else if (weight is GpuFp8Weight fp8)
+        {
+            Multiply(_matMul.RoundToCodes(x, count, rows, fp8.PaddedRows, arguments.Stride), fp8, arguments, rows);
+        }
+        else
+        {
+            arguments.Weight = ((GpuWeight)weight).Address;
+            arguments.WeightRows = ((GpuWeight)weight).PaddedRows;
+            _matMul.Launch(arguments, rows);
+        }
+    }
+
+    private void Multiply(CodeOperand x, GpuFp8Weight weight, MatMulArguments arguments, int rows)
+    {
+        arguments.Weight = weight.Codes;
+        arguments.WeightRows = weight.PaddedRows;
+        arguments.Scales = weight.Scales;
+        _matMul.LaunchFp8(arguments, x, rows, weight.HasPieceScales);
+    }
+
+    /// <summary>A product without x and where the weight is.</summary>
+    private static MatMulArguments Arguments(Weight weight, in Epilogue epilogue, GpuActivations y, nint count)
     {
         bool gated = weight is GpuPackedWeight { IsGated: true } or GpuFp8Weight { IsGated: true } or GpuWeight { IsGated: true };
         if (gated != epilogue.Gated) throw new ArgumentException("A weight of gates and ups is multiplied with a gate, no other is.", nameof(weight));
         if (y.IsOperand && epilogue.Accumulate) throw new ArgumentException("Sums are kept in float32.", nameof(y));
-        MatMulArguments arguments = new()
+        return new MatMulArguments
         {
-            X = x,
             Count = count,
             Bias = epilogue.Bias is GpuWeightVector bias ? bias.Address : 0,
             Y = y.Address,
@@ -170,24 +196,6 @@ internal sealed class GpuKernels : IKernels, IDisposable
             SoftCap = epilogue.SoftCap,
             HalfY = y.IsOperand ? 1 : 0,
         };
-        if (weight is GpuPackedWeight packed)
-        {
-            foreach (GpuPackedSegment segment in packed.Segments) _matMul.Launch(segment.PartOf(packed, arguments), rows, segment.Format);
-        }
-        else if (weight is GpuFp8Weight fp8)
-        {
-            arguments.Weight = fp8.Codes;
-            arguments.WeightRows = fp8.PaddedRows;
-            arguments.Scales = fp8.Scales;
-            if (!areCodes) arguments.X = _matMul.RoundToCodes(x, count, rows, fp8.PaddedRows, arguments.Stride);
-            _matMul.LaunchFp8(arguments, rows, fp8.HasPieceScales);
-        }
-        else
-        {
-            arguments.Weight = ((GpuWeight)weight).Address;
-            arguments.WeightRows = ((GpuWeight)weight).PaddedRows;
-            _matMul.Launch(arguments, rows);
-        }
     }
 
     /// <summary>A norm without where it goes.</summary>

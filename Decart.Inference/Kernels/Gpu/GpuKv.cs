@@ -60,7 +60,7 @@ internal static class GpuKv
 
     /// <summary>Stores an element of a head.</summary>
     public static void StoreElement(long head, int dim, float element, int scale) =>
-        Global.StoreByte(head + Place(dim), (uint)KvCodes.Round((int)Interop.FloatAsInt(element * Interop.IntAsFloat((uint)KvCodes.InverseOf(scale)))));
+        Global.StoreByte(head + Place(dim), (uint)Fp8Codes.Round((int)Interop.FloatAsInt(element * Interop.IntAsFloat((uint)Fp8Codes.InverseOf(scale)))));
 
     /// <summary>The magnitude of a number, to find the largest by: bits that are larger where it is, and largest where it is not a number.</summary>
     public static int Magnitude(float element) => (int)Interop.FloatAsInt(element) & int.MaxValue;

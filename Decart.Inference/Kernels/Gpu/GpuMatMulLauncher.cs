@@ -51,15 +51,15 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
     }
 
     /// <summary>Starts a product of floats of 8 bits.</summary>
-    /// <param name="arguments">The operation, without how x and y lie; x is what <see cref="NormaliseToCodes"/> or <see cref="RoundToCodes"/> has made for it.</param>
+    /// <param name="arguments">The operation, without x and how y lies.</param>
+    /// <param name="x">What <see cref="NormaliseToCodes"/> or <see cref="RoundToCodes"/> has made for it.</param>
     /// <param name="rows">Rows that the launch is sized for.</param>
     /// <param name="hasPieceScales">See <see cref="GpuFp8Weight.HasPieceScales"/>.</param>
-    public void LaunchFp8(MatMulArguments arguments, int rows, bool hasPieceScales)
+    public void LaunchFp8(MatMulArguments arguments, CodeOperand x, int rows, bool hasPieceScales)
     {
-        GpuRingPlan plan = Fp8Plan(rows, arguments.WeightRows, arguments.Stride);
-        arguments.XScales = arguments.X + CodeBytes(plan, arguments.Stride);
+        GpuRingPlan plan = x.Plan;
+        (arguments.X, arguments.XScales, arguments.XBlockRows) = (x.Codes, x.Scales, plan.BlockRows);
         arguments.Stride = Fp8Tiles.HalfStride(arguments.Stride);
-        arguments.XBlockRows = plan.BlockRows;
         arguments.YBlockRows = CoreTiles.OperandBlockRows(rows);
         Launch(hasPieceScales ? Fp8Kernel<PieceScales>(plan.BlockRows) : Fp8Kernel<RowScales>(plan.BlockRows), arguments, plan);
         if (arguments.HalfY != 0) ClearPadding(arguments.Count, arguments.Y, arguments.Columns, rows);
@@ -71,32 +71,34 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
     /// <param name="rows">Rows that the launch is sized for.</param>
     /// <param name="weightRows">Padded rows of the weight that it will be multiplied with.</param>
     /// <param name="stride">Padded columns.</param>
-    public nint RoundToCodes(long x, long count, int rows, int weightRows, int stride)
+    public CodeOperand RoundToCodes(long x, long count, int rows, int weightRows, int stride)
     {
+        CodeOperand operand = ReserveCodes(rows, weightRows, stride);
         Fp8RoundArguments round = new()
         {
             Count = count,
             X = x,
-            Y = ReserveCodes(rows, weightRows, stride, out int blockRows, out long scales),
-            Scales = scales,
+            Y = operand.Codes,
+            Scales = operand.Scales,
             Stride = stride,
             XBlockRows = CoreTiles.OperandBlockRows(rows),
-            YBlockRows = blockRows,
+            YBlockRows = operand.Plan.BlockRows,
         };
         device.Launch(GpuFp8Round.Kernel, new GpuGrid(rows), round);
-        return _codes.Address;
+        return operand;
     }
 
     /// <summary>Normalises rows to an operand of codes, which is valid until the next one is made; see <see cref="GpuNorm.MakesCodes"/>.</summary>
     /// <param name="norm">The norm, without where to store.</param>
     /// <param name="rows">Rows that the launch is sized for.</param>
     /// <param name="weightRows">Padded rows of the weight that they will be multiplied with.</param>
-    public nint NormaliseToCodes(NormArguments norm, int rows, int weightRows)
+    public CodeOperand NormaliseToCodes(NormArguments norm, int rows, int weightRows)
     {
         norm.YStride = CoreTiles.PaddedColumns(norm.Columns);
-        norm.Y = ReserveCodes(rows, weightRows, norm.YStride, out norm.YBlockRows, out norm.CodeScales);
+        CodeOperand operand = ReserveCodes(rows, weightRows, norm.YStride);
+        (norm.Y, norm.CodeScales, norm.YBlockRows) = (operand.Codes, operand.Scales, operand.Plan.BlockRows);
         GpuNorm.Launch(device, norm, rows);
-        return _codes.Address;
+        return operand;
     }
 
     /// <summary>The blocks of rows for <see cref="LaunchExperts"/>.</summary>
@@ -243,20 +245,14 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
         _ => GpuTensorMatMul<Sums64>.Kernel,
     };
 
-    private GpuRingPlan Fp8Plan(int rows, int weightRows, int stride) => GpuRingPlan.Best(rows, weightRows, Fp8Tiles.HalfStride(stride), device.Multiprocessors);
-
-    /// <summary>Bytes of an operand's codes, behind which its scales lie.</summary>
-    private static long CodeBytes(GpuRingPlan plan, int stride) => (long)plan.Blocks * plan.BlockRows * stride;
-
-    private nint ReserveCodes(int rows, int weightRows, int stride, out int blockRows, out long scales)
+    /// <summary>Codes, and behind them their scales.</summary>
+    private CodeOperand ReserveCodes(int rows, int weightRows, int stride)
     {
-        GpuRingPlan plan = Fp8Plan(rows, weightRows, stride);
-        blockRows = plan.BlockRows;
+        GpuRingPlan plan = GpuRingPlan.Best(rows, weightRows, Fp8Tiles.HalfStride(stride), device.Multiprocessors);
         // Never more for fewer rows: what recorded launches use should not move.
         long halves = GpuActivations.OperandBytes(rows, stride);
         _codes.Reserve((halves / sizeof(ushort)) + (halves / stride / sizeof(ushort) * sizeof(float)));
-        scales = _codes.Address + CodeBytes(plan, stride);
-        return _codes.Address;
+        return new CodeOperand(_codes.Address, _codes.Address + (nint)((long)plan.Blocks * plan.BlockRows * stride), plan);
     }
 
     private static GpuKernel<MatMulArguments> Fp8Kernel<TScales>(int blockRows)
@@ -272,3 +268,9 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
 
     private static int CeilingDivide(int a, int b) => (a + b - 1) / b;
 }
+
+/// <summary>An operand of 8-bit floats, for a product with one weight.</summary>
+/// <param name="Codes">Where its codes are; see <see cref="Fp8Tiles"/>.</param>
+/// <param name="Scales">Where the scales of its rows are, float32.</param>
+/// <param name="Plan">How the product is divided, which says how the codes lie.</param>
+internal readonly record struct CodeOperand(nint Codes, nint Scales, GpuRingPlan Plan);

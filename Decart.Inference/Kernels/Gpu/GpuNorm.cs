@@ -210,9 +210,9 @@ internal static class GpuNorm
     /// <summary>Stores a row as codes; the group finds its scale together.</summary>
     private static void StoreCodes(NormArguments a, int row, int column, CoreRow values, bool used, ArrayView<float> memory, int place)
     {
-        int scale = KvCodes.ScaleOf(Reduce.GroupMax(CoreRow.LargestMagnitude(values), memory, place));
+        int scale = Fp8Codes.ScaleOf(Reduce.GroupMax(CoreRow.LargestMagnitude(values), memory, place));
         if (!used) return;
-        CoreRow numbers = CoreRow.Multiply(values, Interop.IntAsFloat((uint)KvCodes.InverseOf(scale)));
+        CoreRow numbers = CoreRow.Multiply(values, Interop.IntAsFloat((uint)Fp8Codes.InverseOf(scale)));
         Global.StoreLong(a.Y + Fp8Tiles.OperandOffset(row, column, a.YStride, a.YBlockRows), (long)CoreRow.Codes(numbers));
         if (column == 0) Global.StoreFloat(a.CodeScales + ((long)row * sizeof(float)), Halves.Low((uint)scale));
     }

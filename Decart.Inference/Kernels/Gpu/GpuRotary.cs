@@ -92,7 +92,7 @@ internal static class GpuRotary
                 largestKey = Math.Max(largestKey, GpuKv.Magnitude(Rotated(a, key, a.KeyNorm, factor, memory, angles, i)));
                 largestValue = Math.Max(largestValue, GpuKv.Magnitude(Global.LoadFloat(value + (i * sizeof(float)))));
             }
-            int keyScale = KvCodes.ScaleOf(Reduce.WarpMax(largestKey)), valueScale = KvCodes.ScaleOf(Reduce.WarpMax(largestValue));
+            int keyScale = Fp8Codes.ScaleOf(Reduce.WarpMax(largestKey)), valueScale = Fp8Codes.ScaleOf(Reduce.WarpMax(largestValue));
             for (int i = thread; i < a.HeadBytes; i += threads)
             {
                 float keyElement = 0, valueElement = 0;

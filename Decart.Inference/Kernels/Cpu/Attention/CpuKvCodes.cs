@@ -20,9 +20,9 @@ internal static unsafe class CpuKvCodes
     {
         int largest = 0;
         foreach (float element in elements) largest = Math.Max(largest, BitConverter.SingleToInt32Bits(element) & int.MaxValue);
-        *scale = (ushort)KvCodes.ScaleOf(largest);
-        float inverse = BitConverter.Int32BitsToSingle(KvCodes.InverseOf(*scale));
-        for (int i = 0; i < elements.Length; i++) codes[i] = (byte)KvCodes.Round(BitConverter.SingleToInt32Bits(elements[i] * inverse));
+        *scale = (ushort)Fp8Codes.ScaleOf(largest);
+        float inverse = BitConverter.Int32BitsToSingle(Fp8Codes.InverseOf(*scale));
+        for (int i = 0; i < elements.Length; i++) codes[i] = (byte)Fp8Codes.Round(BitConverter.SingleToInt32Bits(elements[i] * inverse));
         new Span<byte>(codes + elements.Length, KvCodes.HeadBytes(elements.Length) - elements.Length).Clear();
     }
 

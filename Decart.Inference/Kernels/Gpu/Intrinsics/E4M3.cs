@@ -15,7 +15,7 @@ internal static class E4M3
 
     /// <summary>Two numbers in the lower bytes, rounded to nearest, saturated.</summary>
     [IntrinsicImplementation, Ptx("{ .reg .b16 c; cvt.rn.satfinite.e4m3x2.f32 c, $1, $0; cvt.u32.u16 $r, c; }", MinArchitecture = 90)]
-    public static uint Round(float low, float high) => (uint)(KvCodes.Round((int)Interop.FloatAsInt(low)) | (KvCodes.Round((int)Interop.FloatAsInt(high)) << 8));
+    public static uint Round(float low, float high) => (uint)(Fp8Codes.Round((int)Interop.FloatAsInt(low)) | (Fp8Codes.Round((int)Interop.FloatAsInt(high)) << 8));
 
     /// <summary>The numbers of the two lowest codes.</summary>
     [IntrinsicImplementation, Ptx("{ .reg .b16 l, h; mov.b32 {l, h}, $0; cvt.rn.f16x2.e4m3x2 $r, l; }", MinArchitecture = 90)]

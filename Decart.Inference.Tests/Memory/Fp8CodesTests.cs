@@ -3,7 +3,7 @@ using Decart.Inference.Tests.Kernels;
 
 namespace Decart.Inference.Tests.Memory;
 
-internal sealed class KvCodesTests
+internal sealed class Fp8CodesTests
 {
     [Test]
     public void A_number_becomes_the_nearest_code_and_of_two_the_even_one()
@@ -46,23 +46,23 @@ internal sealed class KvCodesTests
     [TestCase(float.PositiveInfinity, 7)]
     public void The_scale_is_the_least_power_of_two_that_reaches_the_largest_element(float largest, int exponent)
     {
-        int scale = KvCodes.ScaleOf(BitConverter.SingleToInt32Bits(largest));
+        int scale = Fp8Codes.ScaleOf(BitConverter.SingleToInt32Bits(largest));
         Assert.That((float)BitConverter.UInt16BitsToHalf((ushort)scale), Is.EqualTo(MathF.ScaleB(1, exponent)));
-        Assert.That(BitConverter.Int32BitsToSingle(KvCodes.InverseOf(scale)), Is.EqualTo(MathF.ScaleB(1, -exponent)));
+        Assert.That(BitConverter.Int32BitsToSingle(Fp8Codes.InverseOf(scale)), Is.EqualTo(MathF.ScaleB(1, -exponent)));
     }
 
     [Test]
     public void What_is_not_a_number_has_no_scale([Values(0x7F80_0001, 0x7FC0_0000, 0x7FFF_FFFF)] int bits)
     {
-        int scale = KvCodes.ScaleOf(bits);
+        int scale = Fp8Codes.ScaleOf(bits);
         Assert.That(Half.IsNaN(BitConverter.UInt16BitsToHalf((ushort)scale)));
-        Assert.That(float.IsFinite(BitConverter.Int32BitsToSingle(KvCodes.InverseOf(scale))));
+        Assert.That(float.IsFinite(BitConverter.Int32BitsToSingle(Fp8Codes.InverseOf(scale))));
     }
 
     [Test]
     public void Every_code_times_every_scale_is_a_half()
     {
-        for (int exponent = KvCodes.LeastExponent; exponent <= KvCodes.LargestExponent; exponent++)
+        for (int exponent = Fp8Codes.LeastExponent; exponent <= Fp8Codes.LargestExponent; exponent++)
         {
             foreach (double code in RoundedHeads.Codes) Assert.That((double)(Half)Math.ScaleB(code, exponent), Is.EqualTo(Math.ScaleB(code, exponent)));
         }
@@ -78,5 +78,5 @@ internal sealed class KvCodesTests
         Assert.That((double)halves.TokenBytes / llama3.TokenBytes, Is.GreaterThan(1.96));
     }
 
-    private static int Round(float number) => KvCodes.Round(BitConverter.SingleToInt32Bits(number));
+    private static int Round(float number) => Fp8Codes.Round(BitConverter.SingleToInt32Bits(number));
 }
