@@ -36,6 +36,57 @@ internal sealed class GpuExpertsTests(string device)
         AssertAgrees(bench, Create(bench, perToken: 2, renormalise: true), tokens);
     }
 
+    /// <summary>
+    /// Steps of other sizes one after another in the same memory, of widths with padding everywhere; decode steps of fewer tokens than launches are sized for; fewer blocks than groups;
+    /// and a step of no rows, which touches nothing.
+    /// </summary>
+    [Test]
+    public void Steps_of_other_sizes_follow_each_other([Values] MatMuls matMuls, [Values(40, 136)] int hidden)
+    {
+        const int Number = 5, Inner = 56;
+        using GpuBench bench = new(Create(matMuls));
+        (Weight Gpu, Weight Reference)[] gateUp = [.. Enumerable.Range(0, Number).Select(_ => bench.Weight(gated: true, bench.Tensor(TensorType.F16, 2 * Inner, hidden)))];
+        (Weight Gpu, Weight Reference)[] down = [.. Enumerable.Range(0, Number).Select(_ => bench.Weight(bench.Tensor(TensorType.F16, hidden, Inner)))];
+        Experts gpu = new([.. gateUp.Select(pair => pair.Gpu)], [.. down.Select(pair => pair.Gpu)], 2, true, ActivationFunction.Silu);
+        Experts reference = new([.. gateUp.Select(pair => pair.Reference)], [.. down.Select(pair => pair.Reference)], 2, true, ActivationFunction.Silu);
+        foreach ((int tokens, bool decode) in ((int, bool)[])[(20, false), (7, false), (3, true), (5, true), (1, true), (9, true), (12, false), (1, false)])
+        {
+            if (decode) bench.Begin([.. Enumerable.Range(0, tokens).Select(_ => (bench.Kv(1, new AttentionShape(1, 1, 1, 1), 1), 0, 1))]);
+            else bench.Begin(tokens);
+            GpuActivationsPair x = bench.Activations(tokens, hidden, operand: true), logits = bench.Activations(tokens, Number), y = bench.Activations(tokens + 1, hidden);
+            float[] beyond = bench.Row(y.Gpu, tokens);
+
+            bench.Gpu.Kernels.MixExperts(x.Gpu, logits.Gpu, gpu, y.Gpu);
+            bench.Reference.Kernels.MixExperts(x.Reference, logits.Reference, reference, y.Reference);
+
+            bench.AssertClose(y, tokens, 8e-2);
+            Assert.That(bench.Row(y.Gpu, tokens), Is.EqualTo(beyond));
+        }
+        bench.Gpu.Step.BeginEmpty(decode: true, capacity: 8);
+        GpuActivationsPair none = bench.Activations(8, hidden, operand: true), noLogits = bench.Activations(8, Number), untouched = bench.Activations(8, hidden);
+        float[][] before = [.. Enumerable.Range(0, 8).Select(row => bench.Row(untouched.Gpu, row))];
+        bench.Gpu.Kernels.MixExperts(none.Gpu, noLogits.Gpu, gpu, untouched.Gpu);
+        Assert.That(Enumerable.Range(0, 8).Select(row => bench.Row(untouched.Gpu, row)), Is.EqualTo(before));
+    }
+
+    /// <summary>Whatever experts tokens choose, there is room for their blocks; and never more for fewer tokens.</summary>
+    [Test]
+    public void There_is_room_for_all_blocks([Values(8, 64, 128)] int maxRows, [Values(1, 3, 8, 128)] int experts, [Values(1, 2, 8)] int perToken)
+    {
+        int before = 0, chosen = Math.Min(perToken, experts);
+        for (int tokens = 1; tokens <= 700; tokens++)
+        {
+            ExpertBlockPlan plan = ExpertBlockPlan.Create(tokens * chosen, experts, maxRows);
+            // As many experts as can be have one row more than fills their blocks.
+            int pairs = tokens * chosen, most = 0;
+            for (int used = 1; used <= Math.Min(pairs, experts); used++) most = Math.Max(most, used + ((pairs - used) / plan.Rows));
+            Assert.That(plan.Most, Is.GreaterThanOrEqualTo(Math.Min(most, pairs)), $"{tokens} tokens");
+            Assert.That(plan.MostRows, Is.GreaterThanOrEqualTo(before), $"{tokens} tokens");
+            Assert.That(plan.Rows, Is.InRange(8, maxRows));
+            before = plan.MostRows;
+        }
+    }
+
     /// <summary>Weights that stay in the bits of their file, of formats with kernels of their own for few rows and without.</summary>
     [Test]
     public void Packed_experts_have_the_bits_of_widened_ones([Values(TensorType.Q4_K, TensorType.Q8_0, TensorType.Int4x64)] TensorType type, [Values(1, 5, 40, 300)] int tokens)

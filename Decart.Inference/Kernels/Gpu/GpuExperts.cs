@@ -1,5 +1,6 @@
 using Decart.Inference.Kernels.Gpu.Intrinsics;
 using Decart.Inference.Kernels.Gpu.Tiles;
+using Decart.Inference.Models;
 using ILGPU;
 using ILGPU.Algorithms;
 
@@ -39,7 +40,7 @@ internal struct ExpertsArguments
 internal static class GpuExperts
 {
     /// <summary>The most experts of a model.</summary>
-    public const int MaxExperts = 2048;
+    private const int MaxExperts = ModelLimits.Experts;
 
     /// <summary>Chooses the most probable experts of each token, of equally probable ones the first: one warp a token.</summary>
     public static readonly GpuKernel<ExpertsArguments> RouteKernel = new(Route, groupSize: 32) { StartsEarly = true };

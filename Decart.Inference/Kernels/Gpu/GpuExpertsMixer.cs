@@ -30,7 +30,7 @@ internal sealed class GpuExpertsMixer(IGpuDevice device, GpuMatMulLauncher matMu
     {
         (GpuExpertWeights gateUp, GpuExpertWeights down) = Weights(experts);
         int pairs = tokens * experts.ExpertsPerToken, number = experts.Down.Length, inner = experts.Down[0].Columns;
-        ExpertBlocks blocks = matMul.ExpertBlocks(pairs, number);
+        ExpertBlockPlan blocks = matMul.PlanExperts(pairs, number);
         int stride = CoreTiles.PaddedColumns(experts.GateUp[0].Columns), hiddenStride = CoreTiles.PaddedColumns(inner), outputsStride = CoreTiles.PaddedColumns(y.Columns);
         _gathered.Reserve((long)blocks.MostRows * stride * sizeof(ushort));
         _hidden.Reserve((long)blocks.MostRows * hiddenStride * sizeof(ushort));
@@ -113,7 +113,6 @@ internal sealed class GpuExpertsMixer(IGpuDevice device, GpuMatMulLauncher matMu
     private (GpuExpertWeights GateUp, GpuExpertWeights Down) Weights(Experts experts)
     {
         if (_tables.TryGetValue(experts, out var tables)) return tables;
-        if (experts.Down.Length > GpuExperts.MaxExperts) throw new NotSupportedException($"GPUs mix at most {GpuExperts.MaxExperts} experts, not {experts.Down.Length}.");
         tables = (new GpuExpertWeights(device, experts.GateUp), new GpuExpertWeights(device, experts.Down));
         _tables.Add(experts, tables);
         return tables;
@@ -130,11 +129,12 @@ internal sealed class GpuExpertWeights : IDisposable
     public GpuExpertWeights(IGpuDevice device, Weight[] weights)
     {
         long[] addresses;
-        if (Array.TrueForAll(weights, weight => weight is GpuPackedWeight { Segments.Count: 1 }))
+        GpuPackedSegment[] segments = [.. weights.OfType<GpuPackedWeight>().SelectMany(weight => weight.Segments)];
+        Format = segments.FirstOrDefault()?.Format;
+        bool areAlike = Array.TrueForAll(segments, segment => segment.Format == Format) && (segments.Length == weights.Length || Array.TrueForAll(weights, weight => weight is GpuWeight));
+        if (!areAlike) throw new ArgumentException("Experts are stored alike.", nameof(weights));
+        if (segments.Length > 0)
         {
-            GpuPackedSegment[] segments = [.. weights.Select(weight => ((GpuPackedWeight)weight).Segments[0])];
-            Format = segments[0].Format;
-            if (Array.Exists(segments, segment => segment.Format != Format)) throw new ArgumentException("Experts are stored alike.", nameof(weights));
             _paddedRows = segments[0].PaddedRows;
             _hasHalfScales = Array.TrueForAll(segments, segment => segment.HasHalfScales);
             addresses = [.. segments.Select(segment => (long)segment.Address)];

@@ -104,14 +104,14 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
     /// <summary>The blocks of rows for <see cref="LaunchExperts"/>.</summary>
     /// <param name="pairs">Tokens, each as often as it has experts.</param>
     /// <param name="experts">Experts of the model.</param>
-    public ExpertBlocks ExpertBlocks(int pairs, int experts) =>
-        Gpu.ExpertBlocks.Best(pairs, experts, _hasRing ? GpuRingPlan.MaxBlockRows : device.HasTensorCores ? Sums64.Columns : GpuMatMul.ExpertRows);
+    public ExpertBlockPlan PlanExperts(int pairs, int experts) =>
+        ExpertBlockPlan.Create(pairs, experts, _hasRing ? ExpertBlockPlan.MaxRows : device.HasTensorCores ? Sums64.Columns : GpuMatMul.ExpertRows);
 
     /// <summary>Starts a product for each block of rows of an expert; rows of y are those of x.</summary>
     /// <param name="arguments">The operation, without how x and y lie.</param>
     /// <param name="blocks">The blocks.</param>
     /// <param name="format">How the weights are packed; null for halves.</param>
-    public void LaunchExperts(MatMulArguments arguments, in ExpertBlocks blocks, PackedFormat? format)
+    public void LaunchExperts(MatMulArguments arguments, in ExpertBlockPlan blocks, PackedFormat? format)
     {
         arguments.XBlockRows = arguments.YBlockRows = blocks.Rows;
         if (_hasRing)

@@ -28,8 +28,10 @@ internal static class GpuPadding
     private static void Run(PaddingArguments a)
     {
         GridDependency.LaunchDependents();
-        int rows = Global.LoadInt(a.Count), firstColumn = a.Columns & -CoreRow.Columns, cores = (a.Stride - firstColumn) / CoreRow.Columns;
+        int firstColumn = a.Columns & -CoreRow.Columns, cores = (a.Stride - firstColumn) / CoreRow.Columns;
         GridDependency.Wait();
+        // Of experts' rows it is a kernel that says how many there are.
+        int rows = Global.LoadInt(a.Count);
         for (int i = Group.IdxX; i < Rows * cores; i += Group.DimX)
         {
             int row = (Grid.IdxX * Rows) + (i % Rows), column = firstColumn + (i / Rows * CoreRow.Columns);

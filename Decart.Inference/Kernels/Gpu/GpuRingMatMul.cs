@@ -7,7 +7,7 @@ namespace Decart.Inference.Kernels.Gpu;
 /// <summary>
 /// The matmul of Hopper GPUs (sm_90a), for a token as for prompts: y^T = W x^T by <c>wgmma</c>, tiles of the weight on the 64-row side, a block of
 /// <typeparamref name="TSums"/> rows of x on the other. One warp copies pieces of both into a ring, the weight's before it waits for the kernel in front: weights
-/// depend on no kernel. Two warp groups multiply up to four tiles each and keep all of k in their accumulators. One group stays on each multiprocessor
+/// depend on no kernel, but which experts have rows does. Two warp groups multiply up to four tiles each and keep all of k in their accumulators. One group stays on each multiprocessor
 /// and takes one pass after the other, up to eight tiles of the weight times a block of x.
 /// </summary>
 internal static class GpuRingMatMul<TSums>
@@ -70,7 +70,7 @@ internal static class GpuRingMatMul<TSums>
         GpuRingMatMulPass pass = GpuRingMatMulPass.First(a);
         Ring<TShape> behind = ring;
         Source source = Source.Of<TShape>(a, pass, perStage), x = source;
-        int steps = Steps(a, perStage), early = steps < TShape.Stages ? steps : TShape.Stages;
+        int steps = Steps(a, perStage), early = !GpuRingMatMulPass.Exists(pass) ? 0 : steps < TShape.Stages ? steps : TShape.Stages;
         for (int step = 0; step < early; step++)
         {
             BeginFill(a, ring, pass, Pieces(a, step, perStage));
@@ -331,7 +331,9 @@ internal interface IMatMulRingShape : IRingShape
     static abstract int WeightBytes { get; }
 }
 
-/// <summary>Neighbouring tiles of a weight times a block of x, and where a group is among its passes.</summary>
+/// <summary>
+/// Neighbouring tiles of a weight times a block of x, and where a group is among its passes. With experts they are what a kernel in front has written, which must have been waited for.
+/// </summary>
 internal struct GpuRingMatMulPass
 {
     public const int MaxTiles = CoreTiles.WeightBlockRows / CoreTiles.TileRows;

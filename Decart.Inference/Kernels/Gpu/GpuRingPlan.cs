@@ -8,9 +8,6 @@ namespace Decart.Inference.Kernels.Gpu;
 /// <param name="Groups">Groups of the launch.</param>
 internal readonly record struct GpuRingPlan(int BlockRows, int Blocks, int Groups)
 {
-    /// <summary>The most rows of a block of x.</summary>
-    public const int MaxBlockRows = 256;
-
     /// <summary>Tiles whose products take a warp group as long as those of one.</summary>
     private const int WarpGroupTiles = 4;
 
@@ -62,7 +59,7 @@ internal readonly record struct GpuRingPlan(int BlockRows, int Blocks, int Group
     /// <param name="weightRows">Rows of an expert's weight.</param>
     /// <param name="stride">Columns.</param>
     /// <param name="multiprocessors">Of the GPU.</param>
-    public static GpuRingPlan Experts(in ExpertBlocks blocks, int weightRows, int stride, int multiprocessors)
+    public static GpuRingPlan Experts(in ExpertBlockPlan blocks, int weightRows, int stride, int multiprocessors)
     {
         int tiles = weightRows / CoreTiles.TileRows;
         GpuRingPlan best = default;

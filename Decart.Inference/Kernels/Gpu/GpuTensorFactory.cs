@@ -17,7 +17,7 @@ internal sealed unsafe class GpuTensorFactory(IGpuDevice device, bool fp8Activat
     /// <summary>Bytes that are sent at once; a single row may be longer.</summary>
     private const long PieceBytes = 16 << 20;
 
-    private readonly GpuBuffer _staging = new(device.Memory);
+    private readonly GpuBuffer _staging = new(device.Memory), _unusual = new(device.Memory);
     private readonly bool _packs = GpuMatMulLauncher.MultipliesPacked(device);
     private readonly bool _multipliesFp8 = fp8Activations && GpuMatMulLauncher.MultipliesFp8(device);
     private float[] _decoded = [];
@@ -50,7 +50,11 @@ internal sealed unsafe class GpuTensorFactory(IGpuDevice device, bool fp8Activat
 
     public Activations CreateActivations(int rows, int columns, bool operand = false, Split split = Split.None) => new GpuActivations(device, rows, columns, operand);
 
-    public void Dispose() => _staging.Dispose();
+    public void Dispose()
+    {
+        _staging.Dispose();
+        _unusual.Dispose();
+    }
 
     private GpuWeight CreateWidened(WeightParts parts)
     {
@@ -156,12 +160,12 @@ internal sealed unsafe class GpuTensorFactory(IGpuDevice device, bool fp8Activat
     {
         // Padding has scales of 0: it is multiplied too.
         device.Clear(segment.Address, segment.Bytes);
-        using GpuBuffer unusual = new(device.Memory, sizeof(int));
-        device.Clear(unusual.Address, sizeof(int));
+        _unusual.Reserve(sizeof(int));
+        device.Clear(_unusual.Address, sizeof(int));
         StoreWeightsArguments arguments = new()
         {
             Destination = segment.Address,
-            Unusual = unusual.Address,
+            Unusual = _unusual.Address,
             Columns = parts.Columns,
             Stride = CoreTiles.PaddedColumns(parts.Columns),
             Rows = segment.PaddedRows,
@@ -173,7 +177,7 @@ internal sealed unsafe class GpuTensorFactory(IGpuDevice device, bool fp8Activat
             arguments.FirstRow += (int)tensor.Rows;
         }
         int found = 0;
-        device.Download(unusual.Address, MemoryMarshal.AsBytes(new Span<int>(ref found)));
+        device.Download(_unusual.Address, MemoryMarshal.AsBytes(new Span<int>(ref found)));
         segment.HasHalfScales = segment.Format.HasHalfScales && found == 0;
     }
 
