@@ -2,9 +2,9 @@ using System.Runtime.InteropServices;
 using Decart.Inference.Checkpoints;
 using Decart.Inference.Kernels;
 using Decart.Inference.Kernels.Gpu;
-using Decart.Inference.Tests.Kernels.Formats;
 using Decart.Inference.Kernels.Gpu.Tiles;
 using Decart.Inference.Memory;
+using Decart.Inference.Tests.Kernels.Formats;
 
 namespace Decart.Inference.Tests.Kernels.Gpu;
 

@@ -12,7 +12,7 @@ internal struct MatMulArguments
     /// <summary>An operand; see <see cref="CoreTiles"/>.</summary>
     public long X;
 
-    /// <summary>Address of the number of rows (int); with experts of no meaning.</summary>
+    /// <summary>Address of the number of rows (int); with experts of tokens, which is not used.</summary>
     public long Count;
 
     /// <summary>The weight; or the address of the experts' weights' addresses.</summary>
