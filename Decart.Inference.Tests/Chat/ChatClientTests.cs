@@ -223,6 +223,8 @@ public class ChatClientTests
     [TestCase("<parameter=city>\n\n</parameter>\n<parameter=unit>\nC\n</parameter>\n<parameter=days>\n0\n</parameter>\n", "{\"city\":\"\",\"unit\":\"C\",\"days\":0}")]
     [TestCase("<parameter=city>\nx\n</parameter>\n<parameter=days>\n1\n</parameter>\n<parameter=tags>\n[\"a\", \"b\"]\n</parameter>\n", "{\"city\":\"x\",\"days\":1,\"tags\":[\"a\", \"b\"]}")]
     [TestCase("<parameter=city>\nx\n</parameter>\n<parameter=days>\n1\n</parameter>\n<parameter=code>\n\"DE\"\n</parameter>\n<parameter=any>\nnull\n</parameter>\n", "{\"city\":\"x\",\"days\":1,\"code\":\"DE\",\"any\":null}")]
+    [TestCase("<parameter=city>\n<parameter=a> </function>\n</parameter>\n<parameter=days>\n1\n</parameter>\n<parameter=code>\n\"DE\"\n</parameter>\n", "{\"city\":\"\\u003Cparameter=a\\u003E \\u003C/function\\u003E\",\"days\":1,\"code\":\"DE\"}")]
+    [TestCase("<parameter=city>\nx\n</parameter>\n<parameter=days>\n1\n</parameter>\n<parameter=tags>\n[\"</parameter>\"]\n</parameter>\n<parameter=any>\n2\n</parameter>\n", "{\"city\":\"x\",\"days\":1,\"tags\":[\"</parameter>\"],\"any\":2}")]
     public async Task Calls_in_tags_are_read_by_the_schema(string parameters, string arguments)
     {
         string call = $"<tool_call>\n<function=f>\n{parameters}</function>\n</tool_call>";
@@ -234,6 +236,7 @@ public class ChatClientTests
 
     [TestCase("<parameter=city>\nx\n</parameter>\n", "days are lacking")]
     [TestCase("<parameter=city>\nx\n</parameter>\n<parameter=days>\nfive\n</parameter>\n", "no number")]
+    [TestCase("<parameter=city>\na</parameter>b\n</parameter>\n<parameter=days>\n5\n</parameter>\n", "a closing tag in a text")]
     [TestCase("<parameter=days>\n5\n</parameter>\n<parameter=city>\nx\n</parameter>\n", "another order")]
     [TestCase("<parameter=city>\nx\n</parameter>\n<parameter=unit>\nK\n</parameter>\n<parameter=days>\n5\n</parameter>\n", "not in the list")]
     [TestCase("<parameter=city>\nx\n</parameter>\n<parameter=days>\n5\n</parameter>\n<parameter=code>\n\"de\"\n</parameter>\n", "another pattern")]

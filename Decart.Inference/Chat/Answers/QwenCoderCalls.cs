@@ -8,10 +8,9 @@ namespace Decart.Inference.Chat.Answers;
 /// The format of Qwen3-Coder: within <c>&lt;tool_call&gt;</c> tags the function as a tag, and in it a tag for each parameter. Texts stand there as they are, other values as JSON.
 /// What a value is can be told by the function's schema only.
 /// </summary>
-internal sealed class QwenCoderCalls : ToolCallFormat
+internal sealed class QwenCoderCalls : TaggedCalls
 {
-    private const string Opening = "<tool_call>", Separator = "\n", FunctionOpening = "<function=", FunctionClosing = "</function>", ParameterOpening = "<parameter=",
-        ParameterClosing = "</parameter>";
+    private const string FunctionOpening = "<function=", FunctionClosing = "</function>", ParameterOpening = "<parameter=", ParameterClosing = "</parameter>";
 
     /// <summary>What may be said of a parameter that any text is right for.</summary>
     private static readonly HashSet<string> Notes = ["type", "title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly", "$comment"];
@@ -24,12 +23,6 @@ internal sealed class QwenCoderCalls : ToolCallFormat
         foreach (AIFunctionDeclaration function in functions) _schemas.TryAdd(function.Name, function.JsonSchema);
     }
 
-    public override IReadOnlyList<string> Openings { get; } = [Opening];
-
-    public override IReadOnlyList<string> OpeningsAfterText { get; } = [Separator + Opening, Opening];
-
-    public override string Closing => "</tool_call>";
-
     /// <summary>Models forget the outer tag.</summary>
     public override Grammar Text { get; } = Grammar.TextWithout(Opening, FunctionOpening);
 
@@ -41,16 +34,15 @@ internal sealed class QwenCoderCalls : ToolCallFormat
     public override Grammar Call(AIFunctionDeclaration function)
     {
         List<Grammar> parts = [Grammar.Literal(Opening), Grammar.Choice($"\n{FunctionOpening}{function.Name}>\n")];
-        HashSet<string?> required = [.. Members(function.JsonSchema, "required", JsonValueKind.Array).Select(name => name.Value.GetString())];
-        foreach ((string name, JsonElement schema) in Members(function.JsonSchema, "properties", JsonValueKind.Object))
+        JsonElement required = Member(function.JsonSchema, "required", JsonValueKind.Array);
+        foreach (JsonProperty parameterSchema in Parameters(function.JsonSchema))
         {
-            Grammar parameter = Grammar.Sequence(Grammar.Choice($"{ParameterOpening}{name}>\n"), Value(function.JsonSchema, schema));
-            parts.Add(required.Contains(name) ? parameter : Grammar.Repeat(parameter, 0, 1));
+            Grammar parameter = Grammar.Sequence(Grammar.Choice($"{ParameterOpening}{parameterSchema.Name}>\n"), Value(function.JsonSchema, parameterSchema.Value));
+            bool isRequired = required.ValueKind == JsonValueKind.Array && required.EnumerateArray().Any(name => name.ValueKind == JsonValueKind.String && name.ValueEquals(parameterSchema.Name));
+            parts.Add(isRequired ? parameter : Grammar.Repeat(parameter, 0, 1));
         }
-        return Grammar.Sequence([.. parts, Grammar.Choice($"{FunctionClosing}\n"), Grammar.Literal(Closing)]);
+        return Grammar.Sequence([.. parts, Grammar.Choice($"{FunctionClosing}\n"), Grammar.Literal(End)]);
     }
-
-    public override Grammar Calls(Grammar call, int? most) => List(call, Separator, most);
 
     public override List<FunctionCallContent>? Read(string text)
     {
@@ -66,10 +58,7 @@ internal sealed class QwenCoderCalls : ToolCallFormat
             nameEnd = text.IndexOf('>', start);
             if (nameEnd < 0) return null;
             string name = text[(start + ParameterOpening.Length)..nameEnd].Trim();
-            // Models forget closing tags.
-            int end = new[] { ParameterClosing, ParameterOpening, FunctionClosing }.Select(tag => text.IndexOf(tag, nameEnd, StringComparison.Ordinal)).Where(index => index >= 0).DefaultIfEmpty(text.Length).Min();
-            arguments[name] = ReadValue(WithoutOuterLines(text[(nameEnd + 1)..end]), SchemaOf(schema, name));
-            position = end;
+            (arguments[name], position) = ReadValue(text, nameEnd + 1, Parameters(schema).FirstOrDefault(parameter => parameter.Name == name).Value);
         }
         return [Create(function, arguments)];
     }
@@ -77,9 +66,8 @@ internal sealed class QwenCoderCalls : ToolCallFormat
     /// <summary>What a value's tag holds, to its end.</summary>
     private static Grammar Value(JsonElement function, JsonElement schema)
     {
-        const string End = $"\n{ParameterClosing}\n";
-        if (IsPlainText(schema)) return Grammar.TextUntil(End);
-        return Grammar.Sequence(TextsOf(schema) is { } texts ? Grammar.Choice(texts) : Grammar.JsonSchema(WithDefinitions(function, schema)), Grammar.Choice(End));
+        if (IsPlainText(schema)) return Grammar.Sequence(Grammar.TextWithout(ParameterClosing, End), Grammar.Choice($"{ParameterClosing}\n"));
+        return Grammar.Sequence(TextsOf(schema) is { } texts ? Grammar.Choice(texts) : Grammar.JsonSchema(WithDefinitions(function, schema)), Grammar.Choice($"\n{ParameterClosing}\n"));
     }
 
     /// <summary>Whether any text is right.</summary>
@@ -92,6 +80,7 @@ internal sealed class QwenCoderCalls : ToolCallFormat
     {
         bool isList = IsText(schema) && schema.EnumerateObject().All(member => Notes.Contains(member.Name) || member.Name == "enum");
         if (!isList || !schema.TryGetProperty("enum", out JsonElement values) || values.ValueKind != JsonValueKind.Array) return null;
+        // One with tags in it would not be read as it stands.
         string[] texts = [.. values.EnumerateArray().Where(value => value.ValueKind == JsonValueKind.String).Select(value => value.GetString()!)];
         return texts.Length > 0 && texts.Length == values.GetArrayLength() && !Array.Exists(texts, text => text.Contains('<', StringComparison.Ordinal)) ? texts : null;
     }
@@ -108,19 +97,33 @@ internal sealed class QwenCoderCalls : ToolCallFormat
         return JsonElement.Parse(whole.ToJsonString());
     }
 
-    private static JsonElement SchemaOf(JsonElement function, string parameter) =>
-        Members(function, "properties", JsonValueKind.Object).FirstOrDefault(member => member.Name == parameter).Value;
-
-    /// <summary>A value as its schema says: a text as it stands where any text is right or one of a list, else JSON if it is some.</summary>
-    private static JsonElement? ReadValue(string text, JsonElement schema)
+    /// <summary>Reads a value from after its tag: a text as it stands where any text is right or one of a list, else JSON if it is some.</summary>
+    /// <returns>The value, null for JSON's, and where the closing tag is.</returns>
+    private static (JsonElement? Value, int End) ReadValue(string text, int start, JsonElement schema)
     {
-        if (!IsPlainText(schema) && TextsOf(schema) is null && JsonText.TryParse(text, out JsonElement value))
+        int end = Closings(text, start).FirstOrDefault(EndWithoutClosing(text, start));
+        if (!IsPlainText(schema) && TextsOf(schema) is null)
         {
-            // A text that is not written as JSON but could be read so, "5" for one.
-            if (!IsText(schema) || value.ValueKind == JsonValueKind.String) return value.ValueKind == JsonValueKind.Null ? null : value;
+            // JSON may have a text with a closing tag in it.
+            foreach (int closing in Closings(text, start).DefaultIfEmpty(end))
+            {
+                if (!JsonText.TryParse(text[start..closing], out JsonElement value)) continue;
+                // A text that is not written as JSON but could be read so, "5" for one.
+                if (IsText(schema) && value.ValueKind != JsonValueKind.String) break;
+                return (value.ValueKind == JsonValueKind.Null ? null : value, closing);
+            }
         }
-        return JsonElement.Parse($"\"{JsonEncodedText.Encode(text)}\"");
+        return (JsonElement.Parse($"\"{JsonEncodedText.Encode(WithoutOuterLines(text[start..end]))}\""), end);
     }
+
+    private static IEnumerable<int> Closings(string text, int start)
+    {
+        for (int index = text.IndexOf(ParameterClosing, start, StringComparison.Ordinal); index >= 0; index = text.IndexOf(ParameterClosing, index + 1, StringComparison.Ordinal)) yield return index;
+    }
+
+    /// <summary>Where a value ends whose model has forgotten its closing tag.</summary>
+    private static int EndWithoutClosing(string text, int start) =>
+        new[] { ParameterOpening, FunctionClosing }.Select(tag => text.IndexOf(tag, start, StringComparison.Ordinal)).Where(index => index >= 0).DefaultIfEmpty(text.Length).Min();
 
     /// <summary>Without the line breaks that the tags bring.</summary>
     private static string WithoutOuterLines(string text)
@@ -129,11 +132,10 @@ internal sealed class QwenCoderCalls : ToolCallFormat
         return text.EndsWith('\n') ? text[..^1] : text;
     }
 
-    private static IEnumerable<(string Name, JsonElement Value)> Members(JsonElement schema, string name, JsonValueKind kind)
-    {
-        if (schema.ValueKind != JsonValueKind.Object || !schema.TryGetProperty(name, out JsonElement members) || members.ValueKind != kind) return [];
-        return kind == JsonValueKind.Object
-            ? members.EnumerateObject().Select(member => (member.Name, member.Value))
-            : members.EnumerateArray().Where(member => member.ValueKind == JsonValueKind.String).Select(member => (member.GetString()!, member));
-    }
+    private static JsonElement.ObjectEnumerator Parameters(JsonElement function) =>
+        Member(function, "properties", JsonValueKind.Object) is { ValueKind: JsonValueKind.Object } properties ? properties.EnumerateObject() : default;
+
+    /// <summary>A member of that kind; undefined where there is none.</summary>
+    private static JsonElement Member(JsonElement schema, string name, JsonValueKind kind) =>
+        schema.ValueKind == JsonValueKind.Object && schema.TryGetProperty(name, out JsonElement member) && member.ValueKind == kind ? member : default;
 }
