@@ -205,6 +205,32 @@ internal sealed class GpuExpertsTests(string device)
         bench.AssertClose(y, 2, 1e-2, firstRow: 1);
     }
 
+    /// <summary>Floats of 8 bits on both sides are for weights that are multiplied by themselves.</summary>
+    [Test]
+    public void Experts_have_activations_of_16_bits()
+    {
+        using GpuBench bench = new(GpuDevices.Create(device, tensorCores: true, hopper: true, packs: true), fp8Activations: true);
+        StoredTensor tensor = bench.Tensor(TensorType.E4M3x64, 16, 64);
+        Assert.That(Create(isExpert: false), Is.TypeOf<GpuFp8Weight>());
+        Assert.That(Create(isExpert: true), Is.TypeOf<GpuPackedWeight>());
+
+        Weight Create(bool isExpert) => bench.Keep(bench.Gpu.Tensors.CreateWeight(new WeightParts("test", tensor) { OnlyMultiplied = true, IsExpert = isExpert }));
+    }
+
+    /// <summary>A table has weights of one form.</summary>
+    [Test]
+    public void Experts_of_several_forms_are_refused()
+    {
+        using GpuBench bench = new(GpuDevices.Create(device, tensorCores: true, hopper: true, packs: true));
+        Weight packed = Create(TensorType.Q8_0, packs: true);
+        Assert.That(() => new GpuExpertWeights(bench.Device, [packed, Create(TensorType.Q4_0, packs: true)]), Throws.ArgumentException);
+        Assert.That(() => new GpuExpertWeights(bench.Device, [packed, Create(TensorType.Q8_0, packs: false)]), Throws.ArgumentException);
+        using GpuExpertWeights alike = new(bench.Device, [packed, Create(TensorType.Q8_0, packs: true)]);
+        Assert.That(alike.Format!.Type, Is.EqualTo(TensorType.Q8_0));
+
+        Weight Create(TensorType type, bool packs) => bench.Keep(bench.Gpu.Tensors.CreateWeight(new WeightParts("test", bench.Tensor(type, 16, 128)) { OnlyMultiplied = packs, IsExpert = true }));
+    }
+
     private static void AssertAgrees(GpuBench bench, (Experts Gpu, Experts Reference) experts, int tokens)
     {
         bench.Begin(tokens);
