@@ -39,6 +39,17 @@ internal struct ExpertBlock
         Global.StoreInt(RowsAddress(blocks), rows);
     }
 
+    /// <summary>The weight that a block of rows is multiplied with, an expert's or the only one, and where its rows end: at 0 if there is no such block.</summary>
+    /// <param name="a">The operation.</param>
+    /// <param name="index">The block, where there are experts.</param>
+    public static (long Weight, int End) Find(MatMulArguments a, int index)
+    {
+        if (a.ExpertBlocks == 0) return (a.Weight, Global.LoadInt(a.Count));
+        if (index >= Count(a.ExpertBlocks)) return (0, 0);
+        ExpertBlock block = Load(a.ExpertBlocks, index);
+        return (Weight(a, block), block.End);
+    }
+
     /// <summary>The address of the weight of the block's expert.</summary>
     public static long Weight(MatMulArguments a, ExpertBlock block) => Global.LoadLong(a.Weight + ((long)block.Expert * sizeof(long)));
 

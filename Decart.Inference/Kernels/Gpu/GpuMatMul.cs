@@ -78,19 +78,8 @@ internal static class GpuMatMul
 
     private static void Run(MatMulArguments a)
     {
-        int column = (Grid.IdxX * Group.DimX) + Group.IdxX, row = Grid.IdxY * TileRows, end = 0;
-        long weight = a.Weight;
-        if (a.ExpertBlocks == 0)
-        {
-            end = Global.LoadInt(a.Count);
-        }
-        else if (Grid.IdxZ < ExpertBlock.Count(a.ExpertBlocks))
-        {
-            ExpertBlock block = ExpertBlock.Load(a.ExpertBlocks, Grid.IdxZ);
-            row += Grid.IdxZ * a.XBlockRows;
-            end = block.End;
-            weight = ExpertBlock.Weight(a, block);
-        }
+        int column = (Grid.IdxX * Group.DimX) + Group.IdxX, row = (Grid.IdxZ * a.XBlockRows) + (Grid.IdxY * TileRows);
+        (long weight, int end) = ExpertBlock.Find(a, Grid.IdxZ);
         if (column >= a.Columns || row >= end) return;
         long x0 = XAddress(a, row), x1 = XAddress(a, Last(row + 1, end)), x2 = XAddress(a, Last(row + 2, end)), x3 = XAddress(a, Last(row + 3, end));
         Float4 sums = Products(a, weight, a.Gated != 0 ? CoreTiles.GatedRow(column, a.Columns) : column, x0, x1, x2, x3), ups = default;

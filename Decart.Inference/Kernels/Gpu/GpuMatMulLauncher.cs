@@ -268,9 +268,3 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
 
     private static int CeilingDivide(int a, int b) => (a + b - 1) / b;
 }
-
-/// <summary>An operand of 8-bit floats, for a product with one weight.</summary>
-/// <param name="Codes">Where its codes are; see <see cref="Fp8Tiles"/>.</param>
-/// <param name="Scales">Where the scales of its rows are, float32.</param>
-/// <param name="Plan">How the product is divided, which says how the codes lie.</param>
-internal readonly record struct CodeOperand(nint Codes, nint Scales, GpuRingPlan Plan);

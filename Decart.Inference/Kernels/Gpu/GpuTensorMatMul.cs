@@ -27,18 +27,8 @@ internal static class GpuTensorMatMul<TSums>
     private static void Run(MatMulArguments a)
     {
         int warp = Group.IdxX / Lanes, firstTile = Grid.IdxY * Warps, pieces = a.Stride / CoreTiles.PieceColumns, memory = Shared.Base();
-        int first = Grid.IdxX * TSums.Columns, end = 0;
-        long weight = a.Weight;
-        if (a.ExpertBlocks == 0)
-        {
-            end = Global.LoadInt(a.Count);
-        }
-        else if (Grid.IdxX < ExpertBlock.Count(a.ExpertBlocks))
-        {
-            ExpertBlock block = ExpertBlock.Load(a.ExpertBlocks, Grid.IdxX);
-            end = block.End;
-            weight = ExpertBlock.Weight(a, block);
-        }
+        int first = Grid.IdxX * TSums.Columns;
+        (long weight, int end) = ExpertBlock.Find(a, Grid.IdxX);
         if (first >= end) return;
         for (int piece = 0; piece < Stages - 1; piece++)
         {
