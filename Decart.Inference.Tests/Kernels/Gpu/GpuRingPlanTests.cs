@@ -18,6 +18,9 @@ internal sealed class GpuRingPlanTests
     /// <summary>Weights whose shares would be fewer tiles than a warp group multiplies at once get smaller blocks of x instead.</summary>
     [TestCase(256, 4096, 64)]
     [TestCase(256, 57344, 256)]
+    [TestCase(193, 57344, 256)]
+    [TestCase(192, 57344, 192)]
+    [TestCase(150, 57344, 192)]
     [TestCase(128, 57344, 128)]
     [TestCase(2048, 12288, 256)]
     public void Blocks_are_smaller_where_a_weight_is_small(int rows, int weightRows, int blockRows) =>

@@ -32,7 +32,7 @@ internal static class GpuFp8MatMul<TSums, TScales>
         if (warp >= Readers)
         {
             if (TSums.Columns > 64) WarpGroup.LowerRegisters(40);
-            if (warp == Readers) GpuRingMatMul<TSums>.Copy(a, ring, GpuRingMatMul<TSums>.PiecesPerStage(a));
+            GpuRingMatMul<TSums>.Copy(a, ring, GpuRingMatMul<TSums>.PiecesPerStage(a), warp - Readers);
         }
         else
         {

@@ -18,7 +18,7 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
         GpuNorm.Kernel, GpuNorm.PairKernel, GpuNorm.LongKernel, GpuRound.Kernel, GpuPadding.Kernel, GpuMatMul.Kernel,
         GpuTensorMatMul<Sums8>.Kernel, GpuTensorMatMul<Sums16>.Kernel, GpuTensorMatMul<Sums32>.Kernel, GpuTensorMatMul<Sums64>.Kernel,
         GpuRingMatMul<Sums8>.Kernel, GpuRingMatMul<Sums16>.Kernel, GpuRingMatMul<Sums32>.Kernel, GpuRingMatMul<Sums64>.Kernel,
-        GpuRingMatMul<Sums128>.Kernel, GpuRingMatMul<Sums256>.Kernel,
+        GpuRingMatMul<Sums128>.Kernel, GpuRingMatMul<Sums192>.Kernel, GpuRingMatMul<Sums256>.Kernel,
     ];
 
     /// <summary>How often memory that launches use has moved.</summary>
@@ -28,7 +28,7 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
     public static IReadOnlyList<GpuKernel> Fp8 { get; } =
     [
         GpuFp8Pack.Kernel, GpuFp8Pack.ScaleKernel, GpuFp8Round.Kernel, GpuNorm.CodesKernel, GpuNorm.PairCodesKernel,
-        .. ((int[])[8, 16, 32, 64, 128, 256]).SelectMany(rows => (GpuKernel[])[Fp8Kernel<RowScales>(rows), Fp8Kernel<PieceScales>(rows)]),
+        .. ((int[])[8, 16, 32, 64, 128, 192, 256]).SelectMany(rows => (GpuKernel[])[Fp8Kernel<RowScales>(rows), Fp8Kernel<PieceScales>(rows)]),
     ];
 
     /// <summary>Whether floats of 8 bits can be multiplied with such.</summary>
@@ -58,7 +58,7 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
     public void LaunchFp8(MatMulArguments arguments, CodeOperand x, int rows, bool hasPieceScales)
     {
         GpuRingPlan plan = x.Plan;
-        (arguments.X, arguments.XScales, arguments.XBlockRows) = (x.Codes, x.Scales, plan.BlockRows);
+        (arguments.X, arguments.XScales, arguments.XBlockRows) = (x.Codes, x.Scales, plan.OperandRows);
         arguments.Stride = Fp8Tiles.HalfStride(arguments.Stride);
         arguments.YBlockRows = CoreTiles.OperandBlockRows(rows);
         Launch(hasPieceScales ? Fp8Kernel<PieceScales>(plan.BlockRows) : Fp8Kernel<RowScales>(plan.BlockRows), arguments, plan);
@@ -82,7 +82,7 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
             Scales = operand.Scales,
             Stride = stride,
             XBlockRows = CoreTiles.OperandBlockRows(rows),
-            YBlockRows = operand.Plan.BlockRows,
+            YBlockRows = operand.Plan.OperandRows,
         };
         device.Launch(GpuFp8Round.Kernel, new GpuGrid(rows), round);
         return operand;
@@ -96,7 +96,7 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
     {
         norm.YStride = CoreTiles.PaddedColumns(norm.Columns);
         CodeOperand operand = ReserveCodes(rows, weightRows, norm.YStride);
-        (norm.Y, norm.CodeScales, norm.YBlockRows) = (operand.Codes, operand.Scales, operand.Plan.BlockRows);
+        (norm.Y, norm.CodeScales, norm.YBlockRows) = (operand.Codes, operand.Scales, operand.Plan.OperandRows);
         GpuNorm.Launch(device, norm, rows);
         return operand;
     }
@@ -205,6 +205,7 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
             32 => GpuRingMatMul<Sums32>.Kernel,
             64 => GpuRingMatMul<Sums64>.Kernel,
             128 => GpuRingMatMul<Sums128>.Kernel,
+            192 => GpuRingMatMul<Sums192>.Kernel,
             _ => GpuRingMatMul<Sums256>.Kernel,
         };
         Launch(kernel, arguments, plan);
@@ -252,7 +253,7 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
         // Never more for fewer rows: what recorded launches use should not move.
         long halves = GpuActivations.OperandBytes(rows, stride);
         _codes.Reserve((halves / sizeof(ushort)) + (halves / stride / sizeof(ushort) * sizeof(float)));
-        return new CodeOperand(_codes.Address, _codes.Address + (nint)((long)plan.Blocks * plan.BlockRows * stride), plan);
+        return new CodeOperand(_codes.Address, _codes.Address + (nint)((long)plan.Blocks * plan.OperandRows * stride), plan);
     }
 
     private static GpuKernel<MatMulArguments> Fp8Kernel<TScales>(int blockRows)
@@ -263,6 +264,7 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
             32 => GpuFp8MatMul<Sums32, TScales>.Kernel,
             64 => GpuFp8MatMul<Sums64, TScales>.Kernel,
             128 => GpuFp8MatMul<Sums128, TScales>.Kernel,
+            192 => GpuFp8MatMul<Sums192, TScales>.Kernel,
             _ => GpuFp8MatMul<Sums256, TScales>.Kernel,
         };
 

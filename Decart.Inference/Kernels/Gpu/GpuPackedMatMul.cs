@@ -6,7 +6,7 @@ using ILGPU;
 namespace Decart.Inference.Kernels.Gpu;
 
 /// <summary>
-/// <see cref="GpuRingMatMul{TSums}"/> of a weight of few bits, with the bits of the weight that it would be widened to: one warp copies packed tiles into a ring, teams of others make
+/// <see cref="GpuRingMatMul{TSums}"/> of a weight of few bits with many rows of x, with the bits of the weight that it would be widened to: one warp copies packed tiles into a ring, teams of others make
 /// halves of them in a second one, where they bring the block of x too, and two warp groups multiply as they always do.
 /// </summary>
 internal static class GpuPackedMatMul<TFormat, TSums>
@@ -27,13 +27,13 @@ internal static class GpuPackedMatMul<TFormat, TSums>
     private const int MaxSharedBytes = 227 * 1024, BarrierBytes = 512;
 
     /// <summary>
-    /// Teams of warps that make halves, each of whole stages in turn with the others, since what a stage costs besides is every warp's of its team. With few rows the bytes of the
-    /// weight decide, so there must be many warps; with many rows the products' registers leave room for few.
+    /// Teams of warps that make halves, each of whole stages in turn with the others, since what a stage costs besides is every warp's of its team. The products' registers leave room for
+    /// few.
     /// </summary>
     /// <remarks>Rings have multiples of so many stages: each stage is one team's, which sees all its phases. A barrier's parity tells two neighbouring phases apart, no more.</remarks>
-    private static int Teams => TSums.Columns is > 32 and not 128 ? 1 : 2;
+    private static int Teams => TSums.Columns == 128 ? 2 : 1;
 
-    private static int TeamWarps => TSums.Columns <= 32 ? 8 : TSums.Columns == 64 ? 7 : 3;
+    private const int TeamWarps = 3;
 
     /// <summary>The warp that copies, those that make halves, and as many as their last warp group lacks: it changes its registers as a whole.</summary>
     private static int Helpers => (1 + (Teams * TeamWarps) + 3) / 4 * 4;
@@ -49,15 +49,15 @@ internal static class GpuPackedMatMul<TFormat, TSums>
         int warp = Warp.Shuffle(Group.IdxX / Lanes, 0);
         if (warp >= Readers)
         {
-            if (TSums.Columns is 64 or 128) WarpGroup.LowerRegisters(88);
-            else if (TSums.Columns > 128) WarpGroup.LowerRegisters(40);
+            if (TSums.Columns > 128) WarpGroup.LowerRegisters(40);
+            else WarpGroup.LowerRegisters(88);
             if (warp == Readers) Copy(a, stored);
             else if (warp <= Readers + (Teams * TeamWarps)) Unpack(a, stored, halves, warp - Readers - 1);
         }
         else
         {
-            if (TSums.Columns is 64 or 128) WarpGroup.RaiseRegisters(160);
-            else if (TSums.Columns > 128) WarpGroup.RaiseRegisters(232);
+            if (TSums.Columns > 128) WarpGroup.RaiseRegisters(232);
+            else WarpGroup.RaiseRegisters(160);
             GpuRingMatMul<TSums>.Multiply(a, halves, warp);
         }
     }
@@ -69,7 +69,7 @@ internal static class GpuPackedMatMul<TFormat, TSums>
         int perStage = GpuRingMatMul<TSums>.PiecesPerStage(a), steps = GpuRingMatMul<TSums>.Steps(a, perStage);
         for (GpuRingMatMulPass pass = GpuRingMatMulPass.First(a); GpuRingMatMulPass.Exists(pass); pass = GpuRingMatMulPass.Next(a, pass))
         {
-            GpuRingMatMul<TSums>.Source source = GpuRingMatMul<TSums>.Source.OfWeight(a, pass, perStage, PackedTile<TFormat>.Bytes);
+            GpuRingMatMul<TSums>.Source source = GpuRingMatMul<TSums>.Source.OfTilePieces(a, pass, perStage, PackedTile<TFormat>.Bytes);
             for (int step = 0; step < steps; step++)
             {
                 int pieces = GpuRingMatMul<TSums>.Pieces(a, step, perStage);

@@ -6,35 +6,42 @@ using ILGPU;
 namespace Decart.Inference.Kernels.Gpu;
 
 /// <summary>
-/// <see cref="GpuRingMatMul{TSums}"/> of a weight of few bits with few rows of x. One warp copies packed tiles and x into a ring. Several others share each tile and take the ring's
-/// stages in turn: each makes halves of its stage in registers, which never see shared memory, while those before it multiply; then it is given the sums, adds its products, and
-/// hands them on. So a sum is one chain over all of k, as everywhere, and the bits are those of the weight that it would be widened to.
+/// <see cref="GpuRingMatMul{TSums}"/> of a weight of few bits with few rows of x. One warp group copies packed tiles and x into a ring. The others take turns at its stages, up to four
+/// tiles at a time, one for each warp: a group makes halves of them in registers, which never see shared memory, while those before it multiply; then it is given the sums, adds
+/// its products by <c>wgmma</c>, and hands them on. So a sum is one chain over all of k, as everywhere, and the bits are those of the weight that it would be widened to.
 /// </summary>
 internal static class GpuRelayMatMul<TFormat, TSums>
     where TFormat : IPackedFormat
-    where TSums : unmanaged, IWarpSums<TSums>
+    where TSums : unmanaged, IRelaySums<TSums>
 {
     public static readonly GpuKernel<MatMulArguments> Kernel = new(Run, Threads)
     {
         MinArchitecture = 90,
         ForOneArchitecture = true,
         StartsEarly = true,
-        SharedBytes = Ring<Stage>.Bytes + RelayBytes,
+        // Turns go round the ring: each group has a stage of its own.
+        SharedBytes = Stage.Stages >= Runners ? Ring<Stage>.Bytes + RelayBytes : throw new InvalidOperationException("There are fewer stages than groups."),
     };
 
-    /// <summary>Warps that take turns, and one that copies, whose warp group has three more: registers are given and taken by warp groups.</summary>
-    private const int Lanes = 32, Runners = 16, Threads = (Runners + 4) * Lanes;
+    private const int Lanes = 32, GroupWarps = WarpGroup.Threads / Lanes;
 
     /// <summary>What a group may have.</summary>
     private const int MaxSharedBytes = 227 * 1024;
 
-    /// <summary>The most warps that share a tile: a chain of products is no faster with more.</summary>
-    private const int MaxTeam = 8;
+    /// <summary>Warp groups that take turns; another one copies: registers are given and taken by warp groups.</summary>
+    private static int Runners => TSums.Columns > 32 ? 2 : Pieces > 4 || (TSums.Columns > 16 && IsLarge) ? 3 : 4;
 
-    /// <summary>Pieces of a stage: as many as there are registers for, since handing on takes time.</summary>
-    private const int Pieces = 4;
+    /// <summary>
+    /// Pieces of a stage. With more, which take more registers, sums are handed on less often; there are fewer groups then, which is slower where making halves takes longest.
+    /// </summary>
+    private static int Pieces => TSums.Columns <= 16 && TFormat.HasHalfScales && !IsLarge ? 6 : 4;
 
-    private static int RelayBytes => Runners * Ring<Relay>.Bytes;
+    /// <summary>Whether more pieces would leave too few stages.</summary>
+    private static bool IsLarge => PackedTile<TFormat>.Bytes > 768;
+
+    private static int Threads => (Runners + 1) * WarpGroup.Threads;
+
+    private static int RelayBytes => Runners * GroupWarps * Relay.Bytes;
 
     private static void Run(MatMulArguments a)
     {
@@ -42,139 +49,196 @@ internal static class GpuRelayMatMul<TFormat, TSums>
         int stages = Shared.Base(), relays = stages + Ring<Stage>.Bytes, warp = Warp.Shuffle(Group.IdxX / Lanes, 0);
         if (Warp.LaneIdx == 0)
         {
-            if (warp < Runners) Ring<Relay>.Initialize(RelayOf(relays, warp));
-            else if (warp == Runners) Ring<Stage>.Initialize(stages);
+            if (warp < Runners * GroupWarps) Relay.Initialize(relays + (warp * Relay.Bytes));
+            else if (warp == Runners * GroupWarps) Ring<Stage>.Initialize(stages);
         }
         Group.Barrier();
-        if (warp >= Runners)
+        if (warp >= Runners * GroupWarps)
         {
             WarpGroup.LowerRegisters(32);
-            if (warp == Runners) GpuRingMatMul<TSums>.Copy(a, Ring<Stage>.At(stages), Pieces);
+            GpuRingMatMul<TSums>.Copy(a, Ring<Stage>.At(stages), Pieces, warp - (Runners * GroupWarps));
         }
         else
         {
-            WarpGroup.RaiseRegisters(112);
+            if (Runners == 4) WarpGroup.RaiseRegisters(112);
+            else if (Runners == 3) WarpGroup.RaiseRegisters(160);
+            else WarpGroup.RaiseRegisters(216);
             Multiply(a, Ring<Stage>.At(stages), relays, warp);
         }
     }
 
     private static void Multiply(MatMulArguments a, Ring<Stage> ring, int relays, int warp)
     {
-        int team = Team(a), tile = warp / team, runner = warp - (tile * team);
-        if (tile >= a.TilesPerPass) return;
-        Ring<Relay> before = Ring<Relay>.At(RelayOf(relays, warp)), after = Ring<Relay>.At(RelayOf(relays, runner + 1 == team ? warp - runner : warp + 1));
-        ring = Ring<Stage>.Skip(ring, runner);
-        int steps = GpuRingMatMul<TSums>.Steps(a, Pieces), step = runner, lastPieces = GpuRingMatMul<TSums>.Pieces(a, steps - 1, Pieces);
+        // Turns go round the groups: a stage is one for its first four tiles, and where passes have more another one for the rest, whose sums come from as many turns before.
+        int group = warp / GroupWarps, shift = a.TilesPerPass > GroupWarps ? 1 : 0, next = (group + 1 + shift) % Runners, turn = group, step = turn >> shift;
+        // A warp's place among the tiles never changes: sums go from warp to warp. Few tiles are other warps' in each group, so that all four parts of a multiprocessor have work.
+        int place = (warp - (group * a.TilesPerPass)) & (GroupWarps - 1);
+        Relay before = Relay.At(relays, group, place), after = Relay.At(relays, next, place);
+        ring = Ring<Stage>.Skip(ring, step);
+        int steps = GpuRingMatMul<TSums>.Steps(a, Pieces), lastPieces = GpuRingMatMul<TSums>.Pieces(a, steps - 1, Pieces);
         GridDependency.Wait();
         int count = Global.LoadInt(a.Count);
+        // What a warp without a tile multiplies does not matter.
+        HeldFragments front = default, middle = default, back = default;
         for (GpuRingMatMulPass pass = GpuRingMatMulPass.First(a); GpuRingMatMulPass.Exists(pass); pass = GpuRingMatMulPass.Next(a, pass))
         {
-            if (tile >= pass.Tiles) continue;
-            // A stage is released by the warps of its tiles; the first one's stands in for those that are lacking.
-            int releases = tile == 0 ? GpuRingMatMulPass.MaxTiles + 1 - pass.Tiles : 1, advance = pass.Tiles * PackedTile<TFormat>.Bytes;
-            for (; step < steps; step += team)
+            // A stage is released by the warps of two turns; one stands in for the other where that has no tiles.
+            int releases = pass.Tiles > GroupWarps ? 1 : 2;
+            while (step < steps)
             {
-                Ring<Stage>.Await(ring);
-                HeldFragments weight = Unpack(Ring<Stage>.Stage(ring) + (tile * PackedTile<TFormat>.Bytes), advance, a.HalfScales);
-                int x = Ring<Stage>.Stage(ring) + Stage.WeightBytes + (Warp.LaneIdx * (CoreTiles.CoreBytes / 8)), secondX = x + (2 * XPieceBytes);
-                bool isLast = step == steps - 1;
-                if (isLast && lastPieces <= 2)
+                int firstTile = (turn - (step << shift)) * GroupWarps, tile = firstTile + place;
+                bool isMine = tile < pass.Tiles, isLast = step == steps - 1;
+                if (firstTile < pass.Tiles)
                 {
-                    // What is not there counts as nothing.
-                    weight.Third = weight.Fourth = default;
-                    secondX = x;
-                }
-                if (!isLast) Ring<Relay>.AwaitEmpty(after);
-                TSums sums = default;
-                if (step > 0)
-                {
-                    Ring<Relay>.Await(before);
-                    sums = TSums.Load(Ring<Relay>.Stage(before) + OwnSums);
-                    Ring<Relay>.Release(before);
-                    before = Ring<Relay>.Next(before);
-                }
-                sums = Multiply(Multiply(sums, weight.First, x), weight.Second, x + XPieceBytes);
-                sums = Multiply(Multiply(sums, weight.Third, secondX), weight.Fourth, secondX + XPieceBytes);
-                if (isLast)
-                {
-                    StoreTile.Store(a, sums, pass.Tile + tile, pass.XBlock * TSums.Columns, GpuRingMatMulPass.End(a, pass, count), reduces: true);
-                }
-                else
-                {
-                    TSums.Store(sums, Ring<Relay>.Stage(after) + OwnSums);
+                    Ring<Stage>.Await(ring);
+                    if (isMine)
+                    {
+                        // A last stage with fewer pieces has something in the place of the others.
+                        int first = Ring<Stage>.Stage(ring) + (tile * Pieces * PackedTile<TFormat>.Bytes);
+                        front = Unpack(first, a.HalfScales);
+                        middle = Unpack(first + (2 * PackedTile<TFormat>.Bytes), a.HalfScales);
+                        if (Pieces > 4) back = Unpack(first + (4 * PackedTile<TFormat>.Bytes), a.HalfScales);
+                    }
+                    int x = GpuRingMatMul<TSums>.Describe(Ring<Stage>.Stage(ring) + Stage.WeightBytes), secondX = x + (2 * XPiece), thirdX = x + (4 * XPiece);
+                    if (isLast && lastPieces <= 4)
+                    {
+                        // What is not there counts as nothing.
+                        back = default;
+                        thirdX = x;
+                        if (lastPieces <= 2)
+                        {
+                            middle = default;
+                            secondX = x;
+                        }
+                    }
+                    TSums sums = default;
+                    if (isMine && !isLast && next != group) Relay.AwaitEmpty(after);
+                    if (isMine && step > 0)
+                    {
+                        sums = Relay.Take(before);
+                        before = Relay.Next(before);
+                    }
+                    WarpGroup.Fence();
+                    sums = Multiply(sums, front, x);
+                    sums = Multiply(sums, middle, secondX);
+                    if (Pieces > 4) sums = Multiply(sums, back, thirdX);
+                    WarpGroup.Commit();
+                    WarpGroup.Wait(0);
+                    if (isMine && !isLast)
+                    {
+                        if (next == group) Relay.AwaitEmpty(after);
+                        Relay.Give(after, sums);
+                        after = Relay.Next(after);
+                    }
                     Warp.Barrier();
-                    if (Warp.LaneIdx == 0) MBarrier.Arrive(Ring<Relay>.Full(after));
-                    after = Ring<Relay>.Next(after);
+                    if (Warp.LaneIdx < releases) MBarrier.Arrive(Ring<Stage>.Empty(ring));
+                    if (isLast)
+                    {
+                        if (isMine) StoreTile.Store(a, sums, pass.Tile + tile, pass.XBlock * TSums.Columns, GpuRingMatMulPass.End(a, pass, count), reduces: true);
+                        // Its registers are free while sums are stored.
+                        front = middle = back = default;
+                    }
                 }
-                Warp.Barrier();
-                if (Warp.LaneIdx < releases) MBarrier.Arrive(Ring<Stage>.Empty(ring));
-                ring = Ring<Stage>.Skip(ring, team);
+                turn += Runners;
+                int following = turn >> shift;
+                ring = Ring<Stage>.Skip(ring, following - step);
+                step = following;
             }
+            turn -= steps << shift;
             step -= steps;
         }
     }
 
-    /// <summary>A stage's halves of a tile. A last stage with fewer pieces has something in the place of the others.</summary>
-    private static HeldFragments Unpack(int first, int advance, int halfScales)
+    /// <summary>Halves of two pieces of a tile.</summary>
+    private static HeldFragments Unpack(int first, int halfScales)
     {
-        HeldFragments held = default;
-        if (TFormat.HasHalfScales && halfScales != 0)
-        {
-            held = PackedTile<TFormat>.UnpackByHalves(first, first + advance, 0, held);
-            held = PackedTile<TFormat>.UnpackByHalves(first + (2 * advance), first + (3 * advance), 2, held);
-        }
-        else
-        {
-            held = PackedTile<TFormat>.Unpack(first, first + advance, 0, held);
-            held = PackedTile<TFormat>.Unpack(first + (2 * advance), first + (3 * advance), 2, held);
-        }
-        return held;
+        int second = first + PackedTile<TFormat>.Bytes;
+        return TFormat.HasHalfScales && halfScales != 0
+            ? PackedTile<TFormat>.UnpackByHalves(first, second, 0, default(HeldFragments))
+            : PackedTile<TFormat>.Unpack(first, second, 0, default(HeldFragments));
     }
+
+    /// <summary>Starts the products of two pieces.</summary>
+    private static TSums Multiply(TSums sums, HeldFragments weight, int x) => Multiply(Multiply(sums, weight.First, x), weight.Second, x + XPiece);
 
     private static TSums Multiply(TSums sums, HeldPiece weight, int x)
     {
-        sums = TSums.Multiply(sums, weight.Step0, weight.Step1, x);
-        return TSums.Multiply(sums, weight.Step2, weight.Step3, x + (4 * CoreTiles.CoreBytes));
+        int step = MatrixDescriptor.Advance(2 * CoreTiles.CoreBytes);
+        sums = TSums.MultiplyRows(sums, weight.Step0, x);
+        sums = TSums.MultiplyRows(sums, weight.Step1, x + step);
+        sums = TSums.MultiplyRows(sums, weight.Step2, x + (2 * step));
+        return TSums.MultiplyRows(sums, weight.Step3, x + (3 * step));
     }
 
-    private static int RelayOf(int relays, int warp) => relays + (warp * Ring<Relay>.Bytes);
-
-    /// <summary>Where the calling lane's sums are in a relay's stage.</summary>
-    private static int OwnSums => Warp.LaneIdx * 4 * sizeof(float);
-
-    private static int XPieceBytes => TSums.Columns * CoreTiles.RowBytes;
-
-    /// <summary>Warps that share a tile.</summary>
-    private static int Team(MatMulArguments a)
-    {
-        int team = Runners / a.TilesPerPass, most = Stage.Stages < MaxTeam ? Stage.Stages : MaxTeam;
-        return team < most ? team : most;
-    }
+    /// <summary>What the descriptor of the next piece of x has more.</summary>
+    private static int XPiece => MatrixDescriptor.Advance(TSums.Columns * CoreTiles.RowBytes);
 
     private struct Stage : IMatMulRingShape
     {
         public static int TileBytes => PackedTile<TFormat>.Bytes;
 
+        public static bool IsPacked => true;
+
         public static int WeightBytes => Pieces * GpuRingMatMulPass.MaxTiles * TileBytes;
 
         public static int Stages => (MaxSharedBytes - RelayBytes) / (StageBytes + (2 * MBarrier.Bytes));
 
-        public static int StageBytes => WeightBytes + (Pieces * XPieceBytes);
+        public static int StageBytes => WeightBytes + (Pieces * TSums.Columns * CoreTiles.RowBytes);
 
-        public static int Writers => 1;
+        public static int Writers => GpuRingMatMul<TSums>.Copiers;
 
-        public static int Readers => GpuRingMatMulPass.MaxTiles;
+        public static int Readers => 2 * GroupWarps;
     }
 
-    /// <summary>Where a warp finds the sums of the one before it.</summary>
-    private struct Relay : IRingShape
+    /// <summary>Where a warp finds the sums of its tile that another one gives it, and two barriers.</summary>
+    private struct Relay
     {
-        public static int Stages => 1;
+        private int _address, _parity;
 
-        public static int StageBytes => TSums.Columns / 8 * WarpFragment.Bytes;
+        public static int Bytes => SumBytes + (2 * MBarrier.Bytes);
 
-        public static int Writers => 1;
+        private static int SumBytes => TSums.Columns / 8 * WarpFragment.Bytes;
 
-        public static int Readers => 1;
+        /// <summary>Where the calling lane's sums are.</summary>
+        private static int OwnSums => Warp.LaneIdx * 4 * sizeof(float);
+
+        /// <summary>Makes one, by one thread.</summary>
+        public static void Initialize(int address)
+        {
+            MBarrier.Init(address + SumBytes, 1);
+            MBarrier.Init(address + SumBytes + MBarrier.Bytes, 1);
+            MBarrier.PublishInit();
+        }
+
+        /// <summary>The one before a group's warp that has such a place among the tiles.</summary>
+        public static Relay At(int relays, int group, int place) => new() { _address = relays + (((group * GroupWarps) + place) * Bytes) };
+
+        /// <summary>Behind a time that sums were given.</summary>
+        public static Relay Next(Relay relay)
+        {
+            relay._parity ^= 1;
+            return relay;
+        }
+
+        /// <summary>Waits until sums may be stored.</summary>
+        public static void AwaitEmpty(Relay relay) => MBarrier.Wait(relay._address + SumBytes + MBarrier.Bytes, relay._parity ^ 1);
+
+        /// <summary>Stores sums.</summary>
+        public static void Give(Relay relay, TSums sums)
+        {
+            TSums.Store(sums, relay._address + OwnSums);
+            Warp.Barrier();
+            if (Warp.LaneIdx == 0) MBarrier.Arrive(relay._address + SumBytes);
+        }
+
+        /// <summary>Waits for sums.</summary>
+        public static TSums Take(Relay relay)
+        {
+            MBarrier.Wait(relay._address + SumBytes, relay._parity);
+            TSums sums = TSums.Load(relay._address + OwnSums);
+            Warp.Barrier();
+            if (Warp.LaneIdx == 0) MBarrier.Arrive(relay._address + SumBytes + MBarrier.Bytes);
+            return sums;
+        }
     }
 }

@@ -6,7 +6,7 @@ namespace Decart.Inference.Kernels.Gpu;
 
 /// <summary>
 /// The matmul of Hopper GPUs (sm_90a), for a token as for prompts: y^T = W x^T by <c>wgmma</c>, tiles of the weight on the 64-row side, a block of
-/// <typeparamref name="TSums"/> rows of x on the other. One warp copies pieces of both into a ring, the weight's before it waits for the kernel in front: weights
+/// <typeparamref name="TSums"/> rows of x on the other. One warp group copies pieces of both into a ring, the weight's before it waits for the kernel in front: weights
 /// depend on no kernel, but which experts have rows does. Two warp groups multiply up to four tiles each and keep all of k in their accumulators. One group stays on each multiprocessor
 /// and takes one pass after the other, up to eight tiles of the weight times a block of x.
 /// </summary>
@@ -21,8 +21,11 @@ internal static class GpuRingMatMul<TSums>
         SharedBytes = Ring<Shape>.Bytes,
     };
 
-    /// <summary>Two warp groups that multiply, and one whose first warp copies.</summary>
+    /// <summary>Two warp groups that multiply, and one that copies.</summary>
     internal const int Threads = (Readers * Lanes) + WarpGroup.Threads;
+
+    /// <summary>Warps that copy.</summary>
+    internal const int Copiers = WarpGroup.Threads / Lanes;
 
     private const int Lanes = 32;
 
@@ -49,7 +52,7 @@ internal static class GpuRingMatMul<TSums>
         if (warp >= Readers)
         {
             if (TSums.Columns > 128) WarpGroup.LowerRegisters(40);
-            if (warp == Readers) Copy(a, ring, PiecesPerStage(a));
+            Copy(a, ring, PiecesPerStage(a), warp - Readers);
         }
         else
         {
@@ -58,51 +61,59 @@ internal static class GpuRingMatMul<TSums>
         }
     }
 
-    /// <summary>What the warp that copies does.</summary>
+    /// <summary>What the warps that copy do, which share a stage's pieces: one warp starts small copies too slowly.</summary>
     /// <param name="a">The operation.</param>
-    /// <param name="ring">Its place in the ring: the beginning.</param>
+    /// <param name="ring">Their place in the ring: the beginning.</param>
     /// <param name="perStage">Pieces of a full stage.</param>
-    internal static void Copy<TShape>(MatMulArguments a, Ring<TShape> ring, int perStage)
+    /// <param name="copier">Which of the <see cref="Copiers"/> the calling warp is.</param>
+    internal static void Copy<TShape>(MatMulArguments a, Ring<TShape> ring, int perStage, int copier)
         where TShape : IMatMulRingShape
     {
         // Which experts there are depends on the kernel in front.
         if (a.ExpertBlocks != 0) GridDependency.Wait();
         GpuRingMatMulPass pass = GpuRingMatMulPass.First(a);
         Ring<TShape> behind = ring;
-        Source source = Source.Of<TShape>(a, pass, perStage), x = source;
+        Source source = Source.Of<TShape>(a, pass, perStage, copier);
         int steps = Steps(a, perStage), early = !GpuRingMatMulPass.Exists(pass) ? 0 : steps < TShape.Stages ? steps : TShape.Stages;
         for (int step = 0; step < early; step++)
         {
-            BeginFill(a, ring, pass, Pieces(a, step, perStage));
-            if (!Source.IsX) Source.Copy(source, Ring<TShape>.Stage(ring), Ring<TShape>.Full(ring), Pieces(a, step, perStage));
-            source = Source.Next(source);
+            BeginFill(a, ring, pass, Pieces(a, step, perStage), copier);
+            if (!Source.IsX)
+            {
+                Source.Copy(source, Ring<TShape>.Stage(ring), Ring<TShape>.Full(ring), Pieces(a, step, perStage));
+                source = Source.Next(source);
+            }
             ring = Ring<TShape>.Next(ring);
         }
         GridDependency.Wait();
         for (int step = 0; step < early; step++)
         {
-            if (Source.IsX) Source.Copy(x, Ring<TShape>.Stage(behind), Ring<TShape>.Full(behind), Pieces(a, step, perStage));
-            x = Source.Next(x);
+            if (Source.IsX)
+            {
+                Source.Copy(source, Ring<TShape>.Stage(behind), Ring<TShape>.Full(behind), Pieces(a, step, perStage));
+                source = Source.Next(source);
+            }
             behind = Ring<TShape>.Next(behind);
         }
         while (GpuRingMatMulPass.Exists(pass))
         {
             for (int step = early; step < steps; step++)
             {
-                BeginFill(a, ring, pass, Pieces(a, step, perStage));
+                BeginFill(a, ring, pass, Pieces(a, step, perStage), copier);
                 Source.Copy(source, Ring<TShape>.Stage(ring), Ring<TShape>.Full(ring), Pieces(a, step, perStage));
                 source = Source.Next(source);
                 ring = Ring<TShape>.Next(ring);
             }
             early = 0;
             pass = GpuRingMatMulPass.Next(a, pass);
-            source = Source.Of<TShape>(a, pass, perStage);
+            source = Source.Of<TShape>(a, pass, perStage, copier);
         }
     }
 
-    private static void BeginFill<TShape>(MatMulArguments a, Ring<TShape> ring, GpuRingMatMulPass pass, int pieces)
+    /// <summary>One copier announces the bytes of all. The others arrive too, even where they have none: no stage is full, and emptied again, before each has seen that it was empty.</summary>
+    private static void BeginFill<TShape>(MatMulArguments a, Ring<TShape> ring, GpuRingMatMulPass pass, int pieces, int copier)
         where TShape : IMatMulRingShape =>
-        Ring<TShape>.BeginFill(ring, pieces * ((pass.Tiles * TShape.TileBytes) + (TSums.Columns * CoreTiles.RowBytes)));
+        Ring<TShape>.BeginFill(ring, copier == 0 ? pieces * ((pass.Tiles * TShape.TileBytes) + (TSums.Columns * CoreTiles.RowBytes)) : 0);
 
     /// <summary>What the warps that multiply do, whoever fills the ring.</summary>
     /// <param name="a">The operation.</param>
@@ -216,9 +227,15 @@ internal static class GpuRingMatMul<TSums>
 
         public static bool IsX => Warp.LaneIdx >= FirstXLane;
 
-        public static Source Of<TShape>(MatMulArguments a, GpuRingMatMulPass pass, int perStage)
-            where TShape : IMatMulRingShape =>
-            IsX ? OfX(a, pass, perStage, TShape.WeightBytes) : OfWeight(a, pass, perStage, TShape.TileBytes);
+        /// <summary>What a lane of one of the <see cref="Copiers"/> copies.</summary>
+        public static Source Of<TShape>(MatMulArguments a, GpuRingMatMulPass pass, int perStage, int copier)
+            where TShape : IMatMulRingShape
+        {
+            Source source = IsX ? OfX(a, pass, perStage, TShape.WeightBytes) : TShape.IsPacked ? OfTiles(a, pass, perStage, TShape.TileBytes) : OfWeight(a, pass, perStage);
+            int own = (TShape.IsPacked && !IsX ? Warp.LaneIdx : source._piece) % Copiers;
+            if (copier != (IsX ? Copiers - 1 - own : own)) source._piece = int.MaxValue;
+            return source;
+        }
 
         public static Source Next(Source source)
         {
@@ -279,23 +296,54 @@ internal static class GpuRingMatMul<TSums>
         /// <param name="a">The operation.</param>
         /// <param name="pass">The pass.</param>
         /// <param name="perStage">Pieces of a full stage.</param>
-        /// <param name="tileBytes">A constant: bytes of a piece of a tile.</param>
-        public static Source OfWeight(MatMulArguments a, GpuRingMatMulPass pass, int perStage, int tileBytes)
+        private static Source OfWeight(MatMulArguments a, GpuRingMatMulPass pass, int perStage)
         {
             const int BlockTiles = CoreTiles.WeightBlockRows / CoreTiles.TileRows;
             int piece = Warp.LaneIdx >> 1, part = Warp.LaneIdx & 1, block = (pass.Tile / BlockTiles) + part;
             int begin = part == 0 ? pass.Tile : block * BlockTiles, end = (block + 1) * BlockTiles;
             if (end > pass.Tile + pass.Tiles) end = pass.Tile + pass.Tiles;
             int row = begin * CoreTiles.TileRows;
-            long first = CoreTiles.TileOffset(row, 0, a.WeightRows, a.Stride, tileBytes);
-            long pieceAdvance = CoreTiles.TileOffset(row, CoreTiles.PieceColumns, a.WeightRows, a.Stride, tileBytes) - first;
+            long first = CoreTiles.WeightOffset(row, 0, a.WeightRows, a.Stride);
+            long pieceAdvance = CoreTiles.WeightOffset(row, CoreTiles.PieceColumns, a.WeightRows, a.Stride) - first;
             return new Source
             {
                 _address = pass.Weight + first + (piece * pieceAdvance),
                 _advance = perStage * pieceAdvance,
-                _offset = ((piece * pass.Tiles) + begin - pass.Tile) * tileBytes,
+                _offset = ((piece * pass.Tiles) + begin - pass.Tile) * CoreTiles.TileBytes,
                 _piece = piece < perStage && begin < end ? piece : int.MaxValue,
-                _bytes = (end - begin) * tileBytes,
+                _bytes = (end - begin) * CoreTiles.TileBytes,
+            };
+        }
+
+        /// <summary>The part of a packed weight: lane t the pieces of tile t, for each tile together.</summary>
+        /// <param name="a">The operation.</param>
+        /// <param name="pass">The pass.</param>
+        /// <param name="perStage">Pieces of a full stage.</param>
+        /// <param name="tileBytes">A constant: bytes of a piece of a tile.</param>
+        private static Source OfTiles(MatMulArguments a, GpuRingMatMulPass pass, int perStage, int tileBytes) => new()
+        {
+            _address = pass.Weight + ((long)(pass.Tile + Warp.LaneIdx) * (a.Stride / CoreTiles.PieceColumns) * tileBytes),
+            _advance = perStage * tileBytes,
+            _offset = Warp.LaneIdx * perStage * tileBytes,
+            _piece = Warp.LaneIdx < pass.Tiles ? 0 : int.MaxValue,
+            _bytesPerPiece = tileBytes,
+        };
+
+        /// <summary>The part of a packed weight, at most as many pieces of tiles as lanes: for each piece its tiles together.</summary>
+        /// <param name="a">The operation.</param>
+        /// <param name="pass">The pass.</param>
+        /// <param name="perStage">Pieces of a full stage.</param>
+        /// <param name="tileBytes">A constant: bytes of a piece of a tile.</param>
+        public static Source OfTilePieces(MatMulArguments a, GpuRingMatMulPass pass, int perStage, int tileBytes)
+        {
+            int tile = Warp.LaneIdx / perStage, piece = Warp.LaneIdx - (tile * perStage);
+            return new Source
+            {
+                _address = pass.Weight + ((((long)(pass.Tile + tile) * (a.Stride / CoreTiles.PieceColumns)) + piece) * tileBytes),
+                _advance = perStage * tileBytes,
+                _offset = ((piece * pass.Tiles) + tile) * tileBytes,
+                _piece = tile < pass.Tiles ? piece : int.MaxValue,
+                _bytes = tileBytes,
             };
         }
     }
@@ -309,13 +357,15 @@ internal static class GpuRingMatMul<TSums>
     {
         public static int TileBytes => CoreTiles.TileBytes;
 
+        public static bool IsPacked => false;
+
         public static int WeightBytes => GpuRingMatMul<TSums>.WeightBytes;
 
         public static int Stages => GpuRingMatMul<TSums>.Stages;
 
         public static int StageBytes => GpuRingMatMul<TSums>.StageBytes;
 
-        public static int Writers => 1;
+        public static int Writers => Copiers;
 
         public static int Readers => GpuRingMatMul<TSums>.Readers;
     }
@@ -326,6 +376,9 @@ internal interface IMatMulRingShape : IRingShape
 {
     /// <summary>Bytes of a piece of a tile.</summary>
     static abstract int TileBytes { get; }
+
+    /// <summary>Whether a stage has all its pieces of a tile together, as <see cref="Packed.PackedTile{TFormat}"/> has them; else a piece's tiles.</summary>
+    static abstract bool IsPacked { get; }
 
     /// <summary>Room for pieces of tiles in a stage.</summary>
     static abstract int WeightBytes { get; }

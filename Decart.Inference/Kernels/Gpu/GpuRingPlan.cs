@@ -17,6 +17,12 @@ internal readonly record struct GpuRingPlan(int BlockRows, int Blocks, int Group
     /// </summary>
     private const int PassCycles = 3000, CacheBytes = 42;
 
+    /// <summary>Three quarters of the largest block, of which there is one alone.</summary>
+    public const int LargeBlockRows = 192;
+
+    /// <summary>Rows of a block as they lie in memory: a power of two.</summary>
+    public int OperandRows => CoreTiles.OperandBlockRows(BlockRows);
+
     /// <summary>Groups that share the weight, each taking neighbouring tiles, for each block of x; 0: groups take passes in turn.</summary>
     public int GroupsPerBlock { get; init; }
 
@@ -39,10 +45,10 @@ internal readonly record struct GpuRingPlan(int BlockRows, int Blocks, int Group
     /// <param name="multiprocessors">Of the GPU.</param>
     public static GpuRingPlan Best(int rows, int weightRows, int stride, int multiprocessors)
     {
-        int most = CoreTiles.OperandBlockRows(rows), tiles = weightRows / CoreTiles.TileRows, pieces = stride / CoreTiles.PieceColumns;
+        int tiles = weightRows / CoreTiles.TileRows, pieces = stride / CoreTiles.PieceColumns;
         GpuRingPlan best = default;
         long least = long.MaxValue;
-        for (int block = Math.Min(most, 64); block <= most; block *= 2)
+        foreach (int block in BlockSizes(rows))
         {
             foreach (GpuRingPlan? plan in (GpuRingPlan?[])[Shared(rows, block, tiles, multiprocessors), InTurn(rows, block, tiles, multiprocessors)])
             {
@@ -52,6 +58,13 @@ internal readonly record struct GpuRingPlan(int BlockRows, int Blocks, int Group
             }
         }
         return best;
+    }
+
+    private static IEnumerable<int> BlockSizes(int rows)
+    {
+        int most = CoreTiles.OperandBlockRows(rows);
+        for (int block = Math.Min(most, 64); block < most; block *= 2) yield return block;
+        yield return most > LargeBlockRows && rows <= LargeBlockRows ? LargeBlockRows : most;
     }
 
     /// <summary>Passes in turn over every expert's weight and blocks, each of as many tiles as the others.</summary>

@@ -54,6 +54,14 @@ internal partial struct Tile128
     public Tile64 Left, Right;
 }
 
+/// <summary>A thread's 96 accumulators of 64 x 192.</summary>
+internal struct Tile192
+{
+    public Tile128 Left;
+
+    public Tile64 Right;
+}
+
 /// <summary>A thread's 128 accumulators of 64 x 256.</summary>
 internal struct Tile256
 {

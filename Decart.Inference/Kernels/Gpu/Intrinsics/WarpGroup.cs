@@ -83,6 +83,11 @@ internal static unsafe class WarpGroup
     public static Tile128 MultiplyHalves128(Tile128 c, long a, long b, int accumulate) => Multiply(c, a, b, accumulate, &Halves16);
 
     /// <inheritdoc cref="MultiplyHalves8"/>
+    /// <summary>c + a b' for halves and 192 rows of b.</summary>
+    [IntrinsicImplementation, Ptx(Scale + "m64n192k16.f32.f16.f16" + End, MinArchitecture = 90, InPlace = true)]
+    public static Tile192 MultiplyHalves192(Tile192 c, long a, long b, int accumulate) => Multiply(c, a, b, accumulate, &Halves16);
+
+    /// <inheritdoc cref="MultiplyHalves8"/>
     /// <summary>c + a b' for halves and 256 rows of b.</summary>
     [IntrinsicImplementation, Ptx(Scale + "m64n256k16.f32.f16.f16" + End, MinArchitecture = 90, InPlace = true)]
     public static Tile256 MultiplyHalves256(Tile256 c, long a, long b, int accumulate) => Multiply(c, a, b, accumulate, &Halves16);
@@ -159,6 +164,21 @@ internal static unsafe class WarpGroup
     /// <param name="accumulate">0 to take c as zero.</param>
     [IntrinsicImplementation, Ptx(RegisterScale + "m64n64k16.f32.f16.f16" + RegisterEnd, MinArchitecture = 90, InPlace = true)]
     public static Tile64 MultiplyRows64(Tile64 c, UInt4 a, long b, int accumulate) => Multiply(c, a, b, accumulate, &Halves16);
+
+    /// <inheritdoc cref="MultiplyRows64"/>
+    /// <summary>c + a b' for halves, a of 64 rows in registers and b of 8 rows.</summary>
+    [IntrinsicImplementation, Ptx(RegisterScale + "m64n8k16.f32.f16.f16" + RegisterEnd, MinArchitecture = 90, InPlace = true)]
+    public static Tile8 MultiplyRows8(Tile8 c, UInt4 a, long b, int accumulate) => Multiply(c, a, b, accumulate, &Halves16);
+
+    /// <inheritdoc cref="MultiplyRows64"/>
+    /// <summary>c + a b' for halves, a of 64 rows in registers and b of 16 rows.</summary>
+    [IntrinsicImplementation, Ptx(RegisterScale + "m64n16k16.f32.f16.f16" + RegisterEnd, MinArchitecture = 90, InPlace = true)]
+    public static Tile16 MultiplyRows16(Tile16 c, UInt4 a, long b, int accumulate) => Multiply(c, a, b, accumulate, &Halves16);
+
+    /// <inheritdoc cref="MultiplyRows64"/>
+    /// <summary>c + a b' for halves, a of 64 rows in registers and b of 32 rows.</summary>
+    [IntrinsicImplementation, Ptx(RegisterScale + "m64n32k16.f32.f16.f16" + RegisterEnd, MinArchitecture = 90, InPlace = true)]
+    public static Tile32 MultiplyRows32(Tile32 c, UInt4 a, long b, int accumulate) => Multiply(c, a, b, accumulate, &Halves16);
 
     /// <inheritdoc cref="MultiplyRows64"/>
     /// <summary>c + a b for halves, a of 64 rows in registers and b of 16 rows and 64 columns.</summary>

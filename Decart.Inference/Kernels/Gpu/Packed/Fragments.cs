@@ -16,17 +16,15 @@ internal interface IFragmentSink<TSelf>
     static abstract TSelf Put(TSelf sink, int piece, int step, UInt4 fragment);
 }
 
-/// <summary>A lane's part of four pieces in registers.</summary>
+/// <summary>A lane's part of two pieces in registers.</summary>
 internal struct HeldFragments : IFragmentSink<HeldFragments>
 {
-    public HeldPiece First, Second, Third, Fourth;
+    public HeldPiece First, Second;
 
     public static HeldFragments Put(HeldFragments sink, int piece, int step, UInt4 fragment)
     {
         if (piece == 0) sink.First = HeldPiece.Put(sink.First, step, fragment);
-        else if (piece == 1) sink.Second = HeldPiece.Put(sink.Second, step, fragment);
-        else if (piece == 2) sink.Third = HeldPiece.Put(sink.Third, step, fragment);
-        else sink.Fourth = HeldPiece.Put(sink.Fourth, step, fragment);
+        else sink.Second = HeldPiece.Put(sink.Second, step, fragment);
         return sink;
     }
 }

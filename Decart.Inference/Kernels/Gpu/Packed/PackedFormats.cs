@@ -54,10 +54,10 @@ internal sealed class PackedFormat<TFormat> : PackedFormat
 
     public override GpuKernel<MatMulArguments> MatMul(int blockRows) => blockRows switch
     {
-        8 => TFormat.HasHalfScales ? GpuRelayMatMul<TFormat, Sums8>.Kernel : GpuPackedMatMul<TFormat, Sums8>.Kernel,
-        16 => TFormat.HasHalfScales ? GpuRelayMatMul<TFormat, Sums16>.Kernel : GpuPackedMatMul<TFormat, Sums16>.Kernel,
-        32 => GpuPackedMatMul<TFormat, Sums32>.Kernel,
-        64 => GpuPackedMatMul<TFormat, Sums64>.Kernel,
+        8 => GpuRelayMatMul<TFormat, Sums8>.Kernel,
+        16 => GpuRelayMatMul<TFormat, Sums16>.Kernel,
+        32 => GpuRelayMatMul<TFormat, Sums32>.Kernel,
+        64 => GpuRelayMatMul<TFormat, Sums64>.Kernel,
         128 => GpuPackedMatMul<TFormat, Sums128>.Kernel,
         _ => GpuPackedMatMul<TFormat, Sums256>.Kernel,
     };

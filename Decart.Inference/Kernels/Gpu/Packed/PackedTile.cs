@@ -1,4 +1,5 @@
 using Decart.Inference.Kernels.Gpu.Intrinsics;
+using Decart.Inference.Kernels.Gpu.Tiles;
 using ILGPU;
 
 namespace Decart.Inference.Kernels.Gpu.Packed;
@@ -41,6 +42,12 @@ internal static class PackedTile<TFormat>
     /// <summary>Bytes of the whole.</summary>
     public static int Bytes => CodeBytes + TFormat.ScaleBytes;
 
+    /// <summary>Bytes from a weight's first piece to another: all pieces of a tile lie behind each other, for copies of many.</summary>
+    /// <param name="tile">The piece's tile.</param>
+    /// <param name="piece">Its place in the tile.</param>
+    /// <param name="stride">Padded columns of the weight.</param>
+    public static long Offset(int tile, int piece, int stride) => (((long)tile * (stride / CoreTiles.PieceColumns)) + piece) * Bytes;
+
     /// <summary>Brings a run of a stored row into the device's memory, which has zeros there.</summary>
     /// <param name="row">Address of the stored row.</param>
     /// <param name="run">The run in the row.</param>
@@ -71,6 +78,7 @@ internal static class PackedTile<TFormat>
         // Each lane finds out what one row of one piece is scaled by, and tells those that have codes of it.
         int own = ((Warp.LaneIdx & 1) == 0 ? first : second) + CodeBytes, row = (Warp.LaneIdx >> 2) + ((Warp.LaneIdx & 2) << 2), from = Warp.LaneIdx & -4;
         PackedScales near = TFormat.LoadScales(own, row, 0), far = TFormat.GroupColumns > RunColumns ? near : TFormat.LoadScales(own, row, 1);
+        if (HasBareCodes) (near, far) = (OfBareCodes(near), OfBareCodes(far));
         sink = UnpackPiece(first, index, new FloatScales { Near = near, Far = far, From = from }, sink);
         return UnpackPiece(second, index + 1, new FloatScales { Near = near, Far = far, From = from + 1 }, sink);
     }
@@ -103,13 +111,13 @@ internal static class PackedTile<TFormat>
         }
         int next = UpperBits == 1 ? 4 : 8;
         RowScales rows = TScales.OfStep(scales, 0);
-        sink = TSink.Put(sink, index, 0, TScales.Scale(Numbers(codes.A, codes.B, upper, rows), rows));
+        sink = TSink.Put(sink, index, 0, TScales.Scale(TScales.Numbers(codes.A, codes.B, upper, rows), rows));
         if (TFormat.GroupColumns == StepColumns) rows = TScales.OfStep(scales, 1);
-        sink = TSink.Put(sink, index, 1, TScales.Scale(Numbers(TFormat.Bits == 8 ? codes.C : codes.B, codes.D, upper >> next, rows), rows));
+        sink = TSink.Put(sink, index, 1, TScales.Scale(TScales.Numbers(TFormat.Bits == 8 ? codes.C : codes.B, codes.D, upper >> next, rows), rows));
         if (TFormat.GroupColumns <= RunColumns) rows = TScales.OfStep(scales, 2);
-        sink = TSink.Put(sink, index, 2, TScales.Scale(Numbers(TFormat.Bits == 8 ? others.A : codes.C, others.B, nextUpper, rows), rows));
+        sink = TSink.Put(sink, index, 2, TScales.Scale(TScales.Numbers(TFormat.Bits == 8 ? others.A : codes.C, others.B, nextUpper, rows), rows));
         if (TFormat.GroupColumns == StepColumns) rows = TScales.OfStep(scales, 3);
-        return TSink.Put(sink, index, 3, TScales.Scale(Numbers(TFormat.Bits == 8 ? others.C : codes.D, others.D, nextUpper >> next, rows), rows));
+        return TSink.Put(sink, index, 3, TScales.Scale(TScales.Numbers(TFormat.Bits == 8 ? others.C : codes.D, others.D, nextUpper >> next, rows), rows));
     }
 
     /// <summary>Stores a lane's four codes of a row and step.</summary>
@@ -169,6 +177,9 @@ internal static class PackedTile<TFormat>
 
         public float Scale, Offset, LowerScale, LowerOffset;
 
+        /// <summary>What every second pair is scaled by.</summary>
+        public float NextScale, LowerNextScale;
+
         /// <summary>What is taken away from their codes, twice.</summary>
         public uint Zero, LowerZero;
     }
@@ -181,6 +192,9 @@ internal static class PackedTile<TFormat>
         /// <param name="scales">What it knows.</param>
         /// <param name="step">The step, a constant.</param>
         static abstract RowScales OfStep(TSelf scales, int step);
+
+        /// <summary>What a step's eight codes stand for, as it is scaled then; see <see cref="PackedTile{TFormat}.Numbers"/>.</summary>
+        static abstract UInt4 Numbers(uint codes, uint lower, uint upper, RowScales rows);
 
         /// <summary>A step's numbers as the left operand of products.</summary>
         static abstract UInt4 Scale(UInt4 numbers, RowScales rows);
@@ -213,6 +227,8 @@ internal static class PackedTile<TFormat>
 
         public static RowScales OfStep(HalfScales scales, int step) => step < 2 ? scales._near : scales._far;
 
+        public static UInt4 Numbers(uint codes, uint lower, uint upper, RowScales rows) => PackedTile<TFormat>.Numbers(codes, lower, upper, rows);
+
         public static UInt4 Scale(UInt4 numbers, RowScales rows) => new()
         {
             A = Halves.Multiply(numbers.A, rows.Factor),
@@ -240,15 +256,26 @@ internal static class PackedTile<TFormat>
             RowScales rows = new() { Scale = Warp.Shuffle(scale, from), LowerScale = Warp.Shuffle(scale, from + 2) };
             if (TFormat.HasOffsets) (rows.Offset, rows.LowerOffset) = (Warp.Shuffle(offset, from), Warp.Shuffle(offset, from + 2));
             if (TFormat.HasZeros) (rows.Zero, rows.LowerZero) = (Warp.Shuffle(zero, from), Warp.Shuffle(zero, from + 2));
+            if (!HasBareCodes)
+            {
+                (rows.NextScale, rows.LowerNextScale) = (rows.Scale, rows.LowerScale);
+                return rows;
+            }
+            // All exact: scales have at most 19 bits.
+            if (TFormat.Bias != 0) (rows.Offset, rows.LowerOffset) = (rows.Scale * (-TFormat.Bias / Unit), rows.LowerScale * (-TFormat.Bias / Unit));
+            (rows.NextScale, rows.LowerNextScale) = LowBits == 2 ? (rows.Scale, rows.LowerScale) : (rows.Scale * (1f / 16), rows.LowerScale * (1f / 16));
             return rows;
         }
+
+        public static UInt4 Numbers(uint codes, uint lower, uint upper, RowScales rows) =>
+            HasBareCodes ? BareCodes(codes, upper) : PackedTile<TFormat>.Numbers(codes, lower, upper, rows);
 
         public static UInt4 Scale(UInt4 numbers, RowScales rows) => new()
         {
             A = Pair(numbers.A, rows.Scale, rows.Offset),
             B = Pair(numbers.C, rows.LowerScale, rows.LowerOffset),
-            C = Pair(numbers.B, rows.Scale, rows.Offset),
-            D = Pair(numbers.D, rows.LowerScale, rows.LowerOffset),
+            C = Pair(numbers.B, rows.NextScale, rows.Offset),
+            D = Pair(numbers.D, rows.LowerNextScale, rows.LowerOffset),
         };
 
         private static uint Pair(uint numbers, float scale, float offset) =>
@@ -286,6 +313,44 @@ internal static class PackedTile<TFormat>
         TFormat.Codes == PackedCodeKind.NonLinear ? Bytes8(NonLinear.LookUp(codes), NonLinear.LookUp(codes >> 16))
         : LowBits == 2 ? TwoBits8(codes, upper, zero + Thousand)
         : Nibbles8(codes, upper, zero, lowerZero);
+
+    /// <summary>
+    /// Whether codes that are scaled by float32 are taken as the smallest halves, multiples of 2^-24, which scales make up for: they need no exponent, and nothing is taken away
+    /// before. Scales of any magnitude (4 bits of folders) would leave float32.
+    /// </summary>
+    private static bool HasBareCodes => TFormat.Codes == PackedCodeKind.Integer && TFormat.Bits < 8 && !TFormat.HasZeros;
+
+    /// <summary>Codes of 1 in the lowest bits of a half are one by so much.</summary>
+    private const float Unit = 1 << 24;
+
+    private static PackedScales OfBareCodes(PackedScales scales)
+    {
+        scales.Scale *= Unit;
+        scales.SecondScale *= Unit;
+        return scales;
+    }
+
+    private static UInt4 BareCodes(uint codes, uint upper)
+    {
+        if (LowBits == 2)
+        {
+            return new UInt4
+            {
+                A = (codes & 0x00030003) | UpperPair(upper << 2),
+                B = ((codes >> 2) & 0x00030003) | UpperPair(upper << (2 - UpperBits)),
+                C = ((codes >> 4) & 0x00030003) | UpperPair(upper << (2 - (2 * UpperBits))),
+                D = ((codes >> 6) & 0x00030003) | UpperPair(upper >> ((3 * UpperBits) - 2)),
+            };
+        }
+        uint next = codes >> 8;
+        return new UInt4
+        {
+            A = (codes & 0x000F000F) | UpperPair(upper << 4),
+            B = (codes & 0x00F000F0) | NextUpperPair(upper << (8 - UpperBits)),
+            C = (next & 0x000F000F) | UpperPair(upper << (4 - (2 * UpperBits))),
+            D = (next & 0x00F000F0) | NextUpperPair(upper << (8 - (3 * UpperBits))),
+        };
+    }
 
     private static UInt4 TwoBits8(uint codes, uint upper, uint low) => new()
     {

@@ -67,13 +67,6 @@ internal static class CoreTiles
         return ((long)first * stride * sizeof(ushort)) + Offset(row - first, column, Least(WeightBlockRows, rows - first));
     }
 
-    /// <summary>As <see cref="WeightOffset"/> of the first element of a piece of a tile, where that takes so many bytes in the place of <see cref="TileBytes"/>.</summary>
-    public static long TileOffset(int row, int column, int rows, int stride, int tileBytes)
-    {
-        long offset = WeightOffset(row, column, rows, stride);
-        return tileBytes == TileBytes ? offset : offset / TileBytes * tileBytes;
-    }
-
     /// <summary>Bytes from an operand's first element to an element.</summary>
     /// <param name="row">Row.</param>
     /// <param name="column">Column.</param>

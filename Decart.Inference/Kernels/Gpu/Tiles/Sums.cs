@@ -35,6 +35,18 @@ internal interface IWarpSums<TSelf> : ISums<TSelf>
     /// <param name="x">Where the calling lane loads its row of a core matrix of the first 8 rows; 8 rows further is <see cref="CoreTiles.CoreRowBytes"/>.</param>
     static abstract TSelf Multiply(TSelf sums, UInt4 first, UInt4 second, int x);
 
+}
+
+/// <summary>Sums that warp groups hand on to each other, whose left operand is in registers.</summary>
+internal interface IRelaySums<TSelf> : ISums<TSelf>
+    where TSelf : unmanaged, IRelaySums<TSelf>
+{
+    /// <summary>Adds the products of 16 columns of k for four warps together; the sums that were passed are gone.</summary>
+    /// <param name="sums">The sums.</param>
+    /// <param name="a">16 rows a warp, as <see cref="WarpGroup.MultiplyRows64"/> takes them.</param>
+    /// <param name="b"><see cref="ISums{TSelf}.Columns"/> rows, as <see cref="ISums{TSelf}.Multiply"/> takes them.</param>
+    static abstract TSelf MultiplyRows(TSelf sums, UInt4 a, int b);
+
     /// <summary>Loads what <see cref="Store"/> has stored.</summary>
     static abstract TSelf Load(int address);
 
@@ -44,7 +56,7 @@ internal interface IWarpSums<TSelf> : ISums<TSelf>
     static abstract void Store(TSelf sums, int address);
 }
 
-internal struct Sums8 : IWarpSums<Sums8>, ICodeSums<Sums8>
+internal struct Sums8 : IWarpSums<Sums8>, IRelaySums<Sums8>, ICodeSums<Sums8>
 {
     private Tile8 _tile;
 
@@ -60,6 +72,8 @@ internal struct Sums8 : IWarpSums<Sums8>, ICodeSums<Sums8>
         sums._tile.T0 = WarpFragment.Multiply(sums._tile.T0, first, second, x);
         return sums;
     }
+
+    public static Sums8 MultiplyRows(Sums8 sums, UInt4 a, int b) => new() { _tile = WarpGroup.MultiplyRows8(sums._tile, a, CoreTiles.Descriptor(b), 1) };
 
     public static Sums8 Load(int address)
     {
@@ -83,7 +97,7 @@ internal struct Sums8 : IWarpSums<Sums8>, ICodeSums<Sums8>
     public static Tile64 First(Sums8 sums) => new() { T0 = sums._tile.T0 };
 }
 
-internal struct Sums16 : IWarpSums<Sums16>, ICodeSums<Sums16>
+internal struct Sums16 : IWarpSums<Sums16>, IRelaySums<Sums16>, ICodeSums<Sums16>
 {
     private Tile16 _tile;
 
@@ -100,6 +114,8 @@ internal struct Sums16 : IWarpSums<Sums16>, ICodeSums<Sums16>
         sums._tile.T1 = WarpFragment.Multiply(sums._tile.T1, first, second, x + CoreTiles.CoreRowBytes);
         return sums;
     }
+
+    public static Sums16 MultiplyRows(Sums16 sums, UInt4 a, int b) => new() { _tile = WarpGroup.MultiplyRows16(sums._tile, a, CoreTiles.Descriptor(b), 1) };
 
     public static Sums16 Load(int address)
     {
@@ -125,7 +141,7 @@ internal struct Sums16 : IWarpSums<Sums16>, ICodeSums<Sums16>
     public static Tile64 First(Sums16 sums) => new() { T0 = sums._tile.T0, T1 = sums._tile.T1 };
 }
 
-internal struct Sums32 : IWarpSums<Sums32>, ICodeSums<Sums32>
+internal struct Sums32 : IWarpSums<Sums32>, IRelaySums<Sums32>, ICodeSums<Sums32>
 {
     private Tile32 _tile;
 
@@ -144,6 +160,8 @@ internal struct Sums32 : IWarpSums<Sums32>, ICodeSums<Sums32>
         sums._tile.T3 = WarpFragment.Multiply(sums._tile.T3, first, second, x + (3 * CoreTiles.CoreRowBytes));
         return sums;
     }
+
+    public static Sums32 MultiplyRows(Sums32 sums, UInt4 a, int b) => new() { _tile = WarpGroup.MultiplyRows32(sums._tile, a, CoreTiles.Descriptor(b), 1) };
 
     public static Sums32 Load(int address)
     {
@@ -173,7 +191,7 @@ internal struct Sums32 : IWarpSums<Sums32>, ICodeSums<Sums32>
     public static Tile64 First(Sums32 sums) => new() { T0 = sums._tile.T0, T1 = sums._tile.T1, T2 = sums._tile.T2, T3 = sums._tile.T3 };
 }
 
-internal struct Sums64 : IWarpSums<Sums64>, ICodeSums<Sums64>
+internal struct Sums64 : IWarpSums<Sums64>, IRelaySums<Sums64>, ICodeSums<Sums64>
 {
     private Tile64 _tile;
 
@@ -196,6 +214,8 @@ internal struct Sums64 : IWarpSums<Sums64>, ICodeSums<Sums64>
         sums._tile.T7 = WarpFragment.Multiply(sums._tile.T7, first, second, x + (7 * CoreTiles.CoreRowBytes));
         return sums;
     }
+
+    public static Sums64 MultiplyRows(Sums64 sums, UInt4 a, int b) => new() { _tile = WarpGroup.MultiplyRows64(sums._tile, a, CoreTiles.Descriptor(b), 1) };
 
     public static Sums64 Load(int address)
     {
@@ -256,6 +276,44 @@ internal struct Sums128 : ICodeSums<Sums128>
     public static Sums128 Scale(Sums128 sums, Float2 weight, long x) => new() { _tile = Tile128.Scale(sums._tile, weight, x) };
 
     public static Tile64 First(Sums128 sums) => sums._tile.Left;
+}
+
+/// <summary>Of three quarters of a block of 256 rows: those that are behind are not computed.</summary>
+internal struct Sums192 : ICodeSums<Sums192>
+{
+    private Tile192 _tile;
+
+    public static int Columns => 192;
+
+    public static Sums192 Shift(Sums192 sums)
+    {
+        sums._tile.Left.Left = sums._tile.Left.Right;
+        sums._tile.Left.Right = sums._tile.Right;
+        return sums;
+    }
+
+    public static Sums192 Multiply(Sums192 sums, int a, int b) =>
+        new() { _tile = WarpGroup.MultiplyHalves192(sums._tile, CoreTiles.Descriptor(a), CoreTiles.Descriptor(b), 1) };
+
+    public static int CodePieces => 1;
+
+    public static Sums192 AddCodes<TScales>(Sums192 sums, CodePiece piece, CodePiece next, bool two)
+        where TScales : ICodeScales
+    {
+        sums._tile.Left = CodeProducts.AddOne<Tile128, TScales>(sums._tile.Left, piece);
+        piece.B += MatrixDescriptor.Advance(Sums128.Columns * CoreTiles.RowBytes);
+        sums._tile.Right = CodeProducts.AddOne<Tile64, TScales>(sums._tile.Right, piece);
+        return sums;
+    }
+
+    public static Sums192 Scale(Sums192 sums, Float2 weight, long x)
+    {
+        sums._tile.Left = Tile128.Scale(sums._tile.Left, weight, x);
+        sums._tile.Right = Tile64.Scale(sums._tile.Right, weight, x + (Sums128.Columns * sizeof(float)));
+        return sums;
+    }
+
+    public static Tile64 First(Sums192 sums) => sums._tile.Left.Left;
 }
 
 internal struct Sums256 : ICodeSums<Sums256>
