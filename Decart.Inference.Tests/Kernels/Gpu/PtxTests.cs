@@ -24,7 +24,7 @@ internal sealed class PtxTests(int architecture, string target)
 
     /// <summary>Those of every format for one row, and those of one format for all numbers of rows.</summary>
     private static IEnumerable<GpuKernel> PackedKernels =>
-        PackedFormat.All.SelectMany(format => format.Type == TensorType.Q5_K ? format.Kernels : [format.Store, format.MatMul(8)]);
+        PackedFormat.All.SelectMany(format => format.Type == TensorType.Q5_K ? format.Kernels : [format.Store, format.MatMul(8, format.HasHalfScales)]);
 
     private static IEnumerable<GpuKernel> All => GpuKernels.All.Concat(GpuRankExchange.All).Concat(PackedKernels).Concat(TestKernels);
 
@@ -98,7 +98,7 @@ internal sealed class PtxTests(int architecture, string target)
     {
         if (architecture != 90) return;
         // GpuRelayMatMul has none; GpuFp8MatMul adds its own up between.
-        string[] types = [nameof(GpuRingMatMul<>), nameof(GpuPackedMatMul<,>)];
+        string[] types = [nameof(GpuRingMatMul<>), nameof(GpuPackedMatMul<,,>)];
         IEnumerable<GpuKernel> matmuls = All.Where(kernel => Array.Exists(types, type => kernel.Name.StartsWith($"{type}<", StringComparison.Ordinal)));
         foreach (GpuKernel kernel in matmuls.Concat(WarpGroupKernels.All))
         {

@@ -36,7 +36,7 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
 
     /// <summary>Whether weights may stay in few bits.</summary>
     public static bool MultipliesPacked(IGpuDevice device) =>
-        device.PacksWeights && device.HasTensorCores && device.CanRun(GpuPackedMatMul<PackedQ8_0, Sums256>.Kernel);
+        device.PacksWeights && device.HasTensorCores && device.CanRun(GpuPackedMatMul<PackedQ8_0, HalfScaling, Sums256>.Kernel);
 
     /// <summary>Starts a product.</summary>
     /// <param name="arguments">The operation, without how x and y lie.</param>
@@ -192,13 +192,13 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
         _codes.Dispose();
     }
 
-    /// <summary>Starts a product by <see cref="GpuRingMatMul{TSums}"/> or <see cref="GpuPackedMatMul{TFormat, TSums}"/>.</summary>
+    /// <summary>Starts a product by <see cref="GpuRingMatMul{TSums}"/> or <see cref="GpuPackedMatMul{TFormat, TScaling, TSums}"/>.</summary>
     /// <param name="arguments">The operation, without how work is divided.</param>
     /// <param name="plan">How it is.</param>
     /// <param name="format">How the weight is packed; null for halves.</param>
     public void LaunchRing(MatMulArguments arguments, GpuRingPlan plan, PackedFormat? format = null)
     {
-        GpuKernel<MatMulArguments> kernel = format is not null ? format.MatMul(plan.BlockRows) : plan.BlockRows switch
+        GpuKernel<MatMulArguments> kernel = format is not null ? format.MatMul(plan.BlockRows, arguments.HalfScales != 0) : plan.BlockRows switch
         {
             8 => GpuRingMatMul<Sums8>.Kernel,
             16 => GpuRingMatMul<Sums16>.Kernel,

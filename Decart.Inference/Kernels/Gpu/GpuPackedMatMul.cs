@@ -9,8 +9,9 @@ namespace Decart.Inference.Kernels.Gpu;
 /// <see cref="GpuRingMatMul{TSums}"/> of a weight of few bits with many rows of x, with the bits of the weight that it would be widened to: one warp copies packed tiles into a ring, teams of others make
 /// halves of them in a second one, where they bring the block of x too, and two warp groups multiply as they always do.
 /// </summary>
-internal static class GpuPackedMatMul<TFormat, TSums>
+internal static class GpuPackedMatMul<TFormat, TScaling, TSums>
     where TFormat : IPackedFormat
+    where TScaling : IPackedScaling
     where TSums : unmanaged, ISums<TSums>
 {
     public static readonly GpuKernel<MatMulArguments> Kernel = new(Run, Threads)
@@ -109,8 +110,7 @@ internal static class GpuPackedMatMul<TFormat, TSums>
                     int tile = 2 * pair, next = tile + 1 < tiles ? tile + 1 : tile;
                     int first = packed + (tile * PackedTile<TFormat>.Bytes), second = packed + (next * PackedTile<TFormat>.Bytes);
                     StoredFragments sink = StoredFragments.To(halved + (tile * CoreTiles.TileBytes), halved + (next * CoreTiles.TileBytes));
-                    if (TFormat.HasHalfScales && a.HalfScales != 0) PackedTile<TFormat>.UnpackByHalves(first, second, 0, sink);
-                    else PackedTile<TFormat>.Unpack(first, second, 0, sink);
+                    TScaling.Unpack<TFormat, StoredFragments>(first, second, sink);
                 }
                 // The next stage's turns go on where this one's ended: each warp has as many tiles as the others.
                 pair -= pairs;

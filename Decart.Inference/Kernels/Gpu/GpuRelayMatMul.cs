@@ -10,8 +10,9 @@ namespace Decart.Inference.Kernels.Gpu;
 /// tiles at a time, one for each warp: a group makes halves of them in registers, which never see shared memory, while those before it multiply; then it is given the sums, adds
 /// its products by <c>wgmma</c>, and hands them on. So a sum is one chain over all of k, as everywhere, and the bits are those of the weight that it would be widened to.
 /// </summary>
-internal static class GpuRelayMatMul<TFormat, TSums>
+internal static class GpuRelayMatMul<TFormat, TScaling, TSums>
     where TFormat : IPackedFormat
+    where TScaling : IPackedScaling
     where TSums : unmanaged, IRelaySums<TSums>
 {
     public static readonly GpuKernel<MatMulArguments> Kernel = new(Run, Threads)
@@ -34,7 +35,7 @@ internal static class GpuRelayMatMul<TFormat, TSums>
     /// <summary>
     /// Pieces of a stage. With more, which take more registers, sums are handed on less often; there are fewer groups then, which is slower where making halves takes longest.
     /// </summary>
-    private static int Pieces => TSums.Columns <= 16 && TFormat.HasHalfScales && !IsLarge ? 6 : 4;
+    private static int Pieces => TSums.Columns <= 16 && TScaling.TakesHalves && !IsLarge ? 6 : 4;
 
     /// <summary>Whether more pieces would leave too few stages.</summary>
     private static bool IsLarge => PackedTile<TFormat>.Bytes > 768;
@@ -95,9 +96,9 @@ internal static class GpuRelayMatMul<TFormat, TSums>
                     {
                         // A last stage with fewer pieces has something in the place of the others.
                         int first = Ring<Stage>.Stage(ring) + (tile * Pieces * PackedTile<TFormat>.Bytes);
-                        front = Unpack(first, a.HalfScales);
-                        middle = Unpack(first + (2 * PackedTile<TFormat>.Bytes), a.HalfScales);
-                        if (Pieces > 4) back = Unpack(first + (4 * PackedTile<TFormat>.Bytes), a.HalfScales);
+                        front = Unpack(first);
+                        middle = Unpack(first + (2 * PackedTile<TFormat>.Bytes));
+                        if (Pieces > 4) back = Unpack(first + (4 * PackedTile<TFormat>.Bytes));
                     }
                     int x = GpuRingMatMul<TSums>.Describe(Ring<Stage>.Stage(ring) + Stage.WeightBytes), secondX = x + (2 * XPiece), thirdX = x + (4 * XPiece);
                     if (isLast && lastPieces <= 4)
@@ -150,13 +151,7 @@ internal static class GpuRelayMatMul<TFormat, TSums>
     }
 
     /// <summary>Halves of two pieces of a tile.</summary>
-    private static HeldFragments Unpack(int first, int halfScales)
-    {
-        int second = first + PackedTile<TFormat>.Bytes;
-        return TFormat.HasHalfScales && halfScales != 0
-            ? PackedTile<TFormat>.UnpackByHalves(first, second, 0, default(HeldFragments))
-            : PackedTile<TFormat>.Unpack(first, second, 0, default(HeldFragments));
-    }
+    private static HeldFragments Unpack(int first) => TScaling.Unpack<TFormat, HeldFragments>(first, first + PackedTile<TFormat>.Bytes, default);
 
     /// <summary>Starts the products of two pieces.</summary>
     private static TSums Multiply(TSums sums, HeldFragments weight, int x) => Multiply(Multiply(sums, weight.First, x), weight.Second, x + XPiece);

@@ -35,7 +35,9 @@ internal abstract class PackedFormat
     public static PackedFormat? Of(TensorType type) => ByType.GetValueOrDefault(type);
 
     /// <summary>Multiplies blocks of as many rows of x.</summary>
-    public abstract GpuKernel<MatMulArguments> MatMul(int blockRows);
+    /// <param name="blockRows">Rows of a block.</param>
+    /// <param name="byHalves">Whether all scales of the weight are halves, for formats with <see cref="HasHalfScales"/>.</param>
+    public abstract GpuKernel<MatMulArguments> MatMul(int blockRows, bool byHalves);
 }
 
 /// <inheritdoc/>
@@ -50,15 +52,23 @@ internal sealed class PackedFormat<TFormat> : PackedFormat
 
     public override GpuKernel<StoreWeightsArguments> Store => GpuPackWeights<TFormat>.Kernel;
 
-    public override IEnumerable<GpuKernel> Kernels => [Store, MatMul(8), MatMul(16), MatMul(32), MatMul(64), MatMul(128), MatMul(256)];
+    public override IEnumerable<GpuKernel> Kernels =>
+    [
+        Store, .. from rows in (int[])[8, 16, 32, 64, 128, 256]
+                  from byHalves in HasHalfScales ? [false, true] : (bool[])[false]
+                  select MatMul(rows, byHalves),
+    ];
 
-    public override GpuKernel<MatMulArguments> MatMul(int blockRows) => blockRows switch
-    {
-        8 => GpuRelayMatMul<TFormat, Sums8>.Kernel,
-        16 => GpuRelayMatMul<TFormat, Sums16>.Kernel,
-        32 => GpuRelayMatMul<TFormat, Sums32>.Kernel,
-        64 => GpuRelayMatMul<TFormat, Sums64>.Kernel,
-        128 => GpuPackedMatMul<TFormat, Sums128>.Kernel,
-        _ => GpuPackedMatMul<TFormat, Sums256>.Kernel,
-    };
+    public override GpuKernel<MatMulArguments> MatMul(int blockRows, bool byHalves) => byHalves ? MatMul<HalfScaling>(blockRows) : MatMul<FloatScaling>(blockRows);
+
+    private static GpuKernel<MatMulArguments> MatMul<TScaling>(int blockRows)
+        where TScaling : IPackedScaling => blockRows switch
+        {
+            8 => GpuRelayMatMul<TFormat, TScaling, Sums8>.Kernel,
+            16 => GpuRelayMatMul<TFormat, TScaling, Sums16>.Kernel,
+            32 => GpuRelayMatMul<TFormat, TScaling, Sums32>.Kernel,
+            64 => GpuRelayMatMul<TFormat, TScaling, Sums64>.Kernel,
+            128 => GpuPackedMatMul<TFormat, TScaling, Sums128>.Kernel,
+            _ => GpuPackedMatMul<TFormat, TScaling, Sums256>.Kernel,
+        };
 }

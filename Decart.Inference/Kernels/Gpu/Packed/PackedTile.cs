@@ -70,25 +70,24 @@ internal static class PackedTile<TFormat>
     /// <summary>Makes halves of two pieces in shared memory, all lanes of a warp together.</summary>
     /// <param name="first">Address of a piece.</param>
     /// <param name="second">Address of another.</param>
-    /// <param name="index">Which place the first has in the sink, a constant.</param>
     /// <param name="sink">What they are put into.</param>
-    public static TSink Unpack<TSink>(int first, int second, int index, TSink sink)
+    public static TSink Unpack<TSink>(int first, int second, TSink sink)
         where TSink : IFragmentSink<TSink>
     {
         // Each lane finds out what one row of one piece is scaled by, and tells those that have codes of it.
         int own = ((Warp.LaneIdx & 1) == 0 ? first : second) + CodeBytes, row = (Warp.LaneIdx >> 2) + ((Warp.LaneIdx & 2) << 2), from = Warp.LaneIdx & -4;
         PackedScales near = TFormat.LoadScales(own, row, 0), far = TFormat.GroupColumns > RunColumns ? near : TFormat.LoadScales(own, row, 1);
         if (HasBareCodes) (near, far) = (OfBareCodes(near), OfBareCodes(far));
-        sink = UnpackPiece(first, index, new FloatScales { Near = near, Far = far, From = from }, sink);
-        return UnpackPiece(second, index + 1, new FloatScales { Near = near, Far = far, From = from + 1 }, sink);
+        sink = UnpackPiece(first, 0, new FloatScales { Near = near, Far = far, From = from }, sink);
+        return UnpackPiece(second, 1, new FloatScales { Near = near, Far = far, From = from + 1 }, sink);
     }
 
     /// <summary>The same where all scales of the weight are halves.</summary>
-    public static TSink UnpackByHalves<TSink>(int first, int second, int index, TSink sink)
+    public static TSink UnpackByHalves<TSink>(int first, int second, TSink sink)
         where TSink : IFragmentSink<TSink>
     {
-        sink = UnpackPiece(first, index, HalfScales.Load(first + CodeBytes), sink);
-        return UnpackPiece(second, index + 1, HalfScales.Load(second + CodeBytes), sink);
+        sink = UnpackPiece(first, 0, HalfScales.Load(first + CodeBytes), sink);
+        return UnpackPiece(second, 1, HalfScales.Load(second + CodeBytes), sink);
     }
 
     /// <summary>Makes halves of a piece.</summary>
