@@ -97,7 +97,7 @@ internal sealed class PtxTests(int architecture, string target)
     public void Accumulators_of_warp_groups_are_changed_in_place()
     {
         if (architecture != 90) return;
-        // GpuRelayMatMul has none; GpuFp8MatMul adds its own up between.
+        // GpuRelayMatMul takes its own from other groups; GpuFp8MatMul adds its own up between.
         string[] types = [nameof(GpuRingMatMul<>), nameof(GpuPackedMatMul<,,>)];
         IEnumerable<GpuKernel> matmuls = All.Where(kernel => Array.Exists(types, type => kernel.Name.StartsWith($"{type}<", StringComparison.Ordinal)));
         foreach (GpuKernel kernel in matmuls.Concat(WarpGroupKernels.All))

@@ -192,7 +192,7 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
         _codes.Dispose();
     }
 
-    /// <summary>Starts a product by <see cref="GpuRingMatMul{TSums}"/> or <see cref="GpuPackedMatMul{TFormat, TScaling, TSums}"/>.</summary>
+    /// <summary>Starts a product by <see cref="GpuRingMatMul{TSums}"/>, or of a packed weight.</summary>
     /// <param name="arguments">The operation, without how work is divided.</param>
     /// <param name="plan">How it is.</param>
     /// <param name="format">How the weight is packed; null for halves.</param>

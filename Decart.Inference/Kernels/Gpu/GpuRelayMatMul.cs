@@ -20,8 +20,7 @@ internal static class GpuRelayMatMul<TFormat, TScaling, TSums>
         MinArchitecture = 90,
         ForOneArchitecture = true,
         StartsEarly = true,
-        // Turns go round the ring: each group has a stage of its own.
-        SharedBytes = Stage.Stages >= Runners ? Ring<Stage>.Bytes + RelayBytes : throw new InvalidOperationException("There are fewer stages than groups."),
+        SharedBytes = Ring<Stage>.Bytes + RelayBytes,
     };
 
     private const int Lanes = 32, GroupWarps = WarpGroup.Threads / Lanes;
@@ -29,16 +28,19 @@ internal static class GpuRelayMatMul<TFormat, TScaling, TSums>
     /// <summary>What a group may have.</summary>
     private const int MaxSharedBytes = 227 * 1024;
 
-    /// <summary>Warp groups that take turns; another one copies: registers are given and taken by warp groups.</summary>
-    private static int Runners => TSums.Columns > 32 ? 2 : Pieces > 4 || (TSums.Columns > 16 && IsLarge) ? 3 : 4;
+    /// <summary>
+    /// Warp groups that take turns; another one copies: registers are given and taken by warp groups. As many as leave two stages of the ring to be filled while each has one.
+    /// </summary>
+    private static int Runners => TSums.Columns > 16 ? 2 : Pieces > 4 ? 3 : StagesFor(4) > 5 ? 4 : StagesFor(3) > 4 ? 3 : 2;
 
     /// <summary>
-    /// Pieces of a stage. With more, which take more registers, sums are handed on less often; there are fewer groups then, which is slower where making halves takes longest.
+    /// Pieces of a stage, as many as there are registers and shared memory for: with more, sums are handed on less often, but there are fewer groups, which is slower where making halves
+    /// takes longest.
     /// </summary>
-    private static int Pieces => TSums.Columns <= 16 && TScaling.TakesHalves && !IsLarge ? 6 : 4;
+    private static int Pieces => TSums.Columns > 32 ? 2 : TSums.Columns == 8 && TScaling.TakesHalves && PackedTile<TFormat>.Bytes <= 640 ? 6 : 4;
 
-    /// <summary>Whether more pieces would leave too few stages.</summary>
-    private static bool IsLarge => PackedTile<TFormat>.Bytes > 768;
+    /// <summary>Stages with so many groups, a multiple of them: a stage is always the same group's, or its neighbour's with two turns, so that it sees all its phases.</summary>
+    private static int StagesFor(int groups) => (MaxSharedBytes - (groups * GroupWarps * Relay.Bytes)) / (Stage.StageBytes + (2 * MBarrier.Bytes)) / groups * groups;
 
     private static int Threads => (Runners + 1) * WarpGroup.Threads;
 
@@ -83,7 +85,7 @@ internal static class GpuRelayMatMul<TFormat, TScaling, TSums>
         HeldFragments front = default, middle = default, back = default;
         for (GpuRingMatMulPass pass = GpuRingMatMulPass.First(a); GpuRingMatMulPass.Exists(pass); pass = GpuRingMatMulPass.Next(a, pass))
         {
-            // A stage is released by the warps of two turns; one stands in for the other where that has no tiles.
+            // A stage is released by the warps of two turns; one stands in for the other where that has no tiles, which is so of a last pass alone.
             int releases = pass.Tiles > GroupWarps ? 1 : 2;
             while (step < steps)
             {
@@ -97,11 +99,11 @@ internal static class GpuRelayMatMul<TFormat, TScaling, TSums>
                         // A last stage with fewer pieces has something in the place of the others.
                         int first = Ring<Stage>.Stage(ring) + (tile * Pieces * PackedTile<TFormat>.Bytes);
                         front = Unpack(first);
-                        middle = Unpack(first + (2 * PackedTile<TFormat>.Bytes));
+                        if (Pieces > 2) middle = Unpack(first + (2 * PackedTile<TFormat>.Bytes));
                         if (Pieces > 4) back = Unpack(first + (4 * PackedTile<TFormat>.Bytes));
                     }
                     int x = GpuRingMatMul<TSums>.Describe(Ring<Stage>.Stage(ring) + Stage.WeightBytes), secondX = x + (2 * XPiece), thirdX = x + (4 * XPiece);
-                    if (isLast && lastPieces <= 4)
+                    if (Pieces > 2 && isLast && lastPieces <= 4)
                     {
                         // What is not there counts as nothing.
                         back = default;
@@ -121,7 +123,7 @@ internal static class GpuRelayMatMul<TFormat, TScaling, TSums>
                     }
                     WarpGroup.Fence();
                     sums = Multiply(sums, front, x);
-                    sums = Multiply(sums, middle, secondX);
+                    if (Pieces > 2) sums = Multiply(sums, middle, secondX);
                     if (Pieces > 4) sums = Multiply(sums, back, thirdX);
                     WarpGroup.Commit();
                     WarpGroup.Wait(0);
@@ -176,7 +178,7 @@ internal static class GpuRelayMatMul<TFormat, TScaling, TSums>
 
         public static int WeightBytes => Pieces * GpuRingMatMulPass.MaxTiles * TileBytes;
 
-        public static int Stages => (MaxSharedBytes - RelayBytes) / (StageBytes + (2 * MBarrier.Bytes));
+        public static int Stages => StagesFor(Runners);
 
         public static int StageBytes => WeightBytes + (Pieces * TSums.Columns * CoreTiles.RowBytes);
 

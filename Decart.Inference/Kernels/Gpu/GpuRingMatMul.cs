@@ -215,7 +215,8 @@ internal static class GpuRingMatMul<TSums>
 
     /// <summary>
     /// What a lane copies in each step. Lanes 2p and 2p + 1: the pass's tiles of piece p, as far as they lie in one block of the weight, and the rest. The last lane:
-    /// the pieces of a block of x, where they are neighbours; else lane <see cref="FirstXLane"/> + p: piece p of it.
+    /// the pieces of a block of x, where they are neighbours; else lane <see cref="FirstXLane"/> + p: piece p of it. Of a packed weight lane t has tile t. Pieces, or tiles, are divided
+    /// among the <see cref="Copiers"/>.
     /// </summary>
     internal struct Source
     {

@@ -11,7 +11,7 @@ namespace Decart.Inference.Kernels.Gpu.Packed;
 /// of 32 columns of a row, those of the first runs of the 16 rows before the others.
 /// </summary>
 /// <remarks>
-/// Codes become halves two at a time: shifted and masked, a register has one in the low bits of each half, behind the exponent of 1024. So neighbours
+/// Codes become halves two at a time: shifted and masked, a register has one in the low bits of each half, behind the exponent of 1024, or none (see HasBareCodes). So neighbours
 /// lie 16 bits apart. A step's eight codes are a word: the four of even columns, then those of odd ones; of 2 bits two steps are one, the first in the low bytes of its halves.
 /// Places in a table are in the order of their columns.
 /// </remarks>
@@ -192,7 +192,7 @@ internal static class PackedTile<TFormat>
         /// <param name="step">The step, a constant.</param>
         static abstract RowScales OfStep(TSelf scales, int step);
 
-        /// <summary>What a step's eight codes stand for, as it is scaled then; see <see cref="PackedTile{TFormat}.Numbers"/>.</summary>
+        /// <summary>What <see cref="Scale"/> takes of a step's eight codes: what they stand for, or bare codes.</summary>
         static abstract UInt4 Numbers(uint codes, uint lower, uint upper, RowScales rows);
 
         /// <summary>A step's numbers as the left operand of products.</summary>
@@ -315,7 +315,7 @@ internal static class PackedTile<TFormat>
 
     /// <summary>
     /// Whether codes that are scaled by float32 are taken as the smallest halves, multiples of 2^-24, which scales make up for: they need no exponent, and nothing is taken away
-    /// before. Scales of any magnitude (4 bits of folders) would leave float32.
+    /// before. Scales of any magnitude (4 bits of folders) would leave float32. With a scale that is infinite all weights are no numbers, not only those of the code that stands for 0.
     /// </summary>
     private static bool HasBareCodes => TFormat.Codes == PackedCodeKind.Integer && TFormat.Bits < 8 && !TFormat.HasZeros;
 

@@ -18,7 +18,7 @@ internal interface IRingShape
 }
 
 /// <summary>
-/// Stages of shared memory that one warp fills by bulk copies while others read those that are full. Both sides go through the same stages; a value is one
+/// Stages of shared memory that some warps fill by bulk copies while others read those that are full. Both sides go through the same stages; a value is one
 /// side's place in the ring.
 /// </summary>
 internal struct Ring<TShape>
@@ -61,7 +61,7 @@ internal struct Ring<TShape>
     /// <summary>The barrier that copies into the stage report to.</summary>
     public static int Full(Ring<TShape> ring) => ring._memory + (TShape.Stages * TShape.StageBytes) + (ring._stage * MBarrier.Bytes);
 
-    /// <summary>The filling warp waits until the stage may be filled, and announces how many bytes will come.</summary>
+    /// <summary>A filling warp waits until the stage may be filled, and announces how many bytes will come; each does, one of them for all.</summary>
     public static void BeginFill(Ring<TShape> ring, int bytes)
     {
         MBarrier.Wait(Empty(ring), ring._parity ^ 1);

@@ -34,7 +34,6 @@ internal interface IWarpSums<TSelf> : ISums<TSelf>
     /// <param name="second">The others.</param>
     /// <param name="x">Where the calling lane loads its row of a core matrix of the first 8 rows; 8 rows further is <see cref="CoreTiles.CoreRowBytes"/>.</param>
     static abstract TSelf Multiply(TSelf sums, UInt4 first, UInt4 second, int x);
-
 }
 
 /// <summary>Sums that warp groups hand on to each other, whose left operand is in registers.</summary>
