@@ -35,7 +35,7 @@ internal sealed class GpuFp8MatMulTests(string device)
     [Test]
     public void Tiles_are_divided_among_groups([Values(3, 40)] int rows) => Check(rows, new Shape(300, 256, Gated: false, Scales.Pieces, TensorType.E4M3x64));
 
-    /// <summary>Passes in turn over several blocks of x.</summary>
+    /// <summary>Three quarters of a block, a block, and passes in turn over several.</summary>
     [Test]
     public void Many_rows_are_products_of_the_codes([Values(150, 200, 300)] int rows, [Values(Scales.Rows, Scales.Pieces)] Scales scales) =>
         Check(rows, new Shape(150, 256, Gated: false, scales, TensorType.E4M3x64));

@@ -120,10 +120,10 @@ internal sealed class GpuTensorMatMulTests(string device)
 
     /// <summary>Every kind of result that has stores of its own, by shares and in turn, and of three quarters of a block: the same bits, and nothing else touched.</summary>
     [Test]
-    public void Every_division_of_the_work_has_the_same_bits([Values("floats", "adds", "gated", "halves")] string kind, [Values] bool largeBlock)
+    public void Every_division_of_the_work_has_the_same_bits([Values("floats", "adds", "gated", "halves")] string kind, [Values] bool threeQuarters)
     {
         bool emulated = device == "emulated", gated = kind == "gated", operand = kind is "gated" or "halves";
-        int rows = largeBlock ? GpuRingPlan.LargeBlockRows - 3 : emulated ? 70 : 600, columns = emulated ? 130 : 1100, outputs = emulated ? 160 : 1448;
+        int rows = threeQuarters ? GpuRingPlan.ThreeQuarterRows - 3 : emulated ? 70 : 600, columns = emulated ? 130 : 1100, outputs = emulated ? 160 : 1448;
         using GpuBench bench = new(GpuDevices.Create(device, tensorCores: true, hopper: true));
         using GpuMatMulLauncher launcher = new(bench.Device);
         GpuWeight weight = (GpuWeight)bench.Weight(gated, bench.Tensor(TensorType.BF16, outputs, columns)).Gpu;
@@ -136,7 +136,7 @@ internal sealed class GpuTensorMatMulTests(string device)
         bench.Device.Upload(operands.Address, Operand(x, CoreTiles.PaddedColumns(columns), operandBlock));
         GpuRingPlan[] plans =
         [
-            .. from block in largeBlock ? [GpuRingPlan.LargeBlockRows, 256] : emulated ? [8, 64] : (int[])[8, 16, 32, 64, 128, 256]
+            .. from block in threeQuarters ? [GpuRingPlan.ThreeQuarterRows, 256] : emulated ? [8, 64] : (int[])[8, 16, 32, 64, 128, 256]
                from plan in (GpuRingPlan[])[GpuRingPlan.Shared(rows, block, tiles, 80)!.Value, GpuRingPlan.InTurn(rows, block, tiles, 7)]
                select plan,
         ];

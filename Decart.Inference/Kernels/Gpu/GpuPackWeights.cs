@@ -17,7 +17,7 @@ internal static class GpuPackWeights<TFormat>
         if (a.Gates != 0) row = CoreTiles.GatedRow(row, a.Gates);
         for (int run = Group.IdxX; run < a.Columns / 32; run += Group.DimX)
         {
-            long piece = a.Destination + PackedTile<TFormat>.Offset(row / CoreTiles.TileRows, run / 2, a.Stride);
+            long piece = a.Destination + CoreTiles.PackedOffset(row / CoreTiles.TileRows, run / 2, a.Stride, PackedTile<TFormat>.Bytes);
             PackedTile<TFormat>.Store(source, run, piece, row & (CoreTiles.TileRows - 1), a.Unusual);
         }
     }

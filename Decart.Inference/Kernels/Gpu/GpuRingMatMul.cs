@@ -323,7 +323,7 @@ internal static class GpuRingMatMul<TSums>
         /// <param name="tileBytes">A constant: bytes of a piece of a tile.</param>
         private static Source OfTiles(MatMulArguments a, GpuRingMatMulPass pass, int perStage, int tileBytes) => new()
         {
-            _address = pass.Weight + ((long)(pass.Tile + Warp.LaneIdx) * (a.Stride / CoreTiles.PieceColumns) * tileBytes),
+            _address = pass.Weight + CoreTiles.PackedOffset(pass.Tile + Warp.LaneIdx, 0, a.Stride, tileBytes),
             _advance = perStage * tileBytes,
             _offset = Warp.LaneIdx * perStage * tileBytes,
             _piece = Warp.LaneIdx < pass.Tiles ? 0 : int.MaxValue,
@@ -340,7 +340,7 @@ internal static class GpuRingMatMul<TSums>
             int tile = Warp.LaneIdx / perStage, piece = Warp.LaneIdx - (tile * perStage);
             return new Source
             {
-                _address = pass.Weight + ((((long)(pass.Tile + tile) * (a.Stride / CoreTiles.PieceColumns)) + piece) * tileBytes),
+                _address = pass.Weight + CoreTiles.PackedOffset(pass.Tile + tile, piece, a.Stride, tileBytes),
                 _advance = perStage * tileBytes,
                 _offset = ((piece * pass.Tiles) + tile) * tileBytes,
                 _piece = tile < pass.Tiles ? piece : int.MaxValue,

@@ -17,8 +17,8 @@ internal readonly record struct GpuRingPlan(int BlockRows, int Blocks, int Group
     /// </summary>
     private const int PassCycles = 3000, CacheBytes = 42;
 
-    /// <summary>Three quarters of the largest block, of which there is one alone.</summary>
-    public const int LargeBlockRows = 192;
+    /// <summary>Three quarters of the largest block, for batches that it is enough for: see <see cref="Sums192"/>. There is one such block alone.</summary>
+    public const int ThreeQuarterRows = 192;
 
     /// <summary>Rows of a block as they lie in memory: a power of two.</summary>
     public int OperandRows => CoreTiles.OperandBlockRows(BlockRows);
@@ -60,11 +60,12 @@ internal readonly record struct GpuRingPlan(int BlockRows, int Blocks, int Group
         return best;
     }
 
+    /// <summary>What a block of x may have: 64 rows and more, and no more than there are.</summary>
     private static IEnumerable<int> BlockSizes(int rows)
     {
         int most = CoreTiles.OperandBlockRows(rows);
         for (int block = Math.Min(most, 64); block < most; block *= 2) yield return block;
-        yield return most > LargeBlockRows && rows <= LargeBlockRows ? LargeBlockRows : most;
+        yield return most > ThreeQuarterRows && rows <= ThreeQuarterRows ? ThreeQuarterRows : most;
     }
 
     /// <summary>Passes in turn over every expert's weight and blocks, each of as many tiles as the others.</summary>

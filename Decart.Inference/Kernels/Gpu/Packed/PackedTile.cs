@@ -1,5 +1,4 @@
 using Decart.Inference.Kernels.Gpu.Intrinsics;
-using Decart.Inference.Kernels.Gpu.Tiles;
 using ILGPU;
 
 namespace Decart.Inference.Kernels.Gpu.Packed;
@@ -41,12 +40,6 @@ internal static class PackedTile<TFormat>
 
     /// <summary>Bytes of the whole.</summary>
     public static int Bytes => CodeBytes + TFormat.ScaleBytes;
-
-    /// <summary>Bytes from a weight's first piece to another: all pieces of a tile lie behind each other, for copies of many.</summary>
-    /// <param name="tile">The piece's tile.</param>
-    /// <param name="piece">Its place in the tile.</param>
-    /// <param name="stride">Padded columns of the weight.</param>
-    public static long Offset(int tile, int piece, int stride) => (((long)tile * (stride / CoreTiles.PieceColumns)) + piece) * Bytes;
 
     /// <summary>Brings a run of a stored row into the device's memory, which has zeros there.</summary>
     /// <param name="row">Address of the stored row.</param>

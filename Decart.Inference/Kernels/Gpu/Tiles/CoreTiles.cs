@@ -67,6 +67,13 @@ internal static class CoreTiles
         return ((long)first * stride * sizeof(ushort)) + Offset(row - first, column, Least(WeightBlockRows, rows - first));
     }
 
+    /// <summary>Bytes from a packed weight's first piece to another: all pieces of a tile lie behind each other, for copies of many.</summary>
+    /// <param name="tile">The piece's tile.</param>
+    /// <param name="piece">Its place in the tile.</param>
+    /// <param name="stride">Padded columns of the weight.</param>
+    /// <param name="pieceBytes">Bytes of a piece.</param>
+    public static long PackedOffset(int tile, int piece, int stride, int pieceBytes) => (((long)tile * (stride / PieceColumns)) + piece) * pieceBytes;
+
     /// <summary>Bytes from an operand's first element to an element.</summary>
     /// <param name="row">Row.</param>
     /// <param name="column">Column.</param>
