@@ -33,6 +33,11 @@ internal sealed class GpuPackedMatMulTests(string device)
         [Values(TensorType.Q4_0, TensorType.Q8_0, TensorType.Int4x64)] TensorType type, [Values(1, 16)] int rows, [Values(128, 640, 1280, 1536)] int columns) =>
         AssertSameBits(rows, gated: false, columns, (type, columns == 128 ? 20 : 200));
 
+    /// <summary>More stages than the ring has, each released by the warps of one turn for those of two.</summary>
+    [TestCase(TensorType.Q8_0)]
+    [TestCase(TensorType.Int4x64)]
+    public void Long_products_with_few_tiles_have_the_bits_of_widened_weights(TensorType type) => AssertSameBits(rows: 1, gated: false, columns: 4480, (type, 37));
+
     /// <summary>Gates and ups are kept in turn; three groups share the tiles, and stages have fewer pieces at the end.</summary>
     [Test]
     public void Gates_and_ups_have_the_bits_of_widened_weights([Values(TensorType.Q5_K, TensorType.Q4_0)] TensorType type, [Values(1, 13)] int rows) =>
