@@ -338,7 +338,7 @@ public sealed class LlmSession : ILlmSession, IDisposable
 
     private async Task<T> ComputeAsync<T>(ResultSequence<T> sequence, CancellationToken cancellationToken)
     {
-        _engine.Submit(sequence);
+        using CancellationTokenRegistration cancellation = _engine.Submit(sequence, cancellationToken);
         try
         {
             return await sequence.Result.WaitAsync(cancellationToken).ConfigureAwait(false);
@@ -401,7 +401,6 @@ public sealed class LlmSession : ILlmSession, IDisposable
         Request request, KeptKv? kept, Action? forgotten, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         using SequenceReader reader = Submit(request, kept, forgotten, cancellationToken);
-        using CancellationTokenRegistration registration = reader.CancelWith(cancellationToken);
         while (await reader.WaitToReadAsync(cancellationToken).ConfigureAwait(false))
         {
             while (reader.TryRead(out GenerationUpdate? update))
@@ -433,8 +432,8 @@ public sealed class LlmSession : ILlmSession, IDisposable
                 grammar);
             telemetry?.Follow(sequence, parameters, request.Options);
             _logger.RequestReceived(request.Prompt.Length, parameters.MaxTokens);
-            _engine.Submit(sequence);
-            return new SequenceReader(_engine, sequence, telemetry, forgotten);
+            CancellationTokenRegistration cancellation = _engine.Submit(sequence, cancellationToken);
+            return new SequenceReader(_engine, sequence, cancellation, telemetry, forgotten);
         }
         catch (Exception error)
         {

@@ -92,8 +92,9 @@ public class ConcurrencyTests
         Assert.That(decoder.Steps, Is.EqualTo(3));
     }
 
-    [Test]
-    public async Task A_prompt_can_be_cancelled_between_its_chunks()
+    [TestCase(true)]
+    [TestCase(false)]
+    public async Task A_prompt_can_be_cancelled_between_its_chunks(bool generates)
     {
         FakeDecoder decoder = FakeDecoder.Hashed(8);
         using var cancellation = new CancellationTokenSource();
@@ -102,7 +103,9 @@ public class ConcurrencyTests
             if (batch.Positions[^1] >= 40) cancellation.Cancel();
         };
         await using LlmSession session = SessionOver(decoder, Narrow);
-        await Assert.CatchAsync<OperationCanceledException>(() => session.GenerateAsync(new int[1000], null, cancellation.Token));
+        Prompt prompt = new int[1000];
+        await Assert.CatchAsync<OperationCanceledException>(
+            () => generates ? session.GenerateAsync(prompt, null, cancellation.Token) : session.NextTokenLogitsAsync(prompt, cancellation.Token));
         await Until(() => session.GetStatistics() is { KvPagesInUse: 0, RunningSequences: 0 });
         Assert.That(decoder.Steps, Is.EqualTo(3));
     }

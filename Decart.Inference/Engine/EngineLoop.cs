@@ -56,16 +56,31 @@ internal sealed class EngineLoop
     }
 
     /// <summary>Queues a sequence. Any thread.</summary>
+    /// <param name="sequence">New.</param>
+    /// <param name="cancellationToken">Cancels the sequence at any time from now on, also while its caller is busy elsewhere.</param>
+    /// <returns>To be disposed of when the caller is done: the token refers to the sequence until then.</returns>
     /// <exception cref="SessionDrainingException">The loop takes no more sequences.</exception>
     /// <exception cref="ObjectDisposedException">The loop is stopping.</exception>
     /// <exception cref="InvalidOperationException">The loop has failed.</exception>
-    public void Submit(Sequence sequence)
+    public CancellationTokenRegistration Submit(Sequence sequence, CancellationToken cancellationToken = default)
     {
-        lock (_gate)
+        // Before the loop has the sequence: it may compute many steps before this thread goes on.
+        CancellationTokenRegistration cancellation = cancellationToken.UnsafeRegister(
+            static state => (((EngineLoop, Sequence))state!).Item1.Cancel((((EngineLoop, Sequence))state!).Item2), (this, sequence));
+        try
         {
-            if (_draining) throw new SessionDrainingException();
-            Post(() => Take(sequence));
-            _waitingArrivals++;
+            lock (_gate)
+            {
+                if (_draining) throw new SessionDrainingException();
+                Post(() => Take(sequence));
+                _waitingArrivals++;
+            }
+            return cancellation;
+        }
+        catch
+        {
+            cancellation.Dispose();
+            throw;
         }
     }
 

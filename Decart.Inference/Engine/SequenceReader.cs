@@ -9,20 +9,19 @@ namespace Decart.Inference.Engine;
 /// </summary>
 /// <param name="engine">Computes the request.</param>
 /// <param name="sequence">The request.</param>
+/// <param name="cancellation">Has a token cancel the request.</param>
 /// <param name="telemetry">Told when the request has ended or its caller has left; null if nobody listens.</param>
 /// <param name="forgotten">Called by the finaliser after that; must not throw.</param>
-internal sealed class SequenceReader(EngineLoop engine, GenerationSequence sequence, RequestTelemetry? telemetry, Action? forgotten) : IDisposable
+internal sealed class SequenceReader(
+    EngineLoop engine, GenerationSequence sequence, CancellationTokenRegistration cancellation, RequestTelemetry? telemetry, Action? forgotten) : IDisposable
 {
     ~SequenceReader()
     {
+        cancellation.Unregister(); // does not wait, unlike its disposal
         engine.Cancel(sequence);
         forgotten?.Invoke();
         if (telemetry is not null) _ = Task.Run(telemetry.Dispose); // listeners may throw, which would end the process here
     }
-
-    /// <summary>Has a token cancel the request at any time, also while the caller is busy elsewhere with an update.</summary>
-    public CancellationTokenRegistration CancelWith(CancellationToken cancellationToken) => cancellationToken.UnsafeRegister(
-        static state => (((EngineLoop, Sequence))state!).Item1.Cancel((((EngineLoop, Sequence))state!).Item2), (engine, (Sequence)sequence));
 
     /// <summary>Waits for the next update.</summary>
     /// <returns>False once the request has ended.</returns>
@@ -39,6 +38,7 @@ internal sealed class SequenceReader(EngineLoop engine, GenerationSequence seque
     public void Dispose()
     {
         GC.SuppressFinalize(this);
+        cancellation.Dispose();
         try
         {
             telemetry?.Dispose();
