@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
 using Decart.Inference.Kernels.Gpu;
+using Decart.Inference.Kernels.Gpu.Compilation;
 using Decart.Inference.Kernels.Gpu.Intrinsics;
 using Decart.Inference.Memory;
 using Decart.Inference.Native.Cuda;
@@ -162,12 +163,19 @@ internal sealed unsafe class EmulatedDevice(bool tensorCores = false, int multip
         {
             lock (_accelerator)
             {
-                var entry = (Action<KernelConfig, TArguments>)_kernels.GetOrAdd(kernel, _ => _accelerator.LoadStreamKernel(kernel.Entry));
+                var entry = (Action<KernelConfig, TArguments>)_kernels.GetOrAdd(kernel, _ => Load(kernel));
                 KernelConfig groups = new(new Index3D(grid.X, grid.Y, grid.Z), new Index3D(Math.Min(grid.GroupSize, Math.Min(kernel.GroupSize, GroupSize)), 1, 1));
                 if (kernel.SharedBytes > 0) RunWithShared(kernel, () => entry(groups, arguments));
                 else entry(groups, arguments);
                 _accelerator.Synchronize();
             }
+        }
+
+        private Action<KernelConfig, TArguments> Load<TArguments>(GpuKernel<TArguments> kernel)
+            where TArguments : unmanaged
+        {
+            KernelParts.Compile(_accelerator.Context, kernel);
+            return _accelerator.LoadStreamKernel(kernel.Entry);
         }
 
         private void RunWithShared(GpuKernel kernel, Action launch)

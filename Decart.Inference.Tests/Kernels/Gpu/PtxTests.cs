@@ -1,10 +1,10 @@
 using System.Reflection;
 using System.Text.RegularExpressions;
-using Decart.Inference.Checkpoints;
 using Decart.Inference.Kernels.Gpu;
 using Decart.Inference.Kernels.Gpu.Compilation;
 using Decart.Inference.Kernels.Gpu.Intrinsics;
 using Decart.Inference.Kernels.Gpu.Packed;
+using Decart.Inference.Kernels.Gpu.Tiles;
 
 namespace Decart.Inference.Tests.Kernels.Gpu;
 
@@ -15,6 +15,7 @@ namespace Decart.Inference.Tests.Kernels.Gpu;
 internal sealed class PtxTests(int architecture, string target)
 {
     private readonly PtxCompiler _compiler = new(architecture);
+    private readonly Dictionary<GpuKernel, PtxModule> _compiled = [];
 
     private static GpuKernel[] TestKernels =>
     [
@@ -22,11 +23,8 @@ internal sealed class PtxTests(int architecture, string target)
         .. HopperKernels.All, .. WarpGroupKernels.All,
     ];
 
-    /// <summary>Those of every format for one row, and those of one format for all numbers of rows.</summary>
-    private static IEnumerable<GpuKernel> PackedKernels =>
-        PackedFormat.All.SelectMany(format => format.Type == TensorType.Q5_K ? format.Kernels : [format.Store, format.MatMul(8, format.HasHalfScales)]);
-
-    private static IEnumerable<GpuKernel> All => GpuKernels.All.Concat(GpuRankExchange.All).Concat(PackedKernels).Concat(TestKernels);
+    private static IEnumerable<GpuKernel> All =>
+        GpuKernels.All.Concat(GpuRankExchange.All).Concat(PackedFormat.All.SelectMany(format => format.Kernels)).Concat(TestKernels);
 
     private static IEnumerable<TestCaseData> Kernels => All.Select(kernel => new TestCaseData(kernel).SetArgDisplayNames(kernel.Name));
 
@@ -43,7 +41,7 @@ internal sealed class PtxTests(int architecture, string target)
                 () => _compiler.Compile(kernel), Throws.TypeOf<NotSupportedException>().With.Message.Contains(needed).And.Message.Contains(found));
             return;
         }
-        PtxModule module = _compiler.Compile(kernel);
+        PtxModule module = Compile(kernel);
 
         Assert.That(module.Text, Does.Contain($".version {(kernel.MinArchitecture >= 90 ? "8.3" : "8.0")}\n"));
         Assert.That(module.Text, Does.Contain($".target {target}\n"));
@@ -68,7 +66,7 @@ internal sealed class PtxTests(int architecture, string target)
     {
         GpuKernel[] kernels = [.. All.Where(kernel => kernel.Method.DeclaringType!.Name.Split('`')[0] == declaringType && kernel.RunsOn(architecture))];
         if (kernels.Length == 0) return;
-        string text = string.Concat(kernels.Select(kernel => _compiler.Compile(kernel).Text));
+        string text = string.Concat(kernels.Select(kernel => Compile(kernel).Text));
         foreach (string instruction in instructions) Assert.That(text, Does.Contain(instruction));
     }
 
@@ -76,7 +74,7 @@ internal sealed class PtxTests(int architecture, string target)
     public void Every_intrinsic_is_used_by_a_kernel()
     {
         if (architecture != 90) return;
-        string text = string.Concat(All.Select(kernel => _compiler.Compile(kernel).Text));
+        string text = string.Concat(All.Select(kernel => Compile(kernel).Text));
         foreach ((MethodInfo method, PtxAttribute ptx) in PtxIntrinsics.All)
         {
             // The longest word is the instruction, or the special register that it reads.
@@ -102,7 +100,7 @@ internal sealed class PtxTests(int architecture, string target)
         IEnumerable<GpuKernel> matmuls = All.Where(kernel => Array.Exists(types, type => kernel.Name.StartsWith($"{type}<", StringComparison.Ordinal)));
         foreach (GpuKernel kernel in matmuls.Concat(WarpGroupKernels.All))
         {
-            string text = _compiler.Compile(kernel).Text;
+            string text = Compile(kernel).Text;
             string[] lists = [.. Regex.Matches(text, @"wgmma\.mma_async\S+ \{([^}]*)\}").Select(match => match.Groups[1].Value)];
             Assert.That(lists, Is.Not.Empty.And.All.EqualTo(lists[0]), kernel.Name);
             // A copy between operations would make the driver's compiler wait after each.
@@ -126,11 +124,30 @@ internal sealed class PtxTests(int architecture, string target)
     [TestCaseSource(nameof(Fused))]
     public void Fused_kernels_use_tensor_cores_and_read_the_number_of_rows(GpuKernel kernel)
     {
-        string body = Body(_compiler.Compile(kernel));
+        string body = Body(Compile(kernel));
         Assert.That(body, Does.Contain("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32"));
         Assert.That(body, Does.Contain("ld.global.v4.b32"));
         Assert.That(body, Does.Contain("sqrt"), "the norm is in it");
         Assert.That(body, Does.Contain("ld.global.b32"));
+    }
+
+    [Test]
+    public void No_instruction_depends_on_parts()
+    {
+        if (architecture != 90) return;
+        GpuKernel<MatMulArguments> kernel = GpuPackedMatMul<PackedQ8_0, HalfScaling, Sums128>.Kernel;
+        Assert.That(kernel.Parts, Is.Not.Empty);
+        GpuKernel whole = new GpuKernel<MatMulArguments>(kernel.Entry, kernel.GroupSize) { MinArchitecture = 90, ForOneArchitecture = true, SharedBytes = kernel.SharedBytes };
+        using PtxCompiler another = new(architecture);
+        Assert.That(Instructions(another.Compile(whole)), Has.Length.GreaterThan(1000).And.EqualTo(Instructions(Compile(kernel))));
+
+        static string[] Instructions(PtxModule module) => [.. Regex.Matches(Body(module), @"^\t([a-z]\S+)", RegexOptions.Multiline).Select(match => match.Value)];
+    }
+
+    private PtxModule Compile(GpuKernel kernel)
+    {
+        if (!_compiled.TryGetValue(kernel, out PtxModule? module)) _compiled[kernel] = module = _compiler.Compile(kernel);
+        return module;
     }
 
     private static string Body(PtxModule module) => module.Text[module.Text.IndexOf($".visible .entry {module.EntryPoint}(", StringComparison.Ordinal)..];

@@ -32,6 +32,12 @@ internal abstract class GpuKernel(MethodInfo method, int groupSize)
     /// <summary>Whether it runs on no later architecture either, for <see cref="Intrinsics.WarpGroup"/>.</summary>
     public bool ForOneArchitecture { get; init; }
 
+    /// <summary>
+    /// Methods that it calls, each of which is compiled before it and then inlined in its final form. For long code without branches that a kernel has several times, between loops:
+    /// compiled together, every variable of it is looked for in every block. No instruction depends on it.
+    /// </summary>
+    public IReadOnlyList<MethodInfo> Parts { get; init; } = [];
+
     /// <summary>Its name in PTX.</summary>
     public string EntryPoint => $"{TypeName(Method.DeclaringType!, '_', "")}_{Method.Name}";
 

@@ -20,6 +20,7 @@ internal static class GpuPackedMatMul<TFormat, TScaling, TSums>
         ForOneArchitecture = true,
         StartsEarly = true,
         SharedBytes = Ring<Halved>.Bytes + Ring<Stored>.Bytes,
+        Parts = [((Func<int, int, PiecePair<StoredPiece>, PiecePair<StoredPiece>>)TScaling.Unpack<TFormat, StoredPiece>).Method],
     };
 
     private const int Lanes = 32, Readers = GpuRingMatMul<TSums>.Readers;
@@ -109,8 +110,12 @@ internal static class GpuPackedMatMul<TFormat, TScaling, TSums>
                     // A last one by itself is two times the same.
                     int tile = 2 * pair, next = tile + 1 < tiles ? tile + 1 : tile;
                     int first = packed + (tile * PackedTile<TFormat>.Bytes), second = packed + (next * PackedTile<TFormat>.Bytes);
-                    StoredFragments sink = StoredFragments.To(halved + (tile * CoreTiles.TileBytes), halved + (next * CoreTiles.TileBytes));
-                    TScaling.Unpack<TFormat, StoredFragments>(first, second, sink);
+                    PiecePair<StoredPiece> sinks = new()
+                    {
+                        First = StoredPiece.To(halved + (tile * CoreTiles.TileBytes)),
+                        Second = StoredPiece.To(halved + (next * CoreTiles.TileBytes)),
+                    };
+                    TScaling.Unpack<TFormat, StoredPiece>(first, second, sinks);
                 }
                 // The next stage's turns go on where this one's ended: each warp has as many tiles as the others.
                 pair -= pairs;

@@ -15,36 +15,41 @@ internal static class GpuRelayMatMul<TFormat, TScaling, TSums>
     where TScaling : IPackedScaling
     where TSums : unmanaged, IRelaySums<TSums>
 {
-    public static readonly GpuKernel<MatMulArguments> Kernel = new(Run, Threads)
-    {
-        MinArchitecture = 90,
-        ForOneArchitecture = true,
-        StartsEarly = true,
-        SharedBytes = Ring<Stage>.Bytes + RelayBytes,
-    };
-
     private const int Lanes = 32, GroupWarps = WarpGroup.Threads / Lanes;
 
     /// <summary>What a group may have.</summary>
     private const int MaxSharedBytes = 227 * 1024;
 
-    /// <summary>
-    /// Warp groups that take turns; another one copies: registers are given and taken by warp groups. As many as leave two stages of the ring to be filled while each has one.
-    /// </summary>
-    private static int Runners => TSums.Columns > 16 ? 2 : Pieces > 4 ? 3 : StagesFor(4) > 5 ? 4 : StagesFor(3) > 4 ? 3 : 2;
+    // Fields, each after those that it is made of, not properties: the compiler of kernels takes them as constants.
 
     /// <summary>
     /// Pieces of a stage, as many as there are registers and shared memory for: with more, sums are handed on less often, but there are fewer groups, which is slower where making halves
     /// takes longest.
     /// </summary>
-    private static int Pieces => TSums.Columns > 32 ? 2 : TSums.Columns == 8 && TScaling.TakesHalves && PackedTile<TFormat>.Bytes <= 640 ? 6 : 4;
+    private static readonly int Pieces = TSums.Columns > 32 ? 2 : TSums.Columns == 8 && TScaling.TakesHalves && PackedTile<TFormat>.Bytes <= 640 ? 6 : 4;
+
+    private static readonly int WeightBytes = Pieces * GpuRingMatMulPass.MaxTiles * PackedTile<TFormat>.Bytes;
+
+    private static readonly int StageBytes = WeightBytes + (Pieces * TSums.Columns * CoreTiles.RowBytes);
+
+    /// <summary>
+    /// Warp groups that take turns; another one copies: registers are given and taken by warp groups. As many as leave two stages of the ring to be filled while each has one.
+    /// </summary>
+    private static readonly int Runners = TSums.Columns > 16 ? 2 : Pieces > 4 ? 3 : StagesFor(4) > 5 ? 4 : StagesFor(3) > 4 ? 3 : 2;
+
+    private static readonly int Stages = StagesFor(Runners);
+
+    public static readonly GpuKernel<MatMulArguments> Kernel = new(Run, (Runners + 1) * WarpGroup.Threads)
+    {
+        MinArchitecture = 90,
+        ForOneArchitecture = true,
+        StartsEarly = true,
+        SharedBytes = Ring<Stage>.Bytes + (Runners * GroupWarps * Relay.Bytes),
+        Parts = [((Func<int, PiecePair<HeldPiece>>)Unpack).Method],
+    };
 
     /// <summary>Stages with so many groups, a multiple of them: a stage is always the same group's, or its neighbour's with two turns, so that it sees all its phases.</summary>
-    private static int StagesFor(int groups) => (MaxSharedBytes - (groups * GroupWarps * Relay.Bytes)) / (Stage.StageBytes + (2 * MBarrier.Bytes)) / groups * groups;
-
-    private static int Threads => (Runners + 1) * WarpGroup.Threads;
-
-    private static int RelayBytes => Runners * GroupWarps * Relay.Bytes;
+    private static int StagesFor(int groups) => (MaxSharedBytes - (groups * GroupWarps * Relay.Bytes)) / (StageBytes + (2 * MBarrier.Bytes)) / groups * groups;
 
     private static void Run(MatMulArguments a)
     {
@@ -82,7 +87,7 @@ internal static class GpuRelayMatMul<TFormat, TScaling, TSums>
         GridDependency.Wait();
         int count = Global.LoadInt(a.Count);
         // What a warp without a tile multiplies does not matter.
-        HeldFragments front = default, middle = default, back = default;
+        PiecePair<HeldPiece> front = default, middle = default, back = default;
         for (GpuRingMatMulPass pass = GpuRingMatMulPass.First(a); GpuRingMatMulPass.Exists(pass); pass = GpuRingMatMulPass.Next(a, pass))
         {
             // A stage is released by the warps of two turns; one stands in for the other where that has no tiles, which is so of a last pass alone.
@@ -102,7 +107,7 @@ internal static class GpuRelayMatMul<TFormat, TScaling, TSums>
                         if (Pieces > 2) middle = Unpack(first + (2 * PackedTile<TFormat>.Bytes));
                         if (Pieces > 4) back = Unpack(first + (4 * PackedTile<TFormat>.Bytes));
                     }
-                    int x = GpuRingMatMul<TSums>.Describe(Ring<Stage>.Stage(ring) + Stage.WeightBytes), secondX = x + (2 * XPiece), thirdX = x + (4 * XPiece);
+                    int x = GpuRingMatMul<TSums>.Describe(Ring<Stage>.Stage(ring) + WeightBytes), secondX = x + (2 * XPiece), thirdX = x + (4 * XPiece);
                     if (Pieces > 2 && isLast && lastPieces <= 4)
                     {
                         // What is not there counts as nothing.
@@ -153,10 +158,10 @@ internal static class GpuRelayMatMul<TFormat, TScaling, TSums>
     }
 
     /// <summary>Halves of two pieces of a tile.</summary>
-    private static HeldFragments Unpack(int first) => TScaling.Unpack<TFormat, HeldFragments>(first, first + PackedTile<TFormat>.Bytes, default);
+    private static PiecePair<HeldPiece> Unpack(int first) => TScaling.Unpack<TFormat, HeldPiece>(first, first + PackedTile<TFormat>.Bytes, default);
 
     /// <summary>Starts the products of two pieces.</summary>
-    private static TSums Multiply(TSums sums, HeldFragments weight, int x) => Multiply(Multiply(sums, weight.First, x), weight.Second, x + XPiece);
+    private static TSums Multiply(TSums sums, PiecePair<HeldPiece> weight, int x) => Multiply(Multiply(sums, weight.First, x), weight.Second, x + XPiece);
 
     private static TSums Multiply(TSums sums, HeldPiece weight, int x)
     {
@@ -176,11 +181,11 @@ internal static class GpuRelayMatMul<TFormat, TScaling, TSums>
 
         public static bool IsPacked => true;
 
-        public static int WeightBytes => Pieces * GpuRingMatMulPass.MaxTiles * TileBytes;
+        public static int WeightBytes => GpuRelayMatMul<TFormat, TScaling, TSums>.WeightBytes;
 
-        public static int Stages => StagesFor(Runners);
+        public static int Stages => GpuRelayMatMul<TFormat, TScaling, TSums>.Stages;
 
-        public static int StageBytes => WeightBytes + (Pieces * TSums.Columns * CoreTiles.RowBytes);
+        public static int StageBytes => GpuRelayMatMul<TFormat, TScaling, TSums>.StageBytes;
 
         public static int Writers => GpuRingMatMul<TSums>.Copiers;
 

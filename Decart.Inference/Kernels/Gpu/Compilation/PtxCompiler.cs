@@ -63,6 +63,7 @@ internal sealed class PtxCompiler : IDisposable
         PTXCompiledKernel compiled;
         try
         {
+            KernelParts.Compile(_context, kernel);
             compiled = (PTXCompiledKernel)_backend.Compile(entryPoint, specialization);
         }
         catch (InternalCompilerException e)

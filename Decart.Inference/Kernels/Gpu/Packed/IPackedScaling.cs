@@ -9,8 +9,8 @@ internal interface IPackedScaling
     /// <summary>Makes halves of two pieces in shared memory, all lanes of a warp together.</summary>
     /// <param name="first">Address of a piece.</param>
     /// <param name="second">Address of another.</param>
-    /// <param name="sink">What they are put into.</param>
-    static abstract TSink Unpack<TFormat, TSink>(int first, int second, TSink sink)
+    /// <param name="sinks">What they are put into.</param>
+    static abstract PiecePair<TSink> Unpack<TFormat, TSink>(int first, int second, PiecePair<TSink> sinks)
         where TFormat : IPackedFormat
         where TSink : IFragmentSink<TSink>;
 }
@@ -20,9 +20,9 @@ internal readonly struct HalfScaling : IPackedScaling
 {
     public static bool TakesHalves => true;
 
-    public static TSink Unpack<TFormat, TSink>(int first, int second, TSink sink)
+    public static PiecePair<TSink> Unpack<TFormat, TSink>(int first, int second, PiecePair<TSink> sinks)
         where TFormat : IPackedFormat
-        where TSink : IFragmentSink<TSink> => PackedTile<TFormat>.UnpackByHalves(first, second, sink);
+        where TSink : IFragmentSink<TSink> => PackedTile<TFormat>.UnpackByHalves(first, second, sinks);
 }
 
 /// <summary>In float32.</summary>
@@ -30,7 +30,7 @@ internal readonly struct FloatScaling : IPackedScaling
 {
     public static bool TakesHalves => false;
 
-    public static TSink Unpack<TFormat, TSink>(int first, int second, TSink sink)
+    public static PiecePair<TSink> Unpack<TFormat, TSink>(int first, int second, PiecePair<TSink> sinks)
         where TFormat : IPackedFormat
-        where TSink : IFragmentSink<TSink> => PackedTile<TFormat>.Unpack(first, second, sink);
+        where TSink : IFragmentSink<TSink> => PackedTile<TFormat>.Unpack(first, second, sinks);
 }

@@ -22,24 +22,34 @@ internal static class PackedTile<TFormat>
     /// <summary>1024 as a half, twice; codes are added to it in place.</summary>
     private const uint Thousand = 0x64006400;
 
+    // Fields, not properties: the compiler of kernels takes them as constants.
+
     /// <summary>Bits of a code that lie together.</summary>
-    private static int LowBits => TFormat.Bits == 8 ? 8 : TFormat.Bits < 4 ? 2 : 4;
+    private static readonly int LowBits = TFormat.Bits == 8 ? 8 : TFormat.Bits < 4 ? 2 : 4;
 
     /// <summary>Bits of a code behind those: 0, 1 or 2.</summary>
-    private static int UpperBits => TFormat.Bits - LowBits;
+    private static readonly int UpperBits = TFormat.Bits - LowBits;
 
     /// <summary>Bytes of a lane in a plane.</summary>
-    private static int LaneBytes => LowBits == 2 ? 8 : 16;
+    private static readonly int LaneBytes = LowBits == 2 ? 8 : 16;
 
-    private static int PlaneBytes => Lanes * LaneBytes;
+    private static readonly int PlaneBytes = Lanes * LaneBytes;
 
     /// <summary>Bytes of a lane's upper bits.</summary>
-    private static int UpperBytes => UpperBits * 4;
+    private static readonly int UpperBytes = UpperBits * 4;
 
-    private static int CodeBytes => (TFormat.Bits == 8 ? 2 * PlaneBytes : PlaneBytes) + (Lanes * UpperBytes);
+    private static readonly int CodeBytes = (LowBits == 8 ? 2 * PlaneBytes : PlaneBytes) + (Lanes * UpperBytes);
 
     /// <summary>Bytes of the whole.</summary>
-    public static int Bytes => CodeBytes + TFormat.ScaleBytes;
+    public static readonly int Bytes = CodeBytes + TFormat.ScaleBytes;
+
+    /// <summary>Whether each step has scales of its own, and whether each run has.</summary>
+    private static readonly bool StepsHaveScales = TFormat.GroupColumns == StepColumns, RunsHaveScales = TFormat.GroupColumns <= RunColumns;
+
+    private static readonly bool AreE4M3 = TFormat.Codes == PackedCodeKind.E4M3, AreNonLinear = TFormat.Codes == PackedCodeKind.NonLinear;
+
+    /// <summary>The bias of a pair of codes.</summary>
+    private static readonly uint BiasPair = (uint)TFormat.Bias * 0x10001;
 
     /// <summary>Brings a run of a stored row into the device's memory, which has zeros there.</summary>
     /// <param name="row">Address of the stored row.</param>
@@ -63,39 +73,40 @@ internal static class PackedTile<TFormat>
     /// <summary>Makes halves of two pieces in shared memory, all lanes of a warp together.</summary>
     /// <param name="first">Address of a piece.</param>
     /// <param name="second">Address of another.</param>
-    /// <param name="sink">What they are put into.</param>
-    public static TSink Unpack<TSink>(int first, int second, TSink sink)
+    /// <param name="sinks">What they are put into.</param>
+    public static PiecePair<TSink> Unpack<TSink>(int first, int second, PiecePair<TSink> sinks)
         where TSink : IFragmentSink<TSink>
     {
         // Each lane finds out what one row of one piece is scaled by, and tells those that have codes of it.
         int own = ((Warp.LaneIdx & 1) == 0 ? first : second) + CodeBytes, row = (Warp.LaneIdx >> 2) + ((Warp.LaneIdx & 2) << 2), from = Warp.LaneIdx & -4;
-        PackedScales near = TFormat.LoadScales(own, row, 0), far = TFormat.GroupColumns > RunColumns ? near : TFormat.LoadScales(own, row, 1);
+        PackedScales near = TFormat.LoadScales(own, row, 0), far = RunsHaveScales ? TFormat.LoadScales(own, row, 1) : near;
         if (HasBareCodes) (near, far) = (OfBareCodes(near), OfBareCodes(far));
-        sink = UnpackPiece(first, 0, new FloatScales { Near = near, Far = far, From = from }, sink);
-        return UnpackPiece(second, 1, new FloatScales { Near = near, Far = far, From = from + 1 }, sink);
+        sinks.First = UnpackPiece(first, new FloatScales { Near = near, Far = far, From = from }, sinks.First);
+        sinks.Second = UnpackPiece(second, new FloatScales { Near = near, Far = far, From = from + 1 }, sinks.Second);
+        return sinks;
     }
 
     /// <summary>The same where all scales of the weight are halves.</summary>
-    public static TSink UnpackByHalves<TSink>(int first, int second, TSink sink)
+    public static PiecePair<TSink> UnpackByHalves<TSink>(int first, int second, PiecePair<TSink> sinks)
         where TSink : IFragmentSink<TSink>
     {
-        sink = UnpackPiece(first, 0, HalfScales.Load(first + CodeBytes), sink);
-        return UnpackPiece(second, 1, HalfScales.Load(second + CodeBytes), sink);
+        sinks.First = UnpackPiece(first, HalfScales.Load(first + CodeBytes), sinks.First);
+        sinks.Second = UnpackPiece(second, HalfScales.Load(second + CodeBytes), sinks.Second);
+        return sinks;
     }
 
     /// <summary>Makes halves of a piece.</summary>
     /// <param name="piece">Address of the piece.</param>
-    /// <param name="index">Its place in the sink, a constant.</param>
     /// <param name="scales">What the calling lane knows of its scales.</param>
     /// <param name="sink">What they are put into.</param>
-    private static TSink UnpackPiece<TScales, TSink>(int piece, int index, TScales scales, TSink sink)
+    private static TSink UnpackPiece<TScales, TSink>(int piece, TScales scales, TSink sink)
         where TScales : unmanaged, ILaneScales<TScales>
         where TSink : IFragmentSink<TSink>
     {
         int lane = Warp.LaneIdx;
         UInt4 codes = LoadLow(piece + (lane * LaneBytes)), others = default;
         uint upper = 0, nextUpper = 0;
-        if (TFormat.Bits == 8) others = Shared.Load16(piece + PlaneBytes + (lane * LaneBytes));
+        if (LowBits == 8) others = Shared.Load16(piece + PlaneBytes + (lane * LaneBytes));
         if (UpperBits > 0)
         {
             upper = (uint)Shared.LoadInt(piece + PlaneBytes + (lane * UpperBytes));
@@ -103,13 +114,13 @@ internal static class PackedTile<TFormat>
         }
         int next = UpperBits == 1 ? 4 : 8;
         RowScales rows = TScales.OfStep(scales, 0);
-        sink = TSink.Put(sink, index, 0, TScales.Scale(TScales.Numbers(codes.A, codes.B, upper, rows), rows));
-        if (TFormat.GroupColumns == StepColumns) rows = TScales.OfStep(scales, 1);
-        sink = TSink.Put(sink, index, 1, TScales.Scale(TScales.Numbers(TFormat.Bits == 8 ? codes.C : codes.B, codes.D, upper >> next, rows), rows));
-        if (TFormat.GroupColumns <= RunColumns) rows = TScales.OfStep(scales, 2);
-        sink = TSink.Put(sink, index, 2, TScales.Scale(TScales.Numbers(TFormat.Bits == 8 ? others.A : codes.C, others.B, nextUpper, rows), rows));
-        if (TFormat.GroupColumns == StepColumns) rows = TScales.OfStep(scales, 3);
-        return TSink.Put(sink, index, 3, TScales.Scale(TScales.Numbers(TFormat.Bits == 8 ? others.C : codes.D, others.D, nextUpper >> next, rows), rows));
+        sink = TSink.Put(sink, 0, TScales.Scale(TScales.Numbers(codes.A, codes.B, upper, rows), rows));
+        if (StepsHaveScales) rows = TScales.OfStep(scales, 1);
+        sink = TSink.Put(sink, 1, TScales.Scale(TScales.Numbers(LowBits == 8 ? codes.C : codes.B, codes.D, upper >> next, rows), rows));
+        if (RunsHaveScales) rows = TScales.OfStep(scales, 2);
+        sink = TSink.Put(sink, 2, TScales.Scale(TScales.Numbers(LowBits == 8 ? others.A : codes.C, others.B, nextUpper, rows), rows));
+        if (StepsHaveScales) rows = TScales.OfStep(scales, 3);
+        return TSink.Put(sink, 3, TScales.Scale(TScales.Numbers(LowBits == 8 ? others.C : codes.D, others.D, nextUpper >> next, rows), rows));
     }
 
     /// <summary>Stores a lane's four codes of a row and step.</summary>
@@ -124,9 +135,9 @@ internal static class PackedTile<TFormat>
         uint first = TFormat.LoadCode(block, element), second = TFormat.LoadCode(block, element + 1);
         uint third = TFormat.LoadCode(block, element + 8), fourth = TFormat.LoadCode(block, element + 9);
         long codes = piece + (lane * LaneBytes);
-        if (TFormat.Bits == 8)
+        if (LowBits == 8)
             Global.StoreInt(codes + (step / 2 * PlaneBytes) + (step % 2 * 8) + (half * WordBytes), (int)(first | (second << 8) | (third << 16) | (fourth << 24)));
-        else if (TFormat.Codes == PackedCodeKind.NonLinear)
+        else if (AreNonLinear)
             Global.Store2(codes + (step * WordBytes) + (half * 2), first | (second << 4) | (third << 8) | (fourth << 12));
         else
             Merge(codes, first, second, third, fourth, step, half, 0, LowBits);
@@ -154,8 +165,8 @@ internal static class PackedTile<TFormat>
     /// <summary>The numbers that a step's eight codes stand for, two pairs of the row above and then two of the one below.</summary>
     private static UInt4 Numbers(uint codes, uint lower, uint upper, RowScales rows)
     {
-        if (TFormat.Bits == 8) return Bytes8(codes, lower);
-        return TFormat.HasZeros ? Numbers8(codes, upper, rows.Zero, rows.LowerZero) : Numbers8(codes, upper, (uint)TFormat.Bias * 0x10001, (uint)TFormat.Bias * 0x10001);
+        if (LowBits == 8) return Bytes8(codes, lower);
+        return TFormat.HasZeros ? Numbers8(codes, upper, rows.Zero, rows.LowerZero) : Numbers8(codes, upper, BiasPair, BiasPair);
     }
 
     /// <summary>Whether a scale is a half, and no product with it beyond the finite ones.</summary>
@@ -201,7 +212,7 @@ internal static class PackedTile<TFormat>
         {
             int row = Warp.LaneIdx >> 2;
             HalfScales halves = new() { _near = Load(scales, row, 0) };
-            halves._far = TFormat.GroupColumns > RunColumns ? halves._near : Load(scales, row, 1);
+            halves._far = RunsHaveScales ? Load(scales, row, 1) : halves._near;
             return halves;
         }
 
@@ -275,7 +286,7 @@ internal static class PackedTile<TFormat>
     }
 
     /// <summary>The numbers that eight codes of a byte stand for.</summary>
-    private static UInt4 Bytes8(uint first, uint second) => TFormat.Codes == PackedCodeKind.E4M3
+    private static UInt4 Bytes8(uint first, uint second) => AreE4M3
         ? new UInt4
         {
             A = FloatPair(Halves.LowBytesUp(first)),
@@ -291,7 +302,7 @@ internal static class PackedTile<TFormat>
             D = WithoutBias(Halves.HighBytes(second)),
         };
 
-    private static uint WithoutBias(uint bytes) => Halves.Subtract(bytes, Thousand + ((uint)TFormat.Bias * 0x10001));
+    private static uint WithoutBias(uint bytes) => Halves.Subtract(bytes, Thousand + BiasPair);
 
     /// <summary>Numbers of 8 bits in the upper bytes of halves, with their exponents, whose bias is 8 less, where halves have them.</summary>
     private static uint FloatPair(uint bytes) => Integers.Merge(bytes, 0x80008000, (bytes >> 1) & 0x3F803F80);
@@ -302,7 +313,7 @@ internal static class PackedTile<TFormat>
     /// <param name="zero">What is taken away from the first four, twice.</param>
     /// <param name="lowerZero">What is taken away from the others, twice.</param>
     private static UInt4 Numbers8(uint codes, uint upper, uint zero, uint lowerZero) =>
-        TFormat.Codes == PackedCodeKind.NonLinear ? Bytes8(NonLinear.LookUp(codes), NonLinear.LookUp(codes >> 16))
+        AreNonLinear ? Bytes8(NonLinear.LookUp(codes), NonLinear.LookUp(codes >> 16))
         : LowBits == 2 ? TwoBits8(codes, upper, zero + Thousand)
         : Nibbles8(codes, upper, zero, lowerZero);
 
@@ -310,7 +321,7 @@ internal static class PackedTile<TFormat>
     /// Whether codes that are scaled by float32 are taken as the smallest halves, multiples of 2^-24, which scales make up for: they need no exponent, and nothing is taken away
     /// before. Scales of any magnitude (4 bits of folders) would leave float32. With a scale that is infinite all weights are no numbers, not only those of the code that stands for 0.
     /// </summary>
-    private static bool HasBareCodes => TFormat.Codes == PackedCodeKind.Integer && TFormat.Bits < 8 && !TFormat.HasZeros;
+    private static readonly bool HasBareCodes = TFormat.Codes == PackedCodeKind.Integer && TFormat.Bits < 8 && !TFormat.HasZeros;
 
     /// <summary>Codes of 1 in the lowest bits of a half are one by so much.</summary>
     private const float Unit = 1 << 24;
@@ -377,5 +388,5 @@ internal static class PackedTile<TFormat>
     private static uint NextUpperPair(uint upper) => UpperBits == 0 ? 0 : upper & (UpperBits == 1 ? 0x01000100u : 0x03000300u);
 
     /// <summary>No number is beyond it: a product with a half of at most <see cref="Halves.Max"/> by this is finite.</summary>
-    private static float Largest => TFormat.Codes == PackedCodeKind.E4M3 ? 1.75f : TFormat.Codes == PackedCodeKind.NonLinear || TFormat.Bits == 8 ? 128 : 32;
+    private static float Largest => AreE4M3 ? 1.75f : AreNonLinear || LowBits == 8 ? 128 : 32;
 }

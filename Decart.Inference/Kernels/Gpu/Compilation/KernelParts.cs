@@ -1,0 +1,23 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Reflection;
+using ILGPU;
+using ILGPU.Frontend;
+
+namespace Decart.Inference.Kernels.Gpu.Compilation;
+
+/// <summary>Compiles <see cref="GpuKernel.Parts"/>.</summary>
+[RequiresUnreferencedCode(GpuSupport.NeedsAllCode)]
+[RequiresDynamicCode(GpuSupport.NeedsAllCode)]
+internal static class KernelParts
+{
+    /// <summary>Has ILGPU know the parts as it will inline them. What is wrong with one is said when the kernel is compiled.</summary>
+    public static void Compile(Context context, GpuKernel kernel)
+    {
+        foreach (MethodInfo part in kernel.Parts)
+        {
+            using ContextCodeGenerationPhase phase = context.BeginCodeGeneration();
+            using (CodeGenerationPhase frontend = phase.BeginFrontendCodeGeneration()) frontend.GenerateCode(part);
+            if (!phase.IsFaulted) phase.Optimize();
+        }
+    }
+}
