@@ -35,8 +35,11 @@ internal sealed class WeightParts
     /// <summary>Whether the rows are gates followed by as many ups, for <see cref="Epilogue.Gated"/>.</summary>
     public bool Gated { get; init; }
 
-    /// <summary>Whether only matmuls and logits read it, not rows of it, as an embedding's.</summary>
-    public bool OnlyMultiplied { get; init; }
+    /// <summary>Whether rows of it are read by their numbers, as an embedding's, besides products with it.</summary>
+    public bool IsTable { get; init; }
+
+    /// <summary>Whether it may not stay in few bits: experts that are multiplied together must be kept alike.</summary>
+    public bool IsWidened { get; init; }
 
     /// <summary>Whether it is one expert's of several, which are multiplied together and so must be kept alike.</summary>
     public bool IsExpert { get; init; }

@@ -101,7 +101,7 @@ internal sealed class DecoderWeights : IDisposable
         WeightNames names = _config.Names;
         bool onlyOutput = _config.TiedEmbeddings && !_source.TryGet(names.Embedding + ".weight", out _) && _source.TryGet(names.Output + ".weight", out _);
         StoredTensor table = Require((onlyOutput ? names.Output : names.Embedding) + ".weight", _config.VocabularySize, _config.HiddenSize);
-        Weight embedding = Own(_tensors.CreateWeight(new WeightParts(_source.Path, table)));
+        Weight embedding = Own(_tensors.CreateWeight(new WeightParts(_source.Path, table) { IsTable = true }));
         return (embedding, _config.TiedEmbeddings || !_config.HasOutput ? embedding : LoadWeight(names.Output, _config.VocabularySize, _config.HiddenSize, rows: Split.Vocabulary));
     }
 
@@ -181,9 +181,9 @@ internal sealed class DecoderWeights : IDisposable
         StoredTensor[][] downs = [.. Enumerable.Range(0, config.Count).Select(expert => (StoredTensor[])[ExpertTensor(layer, expert, ^1, _config.HiddenSize, config.IntermediateSize)])];
         bool gatesAreAlike = AreAlike(gateUps), downsAreAlike = AreAlike(downs);
         Weight[] gateUp = [.. gateUps.Select(parts => Own(_tensors.CreateWeight(
-            new WeightParts(_source.Path, parts) { Gated = true, OnlyMultiplied = gatesAreAlike, IsExpert = true, RowSplit = Split.Features })))];
+            new WeightParts(_source.Path, parts) { Gated = true, IsWidened = !gatesAreAlike, IsExpert = true, RowSplit = Split.Features })))];
         Weight[] down = [.. downs.Select(parts => Own(_tensors.CreateWeight(
-            new WeightParts(_source.Path, parts) { OnlyMultiplied = downsAreAlike, IsExpert = true, ColumnSplit = Split.Features })))];
+            new WeightParts(_source.Path, parts) { IsWidened = !downsAreAlike, IsExpert = true, ColumnSplit = Split.Features })))];
         return (router, new Experts(gateUp, down, config.PerToken, config.Renormalise, _config.Activation));
     }
 
@@ -206,7 +206,7 @@ internal sealed class DecoderWeights : IDisposable
     }
 
     private Weight LoadWeight(string name, int rowCount, int columnCount, Split rows = Split.None, Split columns = Split.None) => Own(_tensors.CreateWeight(
-        new WeightParts(_source.Path, Require(name + ".weight", rowCount, columnCount)) { OnlyMultiplied = true, RowSplit = rows, ColumnSplit = columns }));
+        new WeightParts(_source.Path, Require(name + ".weight", rowCount, columnCount)) { RowSplit = rows, ColumnSplit = columns }));
 
     private WeightVector LoadVector(string name, int length, float offset = 0) =>
         Own(_tensors.CreateVector(new VectorParts(_source.Path, Require(name, length)), offset));
@@ -220,7 +220,7 @@ internal sealed class DecoderWeights : IDisposable
     private StoredTensor Require(string name, params ReadOnlySpan<long> shape) => _source.Require(name, shape);
 
     private Weight CreateWeight(Split rows, bool gated, params ReadOnlySpan<StoredTensor> parts) =>
-        Own(_tensors.CreateWeight(new WeightParts(_source.Path, parts) { Gated = gated, OnlyMultiplied = true, RowSplit = rows }));
+        Own(_tensors.CreateWeight(new WeightParts(_source.Path, parts) { Gated = gated, RowSplit = rows }));
 
     private WeightVector CreateVector(Split split, bool gated, params ReadOnlySpan<StoredTensor> parts) =>
         Own(_tensors.CreateVector(new VectorParts(_source.Path, parts) { Split = split, Gated = gated }));

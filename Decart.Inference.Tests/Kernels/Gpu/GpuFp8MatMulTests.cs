@@ -51,7 +51,7 @@ internal sealed class GpuFp8MatMulTests(string device)
         Shape shape = new(gated ? 104 : 52, 256, gated, Scales.Rows, TensorType.E4M3x64);
         using GpuBench bench = Open(shape);
         using Stored stored = new(shape);
-        Weight weight = bench.Keep(stored.Create(bench, onlyMultiplied: true));
+        Weight weight = bench.Keep(stored.Create(bench));
         bench.Begin(rows);
         GpuActivationsPair x = bench.Activations(rows, shape.Columns, operand: true);
         Epilogue epilogue = new(null, gated ? ActivationFunction.Silu : ActivationFunction.None, gated);
@@ -75,7 +75,7 @@ internal sealed class GpuFp8MatMulTests(string device)
         Shape shape = new(150, 384, Gated: false, scales, TensorType.E4M3x64);
         using GpuBench bench = Open(shape);
         using Stored stored = new(shape);
-        Weight weight = bench.Keep(stored.Create(bench, onlyMultiplied: true));
+        Weight weight = bench.Keep(stored.Create(bench));
         GpuActivations whole = bench.Activations(rows, shape.Rows, poisoned: true).Gpu, alone = bench.Activations(1, shape.Rows, poisoned: true).Gpu;
         bench.Begin(rows);
         GpuActivationsPair x = bench.Activations(rows, shape.Columns, operand: true);
@@ -99,7 +99,7 @@ internal sealed class GpuFp8MatMulTests(string device)
         Shape shape = new(40, columns, Gated: false, Scales.Rows, TensorType.E4M3x64);
         using GpuBench bench = Open(shape);
         using Stored stored = new(shape);
-        Weight weight = bench.Keep(stored.Create(bench, onlyMultiplied: true));
+        Weight weight = bench.Keep(stored.Create(bench));
         bench.Begin(rows);
         GpuActivationsPair x = bench.Activations(rows, columns);
         (Norm Gpu, Norm Reference) norm = bench.Norm(columns, removeMean, bias: removeMean);
@@ -132,7 +132,7 @@ internal sealed class GpuFp8MatMulTests(string device)
         Shape shape = new(20, 256, Gated: false, Scales.Rows, TensorType.E4M3x64);
         using GpuBench bench = Open(shape);
         using Stored stored = new(shape);
-        Weight weight = bench.Keep(stored.Create(bench, onlyMultiplied: true));
+        Weight weight = bench.Keep(stored.Create(bench));
         bench.Begin(2);
         GpuActivationsPair x = bench.Activations(2, shape.Columns, operand: true);
         float[] values = Floats(x.Reference.Row(1));
@@ -149,19 +149,19 @@ internal sealed class GpuFp8MatMulTests(string device)
     {
         using GpuBench bench = Open(new Shape(16, 128, Gated: false, Scales.Rows, TensorType.E4M3x64));
         using Stored several = new(new Shape(16, 128, Gated: false, Scales.Rows, TensorType.E4M3x32), scaleOf: (row, column) => 1 + (column / 32 % 2));
-        Assert.That(bench.Keep(several.Create(bench, onlyMultiplied: true)), Is.TypeOf<GpuPackedWeight>(), "a piece with two scales");
+        Assert.That(bench.Keep(several.Create(bench)), Is.TypeOf<GpuPackedWeight>(), "a piece with two scales");
         using Stored rows = new(new Shape(16, 128, Gated: false, Scales.Rows, TensorType.E4M3x64));
-        Assert.That(bench.Keep(rows.Create(bench, onlyMultiplied: false)), Is.TypeOf<GpuWeight>(), "rows are read by themselves");
-        Assert.That(bench.Keep(rows.Create(bench, onlyMultiplied: true)), Is.TypeOf<GpuFp8Weight>().And.Property(nameof(GpuFp8Weight.HasPieceScales)).False);
+        Assert.That(bench.Keep(rows.Create(bench, isTable: true)), Is.TypeOf<GpuPackedWeight>(), "rows are read by themselves");
+        Assert.That(bench.Keep(rows.Create(bench)), Is.TypeOf<GpuFp8Weight>().And.Property(nameof(GpuFp8Weight.HasPieceScales)).False);
         using GpuBench old = new(GpuDevices.Create(device, tensorCores: true, architecture: 80, packs: true), fp8Activations: true);
-        Assert.That(old.Keep(rows.Create(old, onlyMultiplied: true)), Is.TypeOf<GpuWeight>(), "no such tensor cores");
+        Assert.That(old.Keep(rows.Create(old)), Is.TypeOf<GpuWeight>(), "no such tensor cores");
     }
 
     private void Check(int rows, Shape shape)
     {
         using GpuBench bench = Open(shape);
         using Stored stored = new(shape);
-        Weight weight = bench.Keep(stored.Create(bench, onlyMultiplied: true));
+        Weight weight = bench.Keep(stored.Create(bench));
         Assert.That(weight, Is.TypeOf<GpuFp8Weight>().And.Property(nameof(GpuFp8Weight.HasPieceScales)).EqualTo(shape.Scales != Scales.Rows && shape.Columns > Piece));
         bench.Begin(rows);
         GpuActivationsPair x = bench.Activations(rows, shape.Columns, operand: true);
@@ -277,12 +277,12 @@ internal sealed class GpuFp8MatMulTests(string device)
 
         public double this[int row, int column] => _weights[(row * _shape.Columns) + column];
 
-        public Weight Create(GpuBench bench, bool onlyMultiplied)
+        public Weight Create(GpuBench bench, bool isTable = false)
         {
             int parts = _shape.Gated ? 2 : 1, rows = _shape.Rows / parts;
             long bytes = (long)rows * _shape.Columns / _shape.Type.BlockLength() * _shape.Type.BlockBytes();
             StoredTensor[] tensors = [.. Enumerable.Range(0, parts).Select(part => new StoredTensor("codes", _shape.Type, [rows, _shape.Columns], (nint)_blocks + (nint)(part * bytes)))];
-            return bench.Gpu.Tensors.CreateWeight(new WeightParts("test", tensors) { Gated = _shape.Gated, OnlyMultiplied = onlyMultiplied });
+            return bench.Gpu.Tensors.CreateWeight(new WeightParts("test", tensors) { Gated = _shape.Gated, IsTable = isTable });
         }
 
         public void Dispose() => NativeMemory.Free(_blocks);

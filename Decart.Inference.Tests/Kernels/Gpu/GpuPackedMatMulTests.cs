@@ -63,7 +63,7 @@ internal sealed class GpuPackedMatMulTests(string device)
         Assert.That(Create(bench, packed: true, gated: false, 256, (TensorType.Q4_K, 16), (TensorType.IQ2_XXS, 16)), Is.TypeOf<GpuWeight>(), "a part without a packed format");
         Assert.That(Create(bench, packed: true, gated: true, 256, (TensorType.Q4_K, 16), (TensorType.Q5_K, 16)), Is.TypeOf<GpuWeight>(), "gates unlike ups");
         Assert.That(Create(bench, packed: true, gated: false, 256, (TensorType.Q4_K, 8), (TensorType.Q5_K, 16)), Is.TypeOf<GpuWeight>(), "parts that are not whole tiles");
-        Assert.That(Create(bench, packed: false, gated: false, 256, (TensorType.Q4_K, 16)), Is.TypeOf<GpuWeight>(), "rows are read by themselves");
+        Assert.That(Create(bench, packed: false, gated: false, 256, (TensorType.Q4_K, 16)), Is.TypeOf<GpuWeight>(), "experts that are not alike");
         Assert.That(Create(bench, packed: true, gated: false, 256, (TensorType.Q4_K, 16)), Is.TypeOf<GpuPackedWeight>());
     }
 
@@ -126,7 +126,7 @@ internal sealed class GpuPackedMatMulTests(string device)
             pinned.Add(GCHandle.Alloc(blocks, GCHandleType.Pinned));
             tensors.Add(new StoredTensor("blocks", type, [rows, columns], pinned[^1].AddrOfPinnedObject()));
         }
-        Weight weight = bench.Keep(bench.Gpu.Tensors.CreateWeight(new WeightParts("test", [.. tensors]) { Gated = gated, OnlyMultiplied = packed }));
+        Weight weight = bench.Keep(bench.Gpu.Tensors.CreateWeight(new WeightParts("test", [.. tensors]) { Gated = gated, IsWidened = !packed }));
         foreach (GCHandle handle in pinned) handle.Free();
         return weight;
     }

@@ -26,19 +26,24 @@ internal static class GpuEmbed
     private static void Run(EmbedArguments a)
     {
         GridDependency.LaunchDependents();
-        int row = Grid.IdxX, token = GpuRow.LoadTokenId(a.Rows, row);
+        int row = Grid.IdxX;
         if (row >= Global.LoadInt(a.Count)) return;
-        if (token < 0)
-        {
-            // A code instead of a token: its request fails, the row's content does not matter.
-            int sampled = Global.LoadInt(a.Sampled + ((long)Batch.PreviousLogitRow(token) * sizeof(int)));
-            token = sampled < 0 ? 0 : sampled;
-        }
+        int token = LoadToken(a, row);
         long x = a.X + ((long)row * a.XStride * sizeof(float));
         for (int column = Group.IdxX * CoreRow.Columns; column < a.Columns; column += Group.DimX * CoreRow.Columns)
         {
             UInt4 halves = Global.LoadConstant16(a.Table + CoreTiles.WeightOffset(token, column, a.TableRows, a.TableStride));
             CoreRow.Store(x + (column * sizeof(float)), CoreRow.Multiply(CoreRow.Widen(halves), a.Scale));
         }
+    }
+
+    /// <summary>The token of a row.</summary>
+    internal static int LoadToken(EmbedArguments a, int row)
+    {
+        int token = GpuRow.LoadTokenId(a.Rows, row);
+        if (token >= 0) return token;
+        // A code instead of a token: its request fails, the row's content does not matter.
+        int sampled = Global.LoadInt(a.Sampled + ((long)Batch.PreviousLogitRow(token) * sizeof(int)));
+        return sampled < 0 ? 0 : sampled;
     }
 }

@@ -41,22 +41,28 @@ internal sealed class GpuKernels : IKernels, IDisposable
 
     public void Embed(Weight table, float scale, Activations x)
     {
-        GpuWeight weight = (GpuWeight)table;
         GpuActivations destination = Floats(x);
         EmbedArguments arguments = new()
         {
             Count = _step.Count,
             Rows = _step.Rows,
-            Table = weight.Address,
             X = destination.Address,
             Sampled = _sampler.Tokens,
-            TableRows = weight.PaddedRows,
-            TableStride = weight.PaddedColumns,
+            TableStride = CoreTiles.PaddedColumns(table.Columns),
             XStride = destination.Stride,
-            Columns = weight.Columns,
+            Columns = table.Columns,
             Scale = scale,
         };
-        _device.Launch(GpuEmbed.Kernel, new GpuGrid(_step.Capacity), arguments);
+        if (table is GpuPackedWeight { Segments: [{ } packed] })
+        {
+            arguments.Table = packed.Address;
+            _device.Launch(packed.Format.Embed, new GpuGrid(_step.Capacity, (table.Columns + packed.Format.EmbedColumns - 1) / packed.Format.EmbedColumns), arguments);
+        }
+        else
+        {
+            (arguments.Table, arguments.TableRows) = (((GpuWeight)table).Address, ((GpuWeight)table).PaddedRows);
+            _device.Launch(GpuEmbed.Kernel, new GpuGrid(_step.Capacity), arguments);
+        }
     }
 
     public void MatMul(Activations x, Norm? norm, Weight weight, in Epilogue epilogue, Activations y)

@@ -15,6 +15,14 @@ internal sealed class GpuPackedWeight(IReadOnlyList<GpuPackedSegment> segments, 
 
     public bool IsGated { get; } = gated;
 
+    /// <summary>Blocks of rows are whole.</summary>
+    /// <inheritdoc/>
+    public override Weight? Slice(int firstRow, int rowCount)
+    {
+        bool whole = firstRow % CoreTiles.WeightBlockRows == 0 && (rowCount % CoreTiles.WeightBlockRows == 0 || firstRow + rowCount == Rows);
+        return whole && !IsGated && Segments is [{ } only] ? new GpuPackedWeight([only.Slice(firstRow, rowCount, Columns)], rowCount, Columns, gated: false) : null;
+    }
+
     public override void Dispose()
     {
         foreach (GpuPackedSegment segment in Segments) segment.Dispose();
@@ -25,6 +33,8 @@ internal sealed class GpuPackedWeight(IReadOnlyList<GpuPackedSegment> segments, 
 internal sealed class GpuPackedSegment : IDisposable
 {
     private readonly GpuBuffer _buffer;
+    private readonly bool _ownsBuffer;
+    private readonly nint _offset;
 
     /// <param name="memory">The device's memory.</param>
     /// <param name="format">How it is stored.</param>
@@ -35,8 +45,14 @@ internal sealed class GpuPackedSegment : IDisposable
     public GpuPackedSegment(IDeviceMemory memory, PackedFormat format, int firstRow, int rows, int columns, bool gated)
     {
         (Format, FirstRow, Rows, PaddedRows) = (format, firstRow, rows, GpuWeight.CountPaddedRows(rows, gated));
-        long pieces = (long)(PaddedRows / CoreTiles.TileRows) * (CoreTiles.PaddedColumns(columns) / CoreTiles.PieceColumns);
-        _buffer = new GpuBuffer(memory, pieces * format.PieceBytes);
+        (Bytes, _ownsBuffer) = (CountBytes(PaddedRows, columns), true);
+        _buffer = new GpuBuffer(memory, Bytes);
+    }
+
+    private GpuPackedSegment(GpuPackedSegment whole, int firstRow, int rows, int columns)
+    {
+        (_buffer, Format, Rows, PaddedRows, HasHalfScales) = (whole._buffer, whole.Format, rows, GpuWeight.CountPaddedRows(rows, gated: false), whole.HasHalfScales);
+        (_offset, Bytes) = ((nint)(whole._offset + CountBytes(firstRow, columns)), CountBytes(PaddedRows, columns));
     }
 
     public PackedFormat Format { get; }
@@ -50,9 +66,12 @@ internal sealed class GpuPackedSegment : IDisposable
     /// <summary>Whether numbers may be multiplied as halves; see <see cref="IPackedFormat.HasHalfScales"/>.</summary>
     public bool HasHalfScales { get; set; }
 
-    public nint Address => _buffer.Address;
+    public nint Address => _buffer.Address + _offset;
 
-    public long Bytes => _buffer.Bytes;
+    public long Bytes { get; }
+
+    /// <summary>Consecutive rows as a segment of their own, whose memory is this one's: whole blocks of rows.</summary>
+    public GpuPackedSegment Slice(int firstRow, int rows, int columns) => new(this, firstRow, rows, columns);
 
     /// <summary>The segment's part of a product with the whole weight: some columns of y, which are float32 where there are several segments.</summary>
     public MatMulArguments PartOf(GpuPackedWeight weight, MatMulArguments product)
@@ -68,5 +87,10 @@ internal sealed class GpuPackedSegment : IDisposable
         return product;
     }
 
-    public void Dispose() => _buffer.Dispose();
+    public void Dispose()
+    {
+        if (_ownsBuffer) _buffer.Dispose();
+    }
+
+    private long CountBytes(int rows, int columns) => CoreTiles.PackedOffset(rows / CoreTiles.TileRows, 0, CoreTiles.PaddedColumns(columns), Format.PieceBytes);
 }

@@ -31,7 +31,7 @@ internal sealed class ParallelTensorFactory(RankTeam team, ITensorFactory[] rank
             weights[rank] = ranks[rank].CreateWeight(RankParts.Of(parts, Division, rank, copies[rank]));
             if (!ReadsWeightsInPlace) copies[rank].Recycle();
         });
-        if (parts is { OnlyMultiplied: false, RowSplit: Split.None, ColumnSplit: Split.None }) weight.ShareOutputs(Division);
+        if (parts.IsTable) weight.ShareOutputs(Division);
         return weight;
     }
 

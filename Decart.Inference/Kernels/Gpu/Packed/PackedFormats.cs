@@ -29,6 +29,12 @@ internal abstract class PackedFormat
     /// <summary>Brings stored rows into the device's memory.</summary>
     public abstract GpuKernel<StoreWeightsArguments> Store { get; }
 
+    /// <summary>Takes rows of a table, a group for each row and each <see cref="EmbedColumns"/>.</summary>
+    public abstract GpuKernel<EmbedArguments> Embed { get; }
+
+    /// <summary>Columns of a group of <see cref="Embed"/>.</summary>
+    public abstract int EmbedColumns { get; }
+
     public abstract IEnumerable<GpuKernel> Kernels { get; }
 
     /// <summary>The format of weights of a type; null where there is none and they are widened.</summary>
@@ -52,9 +58,13 @@ internal sealed class PackedFormat<TFormat> : PackedFormat
 
     public override GpuKernel<StoreWeightsArguments> Store => GpuPackWeights<TFormat>.Kernel;
 
+    public override GpuKernel<EmbedArguments> Embed => GpuPackedEmbed<TFormat>.Kernel;
+
+    public override int EmbedColumns => GpuPackedEmbed<TFormat>.Columns;
+
     public override IEnumerable<GpuKernel> Kernels =>
     [
-        Store, .. from rows in (int[])[8, 16, 32, 64, 128, 256]
+        Store, Embed, .. from rows in (int[])[8, 16, 32, 64, 128, 256]
                   from byHalves in HasHalfScales ? [false, true] : (bool[])[false]
                   select MatMul(rows, byHalves),
     ];
