@@ -21,6 +21,10 @@ internal sealed unsafe class GpuTensorFactory(IGpuDevice device, bool fp8Activat
     private readonly bool _packs = GpuMatMulLauncher.MultipliesPacked(device);
     private readonly bool _multipliesFp8 = fp8Activations && GpuMatMulLauncher.MultipliesFp8(device);
     private float[] _decoded = [];
+    private byte[] _recoded = [];
+
+    /// <summary>Rows as they are sent.</summary>
+    private delegate ReadOnlySpan<byte> RowReader(StoredTensor part, long first, int rows);
 
     public bool ReadsWeightsInPlace => false;
 
@@ -91,28 +95,29 @@ internal sealed unsafe class GpuTensorFactory(IGpuDevice device, bool fp8Activat
             FirstRow = firstRow,
             Gates = weight.IsGated ? weight.Rows / 2 : 0,
         };
-        Send(part, plain, GpuStoreWeights.Kernel, arguments);
+        if (plain) Send(part, part.RowBytes, AsStored, GpuStoreWeights.Kernel, arguments);
+        else Send(part, part.Columns * sizeof(float), Decode, GpuStoreWeights.Kernel, arguments);
     }
 
-    private void Send(StoredTensor part, bool asStored, GpuKernel<StoreWeightsArguments> kernel, StoreWeightsArguments arguments)
+    private void Send(StoredTensor part, long rowBytes, RowReader read, GpuKernel<StoreWeightsArguments> kernel, StoreWeightsArguments arguments)
     {
         int firstRow = arguments.FirstRow;
-        Send(part, asStored, (source, row, rows) => device.Launch(kernel, new GpuGrid(rows), arguments with { Source = source, FirstRow = firstRow + row }));
+        Send(part, rowBytes, read, (source, row, rows) => device.Launch(kernel, new GpuGrid(rows), arguments with { Source = source, FirstRow = firstRow + row }));
     }
 
-    /// <summary>Sends rows as they are stored, or decoded, some at a time, to where a kernel lays them out.</summary>
+    /// <summary>Sends rows, some at a time, to where a kernel lays them out.</summary>
     /// <param name="part">The rows.</param>
-    /// <param name="asStored">Whether they are not decoded.</param>
+    /// <param name="rowBytes">Bytes of one as it is sent.</param>
+    /// <param name="read">Makes of them what is sent.</param>
     /// <param name="layOut">Told where some rows have been sent, which is the first and how many they are.</param>
-    private void Send(StoredTensor part, bool asStored, Action<nint, int, int> layOut)
+    private void Send(StoredTensor part, long rowBytes, RowReader read, Action<nint, int, int> layOut)
     {
-        long rowBytes = asStored ? part.RowBytes : part.Columns * sizeof(float);
         int rowsAtOnce = (int)Math.Clamp(PieceBytes / rowBytes, 1, part.Rows);
         _staging.Reserve(rowsAtOnce * rowBytes);
         for (long row = 0; row < part.Rows; row += rowsAtOnce)
         {
             int rows = (int)Math.Min(rowsAtOnce, part.Rows - row);
-            device.Upload(_staging.Address, asStored ? new(part.Pointer + (row * rowBytes), checked((int)(rows * rowBytes))) : Decode(part, row, rows));
+            device.Upload(_staging.Address, read(part, row, rows));
             layOut(_staging.Address, (int)row, rows);
         }
     }
@@ -173,7 +178,8 @@ internal sealed unsafe class GpuTensorFactory(IGpuDevice device, bool fp8Activat
         };
         foreach (StoredTensor tensor in tensors)
         {
-            Send(tensor, asStored: true, segment.Format.Store, arguments);
+            if (segment.Format.Recode is { } recode) Send(tensor, RecodedBytes(tensor, segment.Format), Recoder(segment.Format, recode), segment.Format.Store, arguments);
+            else Send(tensor, tensor.RowBytes, AsStored, segment.Format.Store, arguments);
             arguments.FirstRow += (int)tensor.Rows;
         }
         int found = 0;
@@ -193,13 +199,31 @@ internal sealed unsafe class GpuTensorFactory(IGpuDevice device, bool fp8Activat
             arguments.BlockColumns = type.BlockLength();
             foreach (StoredTensor part in parts.Tensors)
             {
-                Send(part, asStored: true, (source, row, rows) => device.Launch(GpuFp8Pack.Kernel, new GpuGrid(rows), arguments with { Source = source, FirstRow = arguments.FirstRow + row }));
+                Send(part, part.RowBytes, AsStored, (source, row, rows) => device.Launch(GpuFp8Pack.Kernel, new GpuGrid(rows), arguments with { Source = source, FirstRow = arguments.FirstRow + row }));
                 arguments.FirstRow += (int)part.Rows;
             }
         }
     }
 
-    private ReadOnlySpan<byte> Decode(in StoredTensor part, long first, int rows)
+    private static ReadOnlySpan<byte> AsStored(StoredTensor part, long first, int rows) => new(part.Pointer + (first * part.RowBytes), checked((int)(rows * part.RowBytes)));
+
+    /// <summary>Bytes of a row whose blocks are other ones.</summary>
+    private static long RecodedBytes(StoredTensor part, PackedFormat format) => part.Columns / format.BlockColumns * format.BlockBytes;
+
+    private RowReader Recoder(PackedFormat format, BlockRecoder recode) => (part, first, rows) =>
+    {
+        int bytes = checked((int)(rows * RecodedBytes(part, format))), blocks = bytes / format.BlockBytes;
+        if (_recoded.Length < bytes) _recoded = new byte[bytes];
+        byte* source = part.Pointer + (first * part.RowBytes);
+        fixed (byte* destination = _recoded)
+        {
+            for (int block = 0; block < blocks; block++) recode(source + ((long)block * part.Type.BlockBytes()), destination + ((long)block * format.BlockBytes));
+        }
+        return _recoded.AsSpan(0, bytes);
+    };
+
+    /// <summary>As float32.</summary>
+    private ReadOnlySpan<byte> Decode(StoredTensor part, long first, int rows)
     {
         int columns = (int)part.Columns;
         if (_decoded.Length < rows * columns) _decoded = new float[rows * columns];

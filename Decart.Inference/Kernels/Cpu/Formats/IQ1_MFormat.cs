@@ -9,6 +9,9 @@ namespace Decart.Inference.Kernels.Cpu.Formats;
 /// </summary>
 internal readonly unsafe struct IQ1_MFormat : ITableFormat<IQ1_MFormat>
 {
+    /// <summary>Where the words are in a block.</summary>
+    internal const int WordsOffset = 48;
+
     public static TensorType Type => TensorType.IQ1_M;
 
     public static int BlockLength => 256;
@@ -18,11 +21,12 @@ internal readonly unsafe struct IQ1_MFormat : ITableFormat<IQ1_MFormat>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Unpack(byte* block, sbyte* values, float* scales)
     {
-        float unit = Unit(block + 48);
+        ushort bits = ScaleBits(block + WordsOffset);
+        float unit = HalfTable.Load((byte*)&bits) * 0.125f;
         byte* points = block;
         for (int group = 0; group < 16; group++)
         {
-            uint packed = Unsafe.ReadUnaligned<ushort>(block + 48 + (group / 4 * 2));
+            uint packed = Unsafe.ReadUnaligned<ushort>(block + WordsOffset + (group / 4 * 2));
             scales[group] = unit * ((2 * ((packed >> (3 * (group % 4))) & 7)) + 1);
             uint nibbles = block[32 + group];
             for (int i = 0; i < 2; i++, nibbles >>= 4, values += 8)
@@ -30,12 +34,11 @@ internal readonly unsafe struct IQ1_MFormat : ITableFormat<IQ1_MFormat>
         }
     }
 
-    /// <summary>An eighth of the scale whose nibbles are the words' upper ones, the lowest first.</summary>
+    /// <summary>The scale, a half whose nibbles are the words' upper ones, the lowest first.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static float Unit(byte* words)
+    internal static ushort ScaleBits(byte* words)
     {
         ulong all = Unsafe.ReadUnaligned<ulong>(words);
-        ushort bits = (ushort)(((all >> 12) & 0xF) | ((all >> 24) & 0xF0) | ((all >> 36) & 0xF00) | ((all >> 48) & 0xF000));
-        return HalfTable.Load((byte*)&bits) * 0.125f;
+        return (ushort)(((all >> 12) & 0xF) | ((all >> 24) & 0xF0) | ((all >> 36) & 0xF00) | ((all >> 48) & 0xF000));
     }
 }

@@ -1,4 +1,5 @@
 using Decart.Inference.Checkpoints;
+using Decart.Inference.Kernels.Gpu.Intrinsics;
 
 namespace Decart.Inference.Kernels.Gpu.Packed;
 
@@ -11,7 +12,7 @@ internal interface IPackedFormat
 {
     static abstract TensorType Type { get; }
 
-    /// <summary>Weights of a stored block, a multiple of 32, and its bytes.</summary>
+    /// <summary>Weights of a stored block, a multiple of 32, and its bytes, or those of what the host makes of it (<see cref="PackedFormat.Recode"/>).</summary>
     static abstract int BlockColumns { get; }
 
     static abstract int BlockBytes { get; }
@@ -20,6 +21,9 @@ internal interface IPackedFormat
     static abstract int Bits { get; }
 
     static abstract PackedCodeKind Codes { get; }
+
+    /// <summary>What the places of <see cref="PackedCodeKind.Table"/> mean: 16 numbers plus 128, as bytes, the first one lowest.</summary>
+    static abstract UInt4 Table { get; }
 
     /// <summary>What is taken away from an integer before it is multiplied: 0 to 63 from codes of less than 8 bits, 0 to 1023 from others and from what a table has.</summary>
     static abstract int Bias { get; }
@@ -71,8 +75,8 @@ internal enum PackedCodeKind
     /// <summary>Of 8 bits: numbers with 4 exponent and 3 mantissa bits, which count as 2^-8 of what they are.</summary>
     E4M3,
 
-    /// <summary>Of 4 bits: places in the table of IQ4_NL, see <see cref="NonLinear"/>.</summary>
-    NonLinear,
+    /// <summary>Of 4 bits: places in a table.</summary>
+    Table,
 }
 
 /// <summary>What codes are multiplied by and what is added then, for the first and for the last 16 weights of a run.</summary>
@@ -80,7 +84,7 @@ internal struct PackedScales
 {
     public float Scale, Offset, SecondScale, SecondOffset;
 
-    /// <summary>What is taken away from codes of less than 8 bits before, 0 to 63.</summary>
+    /// <summary>What is taken away from codes before: 0 to 63, or 1023 where they have 8 bits.</summary>
     public uint Zero;
 
     /// <summary>The same for all 32.</summary>

@@ -22,6 +22,8 @@ internal readonly struct PackedE4M3<TGroup> : IPackedFormat
 
     public static PackedCodeKind Codes => PackedCodeKind.E4M3;
 
+    public static UInt4 Table => default;
+
     public static int Bias => 0;
 
     public static bool HasHalfScales => true;

@@ -13,12 +13,26 @@ internal abstract class PackedFormat
         new PackedFormat<PackedQ4_0>(), new PackedFormat<PackedQ4_1>(), new PackedFormat<PackedQ5_0>(), new PackedFormat<PackedQ5_1>(), new PackedFormat<PackedQ8_0>(),
         new PackedFormat<PackedQ2_K>(), new PackedFormat<PackedQ3_K>(), new PackedFormat<PackedQ4_K>(), new PackedFormat<PackedQ5_K>(), new PackedFormat<PackedQ6_K>(),
         new PackedFormat<PackedIQ4_NL>(), new PackedFormat<PackedIQ4_XS>(),
-        new PackedFormat<PackedInt4<Group32>>(), new PackedFormat<PackedInt4<Group64>>(), new PackedFormat<PackedE4M3<Group32>>(), new PackedFormat<PackedE4M3<Group64>>(),
+        new PackedFormat<PackedMXFP4>(), new PackedFormat<PackedTQ1_0>(), new PackedFormat<PackedTQ2_0>(), new PackedFormat<PackedQ8_K>(),
+        OfGrid<IQ1_SFormat, GridIQ1_S>(), OfGrid<IQ1_MFormat, GridIQ1_M>(),
+        OfGrid<IQ2_XXSFormat, GridIQ2_XXS>(), OfGrid<IQ2_XSFormat, GridIQ2_XS>(), OfGrid<IQ2_SFormat, GridIQ2_S>(),
+        OfGrid<IQ3_XXSFormat, GridIQ3_XXS>(), OfGrid<IQ3_SFormat, GridIQ3_S>(),
+        new PackedFormat<PackedInt4<Group32>>(), new PackedFormat<PackedInt4<Group64>>(), new PackedFormat<PackedInt8<Group32>>(), new PackedFormat<PackedInt8<Group64>>(),
+        new PackedFormat<PackedE4M3<Group32>>(), new PackedFormat<PackedE4M3<Group64>>(),
     }.ToDictionary(format => format.Type);
 
     public static IEnumerable<PackedFormat> All => ByType.Values;
 
     public abstract TensorType Type { get; }
+
+    /// <summary>Makes of a stored block the one that <see cref="Store"/> takes, of as many weights; null where it takes those that are stored.</summary>
+    public BlockRecoder? Recode { get; init; }
+
+    /// <summary>Weights of a block, and bytes of one that <see cref="Store"/> takes.</summary>
+    public abstract int BlockColumns { get; }
+
+    /// <inheritdoc cref="BlockColumns"/>
+    public abstract int BlockBytes { get; }
 
     /// <summary>Bytes of a piece of a tile.</summary>
     public abstract int PieceBytes { get; }
@@ -44,13 +58,24 @@ internal abstract class PackedFormat
     /// <param name="blockRows">Rows of a block.</param>
     /// <param name="byHalves">Whether all scales of the weight are halves, for formats with <see cref="HasHalfScales"/>.</param>
     public abstract GpuKernel<MatMulArguments> MatMul(int blockRows, bool byHalves);
+
+    private static unsafe PackedFormat<PackedGrid<TGrid>> OfGrid<TStored, TGrid>()
+        where TStored : ITableFormat<TStored>
+        where TGrid : IGrid => new() { Recode = GridBlocks.Recode<TStored, TGrid> };
 }
+
+/// <summary>Makes of a block another one.</summary>
+internal unsafe delegate void BlockRecoder(byte* block, byte* destination);
 
 /// <inheritdoc/>
 internal sealed class PackedFormat<TFormat> : PackedFormat
     where TFormat : IPackedFormat
 {
     public override TensorType Type => TFormat.Type;
+
+    public override int BlockColumns => TFormat.BlockColumns;
+
+    public override int BlockBytes => TFormat.BlockBytes;
 
     public override int PieceBytes => PackedTile<TFormat>.Bytes;
 

@@ -14,7 +14,9 @@ internal readonly struct PackedIQ4_NL : IPackedFormat
 
     public static int Bits => 4;
 
-    public static PackedCodeKind Codes => PackedCodeKind.NonLinear;
+    public static PackedCodeKind Codes => PackedCodeKind.Table;
+
+    public static UInt4 Table => PackedTables.NonLinear;
 
     public static int Bias => 128;
 

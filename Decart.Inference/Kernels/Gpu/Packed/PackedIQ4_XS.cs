@@ -16,7 +16,9 @@ internal readonly struct PackedIQ4_XS : IPackedFormat
 
     public static int Bits => 4;
 
-    public static PackedCodeKind Codes => PackedCodeKind.NonLinear;
+    public static PackedCodeKind Codes => PackedCodeKind.Table;
+
+    public static UInt4 Table => PackedTables.NonLinear;
 
     public static int Bias => 128;
 

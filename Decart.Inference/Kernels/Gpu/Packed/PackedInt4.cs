@@ -1,5 +1,6 @@
 using Decart.Inference.Checkpoints;
 using Decart.Inference.Kernels.Cpu.Formats;
+using Decart.Inference.Kernels.Gpu.Intrinsics;
 using ILGPU;
 
 namespace Decart.Inference.Kernels.Gpu.Packed;
@@ -19,6 +20,8 @@ internal readonly struct PackedInt4<TGroup> : IPackedFormat
     public static int Bits => 4;
 
     public static PackedCodeKind Codes => PackedCodeKind.Integer;
+
+    public static UInt4 Table => default;
 
     public static int Bias => 0;
 

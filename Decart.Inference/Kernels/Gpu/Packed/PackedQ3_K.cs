@@ -18,6 +18,8 @@ internal readonly struct PackedQ3_K : IPackedFormat
 
     public static PackedCodeKind Codes => PackedCodeKind.Integer;
 
+    public static UInt4 Table => default;
+
     public static int Bias => 4;
 
     public static bool HasHalfScales => false;

@@ -16,6 +16,8 @@ internal readonly struct PackedQ5_0 : IPackedFormat
 
     public static PackedCodeKind Codes => PackedCodeKind.Integer;
 
+    public static UInt4 Table => default;
+
     public static int Bias => 16;
 
     public static bool HasHalfScales => true;

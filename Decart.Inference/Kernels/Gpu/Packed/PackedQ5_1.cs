@@ -1,4 +1,5 @@
 using Decart.Inference.Checkpoints;
+using Decart.Inference.Kernels.Gpu.Intrinsics;
 
 namespace Decart.Inference.Kernels.Gpu.Packed;
 
@@ -14,6 +15,8 @@ internal readonly struct PackedQ5_1 : IPackedFormat
     public static int Bits => 5;
 
     public static PackedCodeKind Codes => PackedCodeKind.Integer;
+
+    public static UInt4 Table => default;
 
     public static int Bias => 0;
 

@@ -19,6 +19,8 @@ internal readonly struct PackedQ6_K : IPackedFormat
 
     public static PackedCodeKind Codes => PackedCodeKind.Integer;
 
+    public static UInt4 Table => default;
+
     public static int Bias => 32;
 
     public static bool HasHalfScales => false;

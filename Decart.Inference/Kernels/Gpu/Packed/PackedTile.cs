@@ -46,7 +46,7 @@ internal static class PackedTile<TFormat>
     /// <summary>Whether each step has scales of its own, and whether each run has.</summary>
     private static readonly bool StepsHaveScales = TFormat.GroupColumns == StepColumns, RunsHaveScales = TFormat.GroupColumns <= RunColumns;
 
-    private static readonly bool AreE4M3 = TFormat.Codes == PackedCodeKind.E4M3, AreNonLinear = TFormat.Codes == PackedCodeKind.NonLinear;
+    private static readonly bool AreE4M3 = TFormat.Codes == PackedCodeKind.E4M3, ArePlaces = TFormat.Codes == PackedCodeKind.Table;
 
     /// <summary>The bias of a pair of codes.</summary>
     private static readonly uint BiasPair = (uint)TFormat.Bias * 0x10001;
@@ -137,7 +137,7 @@ internal static class PackedTile<TFormat>
         long codes = piece + (lane * LaneBytes);
         if (LowBits == 8)
             Global.StoreInt(codes + (step / 2 * PlaneBytes) + (step % 2 * 8) + (half * WordBytes), (int)(first | (second << 8) | (third << 16) | (fourth << 24)));
-        else if (AreNonLinear)
+        else if (ArePlaces)
             Global.Store2(codes + (step * WordBytes) + (half * 2), first | (second << 4) | (third << 8) | (fourth << 12));
         else
             Merge(codes, first, second, third, fourth, step, half, 0, LowBits);
@@ -165,8 +165,8 @@ internal static class PackedTile<TFormat>
     /// <summary>The numbers that a step's eight codes stand for, two pairs of the row above and then two of the one below.</summary>
     private static UInt4 Numbers(uint codes, uint lower, uint upper, RowScales rows)
     {
-        if (LowBits == 8) return Bytes8(codes, lower);
-        return TFormat.HasZeros ? Numbers8(codes, upper, rows.Zero, rows.LowerZero) : Numbers8(codes, upper, BiasPair, BiasPair);
+        uint zero = TFormat.HasZeros ? rows.Zero : BiasPair, lowerZero = TFormat.HasZeros ? rows.LowerZero : BiasPair;
+        return LowBits == 8 ? Bytes8(codes, lower, zero, lowerZero) : Numbers8(codes, upper, zero, lowerZero);
     }
 
     /// <summary>Whether a scale is a half, and no product with it beyond the finite ones.</summary>
@@ -286,7 +286,11 @@ internal static class PackedTile<TFormat>
     }
 
     /// <summary>The numbers that eight codes of a byte stand for.</summary>
-    private static UInt4 Bytes8(uint first, uint second) => AreE4M3
+    /// <param name="first">Four codes.</param>
+    /// <param name="second">Four more.</param>
+    /// <param name="zero">What is taken away from the first four, twice.</param>
+    /// <param name="lowerZero">What is taken away from the others, twice.</param>
+    private static UInt4 Bytes8(uint first, uint second, uint zero, uint lowerZero) => AreE4M3
         ? new UInt4
         {
             A = FloatPair(Halves.LowBytesUp(first)),
@@ -296,13 +300,11 @@ internal static class PackedTile<TFormat>
         }
         : new UInt4
         {
-            A = WithoutBias(Halves.LowBytes(first)),
-            B = WithoutBias(Halves.HighBytes(first)),
-            C = WithoutBias(Halves.LowBytes(second)),
-            D = WithoutBias(Halves.HighBytes(second)),
+            A = Halves.Subtract(Halves.LowBytes(first), Thousand + zero),
+            B = Halves.Subtract(Halves.HighBytes(first), Thousand + zero),
+            C = Halves.Subtract(Halves.LowBytes(second), Thousand + lowerZero),
+            D = Halves.Subtract(Halves.HighBytes(second), Thousand + lowerZero),
         };
-
-    private static uint WithoutBias(uint bytes) => Halves.Subtract(bytes, Thousand + BiasPair);
 
     /// <summary>Numbers of 8 bits in the upper bytes of halves, with their exponents, whose bias is 8 less, where halves have them.</summary>
     private static uint FloatPair(uint bytes) => Integers.Merge(bytes, 0x80008000, (bytes >> 1) & 0x3F803F80);
@@ -313,7 +315,7 @@ internal static class PackedTile<TFormat>
     /// <param name="zero">What is taken away from the first four, twice.</param>
     /// <param name="lowerZero">What is taken away from the others, twice.</param>
     private static UInt4 Numbers8(uint codes, uint upper, uint zero, uint lowerZero) =>
-        AreNonLinear ? Bytes8(NonLinear.LookUp(codes), NonLinear.LookUp(codes >> 16))
+        ArePlaces ? Bytes8(PackedTables.LookUp(TFormat.Table, codes), PackedTables.LookUp(TFormat.Table, codes >> 16), BiasPair, BiasPair)
         : LowBits == 2 ? TwoBits8(codes, upper, zero + Thousand)
         : Nibbles8(codes, upper, zero, lowerZero);
 
@@ -388,5 +390,5 @@ internal static class PackedTile<TFormat>
     private static uint NextUpperPair(uint upper) => UpperBits == 0 ? 0 : upper & (UpperBits == 1 ? 0x01000100u : 0x03000300u);
 
     /// <summary>No number is beyond it: a product with a half of at most <see cref="Halves.Max"/> by this is finite.</summary>
-    private static float Largest => AreE4M3 ? 1.75f : AreNonLinear || LowBits == 8 ? 128 : 32;
+    private static float Largest => AreE4M3 ? 1.75f : LowBits == 8 && TFormat.HasZeros ? 256 : ArePlaces || LowBits == 8 ? 128 : 32;
 }
