@@ -38,8 +38,8 @@ internal sealed class WeightParts
     /// <summary>Whether rows of it are read by their numbers, as an embedding's, besides products with it.</summary>
     public bool IsTable { get; init; }
 
-    /// <summary>Whether it may not stay in few bits: experts that are multiplied together must be kept alike.</summary>
-    public bool IsWidened { get; init; }
+    /// <summary>Whether it may not stay in few bits: set where the experts of a layer are stored unlike each other.</summary>
+    public bool MustBeWidened { get; init; }
 
     /// <summary>Whether it is one expert's of several, which are multiplied together and so must be kept alike.</summary>
     public bool IsExpert { get; init; }

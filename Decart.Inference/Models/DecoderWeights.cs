@@ -181,9 +181,9 @@ internal sealed class DecoderWeights : IDisposable
         StoredTensor[][] downs = [.. Enumerable.Range(0, config.Count).Select(expert => (StoredTensor[])[ExpertTensor(layer, expert, ^1, _config.HiddenSize, config.IntermediateSize)])];
         bool gatesAreAlike = AreAlike(gateUps), downsAreAlike = AreAlike(downs);
         Weight[] gateUp = [.. gateUps.Select(parts => Own(_tensors.CreateWeight(
-            new WeightParts(_source.Path, parts) { Gated = true, IsWidened = !gatesAreAlike, IsExpert = true, RowSplit = Split.Features })))];
+            new WeightParts(_source.Path, parts) { Gated = true, MustBeWidened = !gatesAreAlike, IsExpert = true, RowSplit = Split.Features })))];
         Weight[] down = [.. downs.Select(parts => Own(_tensors.CreateWeight(
-            new WeightParts(_source.Path, parts) { IsWidened = !downsAreAlike, IsExpert = true, ColumnSplit = Split.Features })))];
+            new WeightParts(_source.Path, parts) { MustBeWidened = !downsAreAlike, IsExpert = true, ColumnSplit = Split.Features })))];
         return (router, new Experts(gateUp, down, config.PerToken, config.Renormalise, _config.Activation));
     }
 

@@ -104,8 +104,8 @@ internal sealed class GpuExpertsTests(string device)
 
         float[][] Mix(bool packs)
         {
-            Weight[] gateUp = [.. gateUps.Select(tensor => bench.Keep(bench.Gpu.Tensors.CreateWeight(new WeightParts("test", tensor) { Gated = true, IsWidened = !packs, IsExpert = true })))];
-            Weight[] down = [.. downs.Select(tensor => bench.Keep(bench.Gpu.Tensors.CreateWeight(new WeightParts("test", tensor) { IsWidened = !packs, IsExpert = true })))];
+            Weight[] gateUp = [.. gateUps.Select(tensor => bench.Keep(bench.Gpu.Tensors.CreateWeight(new WeightParts("test", tensor) { Gated = true, MustBeWidened = !packs, IsExpert = true })))];
+            Weight[] down = [.. downs.Select(tensor => bench.Keep(bench.Gpu.Tensors.CreateWeight(new WeightParts("test", tensor) { MustBeWidened = !packs, IsExpert = true })))];
             Assert.That(gateUp.Concat(down), Is.All.InstanceOf(packs ? typeof(GpuPackedWeight) : typeof(GpuWeight)));
             GpuActivationsPair y = bench.Activations(tokens, Columns);
             for (int row = 0; row < tokens; row++) bench.Write(y, row, new float[Columns]);
@@ -228,7 +228,7 @@ internal sealed class GpuExpertsTests(string device)
         using GpuExpertWeights alike = new(bench.Device, [packed, Create(TensorType.Q8_0, packs: true)]);
         Assert.That(alike.Format!.Type, Is.EqualTo(TensorType.Q8_0));
 
-        Weight Create(TensorType type, bool packs) => bench.Keep(bench.Gpu.Tensors.CreateWeight(new WeightParts("test", bench.Tensor(type, 16, 128)) { IsWidened = !packs, IsExpert = true }));
+        Weight Create(TensorType type, bool packs) => bench.Keep(bench.Gpu.Tensors.CreateWeight(new WeightParts("test", bench.Tensor(type, 16, 128)) { MustBeWidened = !packs, IsExpert = true }));
     }
 
     private static void AssertAgrees(GpuBench bench, (Experts Gpu, Experts Reference) experts, int tokens)

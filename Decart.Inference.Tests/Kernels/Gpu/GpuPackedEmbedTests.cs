@@ -2,6 +2,7 @@ using Decart.Inference.Checkpoints;
 using Decart.Inference.Kernels;
 using Decart.Inference.Kernels.Gpu;
 using Decart.Inference.Kernels.Gpu.Packed;
+using Decart.Inference.Kernels.TensorParallel;
 
 namespace Decart.Inference.Tests.Kernels.Gpu;
 
@@ -68,6 +69,19 @@ internal sealed class GpuPackedEmbedTests(string device)
         Assert.That(packed.Slice(128, 172), Is.Not.Null);
     }
 
+    /// <summary>Each device has the whole table, and multiplies some blocks of its rows.</summary>
+    [Test]
+    public void Several_devices_share_a_table_that_is_the_output()
+    {
+        using GpuBench first = Open(), second = Open();
+        using RankTeam team = new(2);
+        using ParallelTensorFactory tensors = new(team, [first.Gpu.Tensors, second.Gpu.Tensors]) { Division = new Division(new ModelShape(8, 8, 16, 32), 2) };
+        using Weight table = tensors.CreateWeight(new WeightParts("test", first.Tensor(TensorType.Q8_0, 300, 32)) { IsTable = true });
+        IReadOnlyList<Weight> outputs = ((ParallelWeight)table).Outputs!;
+        Assert.That(outputs, Is.All.TypeOf<GpuPackedWeight>());
+        Assert.That(outputs.Select(output => output.Rows), Is.EqualTo((int[])[128, 172]).Or.EqualTo((int[])[172, 128]).Or.EqualTo((int[])[256, 44]));
+    }
+
     private static void AssertSameRows(GpuBench bench, Weight packed, Weight widened, float scale, int rows)
     {
         GpuActivations found = bench.Activations(rows + 1, packed.Columns, poisoned: true).Gpu, expected = bench.Activations(rows + 1, packed.Columns, poisoned: true).Gpu;
@@ -93,7 +107,7 @@ internal sealed class GpuPackedEmbedTests(string device)
     {
         StoredTensor blocks = bench.Tensor(type, rows, columns);
         Weight packed = bench.Keep(bench.Gpu.Tensors.CreateWeight(new WeightParts("test", blocks) { IsTable = true }));
-        Weight widened = bench.Keep(bench.Gpu.Tensors.CreateWeight(new WeightParts("test", blocks) { IsTable = true, IsWidened = true }));
+        Weight widened = bench.Keep(bench.Gpu.Tensors.CreateWeight(new WeightParts("test", blocks) { IsTable = true, MustBeWidened = true }));
         Assert.That(packed, Is.TypeOf<GpuPackedWeight>());
         Assert.That(widened, Is.TypeOf<GpuWeight>());
         return (packed, widened);

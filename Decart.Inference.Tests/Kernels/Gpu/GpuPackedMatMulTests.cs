@@ -64,7 +64,7 @@ internal sealed class GpuPackedMatMulTests(string device)
     public void What_is_not_packed_is_widened()
     {
         using GpuBench bench = new(GpuDevices.Create(device, tensorCores: true, hopper: true, packs: true));
-        Assert.That(Create(bench, packed: true, gated: false, 256, (TensorType.Q4_K, 16), (TensorType.NF4x64, 16)), Is.TypeOf<GpuWeight>(), "a part without a packed format");
+        Assert.That(Create(bench, packed: true, gated: false, 256, (TensorType.Q4_K, 16), (TensorType.BF16, 16)), Is.TypeOf<GpuWeight>(), "a part without a packed format");
         Assert.That(Create(bench, packed: true, gated: true, 256, (TensorType.Q4_K, 16), (TensorType.Q5_K, 16)), Is.TypeOf<GpuWeight>(), "gates unlike ups");
         Assert.That(Create(bench, packed: true, gated: false, 256, (TensorType.Q4_K, 8), (TensorType.Q5_K, 16)), Is.TypeOf<GpuWeight>(), "parts that are not whole tiles");
         Assert.That(Create(bench, packed: false, gated: false, 256, (TensorType.Q4_K, 16)), Is.TypeOf<GpuWeight>(), "experts that are not alike");
@@ -132,7 +132,7 @@ internal sealed class GpuPackedMatMulTests(string device)
             pinned.Add(GCHandle.Alloc(blocks, GCHandleType.Pinned));
             tensors.Add(new StoredTensor("blocks", type, [rows, columns], pinned[^1].AddrOfPinnedObject()));
         }
-        Weight weight = bench.Keep(bench.Gpu.Tensors.CreateWeight(new WeightParts("test", [.. tensors]) { Gated = gated, IsWidened = !packed }));
+        Weight weight = bench.Keep(bench.Gpu.Tensors.CreateWeight(new WeightParts("test", [.. tensors]) { Gated = gated, MustBeWidened = !packed }));
         foreach (GCHandle handle in pinned) handle.Free();
         return weight;
     }

@@ -144,6 +144,16 @@ internal sealed class PtxTests(int architecture, string target)
         static string[] Instructions(PtxModule module) => [.. Regex.Matches(Body(module), @"^\t([a-z]\S+)", RegexOptions.Multiline).Select(match => match.Value)];
     }
 
+    [Test]
+    public void Parts_that_cannot_be_compiled_are_refused()
+    {
+        GpuKernel kernel = new GpuKernel<WordArguments>(_ => CreateObject()) { Parts = [((Func<object>)CreateObject).Method] };
+        using PtxCompiler compiler = new(architecture);
+        Assert.That(() => compiler.Compile(kernel), Throws.TypeOf<NotSupportedException>().With.Message.Contains("System.Object"));
+    }
+
+    private static object CreateObject() => new();
+
     private PtxModule Compile(GpuKernel kernel)
     {
         if (!_compiled.TryGetValue(kernel, out PtxModule? module)) _compiled[kernel] = module = _compiler.Compile(kernel);

@@ -6,8 +6,8 @@ using ILGPU;
 namespace Decart.Inference.Kernels.Gpu;
 
 /// <summary>
-/// <see cref="GpuEmbed"/> of a table in few bits, with the bits of what it would be widened to: each warp makes halves of two pieces of a tile as matmuls do, of which four of its lanes keep
-/// the one row that is wanted. All 16 are read: a token costs as much as 16 of a table of such rows, which is little beside a layer's weights.
+/// <see cref="GpuEmbed"/> of a table in few bits, with the bits of what it would be widened to, but for the sign of zeros: each warp makes halves of two pieces of a tile as matmuls do, of which four of its lanes keep
+/// the one row that is wanted. All 16 rows of a tile are read for a token, which is little beside a layer's weights.
 /// </summary>
 internal static class GpuPackedEmbed<TFormat>
     where TFormat : IPackedFormat

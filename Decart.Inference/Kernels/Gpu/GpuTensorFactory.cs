@@ -125,7 +125,7 @@ internal sealed unsafe class GpuTensorFactory(IGpuDevice device, bool fp8Activat
     /// <summary>The weight's parts by how they are stored, one list for neighbours of one format; null where it is to be widened.</summary>
     private List<List<StoredTensor>>? Segments(WeightParts parts)
     {
-        if (!_packs || parts.IsWidened) return null;
+        if (!_packs || parts.MustBeWidened) return null;
         List<List<StoredTensor>> segments = [];
         foreach (StoredTensor part in parts.Tensors)
         {
@@ -191,7 +191,7 @@ internal sealed unsafe class GpuTensorFactory(IGpuDevice device, bool fp8Activat
     private GpuFp8Weight? CreateFp8(WeightParts parts)
     {
         TensorType type = parts.Tensors[0].Type;
-        bool fits = (type is TensorType.E4M3x32 or TensorType.E4M3x64) && parts is { IsTable: false, IsWidened: false, IsExpert: false } && parts.Tensors.All(part => part.Type == type && part.ColumnOrder.IsDefault);
+        bool fits = (type is TensorType.E4M3x32 or TensorType.E4M3x64) && parts is { IsTable: false, MustBeWidened: false, IsExpert: false } && parts.Tensors.All(part => part.Type == type && part.ColumnOrder.IsDefault);
         return fits ? GpuFp8Weight.TryCreate(device, parts.Rows, parts.Columns, parts.Gated, SendCodes) : null;
 
         void SendCodes(Fp8PackArguments arguments)

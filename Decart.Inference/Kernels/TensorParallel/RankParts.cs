@@ -20,7 +20,7 @@ internal static unsafe class RankParts
             Share columns = division.Of(parts.ColumnSplit, parts.Columns, gated: false, rank)[0];
             tensors = [.. tensors.Select(tensor => Columns(tensor, columns, memory))];
         }
-        return new WeightParts("", [.. tensors]) { Gated = parts.Gated, IsTable = parts.IsTable, IsWidened = parts.IsWidened, IsExpert = parts.IsExpert };
+        return new WeightParts("", [.. tensors]) { Gated = parts.Gated, IsTable = parts.IsTable, MustBeWidened = parts.MustBeWidened, IsExpert = parts.IsExpert };
     }
 
     /// <inheritdoc cref="Of(WeightParts, Division, int, TensorMemory)"/>

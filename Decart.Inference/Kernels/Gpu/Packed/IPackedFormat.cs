@@ -75,8 +75,11 @@ internal enum PackedCodeKind
     /// <summary>Of 8 bits: numbers with 4 exponent and 3 mantissa bits, which count as 2^-8 of what they are.</summary>
     E4M3,
 
-    /// <summary>Of 4 bits: places in a table.</summary>
+    /// <summary>Of 4 bits: places in a table of whole numbers.</summary>
     Table,
+
+    /// <summary>Of 4 bits: places in a table of float32, of which each lane has an entry, see <see cref="PackedScales.Entry"/>. Not with <see cref="IPackedFormat.HasHalfScales"/>.</summary>
+    FloatTable,
 }
 
 /// <summary>What codes are multiplied by and what is added then, for the first and for the last 16 weights of a run.</summary>
@@ -86,6 +89,9 @@ internal struct PackedScales
 
     /// <summary>What is taken away from codes before: 0 to 63, or 1023 where they have 8 bits.</summary>
     public uint Zero;
+
+    /// <summary>What the place means that is the calling lane's number modulo 16, of <see cref="PackedCodeKind.FloatTable"/>.</summary>
+    public float Entry;
 
     /// <summary>The same for all 32.</summary>
     public static PackedScales Create(float scale, float offset, int zero) =>

@@ -19,6 +19,7 @@ internal abstract class PackedFormat
         OfGrid<IQ3_XXSFormat, GridIQ3_XXS>(), OfGrid<IQ3_SFormat, GridIQ3_S>(),
         new PackedFormat<PackedInt4<Group32>>(), new PackedFormat<PackedInt4<Group64>>(), new PackedFormat<PackedInt8<Group32>>(), new PackedFormat<PackedInt8<Group64>>(),
         new PackedFormat<PackedE4M3<Group32>>(), new PackedFormat<PackedE4M3<Group64>>(),
+        new PackedFormat<PackedFloat4<NormalFloat4>>(), new PackedFormat<PackedFloat4<BitsAndBytesFloat4>>(),
     }.ToDictionary(format => format.Type);
 
     public static IEnumerable<PackedFormat> All => ByType.Values;
@@ -90,8 +91,8 @@ internal sealed class PackedFormat<TFormat> : PackedFormat
     public override IEnumerable<GpuKernel> Kernels =>
     [
         Store, Embed, .. from rows in (int[])[8, 16, 32, 64, 128, 256]
-                  from byHalves in HasHalfScales ? [false, true] : (bool[])[false]
-                  select MatMul(rows, byHalves),
+                         from byHalves in HasHalfScales ? [false, true] : (bool[])[false]
+                         select MatMul(rows, byHalves),
     ];
 
     public override GpuKernel<MatMulArguments> MatMul(int blockRows, bool byHalves) => byHalves ? MatMul<HalfScaling>(blockRows) : MatMul<FloatScaling>(blockRows);

@@ -46,7 +46,9 @@ internal static class PackedTile<TFormat>
     /// <summary>Whether each step has scales of its own, and whether each run has.</summary>
     private static readonly bool StepsHaveScales = TFormat.GroupColumns == StepColumns, RunsHaveScales = TFormat.GroupColumns <= RunColumns;
 
-    private static readonly bool AreE4M3 = TFormat.Codes == PackedCodeKind.E4M3, ArePlaces = TFormat.Codes == PackedCodeKind.Table;
+    private static readonly bool AreE4M3 = TFormat.Codes == PackedCodeKind.E4M3, AreFloatPlaces = TFormat.Codes == PackedCodeKind.FloatTable;
+
+    private static readonly bool ArePlaces = TFormat.Codes == PackedCodeKind.Table || AreFloatPlaces;
 
     /// <summary>The bias of a pair of codes.</summary>
     private static readonly uint BiasPair = (uint)TFormat.Bias * 0x10001;
@@ -185,6 +187,9 @@ internal static class PackedTile<TFormat>
 
         /// <summary>What is taken away from their codes, twice.</summary>
         public uint Zero, LowerZero;
+
+        /// <inheritdoc cref="PackedScales.Entry"/>
+        public float Entry;
     }
 
     /// <summary>What a lane knows of the scales of a piece.</summary>
@@ -257,6 +262,7 @@ internal static class PackedTile<TFormat>
             float scale = (step & 1) == 0 ? run.Scale : run.SecondScale, offset = (step & 1) == 0 ? run.Offset : run.SecondOffset;
             uint zero = run.Zero * 0x10001;
             RowScales rows = new() { Scale = Warp.Shuffle(scale, from), LowerScale = Warp.Shuffle(scale, from + 2) };
+            if (AreFloatPlaces) rows.Entry = scales.Near.Entry;
             if (TFormat.HasOffsets) (rows.Offset, rows.LowerOffset) = (Warp.Shuffle(offset, from), Warp.Shuffle(offset, from + 2));
             if (TFormat.HasZeros) (rows.Zero, rows.LowerZero) = (Warp.Shuffle(zero, from), Warp.Shuffle(zero, from + 2));
             if (!HasBareCodes)
@@ -271,15 +277,27 @@ internal static class PackedTile<TFormat>
         }
 
         public static UInt4 Numbers(uint codes, uint lower, uint upper, RowScales rows) =>
-            HasBareCodes ? BareCodes(codes, upper) : PackedTile<TFormat>.Numbers(codes, lower, upper, rows);
+            AreFloatPlaces ? new UInt4 { A = codes, B = codes >> 8, C = codes >> 16, D = codes >> 24 } : HasBareCodes ? BareCodes(codes, upper) : PackedTile<TFormat>.Numbers(codes, lower, upper, rows);
 
-        public static UInt4 Scale(UInt4 numbers, RowScales rows) => new()
+        public static UInt4 Scale(UInt4 numbers, RowScales rows) => AreFloatPlaces ? LookUp(numbers, rows) : new UInt4
         {
             A = Pair(numbers.A, rows.Scale, rows.Offset),
             B = Pair(numbers.C, rows.LowerScale, rows.LowerOffset),
             C = Pair(numbers.B, rows.NextScale, rows.Offset),
             D = Pair(numbers.D, rows.LowerNextScale, rows.LowerOffset),
         };
+
+        private static UInt4 LookUp(UInt4 places, RowScales rows) => new()
+        {
+            A = LookUp(places.A, rows.Entry, rows.Scale),
+            B = LookUp(places.C, rows.Entry, rows.LowerScale),
+            C = LookUp(places.B, rows.Entry, rows.Scale),
+            D = LookUp(places.D, rows.Entry, rows.LowerScale),
+        };
+
+        /// <summary>Two places, each of which some lane knows.</summary>
+        private static uint LookUp(uint places, float entry, float scale) =>
+            Halves.RoundFinite(scale * Warp.Shuffle(entry, (int)(places & 15)), scale * Warp.Shuffle(entry, (int)((places >> 4) & 15)));
 
         private static uint Pair(uint numbers, float scale, float offset) =>
             Halves.RoundFinite(Float32.Fma(scale, Halves.Low(numbers), offset), Float32.Fma(scale, Halves.High(numbers), offset));
