@@ -68,6 +68,6 @@ public class DivisionTests
     public void As_many_gpus_are_taken_as_a_model_needs(long bytes, int gpus, int expected, int heads = 64)
     {
         ModelShape shape = new(heads, heads / 4, 128, 1);
-        Assert.That(DeviceChoice.CountFor(new ModelNeed(bytes, shape), free: 70L << 30, gpus), Is.EqualTo(expected));
+        Assert.That(DeviceChoice.CountFor(new ModelNeed(bytes, PackedBytes: 0, shape), packs: false, free: 70L << 30, gpus), Is.EqualTo(expected));
     }
 }

@@ -201,7 +201,7 @@ internal sealed class ParallelSessionTests
     public void What_several_gpus_cannot_do_is_refused_before_any_is_looked_for(PagingMode paging, int heads, string reason)
     {
         LlmSessionOptions options = new() { Device = Device.Cuda(0, 1), Paging = paging };
-        ModelNeed model = new(WeightBytes: 1 << 20, new ModelShape(heads, heads, HeadDim: 64, BlockLength: 1));
+        ModelNeed model = new(1 << 20, 1 << 20, new ModelShape(heads, heads, HeadDim: 64, BlockLength: 1));
         Assert.That(
             () => DeviceChoice.Open(options, NullLogger.Instance, model: model),
             Throws.TypeOf<NotSupportedException>().With.Message.StartsWith("The device cuda:0,1 cannot be used. ").And.Message.Contains(reason));

@@ -17,6 +17,14 @@ internal readonly record struct DeviceChoice(Device Device, IBackend Backend)
     /// <summary>Of the memory of a GPU that is free, what weights may take where a number of GPUs is chosen: the rest is for steps, keys and values.</summary>
     private const double WeightShare = 0.85;
 
+    /// <summary>Whether weights stay in few bits there.</summary>
+    public bool PacksWeights => GpuSupport.IsSupported && Backend switch
+    {
+        GpuBackend gpu => gpu.PacksWeights,
+        ParallelBackend several => several.Ranks[0] is GpuBackend { PacksWeights: true },
+        _ => false,
+    };
+
     /// <summary>
     /// Opens the device that is asked for; for <see cref="Device.Auto"/> the first GPU where one can be used, with as many others as the model needs, else the processor.
     /// </summary>
@@ -62,13 +70,14 @@ internal readonly record struct DeviceChoice(Device Device, IBackend Backend)
 
     /// <summary>The fewest GPUs that a model fits on and can be divided among; 1 where there are not enough.</summary>
     /// <param name="model">The model.</param>
+    /// <param name="packs">Whether the GPUs keep weights in few bits.</param>
     /// <param name="free">Bytes that are free on each.</param>
     /// <param name="gpus">How many there are.</param>
-    internal static int CountFor(ModelNeed model, long free, int gpus)
+    internal static int CountFor(ModelNeed model, bool packs, long free, int gpus)
     {
         for (int count = 1; count <= gpus; count++)
         {
-            if (model.WeightBytes <= count * WeightShare * free && (count == 1 || Division.IsPossible(model.Shape, count))) return count;
+            if (model.BytesWhere(packs) <= count * WeightShare * free && (count == 1 || Division.IsPossible(model.Shape, count))) return count;
         }
         return 1;
     }
@@ -80,7 +89,7 @@ internal readonly record struct DeviceChoice(Device Device, IBackend Backend)
         try
         {
             gpus = CountGpus();
-            count = CountFor(model, first.Backend.Memory.MeasureFree(), gpus);
+            count = CountFor(model, first.PacksWeights, first.Backend.Memory.MeasureFree(), gpus);
             if (count == 1) return first;
             several = OpenSeveral([.. Enumerable.Range(0, count)], options, model, cache, latestArchitecture);
         }
@@ -91,7 +100,7 @@ internal readonly record struct DeviceChoice(Device Device, IBackend Backend)
             return first;
         }
         first.Backend.Dispose();
-        logger.GpusChosen(count, gpus, model.WeightBytes);
+        logger.GpusChosen(count, gpus, model.BytesWhere(several.PacksWeights));
         return several;
     }
 
@@ -175,8 +184,3 @@ internal readonly record struct DeviceChoice(Device Device, IBackend Backend)
         }
     }
 }
-
-/// <summary>What a model needs of devices.</summary>
-/// <param name="WeightBytes">Bytes of its weights there.</param>
-/// <param name="Shape">What its division follows from.</param>
-internal readonly record struct ModelNeed(long WeightBytes, ModelShape Shape);

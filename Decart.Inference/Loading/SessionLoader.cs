@@ -44,7 +44,7 @@ internal static class SessionLoader
             Lazy<ChatTemplate?> chatTemplate = LoadChatTemplate(source, tokenizer, logger);
             cancellationToken.ThrowIfCancellationRequested();
             progress?.Report(new LoadProgress("Opening the device", 0, 0));
-            DeviceChoice choice = DeviceChoice.Open(options, logger, model: Need(weights, config));
+            DeviceChoice choice = DeviceChoice.Open(options, logger, model: ModelNeed.Of(weights, config));
             backend = choice.Backend;
             progress?.Report(new LoadProgress("Preparing the weights", 0, 0));
             decoder = LoadDecoder(weights, config, choice, options, logger, cancellationToken);
@@ -96,8 +96,7 @@ internal static class SessionLoader
         if (choice.Backend.Tensors.ReadsWeightsInPlace) return Load();
 
         string free = DescribeFree(choice.Backend);
-        long stored = source.TotalBytes, elements = CountElements(source), start = Stopwatch.GetTimestamp();
-        string needs = elements > 0 ? $"its weights need {elements * sizeof(ushort)} bytes there and" : "beside its weights"; // those that are made up or unpacked have no size yet
+        long stored = source.TotalBytes, needed = ModelNeed.Of(source, config).BytesWhere(choice.PacksWeights), start = Stopwatch.GetTimestamp();
         try
         {
             Decoder decoder = Load();
@@ -108,7 +107,7 @@ internal static class SessionLoader
         catch (OutOfMemoryException error)
         {
             throw new InsufficientMemoryException(
-                $"The model does not fit into the memory of {choice.Device}: {needs} steps of {options.TokensPerStep} tokens come on top; {free}. {error.Message}",
+                $"The model does not fit into the memory of {choice.Device}: its weights need about {needed} bytes there, and steps of {options.TokensPerStep} tokens come on top; {free}. {error.Message}",
                 error);
         }
 
@@ -122,14 +121,6 @@ internal static class SessionLoader
         string[] devices = [.. parallel.Ranks.Zip(parallel.Names, (rank, name) => $"{rank.Memory.MeasureFree()} on {name}")];
         return $"each of {devices.Length} devices takes a part; bytes were free: {string.Join(", ", devices)}";
     }
-
-    /// <summary>What the model needs where all weights are widened to 16 bits; those that are made up count nothing, as they have no size yet.</summary>
-    private static ModelNeed Need(TensorSource source, ModelConfig config) =>
-        new(CountElements(source) * sizeof(ushort), new ModelShape(config.Heads, config.KvHeads, config.HeadDim, source.MaxBlockLength));
-
-    /// <summary>Elements of all tensors; 0 where they are made while they are loaded.</summary>
-    private static long CountElements(TensorSource source) =>
-        source is RelaidTensors ? 0 : source.Names.Sum(name => source.TryGet(name, out StoredTensor tensor) ? tensor.Rows * tensor.Columns : 0);
 
     /// <summary>The checkpoint's tokenizer, or null if it has none.</summary>
     private static ITokenizer? LoadTokenizer(TensorSource source, ModelConfig config, ILogger logger)

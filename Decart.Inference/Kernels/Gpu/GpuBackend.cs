@@ -34,6 +34,9 @@ internal sealed class GpuBackend : IBackend
     /// <summary>Whether steps of single tokens are recorded and repeated, rather than launched kernel by kernel.</summary>
     public bool RecordsSteps { get; init; } = true;
 
+    /// <summary>Whether weights stay in few bits where there are kernels for it.</summary>
+    public bool PacksWeights => GpuMatMulLauncher.MultipliesPacked(_device);
+
     /// <summary>What it runs on.</summary>
     public IGpuDevice Device => _device;
 

@@ -34,7 +34,7 @@ internal abstract class GpuKernel(MethodInfo method, int groupSize)
 
     /// <summary>
     /// Methods that it calls, each of which is compiled before it and then inlined in its final form. For long code without branches that a kernel has several times, between loops:
-    /// compiled together, every variable of it is looked for in every block. No instruction depends on it.
+    /// compiled together, every variable of it is looked for in every block. What a kernel computes does not depend on it.
     /// </summary>
     public IReadOnlyList<MethodInfo> Parts { get; init; } = [];
 

@@ -12,7 +12,10 @@ internal sealed class RoundedTensors(TensorSource checkpoint, WeightTypes types)
 
     private readonly TensorSource _checkpoint = checkpoint;
 
-    public override int MaxBlockLength => types.MaxBlockLength;
+    /// <summary>What is rounded to what.</summary>
+    public WeightTypes Types { get; } = types;
+
+    public override int MaxBlockLength => Types.MaxBlockLength;
 
     public override void Recycle()
     {
@@ -23,12 +26,12 @@ internal sealed class RoundedTensors(TensorSource checkpoint, WeightTypes types)
     /// <exception cref="ModelLoadException">It is of few bits already, or holds what is no number.</exception>
     protected override StoredTensor? Relay(string name, ReadOnlySpan<long> shape)
     {
-        if (shape.Length < 2 || types.Of(name, shape[^1]) is null) return null;
+        if (shape.Length < 2 || Types.Of(name, shape[^1]) is null) return null;
         if (_rounded.TryGetValue(name, out StoredTensor rounded)) return rounded;
         StoredTensor tensor = _checkpoint.Require(name, shape);
         if (tensor.Type is not (TensorType.F32 or TensorType.F16 or TensorType.BF16))
             throw new ModelLoadException(Path, name, $"expected F32, F16 or BF16 to quantise, found {tensor.Type}");
-        rounded = WeightPacker.Pack(Path, WeightRounding.Round(Path, tensor, types.Format), Memory) with { Shape = tensor.Shape };
+        rounded = WeightPacker.Pack(Path, WeightRounding.Round(Path, tensor, Types.Format), Memory) with { Shape = tensor.Shape };
         _rounded.Add(name, rounded);
         return rounded;
     }
