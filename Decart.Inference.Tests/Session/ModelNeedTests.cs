@@ -27,7 +27,14 @@ internal sealed class ModelNeedTests
     {
         ModelConfig config = TinyCheckpoint.Read(TinyModels.Config("llama")) with
         {
-            HiddenSize = 8192, IntermediateSize = 28672, Layers = 80, Heads = 64, KvHeads = 8, HeadDim = 128, VocabularySize = 32000, Windows = ModelConfig.SameWindows(80, 0),
+            HiddenSize = 8192,
+            IntermediateSize = 28672,
+            Layers = 80,
+            Heads = 64,
+            KvHeads = 8,
+            HeadDim = 128,
+            VocabularySize = 32000,
+            Windows = ModelConfig.SameWindows(80, 0),
         };
         using RandomTensors source = new("random", seed: 1) { Types = format is { } named ? new WeightTypes(named, config) : null };
         ModelNeed need = ModelNeed.Of(source, config);

@@ -8,12 +8,16 @@ namespace Decart.Inference.Kernels.Gpu.Packed;
 internal static class PackedGroups<TGroup>
     where TGroup : IGroup
 {
+    /// <summary>Groups of a piece.</summary>
+    public static int Count => CoreTiles.TileRows * CoreTiles.PieceColumns / TGroup.Length;
+
     /// <summary>Bytes for a piece.</summary>
-    public static int Bytes => CoreTiles.TileRows * CoreTiles.PieceColumns / TGroup.Length * sizeof(uint);
+    public static int Bytes => Count * sizeof(uint);
 
     public static void Store(long block, long scales, int row, int half) => Global.StoreInt(scales + (Place(row, half) * sizeof(uint)), (int)StoredBytes.LoadWord(block));
 
     public static uint Load(int scales, int row, int half) => (uint)Shared.LoadInt(scales + (Place(row, half) * sizeof(uint)));
 
-    private static int Place(int row, int half) => TGroup.Length == CoreTiles.PieceColumns ? row : (2 * row) + half;
+    /// <summary>A group's place among those of a piece.</summary>
+    public static int Place(int row, int half) => TGroup.Length == CoreTiles.PieceColumns ? row : PackedRuns.Place(row, half);
 }

@@ -6,10 +6,10 @@ namespace Decart.Inference.Kernels.Gpu.Packed;
 internal static class PackedHalves
 {
     /// <summary>Bytes for a piece, with one half a run and with two.</summary>
-    public const int OneBytes = 32 * sizeof(ushort), TwoBytes = 2 * OneBytes;
+    public const int OneBytes = PackedRuns.Count * sizeof(ushort), TwoBytes = 2 * OneBytes;
 
     /// <summary>Stores one half a run, which is stored at the beginning of the block.</summary>
-    public static void StoreOne(long block, long scales, int row, int half) => Global.Store2(scales + (Place(row, half) * sizeof(ushort)), StoredBytes.LoadPair(block));
+    public static void StoreOne(long block, long scales, int row, int half) => Global.Store2(scales + (PackedRuns.Place(row, half) * sizeof(ushort)), StoredBytes.LoadPair(block));
 
     /// <summary>A run's half as the scale; nothing is added.</summary>
     public static PackedScales LoadOne(int scales, int row, int half, int zero)
@@ -21,7 +21,7 @@ internal static class PackedHalves
     /// <summary>Stores two halves a run, scale and offset, which are stored at the beginning of the block.</summary>
     public static void StoreTwo(long block, long scales, int row, int half)
     {
-        long pair = scales + (Place(row, half) * sizeof(uint));
+        long pair = scales + (PackedRuns.Place(row, half) * sizeof(uint));
         Global.Store2(pair, StoredBytes.LoadPair(block));
         Global.Store2(pair + sizeof(ushort), StoredBytes.LoadPair(block + sizeof(ushort)));
     }
@@ -29,9 +29,7 @@ internal static class PackedHalves
     /// <summary>A run's halves as scale and offset.</summary>
     public static PackedScales LoadTwo(int scales, int row, int half, int zero)
     {
-        uint pair = (uint)Shared.LoadInt(scales + (Place(row, half) * sizeof(uint)));
+        uint pair = (uint)Shared.LoadInt(scales + (PackedRuns.Place(row, half) * sizeof(uint)));
         return PackedScales.Create(Halves.Low(pair), Halves.High(pair), zero);
     }
-
-    private static int Place(int row, int half) => (2 * row) + half;
 }

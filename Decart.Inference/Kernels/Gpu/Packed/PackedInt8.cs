@@ -1,7 +1,6 @@
 using Decart.Inference.Checkpoints;
 using Decart.Inference.Kernels.Cpu.Formats;
 using Decart.Inference.Kernels.Gpu.Intrinsics;
-using Decart.Inference.Kernels.Gpu.Tiles;
 using ILGPU;
 
 namespace Decart.Inference.Kernels.Gpu.Packed;
@@ -34,7 +33,7 @@ internal readonly struct PackedInt8<TGroup> : IPackedFormat
 
     public static bool HasZeros => true;
 
-    public static int ScaleBytes => CoreTiles.TileRows * CoreTiles.PieceColumns / TGroup.Length * HeaderBytes;
+    public static int ScaleBytes => PackedGroups<TGroup>.Count * HeaderBytes;
 
     public static uint LoadCode(long block, int element) => Global.LoadByte(block + HeaderBytes + element);
 
@@ -42,16 +41,14 @@ internal readonly struct PackedInt8<TGroup> : IPackedFormat
 
     public static void StoreScales(long block, int run, long scales, int row, int half)
     {
-        long header = scales + (Place(row, half) * HeaderBytes);
+        long header = scales + (PackedGroups<TGroup>.Place(row, half) * HeaderBytes);
         Global.StoreInt(header, (int)StoredBytes.LoadWord(block));
         Global.StoreInt(header + sizeof(float), (int)StoredBytes.LoadWord(block + sizeof(float)));
     }
 
     public static PackedScales LoadScales(int scales, int row, int half)
     {
-        int header = scales + (Place(row, half) * HeaderBytes);
+        int header = scales + (PackedGroups<TGroup>.Place(row, half) * HeaderBytes);
         return PackedScales.Create(Shared.LoadFloat(header), 0, (int)Shared.LoadFloat(header + sizeof(float)));
     }
-
-    private static int Place(int row, int half) => TGroup.Length == CoreTiles.PieceColumns ? row : (2 * row) + half;
 }

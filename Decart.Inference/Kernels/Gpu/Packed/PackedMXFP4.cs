@@ -30,21 +30,19 @@ internal readonly struct PackedMXFP4 : IPackedFormat
 
     public static bool HasZeros => false;
 
-    public static int ScaleBytes => 32;
+    public static int ScaleBytes => PackedRuns.Count;
 
     public static uint LoadCode(long block, int element) => StoredBytes.LoadNibble(block + 1, element);
 
     public static float StoredScale(long block) => HalfOfExponent(Global.LoadByte(block));
 
-    public static void StoreScales(long block, int run, long scales, int row, int half) => Global.StoreByte(scales + Place(row, half), Global.LoadByte(block));
+    public static void StoreScales(long block, int run, long scales, int row, int half) => Global.StoreByte(scales + PackedRuns.Place(row, half), Global.LoadByte(block));
 
     public static PackedScales LoadScales(int scales, int row, int half)
     {
-        int place = Place(row, half);
+        int place = PackedRuns.Place(row, half);
         return PackedScales.Create(HalfOfExponent((uint)Shared.LoadInt(scales + (place & -4)) >> ((place & 3) * 8)), 0, Bias);
     }
-
-    private static int Place(int row, int half) => (2 * row) + half;
 
     /// <summary>2^(e - 128) of the exponent in the lowest byte; the smallest two are subnormal numbers.</summary>
     private static float HalfOfExponent(uint exponent)

@@ -29,15 +29,13 @@ internal readonly struct PackedQ8_K : IPackedFormat
 
     public static bool HasZeros => false;
 
-    public static int ScaleBytes => 32 * sizeof(float);
+    public static int ScaleBytes => PackedRuns.Count * sizeof(float);
 
     public static uint LoadCode(long block, int element) => Global.LoadByte(block + sizeof(float) + element) ^ 0x80;
 
     public static float StoredScale(long block) => 0;
 
-    public static void StoreScales(long block, int run, long scales, int row, int half) => Global.StoreInt(scales + (Place(row, half) * sizeof(float)), (int)StoredBytes.LoadWord(block));
+    public static void StoreScales(long block, int run, long scales, int row, int half) => Global.StoreInt(scales + (PackedRuns.Place(row, half) * sizeof(float)), (int)StoredBytes.LoadWord(block));
 
-    public static PackedScales LoadScales(int scales, int row, int half) => PackedScales.Create(Shared.LoadFloat(scales + (Place(row, half) * sizeof(float))), 0, Bias);
-
-    private static int Place(int row, int half) => (2 * row) + half;
+    public static PackedScales LoadScales(int scales, int row, int half) => PackedScales.Create(Shared.LoadFloat(scales + (PackedRuns.Place(row, half) * sizeof(float))), 0, Bias);
 }

@@ -9,7 +9,7 @@ namespace Decart.Inference.Kernels.Gpu.Packed;
 /// </summary>
 internal static class PackedSuper
 {
-    private const int RunBytes = 32 * sizeof(ushort), PairBytes = CoreTiles.TileRows * sizeof(uint), HalfBytes = CoreTiles.TileRows * sizeof(ushort);
+    private const int RunBytes = PackedRuns.Count * sizeof(ushort), PairBytes = CoreTiles.TileRows * sizeof(uint), HalfBytes = CoreTiles.TileRows * sizeof(ushort);
 
     /// <summary>Bytes for a piece: with scale and minimum, and with scales alone.</summary>
     public const int MinimumsBytes = PairBytes + RunBytes, ScalesBytes = HalfBytes + RunBytes;
@@ -27,7 +27,7 @@ internal static class PackedSuper
         bool upper = run >= 4;
         scale = upper ? (third & 15) | ((scale >> 6) << 4) : scale & 63;
         minimum = upper ? (third >> 4) | ((minimum >> 6) << 4) : minimum & 63;
-        Global.Store2(scales + PairBytes + (Place(row, half) * sizeof(ushort)), scale | (minimum << 8));
+        Global.Store2(scales + PairBytes + (PackedRuns.Place(row, half) * sizeof(ushort)), scale | (minimum << 8));
     }
 
     /// <summary>Scale d * s and offset -dmin * m, both exact.</summary>
@@ -43,7 +43,7 @@ internal static class PackedSuper
     {
         Global.Store2(scales + (row * sizeof(uint)), StoredBytes.LoadPair(block + 80));
         Global.Store2(scales + (row * sizeof(uint)) + sizeof(ushort), StoredBytes.LoadPair(block + 82));
-        Global.Store2(scales + PairBytes + (Place(row, half) * sizeof(ushort)), StoredBytes.LoadPair(block + (run * 2)));
+        Global.Store2(scales + PairBytes + (PackedRuns.Place(row, half) * sizeof(ushort)), StoredBytes.LoadPair(block + (run * 2)));
     }
 
     /// <summary>Scales d * s and offsets -dmin * m of 16 weights each, all exact.</summary>
@@ -71,7 +71,7 @@ internal static class PackedSuper
     public static void StoreScales(long d, uint pair, long scales, int row, int half)
     {
         Global.Store2(scales + (row * sizeof(ushort)), StoredBytes.LoadPair(d));
-        Global.Store2(scales + HalfBytes + (Place(row, half) * sizeof(ushort)), pair);
+        Global.Store2(scales + HalfBytes + (PackedRuns.Place(row, half) * sizeof(ushort)), pair);
     }
 
     /// <summary>Scales d * s of 16 weights each, exact; nothing is added.</summary>
@@ -82,8 +82,6 @@ internal static class PackedSuper
         float d = (row & 1) == 0 ? Halves.Low(pair) : Halves.High(pair);
         return new PackedScales { Scale = d * (sbyte)run, SecondScale = d * (sbyte)(run >> 8), Zero = (uint)zero };
     }
-
-    private static int Place(int row, int half) => (2 * row) + half;
 
     private static int LoadRun(int runs, int row, int half) => Shared.LoadInt(runs + (row * sizeof(uint))) >> (half * 16);
 }
