@@ -10,7 +10,7 @@ namespace Decart.Inference.Kernels.Gpu.Packed;
 /// of 32 columns of a row, those of the first runs of the 16 rows before the others.
 /// </summary>
 /// <remarks>
-/// Codes become halves two at a time: shifted and masked, a register has one in the low bits of each half, behind the exponent of 1024, or none (see HasBareCodes). So neighbours
+/// Codes become halves two at a time: shifted and masked, a register has one in the low bits of each half, behind the exponent of 1024, or none (see <see cref="PackedNumbers{TFormat}"/>). So neighbours
 /// lie 16 bits apart. A step's eight codes are a word: the four of even columns, then those of odd ones; of 2 bits two steps are one, the first in the low bytes of its halves.
 /// Places in a table are in the order of their columns.
 /// </remarks>
@@ -19,16 +19,13 @@ internal static class PackedTile<TFormat>
 {
     private const int Lanes = 32, RunColumns = 32, StepColumns = 16, WordBytes = sizeof(uint);
 
-    /// <summary>1024 as a half, twice; codes are added to it in place.</summary>
-    private const uint Thousand = 0x64006400;
-
     // Fields, not properties: the compiler of kernels takes them as constants.
 
     /// <summary>Bits of a code that lie together.</summary>
-    private static readonly int LowBits = TFormat.Bits == 8 ? 8 : TFormat.Bits < 4 ? 2 : 4;
+    public static readonly int LowBits = TFormat.Bits == 8 ? 8 : TFormat.Bits < 4 ? 2 : 4;
 
     /// <summary>Bits of a code behind those: 0, 1 or 2.</summary>
-    private static readonly int UpperBits = TFormat.Bits - LowBits;
+    public static readonly int UpperBits = TFormat.Bits - LowBits;
 
     /// <summary>Bytes of a lane in a plane.</summary>
     private static readonly int LaneBytes = LowBits == 2 ? 8 : 16;
@@ -46,12 +43,7 @@ internal static class PackedTile<TFormat>
     /// <summary>Whether each step has scales of its own, and whether each run has.</summary>
     private static readonly bool StepsHaveScales = TFormat.GroupColumns == StepColumns, RunsHaveScales = TFormat.GroupColumns <= RunColumns;
 
-    private static readonly bool AreE4M3 = TFormat.Codes == PackedCodeKind.E4M3, AreFloatPlaces = TFormat.Codes == PackedCodeKind.FloatTable;
-
-    private static readonly bool ArePlaces = TFormat.Codes == PackedCodeKind.Table || AreFloatPlaces;
-
-    /// <summary>The bias of a pair of codes.</summary>
-    private static readonly uint BiasPair = (uint)TFormat.Bias * 0x10001;
+    private static readonly bool AreFloatPlaces = TFormat.Codes == PackedCodeKind.FloatTable, ArePlaces = TFormat.Codes == PackedCodeKind.Table || AreFloatPlaces;
 
     /// <summary>Brings a run of a stored row into the device's memory, which has zeros there.</summary>
     /// <param name="row">Address of the stored row.</param>
@@ -82,7 +74,7 @@ internal static class PackedTile<TFormat>
         // Each lane finds out what one row of one piece is scaled by, and tells those that have codes of it.
         int own = ((Warp.LaneIdx & 1) == 0 ? first : second) + CodeBytes, row = (Warp.LaneIdx >> 2) + ((Warp.LaneIdx & 2) << 2), from = Warp.LaneIdx & -4;
         PackedScales near = TFormat.LoadScales(own, row, 0), far = RunsHaveScales ? TFormat.LoadScales(own, row, 1) : near;
-        if (HasBareCodes) (near, far) = (OfBareCodes(near), OfBareCodes(far));
+        if (PackedNumbers<TFormat>.AreBare) (near, far) = (PackedNumbers<TFormat>.ScalesOfBare(near), PackedNumbers<TFormat>.ScalesOfBare(far));
         sinks.First = UnpackPiece(first, new FloatScales { Near = near, Far = far, From = from }, sinks.First);
         sinks.Second = UnpackPiece(second, new FloatScales { Near = near, Far = far, From = from + 1 }, sinks.Second);
         return sinks;
@@ -167,12 +159,12 @@ internal static class PackedTile<TFormat>
     /// <summary>The numbers that a step's eight codes stand for, two pairs of the row above and then two of the one below.</summary>
     private static UInt4 Numbers(uint codes, uint lower, uint upper, RowScales rows)
     {
-        uint zero = TFormat.HasZeros ? rows.Zero : BiasPair, lowerZero = TFormat.HasZeros ? rows.LowerZero : BiasPair;
-        return LowBits == 8 ? Bytes8(codes, lower, zero, lowerZero) : Numbers8(codes, upper, zero, lowerZero);
+        uint zero = TFormat.HasZeros ? rows.Zero : PackedNumbers<TFormat>.BiasPair, lowerZero = TFormat.HasZeros ? rows.LowerZero : PackedNumbers<TFormat>.BiasPair;
+        return PackedNumbers<TFormat>.Of(codes, lower, upper, zero, lowerZero);
     }
 
     /// <summary>Whether a scale is a half, and no product with it beyond the finite ones.</summary>
-    private static bool IsHalf(float scale) => Halves.Low(Halves.Round(scale, scale)) == scale && scale <= Halves.Max / Largest && scale >= -Halves.Max / Largest;
+    private static bool IsHalf(float scale) => Halves.Low(Halves.Round(scale, scale)) == scale && scale <= Halves.Max / PackedNumbers<TFormat>.Largest && scale >= -Halves.Max / PackedNumbers<TFormat>.Largest;
 
     /// <summary>What the two rows of a lane are scaled by in a step.</summary>
     private struct RowScales
@@ -265,19 +257,21 @@ internal static class PackedTile<TFormat>
             if (AreFloatPlaces) rows.Entry = scales.Near.Entry;
             if (TFormat.HasOffsets) (rows.Offset, rows.LowerOffset) = (Warp.Shuffle(offset, from), Warp.Shuffle(offset, from + 2));
             if (TFormat.HasZeros) (rows.Zero, rows.LowerZero) = (Warp.Shuffle(zero, from), Warp.Shuffle(zero, from + 2));
-            if (!HasBareCodes)
+            if (!PackedNumbers<TFormat>.AreBare)
             {
                 (rows.NextScale, rows.LowerNextScale) = (rows.Scale, rows.LowerScale);
                 return rows;
             }
             // All exact: scales have at most 19 bits.
-            if (TFormat.Bias != 0) (rows.Offset, rows.LowerOffset) = (rows.Scale * (-TFormat.Bias / Unit), rows.LowerScale * (-TFormat.Bias / Unit));
+            if (TFormat.Bias != 0) (rows.Offset, rows.LowerOffset) = (rows.Scale * (-TFormat.Bias / PackedNumbers<TFormat>.Unit), rows.LowerScale * (-TFormat.Bias / PackedNumbers<TFormat>.Unit));
             (rows.NextScale, rows.LowerNextScale) = LowBits == 2 ? (rows.Scale, rows.LowerScale) : (rows.Scale * (1f / 16), rows.LowerScale * (1f / 16));
             return rows;
         }
 
         public static UInt4 Numbers(uint codes, uint lower, uint upper, RowScales rows) =>
-            AreFloatPlaces ? new UInt4 { A = codes, B = codes >> 8, C = codes >> 16, D = codes >> 24 } : HasBareCodes ? BareCodes(codes, upper) : PackedTile<TFormat>.Numbers(codes, lower, upper, rows);
+            AreFloatPlaces ? new UInt4 { A = codes, B = codes >> 8, C = codes >> 16, D = codes >> 24 }
+            : PackedNumbers<TFormat>.AreBare ? PackedNumbers<TFormat>.Bare(codes, upper)
+            : PackedTile<TFormat>.Numbers(codes, lower, upper, rows);
 
         public static UInt4 Scale(UInt4 numbers, RowScales rows) => AreFloatPlaces ? LookUp(numbers, rows) : new UInt4
         {
@@ -302,111 +296,4 @@ internal static class PackedTile<TFormat>
         private static uint Pair(uint numbers, float scale, float offset) =>
             Halves.RoundFinite(Float32.Fma(scale, Halves.Low(numbers), offset), Float32.Fma(scale, Halves.High(numbers), offset));
     }
-
-    /// <summary>The numbers that eight codes of a byte stand for.</summary>
-    /// <param name="first">Four codes.</param>
-    /// <param name="second">Four more.</param>
-    /// <param name="zero">What is taken away from the first four, twice.</param>
-    /// <param name="lowerZero">What is taken away from the others, twice.</param>
-    private static UInt4 Bytes8(uint first, uint second, uint zero, uint lowerZero) => AreE4M3
-        ? new UInt4
-        {
-            A = FloatPair(Halves.LowBytesUp(first)),
-            B = FloatPair(Halves.HighBytesUp(first)),
-            C = FloatPair(Halves.LowBytesUp(second)),
-            D = FloatPair(Halves.HighBytesUp(second)),
-        }
-        : new UInt4
-        {
-            A = Halves.Subtract(Halves.LowBytes(first), Thousand + zero),
-            B = Halves.Subtract(Halves.HighBytes(first), Thousand + zero),
-            C = Halves.Subtract(Halves.LowBytes(second), Thousand + lowerZero),
-            D = Halves.Subtract(Halves.HighBytes(second), Thousand + lowerZero),
-        };
-
-    /// <summary>Numbers of 8 bits in the upper bytes of halves, with their exponents, whose bias is 8 less, where halves have them.</summary>
-    private static uint FloatPair(uint bytes) => Integers.Merge(bytes, 0x80008000, (bytes >> 1) & 0x3F803F80);
-
-    /// <summary>The numbers that eight codes of less than a byte stand for; their upper bits are the lowest of the halves of <paramref name="upper"/>.</summary>
-    /// <param name="codes">Low bits of each.</param>
-    /// <param name="upper">What is above them.</param>
-    /// <param name="zero">What is taken away from the first four, twice.</param>
-    /// <param name="lowerZero">What is taken away from the others, twice.</param>
-    private static UInt4 Numbers8(uint codes, uint upper, uint zero, uint lowerZero) =>
-        ArePlaces ? Bytes8(PackedTables.LookUp(TFormat.Table, codes), PackedTables.LookUp(TFormat.Table, codes >> 16), BiasPair, BiasPair)
-        : LowBits == 2 ? TwoBits8(codes, upper, zero + Thousand)
-        : Nibbles8(codes, upper, zero, lowerZero);
-
-    /// <summary>
-    /// Whether codes that are scaled by float32 are taken as the smallest halves, multiples of 2^-24, which scales make up for: they need no exponent, and nothing is taken away
-    /// before. Scales of any magnitude (4 bits of folders) would leave float32. With a scale that is infinite all weights are no numbers, not only those of the code that stands for 0.
-    /// </summary>
-    private static readonly bool HasBareCodes = TFormat.Codes == PackedCodeKind.Integer && TFormat.Bits < 8 && !TFormat.HasZeros;
-
-    /// <summary>Codes of 1 in the lowest bits of a half are one by so much.</summary>
-    private const float Unit = 1 << 24;
-
-    private static PackedScales OfBareCodes(PackedScales scales)
-    {
-        scales.Scale *= Unit;
-        scales.SecondScale *= Unit;
-        return scales;
-    }
-
-    private static UInt4 BareCodes(uint codes, uint upper)
-    {
-        if (LowBits == 2)
-        {
-            return new UInt4
-            {
-                A = (codes & 0x00030003) | UpperPair(upper << 2),
-                B = ((codes >> 2) & 0x00030003) | UpperPair(upper << (2 - UpperBits)),
-                C = ((codes >> 4) & 0x00030003) | UpperPair(upper << (2 - (2 * UpperBits))),
-                D = ((codes >> 6) & 0x00030003) | UpperPair(upper >> ((3 * UpperBits) - 2)),
-            };
-        }
-        uint next = codes >> 8;
-        return new UInt4
-        {
-            A = (codes & 0x000F000F) | UpperPair(upper << 4),
-            B = (codes & 0x00F000F0) | NextUpperPair(upper << (8 - UpperBits)),
-            C = (next & 0x000F000F) | UpperPair(upper << (4 - (2 * UpperBits))),
-            D = (next & 0x00F000F0) | NextUpperPair(upper << (8 - (3 * UpperBits))),
-        };
-    }
-
-    private static UInt4 TwoBits8(uint codes, uint upper, uint low) => new()
-    {
-        A = Halves.Subtract(TwoBitPair(codes) | UpperPair(upper << 2), low),
-        B = Halves.Subtract(TwoBitPair(codes >> 2) | UpperPair(upper << (2 - UpperBits)), low),
-        C = Halves.Subtract(TwoBitPair(codes >> 4) | UpperPair(upper << (2 - (2 * UpperBits))), low),
-        D = Halves.Subtract(TwoBitPair(codes >> 6) | UpperPair(upper >> ((3 * UpperBits) - 2)), low),
-    };
-
-    private static uint TwoBitPair(uint codes) => Integers.Merge(codes, 0x00030003, Thousand);
-
-    /// <summary>Behind the exponent of 1024 the first and third pairs count as they are, the others sixteen times as much.</summary>
-    private static UInt4 Nibbles8(uint codes, uint upper, uint zero, uint lowerZero)
-    {
-        const uint Sixteenth = 0x2C002C00, MinusSixtyFour = 0xD400D400;
-        uint next = codes >> 8;
-        return new UInt4
-        {
-            A = Halves.Subtract(NibblePair(codes) | UpperPair(upper << 4), Thousand + zero),
-            B = Halves.Fma(NextNibblePair(codes) | NextUpperPair(upper << (8 - UpperBits)), Sixteenth, MinusSixtyFour + (zero << 4)),
-            C = Halves.Subtract(NibblePair(next) | UpperPair(upper << (4 - (2 * UpperBits))), Thousand + lowerZero),
-            D = Halves.Fma(NextNibblePair(next) | NextUpperPair(upper << (8 - (3 * UpperBits))), Sixteenth, MinusSixtyFour + (lowerZero << 4)),
-        };
-    }
-
-    private static uint NibblePair(uint codes) => Integers.Merge(codes, 0x000F000F, Thousand);
-
-    private static uint NextNibblePair(uint codes) => Integers.Merge(codes, 0x00F000F0, Thousand);
-
-    private static uint UpperPair(uint upper) => UpperBits == 0 ? 0 : upper & ((UpperBits == 1 ? 0x00010001u : 0x00030003u) << LowBits);
-
-    private static uint NextUpperPair(uint upper) => UpperBits == 0 ? 0 : upper & (UpperBits == 1 ? 0x01000100u : 0x03000300u);
-
-    /// <summary>No number is beyond it: a product with a half of at most <see cref="Halves.Max"/> by this is finite.</summary>
-    private static float Largest => AreE4M3 ? 1.75f : LowBits == 8 && TFormat.HasZeros ? 256 : ArePlaces || LowBits == 8 ? 128 : 32;
 }
