@@ -17,11 +17,10 @@ internal sealed class GpuPackedWeight(IReadOnlyList<GpuPackedSegment> segments, 
 
     /// <summary>Blocks of rows are whole.</summary>
     /// <inheritdoc/>
-    public override Weight? Slice(int firstRow, int rowCount)
-    {
-        bool whole = firstRow % CoreTiles.WeightBlockRows == 0 && (rowCount % CoreTiles.WeightBlockRows == 0 || firstRow + rowCount == Rows);
-        return whole && !IsGated && Segments is [{ } only] ? new GpuPackedWeight([only.Slice(firstRow, rowCount, Columns)], rowCount, Columns, gated: false) : null;
-    }
+    public override Weight? Slice(int firstRow, int rowCount) =>
+        CoreTiles.AreWholeBlocks(firstRow, rowCount, Rows) && !IsGated && Segments is [{ } only]
+            ? new GpuPackedWeight([only.Slice(firstRow, rowCount, Columns)], rowCount, Columns, gated: false)
+            : null;
 
     public override void Dispose()
     {

@@ -178,8 +178,8 @@ internal sealed unsafe class GpuTensorFactory(IGpuDevice device, bool fp8Activat
         };
         foreach (StoredTensor tensor in tensors)
         {
-            if (segment.Format.Recode is { } recode) Send(tensor, RecodedBytes(tensor, segment.Format), Recoder(segment.Format, recode), segment.Format.Store, arguments);
-            else Send(tensor, tensor.RowBytes, AsStored, segment.Format.Store, arguments);
+            long rowBytes = tensor.Columns / tensor.Type.BlockLength() * segment.Format.BlockBytes;
+            Send(tensor, rowBytes, segment.Format.Recode is { } recode ? Recoded(recode, rowBytes) : AsStored, segment.Format.Store, arguments);
             arguments.FirstRow += (int)tensor.Rows;
         }
         int found = 0;
@@ -207,17 +207,16 @@ internal sealed unsafe class GpuTensorFactory(IGpuDevice device, bool fp8Activat
 
     private static ReadOnlySpan<byte> AsStored(StoredTensor part, long first, int rows) => new(part.Pointer + (first * part.RowBytes), checked((int)(rows * part.RowBytes)));
 
-    /// <summary>Bytes of a row whose blocks are other ones.</summary>
-    private static long RecodedBytes(StoredTensor part, PackedFormat format) => part.Columns / format.BlockColumns * format.BlockBytes;
-
-    private RowReader Recoder(PackedFormat format, BlockRecoder recode) => (part, first, rows) =>
+    /// <summary>Other blocks in the place of those that are stored.</summary>
+    private RowReader Recoded(BlockRecoder recode, long rowBytes) => (part, first, rows) =>
     {
-        int bytes = checked((int)(rows * RecodedBytes(part, format))), blocks = bytes / format.BlockBytes;
+        int bytes = checked((int)(rows * rowBytes)), storedBytes = part.Type.BlockBytes();
+        long blocks = rows * (part.Columns / part.Type.BlockLength()), blockBytes = bytes / blocks;
         if (_recoded.Length < bytes) _recoded = new byte[bytes];
         byte* source = part.Pointer + (first * part.RowBytes);
         fixed (byte* destination = _recoded)
         {
-            for (int block = 0; block < blocks; block++) recode(source + ((long)block * part.Type.BlockBytes()), destination + ((long)block * format.BlockBytes));
+            for (long block = 0; block < blocks; block++) recode(source + (block * storedBytes), destination + (block * blockBytes));
         }
         return _recoded.AsSpan(0, bytes);
     };

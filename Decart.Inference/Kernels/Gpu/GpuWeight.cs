@@ -40,11 +40,8 @@ internal sealed class GpuWeight : Weight
 
     /// <summary>Blocks of rows are whole.</summary>
     /// <inheritdoc/>
-    public override Weight? Slice(int firstRow, int rowCount)
-    {
-        bool whole = firstRow % CoreTiles.WeightBlockRows == 0 && (rowCount % CoreTiles.WeightBlockRows == 0 || firstRow + rowCount == Rows);
-        return whole && !IsGated ? new GpuWeight(this, firstRow, rowCount) : null;
-    }
+    public override Weight? Slice(int firstRow, int rowCount) =>
+        CoreTiles.AreWholeBlocks(firstRow, rowCount, Rows) && !IsGated ? new GpuWeight(this, firstRow, rowCount) : null;
 
     public override void Dispose()
     {

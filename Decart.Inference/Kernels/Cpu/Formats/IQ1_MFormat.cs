@@ -10,7 +10,7 @@ namespace Decart.Inference.Kernels.Cpu.Formats;
 internal readonly unsafe struct IQ1_MFormat : ITableFormat<IQ1_MFormat>
 {
     /// <summary>Where the words are in a block.</summary>
-    internal const int WordsOffset = 48;
+    private const int WordsOffset = 48;
 
     public static TensorType Type => TensorType.IQ1_M;
 
@@ -21,7 +21,7 @@ internal readonly unsafe struct IQ1_MFormat : ITableFormat<IQ1_MFormat>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Unpack(byte* block, sbyte* values, float* scales)
     {
-        ushort bits = ScaleBits(block + WordsOffset);
+        ushort bits = LoadScale(block);
         float unit = HalfTable.Load((byte*)&bits) * 0.125f;
         byte* points = block;
         for (int group = 0; group < 16; group++)
@@ -34,11 +34,11 @@ internal readonly unsafe struct IQ1_MFormat : ITableFormat<IQ1_MFormat>
         }
     }
 
-    /// <summary>The scale, a half whose nibbles are the words' upper ones, the lowest first.</summary>
+    /// <summary>The scale of a block, a half whose nibbles are the words' upper ones, the lowest first.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal static ushort ScaleBits(byte* words)
+    public static ushort LoadScale(byte* block)
     {
-        ulong all = Unsafe.ReadUnaligned<ulong>(words);
+        ulong all = Unsafe.ReadUnaligned<ulong>(block + WordsOffset);
         return (ushort)(((all >> 12) & 0xF) | ((all >> 24) & 0xF0) | ((all >> 36) & 0xF00) | ((all >> 48) & 0xF000));
     }
 }

@@ -24,7 +24,7 @@ internal static unsafe class GridBlocks
         sbyte* values = stackalloc sbyte[Columns];
         float* scales = stackalloc float[Runs];
         TStored.Unpack(block, values, scales);
-        ushort scale = TGrid.Type == Checkpoints.TensorType.IQ1_M ? IQ1_MFormat.ScaleBits(block + IQ1_MFormat.WordsOffset) : Unsafe.ReadUnaligned<ushort>(block);
+        ushort scale = TGrid.LoadScale(block);
         Unsafe.WriteUnaligned(destination, scale);
         // Scales are the unit times odd numbers up to 31: what is found is exact.
         float unit = (float)BitConverter.UInt16BitsToHalf(scale) * TGrid.Unit;

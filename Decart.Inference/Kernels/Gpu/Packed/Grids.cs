@@ -1,4 +1,6 @@
+using System.Runtime.CompilerServices;
 using Decart.Inference.Checkpoints;
+using Decart.Inference.Kernels.Cpu.Formats;
 using Decart.Inference.Kernels.Gpu.Intrinsics;
 
 namespace Decart.Inference.Kernels.Gpu.Packed;
@@ -13,6 +15,9 @@ internal interface IGrid
 
     /// <summary>The factor.</summary>
     static abstract float Unit { get; }
+
+    /// <summary>The scale of a stored block, a half: most begin with it. For the host.</summary>
+    static virtual unsafe ushort LoadScale(byte* block) => Unsafe.ReadUnaligned<ushort>(block);
 }
 
 internal readonly struct GridIQ1_S : IGrid
@@ -31,6 +36,8 @@ internal readonly struct GridIQ1_M : IGrid
     public static UInt4 Table => PackedTables.Shifted;
 
     public static float Unit => 1f / 8;
+
+    public static unsafe ushort LoadScale(byte* block) => IQ1_MFormat.LoadScale(block);
 }
 
 internal readonly struct GridIQ2_XXS : IGrid

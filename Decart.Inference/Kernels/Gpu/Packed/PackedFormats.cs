@@ -29,10 +29,7 @@ internal abstract class PackedFormat
     /// <summary>Makes of a stored block the one that <see cref="Store"/> takes, of as many weights; null where it takes those that are stored.</summary>
     public BlockRecoder? Recode { get; init; }
 
-    /// <summary>Weights of a block, and bytes of one that <see cref="Store"/> takes.</summary>
-    public abstract int BlockColumns { get; }
-
-    /// <inheritdoc cref="BlockColumns"/>
+    /// <summary>Bytes of a block that <see cref="Store"/> takes.</summary>
     public abstract int BlockBytes { get; }
 
     /// <summary>Bytes of a piece of a tile.</summary>
@@ -73,8 +70,6 @@ internal sealed class PackedFormat<TFormat> : PackedFormat
     where TFormat : IPackedFormat
 {
     public override TensorType Type => TFormat.Type;
-
-    public override int BlockColumns => TFormat.BlockColumns;
 
     public override int BlockBytes => TFormat.BlockBytes;
 

@@ -67,6 +67,13 @@ internal static class CoreTiles
         return ((long)first * stride * sizeof(ushort)) + Offset(row - first, column, Least(WeightBlockRows, rows - first));
     }
 
+    /// <summary>Whether rows of a weight are whole blocks, so that they are a weight of their own where they lie.</summary>
+    /// <param name="firstRow">The first of them.</param>
+    /// <param name="rowCount">How many.</param>
+    /// <param name="rows">Rows of the weight.</param>
+    public static bool AreWholeBlocks(int firstRow, int rowCount, int rows) =>
+        firstRow % WeightBlockRows == 0 && (rowCount % WeightBlockRows == 0 || firstRow + rowCount == rows);
+
     /// <summary>Bytes from a packed weight's first piece to another: all pieces of a tile lie behind each other, for copies of many.</summary>
     /// <param name="tile">The piece's tile.</param>
     /// <param name="piece">Its place in the tile.</param>
