@@ -16,6 +16,9 @@ internal readonly record struct ModelNeed(long WidenedBytes, long PackedBytes, M
     /// <summary>Bits of formats whose weights are points of grids: GPUs keep places in a table, and scales.</summary>
     private const double GridBits = 4.75;
 
+    /// <summary>Bits of ternary weights: two, and their scales.</summary>
+    private const double TernaryBits = 2.5;
+
     /// <summary>How much more most formats take on a GPU than in a file, for their scales.</summary>
     private const double Overhead = 1.13;
 
@@ -54,6 +57,7 @@ internal readonly record struct ModelNeed(long WidenedBytes, long PackedBytes, M
     private static double BitsOf(TensorType? type) => type switch
     {
         >= TensorType.IQ3_S and <= TensorType.IQ1_M => GridBits,
+        TensorType.TQ1_0 or TensorType.TQ2_0 => TernaryBits,
         { } stored when stored.BlockLength() > 1 => 8.0 * stored.BlockBytes() / stored.BlockLength() * Overhead,
         _ => HalfBits,
     };

@@ -44,10 +44,11 @@ internal static class SessionLoader
             Lazy<ChatTemplate?> chatTemplate = LoadChatTemplate(source, tokenizer, logger);
             cancellationToken.ThrowIfCancellationRequested();
             progress?.Report(new LoadProgress("Opening the device", 0, 0));
-            DeviceChoice choice = DeviceChoice.Open(options, logger, model: ModelNeed.Of(weights, config));
+            ModelNeed need = ModelNeed.Of(weights, config);
+            DeviceChoice choice = DeviceChoice.Open(options, logger, model: need);
             backend = choice.Backend;
             progress?.Report(new LoadProgress("Preparing the weights", 0, 0));
-            decoder = LoadDecoder(weights, config, choice, options, logger, cancellationToken);
+            decoder = LoadDecoder(weights, config, need, choice, options, logger, cancellationToken);
             // Last, so that what is wrong with a checkpoint of many gigabytes is said before they are read.
             if (backend.Tensors.ReadsWeightsInPlace) weights.Prefetch(progress, cancellationToken);
             cancellationToken.ThrowIfCancellationRequested();
@@ -91,12 +92,12 @@ internal static class SessionLoader
     private const int LogitRows = 32;
 
     private static Decoder LoadDecoder(
-        TensorSource source, ModelConfig config, DeviceChoice choice, LlmSessionOptions options, ILogger logger, CancellationToken cancellationToken)
+        TensorSource source, ModelConfig config, ModelNeed need, DeviceChoice choice, LlmSessionOptions options, ILogger logger, CancellationToken cancellationToken)
     {
         if (choice.Backend.Tensors.ReadsWeightsInPlace) return Load();
 
         string free = DescribeFree(choice.Backend);
-        long stored = source.TotalBytes, needed = ModelNeed.Of(source, config).BytesWhere(choice.PacksWeights), start = Stopwatch.GetTimestamp();
+        long stored = source.TotalBytes, needed = need.BytesWhere(choice.PacksWeights), start = Stopwatch.GetTimestamp();
         try
         {
             Decoder decoder = Load();
