@@ -6,7 +6,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Decart.Inference.Tests.Engine;
 
-internal sealed class SteadyDecodeTests
+internal sealed class EngineLoopTests
 {
     private const int Sequences = 100, MinPrompt = 16, MostTokens = 256;
 
@@ -16,14 +16,8 @@ internal sealed class SteadyDecodeTests
     public void A_step_allocates_nothing_while_pages_are_known_taken_and_mapped([Values(PagingMode.Hardware, PagingMode.Table)] PagingMode paging)
     {
         if (paging == PagingMode.Hardware && !OperatingSystem.IsLinux()) Assert.Ignore("Hardware paging is needed; this test takes Linux's.");
-        HostMemory host = new();
-        PageGeometry geometry = paging == PagingMode.Table
-            ? PageGeometry.ForTable(Layout.TokenBytes)
-            : PageGeometry.ForHardware(Layout.TokenBytes, host.PageGranularity);
-        int pages = Sequences * geometry.PagesFor(MostTokens);
-        KvMemoryPlan plan = new(Layout, paging, geometry, pages, Slots: Sequences, MinSlots: Sequences, SlotTokens: MostTokens);
-        using KvMemory memory = plan.Create(host, prefixCaching: true, NullLogger.Instance);
-        EngineLoop engine = new(new NoModel(), memory, new Scheduler(memory, Sequences * 2 * MinPrompt, Sequences), NullLogger.Instance, "a test");
+        using KvMemory memory = CreateMemory(paging);
+        EngineLoop engine = CreateEngine(memory);
         long inSteps = 0;
         for (int round = 0; round < 3; round++) // in the last one every page has been known for other tokens, and lists are as long as they get
         {
@@ -40,6 +34,41 @@ internal sealed class SteadyDecodeTests
         Assert.That(inSteps, Is.Zero, "bytes in 200 steps");
         Assert.That(memory.Pool.Cached, Is.GreaterThan(Sequences), "the pages were known");
     }
+
+    /// <summary>Also where the engine has it before its caller goes on.</summary>
+    [Test]
+    public void A_token_cancels_a_sequence_from_its_submission_on()
+    {
+        using KvMemory memory = CreateMemory(PagingMode.Table);
+        EngineLoop engine = CreateEngine(memory);
+        using CancellationTokenSource before = new(), meanwhile = new(), after = new();
+        Growing[] sequences = [.. Enumerable.Range(0, 3).Select(number => new Growing(number, MinPrompt))];
+        before.Cancel();
+        engine.Submit(sequences[0], before.Token);
+        engine.Submit(sequences[1], meanwhile.Token);
+        engine.Submit(sequences[2], after.Token).Dispose();
+        meanwhile.Cancel();
+        after.Cancel();
+        for (int step = 0; step < 10; step++) engine.RunOnce();
+        Assert.That(sequences.Select(sequence => sequence.CompletionLength > 0), Is.EqualTo((bool[])[false, false, true]), "what was given up cancels nothing");
+        engine.Cancel(sequences[2]);
+        engine.RunOnce();
+        Assert.That(memory.Pool.InUse, Is.Zero);
+    }
+
+    private static KvMemory CreateMemory(PagingMode paging)
+    {
+        HostMemory host = new();
+        PageGeometry geometry = paging == PagingMode.Table
+            ? PageGeometry.ForTable(Layout.TokenBytes)
+            : PageGeometry.ForHardware(Layout.TokenBytes, host.PageGranularity);
+        int pages = Sequences * geometry.PagesFor(MostTokens);
+        KvMemoryPlan plan = new(Layout, paging, geometry, pages, Slots: Sequences, MinSlots: Sequences, SlotTokens: MostTokens);
+        return plan.Create(host, prefixCaching: true, NullLogger.Instance);
+    }
+
+    private static EngineLoop CreateEngine(KvMemory memory) =>
+        new(new NoModel(), memory, new Scheduler(memory, Sequences * 2 * MinPrompt, Sequences), NullLogger.Instance, "a test");
 
     private sealed class Growing(int number, int prompt) : Sequence([number, .. Enumerable.Repeat(7, prompt - 1)], MostTokens)
     {
