@@ -87,12 +87,15 @@ internal static class GpuDecodeAttention
         // The tile that was read last; there is none yet.
         int exchange = end, before = -1;
         stage = memory;
+        if (codes) Await(isFirst: true, groups, codes);
         while (number < units)
         {
             AttentionQuery even = LoadQuery(a, unit, 0), odd = LoadQuery(a, unit, 1);
             AttentionSums totals = default;
             AttentionColumnPair whole = new() { Even = AttentionSoftmax.None, Odd = AttentionSoftmax.None };
             int tile = unit.Begin;
+            Float4 own = default;
+            if (codes) own = Multiply(stage, rank, queries, groups, codes);
             for (int split = unit.Split; tile < unit.Stop; split++)
             {
                 AttentionSums sums = default;
@@ -101,24 +104,31 @@ internal static class GpuDecodeAttention
                 if (stop > unit.Stop) stop = unit.Stop;
                 for (; tile < stop; tile += AttentionScores.TileKeys)
                 {
-                    Await(before < 0, groups, codes);
-                    int keys = stage + AttentionCursor.WarpOffset(rank, groups, codes);
-                    Float4 own = codes
-                        ? AttentionColumns.ProductsOfCodes(keys, AttentionCursor.ScalesOf(stage, rank * AttentionCursor.WarpKeys, groups), queries, groups)
-                        : AttentionColumns.Products(keys, queries, groups);
+                    if (!codes)
+                    {
+                        Await(isFirst: before < 0, groups, codes);
+                        own = Multiply(stage, rank, queries, groups, codes);
+                    }
                     AttentionColumns.Publish(exchange, rank, own);
                     NamedBarrier.Wait(1 + team, TeamThreads);
                     // All have read the tile before.
                     if (before >= 0) Fill(a, ref cursor, before, groups, codes);
-                    Columns64 products = AttentionColumns.Collect(exchange);
+                    if (codes) Await(isFirst: false, groups, codes);
                     bool masks = tile + AttentionScores.TileKeys > unit.Row.Position + 1 || tile < unit.FirstKey;
-                    AttentionWeights weights = AttentionColumns.Weigh(a, products, tile, masks, even, odd, ref softmax, out Float4 factors);
+                    Columns64 scores = AttentionColumns.Score(a, AttentionColumns.Collect(exchange), tile, masks, even, odd);
+                    int next = stage + stageBytes == end ? memory : stage + stageBytes;
+                    if (codes)
+                    {
+                        // The next tile's products beside this one's weights, none of which waits for the other; behind a unit's last tile they are of no use.
+                        own = Multiply(next, rank, queries, groups, codes);
+                    }
+                    AttentionWeights weights = AttentionColumns.Weigh(a, scores, ref softmax, out Float4 factors);
                     sums = AttentionColumns.Scale(sums, factors, groups);
                     sums = codes
                         ? AttentionColumns.AddCodes(sums, stage, rank, weights, groups)
                         : AttentionColumns.AddValues(sums, stage + AttentionCursor.ValuesOffset(groups, codes), rank, weights, groups);
                     before = stage;
-                    stage = stage + stageBytes == end ? memory : stage + stageBytes;
+                    stage = next;
                     exchange = exchange == end ? end + AttentionColumns.ExchangeBytes : end;
                 }
                 softmax.Even.Sum = AttentionColumns.ColumnSum(softmax.Even.Sum);
@@ -151,27 +161,36 @@ internal static class GpuDecodeAttention
         AsyncCopy.Commit();
     }
 
-    /// <summary>Waits for what the warp has copied of the next tile: all but the tiles behind it, of which there is one more at first.</summary>
-    private static void Await(bool first, int groups, bool codes)
+    /// <summary>The products of a warp's keys of a tile.</summary>
+    private static Float4 Multiply(int stage, int rank, AttentionQueries queries, int groups, bool codes)
+    {
+        int keys = stage + AttentionCursor.WarpOffset(rank, groups, codes);
+        return codes
+            ? AttentionColumns.ProductsOfCodes(keys, AttentionCursor.ScalesOf(stage, rank * AttentionCursor.WarpKeys, groups), queries, groups)
+            : AttentionColumns.Products(keys, queries, groups);
+    }
+
+    /// <summary>Waits for what the warp has copied of the first tile, or of the next one: all but the tiles behind it, of which there is one more at first.</summary>
+    private static void Await(bool isFirst, int groups, bool codes)
     {
         if (codes && groups == 1)
         {
-            if (first) AsyncCopy.Wait(NarrowStages - 1);
+            if (isFirst) AsyncCopy.Wait(NarrowStages - 1);
             else AsyncCopy.Wait(NarrowStages - 2);
         }
         else if (codes)
         {
-            if (first) AsyncCopy.Wait(WideStages - 1);
+            if (isFirst) AsyncCopy.Wait(WideStages - 1);
             else AsyncCopy.Wait(WideStages - 2);
         }
         else if (groups > 1)
         {
-            if (first) AsyncCopy.Wait(2);
+            if (isFirst) AsyncCopy.Wait(2);
             else AsyncCopy.Wait(1);
         }
         else
         {
-            if (first) AsyncCopy.Wait(5);
+            if (isFirst) AsyncCopy.Wait(5);
             else AsyncCopy.Wait(4);
         }
         Warp.Barrier();

@@ -21,6 +21,10 @@ internal static unsafe class AsyncCopy
     [IntrinsicImplementation, Ptx("cp.async.cg.shared.global.L2::256B [$0], [$1], 16;")]
     public static void Start16(int destination, long source) => *(UInt4*)Shared.Pointer(destination) = *(UInt4*)source;
 
+    /// <summary>As <see cref="Start16(int, long)"/>, but the second-level cache fetches no more than is asked for: not what lies beside it.</summary>
+    [IntrinsicImplementation, Ptx("cp.async.cg.shared.global [$0], [$1], 16;")]
+    public static void Start16Alone(int destination, long source) => *(UInt4*)Shared.Pointer(destination) = *(UInt4*)source;
+
     /// <summary>Starts a copy of 4 bytes to the dynamic shared memory; both addresses are multiples of 4.</summary>
     [IntrinsicImplementation, Ptx("cp.async.ca.shared.global [$0], [$1], 4;")]
     public static void Start4(int destination, long source) => *(uint*)Shared.Pointer(destination) = *(uint*)source;

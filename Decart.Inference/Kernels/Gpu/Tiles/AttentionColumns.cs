@@ -115,20 +115,14 @@ internal static class AttentionColumns
         return queries;
     }
 
-    /// <summary>
-    /// Turns the products of a tile into weights, and brings softmaxes up to date. A thread adds the weights of its keys in ascending order: those that are
-    /// the same modulo 8.
-    /// </summary>
+    /// <summary>The scores that the products of a tile make; see <see cref="AttentionScores"/>.</summary>
     /// <param name="a">The operation.</param>
     /// <param name="products">Of 64 keys.</param>
     /// <param name="tile">The first of them.</param>
     /// <param name="masks">Whether some query does not see some key.</param>
     /// <param name="even">The query of column 2t.</param>
     /// <param name="odd">The query of column 2t + 1.</param>
-    /// <param name="softmax">Both softmaxes.</param>
-    /// <param name="factors">What sums so far are multiplied with: A for column 2t, B for 2t + 1.</param>
-    public static AttentionWeights Weigh(
-        AttentionArguments a, Columns64 products, int tile, bool masks, AttentionQuery even, AttentionQuery odd, ref AttentionColumnPair softmax, out Float4 factors)
+    public static Columns64 Score(AttentionArguments a, Columns64 products, int tile, bool masks, AttentionQuery even, AttentionQuery odd)
     {
         int key = tile + (Pinned.Int(Warp.LaneIdx) >> 2);
         if (a.Plain == 0)
@@ -145,25 +139,35 @@ internal static class AttentionColumns
             products.C = Mask(products.C, even, odd, key + 32);
             products.D = Mask(products.D, even, odd, key + 48);
         }
-        float evenMax = Float32.Max(softmax.Even.Max, ColumnMax(Largest(products.A.A, products.A.C, products.B.A, products.B.C, products.C.A, products.C.C, products.D.A, products.D.C)));
-        float oddMax = Float32.Max(softmax.Odd.Max, ColumnMax(Largest(products.A.B, products.A.D, products.B.B, products.B.D, products.C.B, products.C.D, products.D.B, products.D.D)));
+        return products;
+    }
+
+    /// <summary>Turns scores into weights, and brings softmaxes up to date. A thread adds the weights of its keys in ascending order: those that are the same modulo 8.</summary>
+    /// <param name="a">The operation.</param>
+    /// <param name="scores">Of 64 keys.</param>
+    /// <param name="softmax">Both softmaxes.</param>
+    /// <param name="factors">What sums so far are multiplied with: A for column 2t, B for 2t + 1.</param>
+    public static AttentionWeights Weigh(AttentionArguments a, Columns64 scores, ref AttentionColumnPair softmax, out Float4 factors)
+    {
+        float evenMax = Float32.Max(softmax.Even.Max, ColumnMax(Largest(scores.A.A, scores.A.C, scores.B.A, scores.B.C, scores.C.A, scores.C.C, scores.D.A, scores.D.C)));
+        float oddMax = Float32.Max(softmax.Odd.Max, ColumnMax(Largest(scores.A.B, scores.A.D, scores.B.B, scores.B.D, scores.C.B, scores.C.D, scores.D.B, scores.D.D)));
         factors = default;
         factors.A = Float32.Exp2((softmax.Even.Max - evenMax) * a.Factor);
         factors.B = Float32.Exp2((softmax.Odd.Max - oddMax) * a.Factor);
         softmax.Even.Max = evenMax;
         softmax.Odd.Max = oddMax;
         float evenShift = -(evenMax * a.Factor), oddShift = -(oddMax * a.Factor);
-        products.A = Exp(a, products.A, evenShift, oddShift);
-        products.B = Exp(a, products.B, evenShift, oddShift);
-        products.C = Exp(a, products.C, evenShift, oddShift);
-        products.D = Exp(a, products.D, evenShift, oddShift);
-        softmax.Even.Sum = (softmax.Even.Sum * factors.A) + products.A.A;
-        softmax.Odd.Sum = (softmax.Odd.Sum * factors.B) + products.A.B;
-        softmax.Even.Sum = softmax.Even.Sum + products.A.C + products.B.A + products.B.C + products.C.A + products.C.C + products.D.A + products.D.C;
-        softmax.Odd.Sum = softmax.Odd.Sum + products.A.D + products.B.B + products.B.D + products.C.B + products.C.D + products.D.B + products.D.D;
+        scores.A = Exp(a, scores.A, evenShift, oddShift);
+        scores.B = Exp(a, scores.B, evenShift, oddShift);
+        scores.C = Exp(a, scores.C, evenShift, oddShift);
+        scores.D = Exp(a, scores.D, evenShift, oddShift);
+        softmax.Even.Sum = (softmax.Even.Sum * factors.A) + scores.A.A;
+        softmax.Odd.Sum = (softmax.Odd.Sum * factors.B) + scores.A.B;
+        softmax.Even.Sum = softmax.Even.Sum + scores.A.C + scores.B.A + scores.B.C + scores.C.A + scores.C.C + scores.D.A + scores.D.C;
+        softmax.Odd.Sum = softmax.Odd.Sum + scores.A.D + scores.B.B + scores.B.D + scores.C.B + scores.C.D + scores.D.B + scores.D.D;
         AttentionWeights weights = default;
-        weights.First = Operands(products.A, products.B);
-        weights.Second = Operands(products.C, products.D);
+        weights.First = Operands(scores.A, scores.B);
+        weights.Second = Operands(scores.C, scores.D);
         return weights;
     }
 

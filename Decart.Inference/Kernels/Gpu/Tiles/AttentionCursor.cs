@@ -132,8 +132,9 @@ internal struct AttentionCursor
     private static void FillCodeRow(int rows, long source, long values, int row, int piece, int groups)
     {
         int address = rows + (row * RowBytes(groups, codes: true)) + ((piece ^ CodeSwizzle(row, groups)) * PieceBytes);
-        AsyncCopy.Start16(address, source);
-        AsyncCopy.Start16(address + ValuesOffset(groups, codes: true), source + values);
+        // A head's codes are fewer than what is fetched beside them.
+        AsyncCopy.Start16Alone(address, source);
+        AsyncCopy.Start16Alone(address + ValuesOffset(groups, codes: true), source + values);
     }
 
     /// <summary>
