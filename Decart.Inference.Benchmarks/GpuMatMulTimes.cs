@@ -43,7 +43,7 @@ internal sealed class GpuMatMulTimes : IDisposable
     /// <summary>Prints a table.</summary>
     /// <param name="arguments">
     /// Numbers of rows with commas between, unless the defaults are right; then "plans", for a column for each division of the work that is worth a try, or a type of weights that
-    /// stay packed (Q4_K), or "fp8" for floats of 8 bits on both sides, activations rounded within the time.
+    /// stay packed (Q4_K) and how they are scaled (Halves), unless as most of them, or "fp8" for floats of 8 bits on both sides, activations rounded within the time.
     /// </param>
     public static void Run(string[] arguments)
     {
@@ -51,6 +51,7 @@ internal sealed class GpuMatMulTimes : IDisposable
         bool all = arguments is [_, "plans"];
         bool fp8 = arguments is [_, "fp8"];
         PackedFormat? format = all || fp8 || arguments.Length < 2 ? null : PackedFormat.Of(Enum.Parse<TensorType>(arguments[1]));
+        PackedScaling scaling = arguments.Length > 2 ? Enum.Parse<PackedScaling>(arguments[2]) : UsualScaling(format);
         using GpuMatMulTimes times = new();
         double bandwidth = CopyBandwidth.Measure(times._device.Memory);
         Console.WriteLine(FormattableString.Invariant($"copy {bandwidth / 1e12:F2} TB/s (read + write)"));
@@ -64,7 +65,7 @@ internal sealed class GpuMatMulTimes : IDisposable
                 Console.Write($"| {name}, {outputs} x {inputs}: {best.BlockRows} x {best.GroupsPerBlock} ");
                 foreach (GpuRingPlan plan in (GpuRingPlan[])[best, .. all ? times.Plans(count, outputs).Where(plan => plan != best) : []])
                 {
-                    double seconds = times.Measure(name, outputs, inputs, count, plan, format, fp8), bytes = fp8 ? (double)outputs * inputs : Bytes(outputs, inputs, format);
+                    double seconds = times.Measure(name, outputs, inputs, count, plan, format, scaling, fp8), bytes = fp8 ? (double)outputs * inputs : Bytes(outputs, inputs, format);
                     Console.Write(FormattableString.Invariant(
                         $"| {(plan == best ? "" : $"{plan.BlockRows} x {plan.GroupsPerBlock}{(plan.ClusterSize > 1 ? " pairs" : "")}: ")}{bytes / seconds / 1e12:F2} ({bytes / seconds / bandwidth:F2}), {2.0 * outputs * inputs * count / seconds / 1e12:F0} "));
                 }
@@ -92,11 +93,15 @@ internal sealed class GpuMatMulTimes : IDisposable
         _device.Dispose();
     }
 
+    /// <summary>FP8's scales are seldom halves.</summary>
+    private static PackedScaling UsualScaling(PackedFormat? format) =>
+        format is null or { Type: TensorType.E4M3x32 or TensorType.E4M3x64 } ? PackedScaling.Floats : format.Scalings[^1];
+
     /// <summary>Bytes of a weight, which is a whole number of tiles.</summary>
     private static long Bytes(int outputs, int inputs, PackedFormat? format) =>
         (long)(outputs / CoreTiles.TileRows) * (inputs / CoreTiles.PieceColumns) * (format?.PieceBytes ?? CoreTiles.TileBytes);
 
-    private double Measure(string name, int outputs, int inputs, int rows, GpuRingPlan plan, PackedFormat? format, bool fp8)
+    private double Measure(string name, int outputs, int inputs, int rows, GpuRingPlan plan, PackedFormat? format, PackedScaling scaling, bool fp8)
     {
         _device.Upload(_count.Address, BitConverter.GetBytes(rows));
         long bytes = fp8 ? (long)outputs * inputs : Bytes(outputs, inputs, format);
@@ -115,8 +120,7 @@ internal sealed class GpuMatMulTimes : IDisposable
             YBlockRows = CoreTiles.OperandBlockRows(rows),
             Gated = gated ? 1 : 0,
             HalfY = gated ? 1 : 0,
-            // FP8's scales are seldom halves.
-            HalfScales = format is { HasHalfScales: true } and not { Type: TensorType.E4M3x32 or TensorType.E4M3x64 } ? 1 : 0,
+            Scaling = scaling,
             Function = (int)(gated ? ActivationFunction.Silu : ActivationFunction.None),
             Accumulate = outputs <= inputs ? 1 : 0,
             Scales = _x.Address,

@@ -53,13 +53,31 @@ internal static class ReferenceGroupWeights
         if (type is TensorType.Int8x32 or TensorType.Int8x64) BinaryPrimitives.WriteSingleLittleEndian(block[4..], block[4]);
     }
 
-    /// <summary>Gives the block a scale that weights have, so that sums of many stay in range.</summary>
+    /// <summary>Gives the block a scale that weights have, so that sums of many stay in range, and codes that are numbers.</summary>
     public static void Scale(TensorType type, Span<byte> block)
     {
         float scale = 0.001f + block[0] / 1000f;
-        if (type is TensorType.E4M3x32 or TensorType.E4M3x64) BinaryPrimitives.WriteSingleLittleEndian(block, scale * MathF.Pow(2, 120));
+        if (type is TensorType.E4M3x32 or TensorType.E4M3x64)
+        {
+            BinaryPrimitives.WriteSingleLittleEndian(block, scale * MathF.Pow(2, 120));
+            RemoveNaN(block[sizeof(float)..type.BlockBytes()]);
+        }
         else if (type is TensorType.Int4x32 or TensorType.Int4x64)
+        {
             BinaryPrimitives.WriteUInt32LittleEndian(block, BitConverter.SingleToUInt32Bits(scale) & 0xFFFF_E000 | block[1] & 15u);
-        else BinaryPrimitives.WriteSingleLittleEndian(block, scale);
+        }
+        else
+        {
+            BinaryPrimitives.WriteSingleLittleEndian(block, scale);
+        }
+    }
+
+    /// <summary>No weight has such codes: loading refuses them.</summary>
+    private static void RemoveNaN(Span<byte> codes)
+    {
+        foreach (ref byte code in codes)
+        {
+            if ((code & 0x7F) == 0x7F) code &= 0xFE;
+        }
     }
 }

@@ -16,7 +16,7 @@ internal sealed class GpuPackedMatMulTests(string device)
 
     /// <summary>Formats whose scales are halves have other stages with few rows.</summary>
     private static IEnumerable<object[]> TypesWithRows =>
-        PackedFormat.All.SelectMany(format => format.HasHalfScales ? (object[][])[[format.Type, 1], [format.Type, 20]] : [[format.Type, 5]]);
+        PackedFormat.All.SelectMany(format => format.Scalings.Count > 1 ? (object[][])[[format.Type, 1], [format.Type, 20]] : [[format.Type, 5]]);
 
     [TestCaseSource(nameof(TypesWithRows))]
     public void Products_have_the_bits_of_widened_weights(TensorType type, int rows) =>
@@ -48,17 +48,36 @@ internal sealed class GpuPackedMatMulTests(string device)
     public void A_weight_of_several_formats_has_the_bits_of_widened_parts([Values(1, 13)] int rows) =>
         AssertSameBits(rows, gated: false, columns: 256, (TensorType.Q4_K, 32), (TensorType.Q4_K, 16), (TensorType.Q6_K, 29));
 
-    /// <summary>Weights beyond the finite halves, and scales that are no halves: they are not multiplied as halves.</summary>
-    [TestCase(TensorType.Q4_0, 60_000f)]
-    [TestCase(TensorType.Q8_0, 2000f)]
-    [TestCase(TensorType.IQ4_NL, -3000f)]
-    [TestCase(TensorType.Int4x64, 1e-6f)]
-    [TestCase(TensorType.Int8x32, 0.1f)]
-    [TestCase(TensorType.Int8x64, 400f)]
-    [TestCase(TensorType.MXFP4, 1f / (1 << 27))]
-    [TestCase(TensorType.MXFP4, 32768f)]
-    public void Products_of_unusual_scales_have_the_bits_of_widened_weights(TensorType type, float scale) =>
-        AssertSameBits(rows: 1, gated: false, columns: 256, scale, (type, 16));
+    /// <summary>Weights beyond the finite halves, scales that are no halves, small ones, the largest for fused operations and the next: how they are scaled, and that it makes no difference.</summary>
+    [TestCase(TensorType.Q4_0, 60_000f, PackedScaling.Floats)]
+    [TestCase(TensorType.Q4_0, 0.5f, PackedScaling.Floats)]
+    [TestCase(TensorType.Q4_0, 0.49975586f, PackedScaling.FusedHalves)]
+    [TestCase(TensorType.Q4_0, -0.49975586f, PackedScaling.FusedHalves)]
+    [TestCase(TensorType.Q4_0, 1023f / (1 << 24), PackedScaling.FusedHalves)]
+    [TestCase(TensorType.Q4_0, 1f / (1 << 24), PackedScaling.FusedHalves)]
+    [TestCase(TensorType.Q8_0, 2000f, PackedScaling.Floats)]
+    [TestCase(TensorType.IQ4_NL, -3000f, PackedScaling.Floats)]
+    [TestCase(TensorType.Int4x64, 1e-6f, PackedScaling.Floats)]
+    [TestCase(TensorType.Int4x64, 0.25f, PackedScaling.Halves)]
+    [TestCase(TensorType.Int8x32, 0.1f, PackedScaling.Floats)]
+    [TestCase(TensorType.Int8x64, 400f, PackedScaling.Floats)]
+    [TestCase(TensorType.E4M3x64, 146f, PackedScaling.Halves)]
+    [TestCase(TensorType.E4M3x64, 147f, PackedScaling.Floats)]
+    [TestCase(TensorType.MXFP4, 1f / (1 << 27), PackedScaling.Floats)]
+    [TestCase(TensorType.MXFP4, 32768f, PackedScaling.Floats)]
+    public void Products_of_unusual_scales_have_the_bits_of_widened_weights(TensorType type, float scale, PackedScaling scaling) =>
+        AssertSameBits(rows: 1, gated: false, columns: 256, (block, stored) => Rescale(type, stored, scale, zero: 7), scaling, (type, 16));
+
+    /// <summary>Most integers of 4 bits in folders have 8 taken away from all of them; one group that has not is enough for another way.</summary>
+    [Test]
+    public void Integers_around_eight_have_the_bits_of_widened_weights([Values(TensorType.Int4x32, TensorType.Int4x64)] TensorType type, [Values(1, 11, 40, 100)] int rows, [Values] bool oneIsNot) =>
+        AssertSameBits(
+            rows,
+            gated: false,
+            columns: 640,
+            (block, stored) => Rescale(type, stored, (float)(Half)(MathF.Sin(block) / 4), zero: oneIsNot && block == 77 ? 9 : 8),
+            oneIsNot ? PackedScaling.Halves : PackedScaling.FusedHalves,
+            (type, 40));
 
     [Test]
     public void What_is_not_packed_is_widened()
@@ -89,15 +108,16 @@ internal sealed class GpuPackedMatMulTests(string device)
         Assert.That(weight.Segments.Single().Bytes / stored, type == TensorType.TQ1_0 ? Is.InRange(1, 1.5) : isGrid ? Is.InRange(1, 3.1) : Is.InRange(0.95, 1.25));
     }
 
-    private void AssertSameBits(int rows, bool gated, int columns, params (TensorType Type, int Rows)[] parts) => AssertSameBits(rows, gated, columns, scale: null, parts);
+    private void AssertSameBits(int rows, bool gated, int columns, params (TensorType Type, int Rows)[] parts) => AssertSameBits(rows, gated, columns, change: null, scaling: null, parts);
 
-    private void AssertSameBits(int rows, bool gated, int columns, float? scale, params (TensorType Type, int Rows)[] parts)
+    private void AssertSameBits(int rows, bool gated, int columns, BlockChange? change, PackedScaling? scaling, params (TensorType Type, int Rows)[] parts)
     {
         using GpuBench bench = new(GpuDevices.Create(device, multiprocessors: gated ? 3 : 1, tensorCores: true, hopper: true, packs: true));
         bench.Begin(rows);
         int outputs = parts.Sum(part => part.Rows) / (gated ? 2 : 1);
-        Weight packed = Create(bench, packed: true, gated, columns, scale, parts), widened = Create(bench, packed: false, gated, columns, scale, parts);
+        Weight packed = Create(bench, packed: true, gated, columns, change, parts), widened = Create(bench, packed: false, gated, columns, change, parts);
         Assert.That(packed, Is.TypeOf<GpuPackedWeight>());
+        if (scaling is not null) Assert.That(((GpuPackedWeight)packed).Segments.Single().Scaling, Is.EqualTo(scaling));
         var bias = bench.Vector(bench.Tensor(TensorType.F32, parts.Sum(part => part.Rows)));
         Epilogue epilogue = new(bias.Gpu, gated ? ActivationFunction.Silu : ActivationFunction.None, gated);
         GpuActivationsPair x = bench.Activations(rows, columns, operand: true);
@@ -116,10 +136,10 @@ internal sealed class GpuPackedMatMulTests(string device)
     }
 
     private static Weight Create(GpuBench bench, bool packed, bool gated, int columns, params (TensorType Type, int Rows)[] parts) =>
-        Create(bench, packed, gated, columns, scale: null, parts);
+        Create(bench, packed, gated, columns, change: null, parts);
 
-    /// <summary>Random blocks, the same ones for the same arguments, all with one scale if one is given.</summary>
-    private static unsafe Weight Create(GpuBench bench, bool packed, bool gated, int columns, float? scale, params (TensorType Type, int Rows)[] parts)
+    /// <summary>Random blocks, the same ones for the same arguments, which are changed then.</summary>
+    private static unsafe Weight Create(GpuBench bench, bool packed, bool gated, int columns, BlockChange? change, params (TensorType Type, int Rows)[] parts)
     {
         Random random = new(columns + parts.Length);
         List<GCHandle> pinned = [];
@@ -128,7 +148,7 @@ internal sealed class GpuPackedMatMulTests(string device)
         {
             byte[] blocks = new byte[rows * columns / type.BlockLength() * type.BlockBytes()];
             ReferenceWeights.Fill(type, blocks, random);
-            if (scale is { } same) Rescale(type, blocks, same);
+            for (int block = 0; change is not null && block < blocks.Length / type.BlockBytes(); block++) change(block, blocks.AsSpan(block * type.BlockBytes()));
             pinned.Add(GCHandle.Alloc(blocks, GCHandleType.Pinned));
             tensors.Add(new StoredTensor("blocks", type, [rows, columns], pinned[^1].AddrOfPinnedObject()));
         }
@@ -138,14 +158,14 @@ internal sealed class GpuPackedMatMulTests(string device)
     }
 
     /// <summary>Blocks begin with their scale: a half, in those of quantised folders a float32, of MXFP4 an exponent.</summary>
-    private static void Rescale(TensorType type, Span<byte> blocks, float scale)
+    private static void Rescale(TensorType type, Span<byte> block, float scale, int zero)
     {
-        for (; !blocks.IsEmpty; blocks = blocks[type.BlockBytes()..])
-        {
-            if (type == TensorType.MXFP4) blocks[0] = (byte)(128 + (int)MathF.Log2(scale));
-            else if (type is TensorType.Int8x32 or TensorType.Int8x64) MemoryMarshal.Write(blocks, scale);
-            else if (type == TensorType.Int4x64) MemoryMarshal.Write(blocks, Int4Header.Compose(Int4Header.Round(scale), zero: 7));
-            else MemoryMarshal.Write(blocks, (Half)scale);
-        }
+        if (type == TensorType.MXFP4) block[0] = (byte)(128 + (int)MathF.Log2(scale));
+        else if (type is TensorType.Int8x32 or TensorType.Int8x64) MemoryMarshal.Write(block, scale);
+        else if (type is TensorType.E4M3x64) MemoryMarshal.Write(block, scale * E4M3Header.Factor);
+        else if (type is TensorType.Int4x32 or TensorType.Int4x64) MemoryMarshal.Write(block, Int4Header.Compose(Int4Header.Round(scale), zero));
+        else MemoryMarshal.Write(block, (Half)scale);
     }
+
+    private delegate void BlockChange(int block, Span<byte> stored);
 }

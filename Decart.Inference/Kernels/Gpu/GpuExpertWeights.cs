@@ -8,7 +8,7 @@ internal sealed class GpuExpertWeights : IDisposable
 {
     private readonly GpuBuffer _table;
     private readonly int _paddedRows;
-    private readonly bool _hasHalfScales;
+    private readonly PackedScaling _scaling;
 
     public GpuExpertWeights(IGpuDevice device, Weight[] weights)
     {
@@ -20,7 +20,7 @@ internal sealed class GpuExpertWeights : IDisposable
         if (segments.Length > 0)
         {
             _paddedRows = segments[0].PaddedRows;
-            _hasHalfScales = Array.TrueForAll(segments, segment => segment.HasHalfScales);
+            _scaling = segments.Min(segment => segment.Scaling);
             addresses = [.. segments.Select(segment => (long)segment.Address)];
         }
         else
@@ -37,7 +37,7 @@ internal sealed class GpuExpertWeights : IDisposable
 
     /// <summary>A product with them.</summary>
     public MatMulArguments Of(MatMulArguments product) =>
-        product with { Weight = _table.Address, WeightRows = _paddedRows, HalfScales = _hasHalfScales ? 1 : 0 };
+        product with { Weight = _table.Address, WeightRows = _paddedRows, Scaling = _scaling };
 
     public void Dispose() => _table.Dispose();
 }

@@ -1,4 +1,5 @@
 using Decart.Inference.Kernels.Gpu.Intrinsics;
+using Decart.Inference.Kernels.Gpu.Packed;
 using Decart.Inference.Kernels.Gpu.Tiles;
 using ILGPU;
 
@@ -60,8 +61,8 @@ internal struct MatMulArguments
     /// <summary>For <see cref="GpuFp8MatMul{TSums, TScales}"/>: the weight's scales, and those of the rows of x.</summary>
     public long Scales, XScales;
 
-    /// <summary>1: the weight is packed, and all its scales are halves.</summary>
-    public int HalfScales;
+    /// <summary>How a packed weight is scaled.</summary>
+    public PackedScaling Scaling;
 }
 
 /// <summary>The portable matmul: each thread computes one column for a few rows; every sum goes over k in ascending order.</summary>

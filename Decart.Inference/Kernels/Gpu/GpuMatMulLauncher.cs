@@ -198,7 +198,7 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
     /// <param name="format">How the weight is packed; null for halves.</param>
     public void LaunchRing(MatMulArguments arguments, GpuRingPlan plan, PackedFormat? format = null)
     {
-        GpuKernel<MatMulArguments> kernel = format is not null ? format.MatMul(plan.BlockRows, arguments.HalfScales != 0) : plan.BlockRows switch
+        GpuKernel<MatMulArguments> kernel = format is not null ? format.MatMul(plan.BlockRows, arguments.Scaling) : plan.BlockRows switch
         {
             8 => GpuRingMatMul<Sums8>.Kernel,
             16 => GpuRingMatMul<Sums16>.Kernel,

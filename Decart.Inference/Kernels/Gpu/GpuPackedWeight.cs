@@ -50,7 +50,7 @@ internal sealed class GpuPackedSegment : IDisposable
 
     private GpuPackedSegment(GpuPackedSegment whole, int firstRow, int rows, int columns)
     {
-        (_buffer, Format, Rows, PaddedRows, HasHalfScales) = (whole._buffer, whole.Format, rows, GpuWeight.CountPaddedRows(rows, gated: false), whole.HasHalfScales);
+        (_buffer, Format, Rows, PaddedRows, Scaling) = (whole._buffer, whole.Format, rows, GpuWeight.CountPaddedRows(rows, gated: false), whole.Scaling);
         (_offset, Bytes) = ((nint)(whole._offset + CountBytes(firstRow, columns)), CountBytes(PaddedRows, columns));
     }
 
@@ -62,8 +62,8 @@ internal sealed class GpuPackedSegment : IDisposable
 
     public int PaddedRows { get; }
 
-    /// <summary>Whether numbers may be multiplied as halves; see <see cref="IPackedFormat.HasHalfScales"/>.</summary>
-    public bool HasHalfScales { get; set; }
+    /// <summary>How its numbers are scaled.</summary>
+    public PackedScaling Scaling { get; set; }
 
     public nint Address => _buffer.Address + _offset;
 
@@ -77,7 +77,7 @@ internal sealed class GpuPackedSegment : IDisposable
     {
         product.Weight = Address;
         product.WeightRows = PaddedRows;
-        product.HalfScales = HasHalfScales ? 1 : 0;
+        product.Scaling = Scaling;
         if (weight.Segments.Count == 1) return product;
         if (product.HalfY != 0) throw new NotSupportedException("Weights that are stored in several formats have results of float32.");
         product.Columns = Rows;

@@ -26,18 +26,23 @@ internal static class GpuRelayMatMul<TFormat, TScaling, TSums>
     /// Pieces of a stage, as many as there are registers and shared memory for: with more, sums are handed on less often, but there are fewer groups, which is slower where making halves
     /// takes longest.
     /// </summary>
-    private static readonly int Pieces = TSums.Columns > 32 ? 2 : TSums.Columns == 8 && TScaling.TakesHalves && PackedTile<TFormat>.Bytes <= 640 ? 6 : 4;
+    private static readonly int Pieces = TSums.Columns == 8 && TScaling.Kind != PackedScaling.Floats && PackedTile<TFormat>.Bytes <= 640 ? 6 : StagesFor(4, 3) > 0 ? 4 : 2;
 
     private static readonly int WeightBytes = Pieces * GpuRingMatMulPass.MaxTiles * PackedTile<TFormat>.Bytes;
 
-    private static readonly int StageBytes = WeightBytes + (Pieces * TSums.Columns * CoreTiles.RowBytes);
+
+    /// <summary>Warp groups that take turns, as many as there are registers for; another one copies: registers are given and taken by warp groups.</summary>
+    private static readonly int Runners = TSums.Columns <= 16 && Pieces == 4 && StagesFor(Pieces, 4) > 0 ? 4 : 3;
+
+    private static readonly int Stages = StagesFor(Pieces, Runners);
 
     /// <summary>
-    /// Warp groups that take turns; another one copies: registers are given and taken by warp groups. As many as leave two stages of the ring to be filled while each has one.
+    /// Whether a stage of no more tiles than a group has warps has twice as many pieces, for two turns one after the other, so that no less is on its way: where it costs no stage that x needs more
+    /// room.
     /// </summary>
-    private static readonly int Runners = TSums.Columns > 16 ? 2 : Pieces > 4 ? 3 : StagesFor(4) > 5 ? 4 : StagesFor(3) > 4 ? 3 : 2;
+    private static readonly bool DividesStages = StagesFor(Pieces, Runners, xParts: 2) == Stages;
 
-    private static readonly int Stages = StagesFor(Runners);
+    private static readonly int StageBytes = StageBytesOf(Pieces, DividesStages ? 2 : 1);
 
     public static readonly GpuKernel<MatMulArguments> Kernel = new(Run, (Runners + 1) * WarpGroup.Threads)
     {
@@ -49,7 +54,10 @@ internal static class GpuRelayMatMul<TFormat, TScaling, TSums>
     };
 
     /// <summary>Stages with so many groups, a multiple of them: a stage is always the same group's, or its neighbour's with two turns, so that it sees all its phases.</summary>
-    private static int StagesFor(int groups) => (MaxSharedBytes - (groups * GroupWarps * Relay.Bytes)) / (StageBytes + (2 * MBarrier.Bytes)) / groups * groups;
+    private static int StagesFor(int pieces, int groups, int xParts = 1) =>
+        (MaxSharedBytes - (groups * GroupWarps * Relay.Bytes)) / (StageBytesOf(pieces, xParts) + (2 * MBarrier.Bytes)) / groups * groups;
+
+    private static int StageBytesOf(int pieces, int xParts) => pieces * ((GpuRingMatMulPass.MaxTiles * PackedTile<TFormat>.Bytes) + (xParts * TSums.Columns * CoreTiles.RowBytes));
 
     private static void Run(MatMulArguments a)
     {
@@ -64,50 +72,55 @@ internal static class GpuRelayMatMul<TFormat, TScaling, TSums>
         if (warp >= Runners * GroupWarps)
         {
             WarpGroup.LowerRegisters(32);
-            GpuRingMatMul<TSums>.Copy(a, Ring<Stage>.At(stages), Pieces, warp - (Runners * GroupWarps));
+            GpuRingMatMul<TSums>.Copy(a, Ring<Stage>.At(stages), PiecesPerStage(HasFewTiles(a)), warp - (Runners * GroupWarps));
         }
         else
         {
             if (Runners == 4) WarpGroup.RaiseRegisters(112);
-            else if (Runners == 3) WarpGroup.RaiseRegisters(160);
-            else WarpGroup.RaiseRegisters(216);
-            Multiply(a, Ring<Stage>.At(stages), relays, warp);
+            else WarpGroup.RaiseRegisters(160);
+            if (HasFewTiles(a)) Multiply<FewTiles>(a, Ring<Stage>.At(stages), relays, warp);
+            else Multiply<ManyTiles>(a, Ring<Stage>.At(stages), relays, warp);
         }
     }
 
-    private static void Multiply(MatMulArguments a, Ring<Stage> ring, int relays, int warp)
+    private static int PiecesPerStage(bool isFew) => DividesStages && isFew ? 2 * Pieces : Pieces;
+
+    private static bool HasFewTiles(MatMulArguments a) => a.TilesPerPass <= GroupWarps;
+
+    private static void Multiply<TTiles>(MatMulArguments a, Ring<Stage> ring, int relays, int warp)
+        where TTiles : ITurnTiles
     {
-        // Turns go round the groups: a stage is one for its first four tiles, and where passes have more another one for the rest, whose sums come from as many turns before.
-        int group = warp / GroupWarps, shift = a.TilesPerPass > GroupWarps ? 1 : 0, next = (group + 1 + shift) % Runners, turn = group, step = turn >> shift;
+        // Turns go round the groups. Sums are handed on from link to link of a chain. A stage is one turn, or two: of its first four tiles and of the rest, each the next link of their sums, or, of
+        // few tiles, of its first pieces and of the rest, one link after the other.
+        bool isFew = TTiles.AreFew;
+        int group = warp / GroupWarps, shift = isFew && !DividesStages ? 0 : 1, next = (group + (isFew ? 1 : 2)) % Runners, turn = group, step = turn >> shift;
         // A warp's place among the tiles never changes: sums go from warp to warp. Few tiles are other warps' in each group, so that all four parts of a multiprocessor have work.
         int place = (warp - (group * a.TilesPerPass)) & (GroupWarps - 1);
         Relay before = Relay.At(relays, group, place), after = Relay.At(relays, next, place);
         ring = Ring<Stage>.Skip(ring, step);
-        int steps = GpuRingMatMul<TSums>.Steps(a, Pieces), lastPieces = GpuRingMatMul<TSums>.Pieces(a, steps - 1, Pieces);
+        int perStage = PiecesPerStage(isFew), steps = GpuRingMatMul<TSums>.Steps(a, perStage), links = GpuRingMatMul<TSums>.Steps(a, Pieces), lastPieces = GpuRingMatMul<TSums>.Pieces(a, links - 1, Pieces);
         GridDependency.Wait();
         int count = Global.LoadInt(a.Count);
         // What a warp without a tile multiplies does not matter.
         PiecePair<HeldPiece> front = default, middle = default, back = default;
         for (GpuRingMatMulPass pass = GpuRingMatMulPass.First(a); GpuRingMatMulPass.Exists(pass); pass = GpuRingMatMulPass.Next(a, pass))
         {
-            // A stage is released by the warps of two turns; one stands in for the other where that has no tiles, which is so of a last pass alone.
-            int releases = pass.Tiles > GroupWarps ? 1 : 2;
             while (step < steps)
             {
-                int firstTile = (turn - (step << shift)) * GroupWarps, tile = firstTile + place;
-                bool isMine = tile < pass.Tiles, isLast = step == steps - 1;
-                if (firstTile < pass.Tiles)
+                int part = turn - (step << shift), link = isFew ? turn : step, firstTile = isFew ? 0 : part * GroupWarps, firstPiece = isFew ? part * Pieces : 0, tile = firstTile + place;
+                bool isMine = tile < pass.Tiles, isLast = link == links - 1;
+                if (firstTile < pass.Tiles && link < links)
                 {
                     Ring<Stage>.Await(ring);
                     if (isMine)
                     {
                         // A last stage with fewer pieces has something in the place of the others.
-                        int first = Ring<Stage>.Stage(ring) + (tile * Pieces * PackedTile<TFormat>.Bytes);
+                        int first = Ring<Stage>.Stage(ring) + (((tile * perStage) + firstPiece) * PackedTile<TFormat>.Bytes);
                         front = Unpack(first);
                         if (Pieces > 2) middle = Unpack(first + (2 * PackedTile<TFormat>.Bytes));
                         if (Pieces > 4) back = Unpack(first + (4 * PackedTile<TFormat>.Bytes));
                     }
-                    int x = GpuRingMatMul<TSums>.Describe(Ring<Stage>.Stage(ring) + WeightBytes), secondX = x + (2 * XPiece), thirdX = x + (4 * XPiece);
+                    int x = GpuRingMatMul<TSums>.Describe(Ring<Stage>.Stage(ring) + WeightBytes) + (firstPiece * XPiece), secondX = x + (2 * XPiece), thirdX = x + (4 * XPiece);
                     if (Pieces > 2 && isLast && lastPieces <= 4)
                     {
                         // What is not there counts as nothing.
@@ -120,8 +133,8 @@ internal static class GpuRelayMatMul<TFormat, TScaling, TSums>
                         }
                     }
                     TSums sums = default;
-                    if (isMine && !isLast && next != group) Relay.AwaitEmpty(after);
-                    if (isMine && step > 0)
+                    if (isMine && !isLast) Relay.AwaitEmpty(after);
+                    if (isMine && link > 0)
                     {
                         sums = Relay.Take(before);
                         before = Relay.Next(before);
@@ -134,12 +147,13 @@ internal static class GpuRelayMatMul<TFormat, TScaling, TSums>
                     WarpGroup.Wait(0);
                     if (isMine && !isLast)
                     {
-                        if (next == group) Relay.AwaitEmpty(after);
                         Relay.Give(after, sums);
                         after = Relay.Next(after);
                     }
                     Warp.Barrier();
-                    if (Warp.LaneIdx < releases) MBarrier.Arrive(Ring<Stage>.Empty(ring));
+                    // A stage is released by the warps of two turns; one stands in for the other where there is none.
+                    bool isAlone = shift == 0 || (isFew ? isLast && part == 0 : pass.Tiles <= GroupWarps);
+                    if (Warp.LaneIdx < (isAlone ? 2 : 1)) MBarrier.Arrive(Ring<Stage>.Empty(ring));
                     if (isLast)
                     {
                         if (isMine) StoreTile.Store(a, sums, pass.Tile + tile, pass.XBlock * TSums.Columns, GpuRingMatMulPass.End(a, pass, count), reduces: true);
@@ -174,6 +188,22 @@ internal static class GpuRelayMatMul<TFormat, TScaling, TSums>
 
     /// <summary>What the descriptor of the next piece of x has more.</summary>
     private static int XPiece => MatrixDescriptor.Advance(TSums.Columns * CoreTiles.RowBytes);
+
+    /// <summary>How many tiles there are in turns: a type, so that neither case has the other's instructions.</summary>
+    private interface ITurnTiles
+    {
+        static abstract bool AreFew { get; }
+    }
+
+    private readonly struct FewTiles : ITurnTiles
+    {
+        public static bool AreFew => true;
+    }
+
+    private readonly struct ManyTiles : ITurnTiles
+    {
+        public static bool AreFew => false;
+    }
 
     private struct Stage : IMatMulRingShape
     {

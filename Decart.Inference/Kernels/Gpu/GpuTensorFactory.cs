@@ -1,3 +1,4 @@
+using System.Numerics;
 using System.Runtime.InteropServices;
 using Decart.Inference.Checkpoints;
 using Decart.Inference.Kernels.Cpu;
@@ -184,7 +185,7 @@ internal sealed unsafe class GpuTensorFactory(IGpuDevice device, bool fp8Activat
         }
         int found = 0;
         device.Download(_unusual.Address, MemoryMarshal.AsBytes(new Span<int>(ref found)));
-        segment.HasHalfScales = segment.Format.HasHalfScales && found == 0;
+        segment.Scaling = found == 0 ? segment.Format.Scalings[^1] : (PackedScaling)BitOperations.TrailingZeroCount(found);
     }
 
     /// <summary>The weight as codes and scales; null where it is not of 8-bit floats, or its scales are of no kind that there are products for.</summary>

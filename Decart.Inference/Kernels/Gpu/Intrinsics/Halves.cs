@@ -44,14 +44,6 @@ internal static class Halves
     [IntrinsicImplementation, Ptx("prmt.b32 $r, $0, 0x64646464, 0x4342;")]
     public static uint HighBytes(uint bytes) => LowBytes(bytes >> 16);
 
-    /// <summary>The lowest byte of a register, and the next, in the upper bytes of halves.</summary>
-    [IntrinsicImplementation, Ptx("prmt.b32 $r, $0, 0, 0x1404;")]
-    public static uint LowBytesUp(uint bytes) => ((bytes & 0xFF) << 8) | ((bytes & 0xFF00) << 16);
-
-    /// <summary>As <see cref="LowBytesUp"/>, of the two highest bytes.</summary>
-    [IntrinsicImplementation, Ptx("prmt.b32 $r, $0, 0, 0x3424;")]
-    public static uint HighBytesUp(uint bytes) => LowBytesUp(bytes >> 16);
-
     /// <summary>The low halves of two pairs.</summary>
     [IntrinsicImplementation, Ptx("prmt.b32 $r, $0, $1, 0x5410;")]
     public static uint Lows(uint first, uint second) => (first & 0xFFFF) | (second << 16);

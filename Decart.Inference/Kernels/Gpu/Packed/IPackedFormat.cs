@@ -51,6 +51,9 @@ internal interface IPackedFormat
     /// <summary>What the codes of a stored block are multiplied by, of formats with <see cref="HasHalfScales"/>; of others 0.</summary>
     static abstract float StoredScale(long block);
 
+    /// <summary>What is taken away from the codes of a stored block before.</summary>
+    static abstract int StoredZero(long block);
+
     /// <summary>Stores what a run's codes are scaled by.</summary>
     /// <param name="block">Address of the stored block.</param>
     /// <param name="run">The run in it.</param>
@@ -72,7 +75,7 @@ internal enum PackedCodeKind
     /// <summary>Unsigned integers.</summary>
     Integer,
 
-    /// <summary>Of 8 bits: numbers with 4 exponent and 3 mantissa bits, which count as 2^-8 of what they are.</summary>
+    /// <summary>Of 8 bits: numbers with 4 exponent and 3 mantissa bits.</summary>
     E4M3,
 
     /// <summary>Of 4 bits: places in a table of whole numbers.</summary>

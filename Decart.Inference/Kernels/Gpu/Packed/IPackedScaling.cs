@@ -1,10 +1,22 @@
 namespace Decart.Inference.Kernels.Gpu.Packed;
 
+/// <summary>How the codes of a weight are scaled, those that need least of it last: a weight of which all parts may be scaled in some way is scaled so, where its format has that way.</summary>
+internal enum PackedScaling
+{
+    /// <summary>In float32.</summary>
+    Floats,
+
+    /// <summary>By half numbers, which all scales are.</summary>
+    Halves,
+
+    /// <summary>By fused operations on halves: scales are halves, none of them large, and what is taken away is <see cref="PackedNumbers{TFormat}.Middle"/> from each code.</summary>
+    FusedHalves,
+}
+
 /// <summary>How codes are scaled: a type, so that a kernel has the code of one way alone.</summary>
 internal interface IPackedScaling
 {
-    /// <summary>Whether all scales of the weight are halves; see <see cref="IPackedFormat.HasHalfScales"/>.</summary>
-    static abstract bool TakesHalves { get; }
+    static abstract PackedScaling Kind { get; }
 
     /// <summary>Makes halves of two pieces in shared memory, all lanes of a warp together.</summary>
     /// <param name="first">Address of a piece.</param>
@@ -18,17 +30,27 @@ internal interface IPackedScaling
 /// <summary>By half numbers.</summary>
 internal readonly struct HalfScaling : IPackedScaling
 {
-    public static bool TakesHalves => true;
+    public static PackedScaling Kind => PackedScaling.Halves;
 
     public static PiecePair<TSink> Unpack<TFormat, TSink>(int first, int second, PiecePair<TSink> sinks)
         where TFormat : IPackedFormat
         where TSink : IFragmentSink<TSink> => PackedTile<TFormat>.UnpackByHalves(first, second, sinks);
 }
 
+/// <summary>By fused operations on halves.</summary>
+internal readonly struct FusedScaling : IPackedScaling
+{
+    public static PackedScaling Kind => PackedScaling.FusedHalves;
+
+    public static PiecePair<TSink> Unpack<TFormat, TSink>(int first, int second, PiecePair<TSink> sinks)
+        where TFormat : IPackedFormat
+        where TSink : IFragmentSink<TSink> => PackedTile<TFormat>.UnpackFused(first, second, sinks);
+}
+
 /// <summary>In float32.</summary>
 internal readonly struct FloatScaling : IPackedScaling
 {
-    public static bool TakesHalves => false;
+    public static PackedScaling Kind => PackedScaling.Floats;
 
     public static PiecePair<TSink> Unpack<TFormat, TSink>(int first, int second, PiecePair<TSink> sinks)
         where TFormat : IPackedFormat

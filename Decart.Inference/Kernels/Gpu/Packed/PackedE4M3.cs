@@ -9,8 +9,7 @@ namespace Decart.Inference.Kernels.Gpu.Packed;
 internal readonly struct PackedE4M3<TGroup> : IPackedFormat
     where TGroup : IGroup
 {
-    /// <summary>2^8 / 2^120: codes count as 2^-8 of what they are.</summary>
-    private const float Factor = 256 / E4M3Header.Factor;
+    private const float Factor = 1 / E4M3Header.Factor;
 
     public static TensorType Type => TGroup.E4M3;
 
@@ -39,6 +38,8 @@ internal readonly struct PackedE4M3<TGroup> : IPackedFormat
     public static uint LoadCode(long block, int element) => Global.LoadByte(block + sizeof(float) + element);
 
     public static float StoredScale(long block) => Interop.IntAsFloat(StoredBytes.LoadWord(block)) * Factor;
+
+    public static int StoredZero(long block) => Bias;
 
     public static void StoreScales(long block, int run, long scales, int row, int half) => PackedGroups<TGroup>.Store(block, scales, row, half);
 

@@ -43,6 +43,8 @@ internal readonly unsafe struct PackedFloat4<TTable> : IPackedFormat
 
     public static float StoredScale(long block) => 0;
 
+    public static int StoredZero(long block) => Bias;
+
     public static void StoreScales(long block, int run, long scales, int row, int half) => PackedGroups<Group64>.Store(block, scales, row, half);
 
     public static PackedScales LoadScales(int scales, int row, int half)

@@ -35,8 +35,8 @@ internal abstract class PackedFormat
     /// <summary>Bytes of a piece of a tile.</summary>
     public abstract int PieceBytes { get; }
 
-    /// <inheritdoc cref="IPackedFormat.HasHalfScales"/>
-    public abstract bool HasHalfScales { get; }
+    /// <summary>The ways in which its weights are scaled, the best one last; all have float32.</summary>
+    public abstract IReadOnlyList<PackedScaling> Scalings { get; }
 
     /// <summary>Brings stored rows into the device's memory.</summary>
     public abstract GpuKernel<StoreWeightsArguments> Store { get; }
@@ -54,8 +54,8 @@ internal abstract class PackedFormat
 
     /// <summary>Multiplies blocks of as many rows of x.</summary>
     /// <param name="blockRows">Rows of a block.</param>
-    /// <param name="byHalves">Whether all scales of the weight are halves, for formats with <see cref="HasHalfScales"/>.</param>
-    public abstract GpuKernel<MatMulArguments> MatMul(int blockRows, bool byHalves);
+    /// <param name="scaling">One of <see cref="Scalings"/>.</param>
+    public abstract GpuKernel<MatMulArguments> MatMul(int blockRows, PackedScaling scaling);
 
     private static unsafe PackedFormat<PackedGrid<TGrid>> OfGrid<TStored, TGrid>()
         where TStored : ITableFormat<TStored>
@@ -75,7 +75,12 @@ internal sealed class PackedFormat<TFormat> : PackedFormat
 
     public override int PieceBytes => PackedTile<TFormat>.Bytes;
 
-    public override bool HasHalfScales => TFormat.HasHalfScales;
+    public override IReadOnlyList<PackedScaling> Scalings { get; } =
+    [
+        PackedScaling.Floats,
+        .. TFormat.HasHalfScales && (TFormat.HasZeros || !PackedNumbers<TFormat>.CanFuse) ? [PackedScaling.Halves] : (PackedScaling[])[],
+        .. PackedNumbers<TFormat>.CanFuse ? [PackedScaling.FusedHalves] : (PackedScaling[])[],
+    ];
 
     public override GpuKernel<StoreWeightsArguments> Store => GpuPackWeights<TFormat>.Kernel;
 
@@ -86,11 +91,16 @@ internal sealed class PackedFormat<TFormat> : PackedFormat
     public override IEnumerable<GpuKernel> Kernels =>
     [
         Store, Embed, .. from rows in (int[])[8, 16, 32, 64, 128, 256]
-                         from byHalves in HasHalfScales ? [false, true] : (bool[])[false]
-                         select MatMul(rows, byHalves),
+                         from scaling in Scalings
+                         select MatMul(rows, scaling),
     ];
 
-    public override GpuKernel<MatMulArguments> MatMul(int blockRows, bool byHalves) => byHalves ? MatMul<HalfScaling>(blockRows) : MatMul<FloatScaling>(blockRows);
+    public override GpuKernel<MatMulArguments> MatMul(int blockRows, PackedScaling scaling) => scaling switch
+    {
+        PackedScaling.FusedHalves => MatMul<FusedScaling>(blockRows),
+        PackedScaling.Halves => MatMul<HalfScaling>(blockRows),
+        _ => MatMul<FloatScaling>(blockRows),
+    };
 
     private static GpuKernel<MatMulArguments> MatMul<TScaling>(int blockRows)
         where TScaling : IPackedScaling => blockRows switch

@@ -38,6 +38,8 @@ internal readonly struct PackedGrid<TGrid> : IPackedFormat
 
     public static float StoredScale(long block) => 0;
 
+    public static int StoredZero(long block) => Bias;
+
     public static void StoreScales(long block, int run, long scales, int row, int half) =>
         PackedSuper.StoreScales(block, StoredBytes.LoadPair(block + sizeof(ushort) + (run * 2)), scales, row, half);
 

@@ -36,6 +36,8 @@ internal readonly struct PackedIQ4_XS : IPackedFormat
 
     public static float StoredScale(long block) => 0;
 
+    public static int StoredZero(long block) => Bias;
+
     public static void StoreScales(long block, int run, long scales, int row, int half)
     {
         uint low = Global.LoadByte(block + 4 + (run >> 1)) >> ((run & 1) * 4), upper = StoredBytes.LoadPair(block + 2) >> (run * 2);

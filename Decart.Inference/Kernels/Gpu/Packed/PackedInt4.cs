@@ -39,6 +39,8 @@ internal readonly struct PackedInt4<TGroup> : IPackedFormat
 
     public static float StoredScale(long block) => Interop.IntAsFloat(StoredBytes.LoadWord(block) & ~ZeroBits);
 
+    public static int StoredZero(long block) => (int)(StoredBytes.LoadWord(block) & ZeroBits);
+
     public static void StoreScales(long block, int run, long scales, int row, int half) => PackedGroups<TGroup>.Store(block, scales, row, half);
 
     /// <remarks>The zero was of 4 bits, or one more than such.</remarks>

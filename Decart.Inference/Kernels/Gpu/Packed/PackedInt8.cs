@@ -39,6 +39,8 @@ internal readonly struct PackedInt8<TGroup> : IPackedFormat
 
     public static float StoredScale(long block) => Interop.IntAsFloat(StoredBytes.LoadWord(block));
 
+    public static int StoredZero(long block) => (int)Interop.IntAsFloat(StoredBytes.LoadWord(block + sizeof(float)));
+
     public static void StoreScales(long block, int run, long scales, int row, int half)
     {
         long header = scales + (PackedGroups<TGroup>.Place(row, half) * HeaderBytes);

@@ -36,6 +36,8 @@ internal readonly struct PackedMXFP4 : IPackedFormat
 
     public static float StoredScale(long block) => HalfOfExponent(Global.LoadByte(block));
 
+    public static int StoredZero(long block) => Bias;
+
     public static void StoreScales(long block, int run, long scales, int row, int half) => Global.StoreByte(scales + PackedRuns.Place(row, half), Global.LoadByte(block));
 
     public static PackedScales LoadScales(int scales, int row, int half)

@@ -35,8 +35,22 @@ internal static class PackedNumbers<TFormat>
         return scales;
     }
 
+    /// <summary>Whether codes can be scaled by <see cref="PackedScaling.FusedHalves"/>: as small halves, multiples of <see cref="FusedUnit"/>, of which one operation makes weights, rounded once.</summary>
+    public static readonly bool CanFuse = TFormat.Codes == PackedCodeKind.Integer && TFormat.Bits == 4 && TFormat.HasHalfScales;
+
+    /// <summary>What is taken away from the codes that can be scaled so.</summary>
+    public const int Middle = 8;
+
+    /// <summary>Codes in bits 7 to 10 of a half, the exponent's lowest among them, are one by so much: 2^17, so that scales below a half stay finite.</summary>
+    public const float FusedUnit = 1 << 17;
+
+    /// <summary>-<see cref="Middle"/> by <see cref="FusedUnit"/>, twice.</summary>
+    private const uint MinusMiddleOfUnit = 0x84008400;
+
+    private const uint FusedBits = 0x07800780;
+
     /// <summary>No number is beyond it: a product with a half of at most <see cref="Halves.Max"/> by this is finite.</summary>
-    public static float Largest => AreE4M3 ? 1.75f : LowBits == 8 && TFormat.HasZeros ? 256 : ArePlaces || LowBits == 8 ? 128 : 32;
+    public static float Largest => AreE4M3 ? 448 : LowBits == 8 && TFormat.HasZeros ? 256 : ArePlaces || LowBits == 8 ? 128 : 32;
 
     /// <summary>The numbers that a step's eight codes stand for, two pairs of the row above and then two of the one below.</summary>
     /// <param name="codes">The codes; where they have 8 bits, of the row above.</param>
@@ -55,10 +69,10 @@ internal static class PackedNumbers<TFormat>
     private static UInt4 Bytes8(uint first, uint second, uint zero, uint lowerZero) => AreE4M3
         ? new UInt4
         {
-            A = FloatPair(Halves.LowBytesUp(first)),
-            B = FloatPair(Halves.HighBytesUp(first)),
-            C = FloatPair(Halves.LowBytesUp(second)),
-            D = FloatPair(Halves.HighBytesUp(second)),
+            A = E4M3.Low(first),
+            B = E4M3.High(first),
+            C = E4M3.Low(second),
+            D = E4M3.High(second),
         }
         : new UInt4
         {
@@ -67,9 +81,6 @@ internal static class PackedNumbers<TFormat>
             C = Halves.Subtract(Halves.LowBytes(second), Thousand + lowerZero),
             D = Halves.Subtract(Halves.HighBytes(second), Thousand + lowerZero),
         };
-
-    /// <summary>Numbers of 8 bits in the upper bytes of halves, with their exponents, whose bias is 8 less, where halves have them.</summary>
-    private static uint FloatPair(uint bytes) => Integers.Merge(bytes, 0x80008000, (bytes >> 1) & 0x3F803F80);
 
     /// <summary>The numbers that eight codes of less than a byte stand for; their upper bits are the lowest of the halves of <paramref name="upper"/>.</summary>
     /// <param name="codes">Low bits of each.</param>
@@ -80,6 +91,21 @@ internal static class PackedNumbers<TFormat>
         ArePlaces ? Bytes8(PackedTables.LookUp(TFormat.Table, codes), PackedTables.LookUp(TFormat.Table, codes >> 16), BiasPair, BiasPair)
         : LowBits == 2 ? TwoBits8(codes, upper, zero + Thousand)
         : Nibbles8(codes, upper, zero, lowerZero);
+
+    /// <summary>Eight codes of 4 bits as small halves, in the order of <see cref="Of"/>.</summary>
+    public static UInt4 Fused(uint codes) => new()
+    {
+        A = (codes << 7) & FusedBits,
+        B = (codes << 3) & FusedBits,
+        C = (codes >> 1) & FusedBits,
+        D = (codes >> 5) & FusedBits,
+    };
+
+    /// <summary>A scale as the factor of <see cref="Fused"/> codes, twice; exact for halves below a half.</summary>
+    public static uint FusedFactor(float scale) => Halves.Round(scale * FusedUnit, scale * FusedUnit);
+
+    /// <summary>What is added to products with such a factor, twice; exact.</summary>
+    public static uint FusedOffset(uint factor) => Halves.Multiply(factor, MinusMiddleOfUnit);
 
     /// <summary>Eight codes of less than a byte as the smallest halves: first and third pairs are multiples of 2^-24, the others, of more than two low bits, of sixteen times as much.</summary>
     public static UInt4 Bare(uint codes, uint upper)

@@ -37,6 +37,8 @@ internal readonly struct PackedQ3_K : IPackedFormat
 
     public static float StoredScale(long block) => 0;
 
+    public static int StoredZero(long block) => Bias;
+
     public static void StoreScales(long block, int run, long scales, int row, int half) =>
         PackedSuper.StoreScales(block + 108, LoadScale(block + 96, run * 2) | (LoadScale(block + 96, (run * 2) + 1) << 8), scales, row, half);
 

@@ -34,6 +34,8 @@ internal readonly struct PackedQ4_0 : IPackedFormat
 
     public static float StoredScale(long block) => Halves.Low(StoredBytes.LoadPair(block));
 
+    public static int StoredZero(long block) => Bias;
+
     public static void StoreScales(long block, int run, long scales, int row, int half) => PackedHalves.StoreOne(block, scales, row, half);
 
     public static PackedScales LoadScales(int scales, int row, int half) => PackedHalves.LoadOne(scales, row, half, Bias);

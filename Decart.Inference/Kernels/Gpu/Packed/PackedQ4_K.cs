@@ -44,6 +44,8 @@ internal readonly struct PackedQ4_K : IPackedFormat
 
     public static float StoredScale(long block) => 0;
 
+    public static int StoredZero(long block) => Bias;
+
     public static void StoreScales(long block, int run, long scales, int row, int half) => PackedSuper.StoreMinimums(block, run, scales, row, half);
 
     public static PackedScales LoadScales(int scales, int row, int half) => PackedSuper.LoadMinimums(scales, row, half, Bias);

@@ -34,6 +34,8 @@ internal readonly struct PackedQ5_1 : IPackedFormat
 
     public static float StoredScale(long block) => 0;
 
+    public static int StoredZero(long block) => Bias;
+
     public static void StoreScales(long block, int run, long scales, int row, int half) => PackedHalves.StoreTwo(block, scales, row, half);
 
     public static PackedScales LoadScales(int scales, int row, int half) => PackedHalves.LoadTwo(scales, row, half, Bias);

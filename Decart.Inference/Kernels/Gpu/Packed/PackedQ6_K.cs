@@ -42,6 +42,8 @@ internal readonly struct PackedQ6_K : IPackedFormat
 
     public static float StoredScale(long block) => 0;
 
+    public static int StoredZero(long block) => Bias;
+
     public static void StoreScales(long block, int run, long scales, int row, int half) => PackedSuper.StoreScales(block + 208, StoredBytes.LoadPair(block + 192 + (run * 2)), scales, row, half);
 
     public static PackedScales LoadScales(int scales, int row, int half) => PackedSuper.LoadScales(scales, row, half, Bias);

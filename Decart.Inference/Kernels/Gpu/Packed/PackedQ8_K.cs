@@ -35,6 +35,8 @@ internal readonly struct PackedQ8_K : IPackedFormat
 
     public static float StoredScale(long block) => 0;
 
+    public static int StoredZero(long block) => Bias;
+
     public static void StoreScales(long block, int run, long scales, int row, int half) => Global.StoreInt(scales + (PackedRuns.Place(row, half) * sizeof(float)), (int)StoredBytes.LoadWord(block));
 
     public static PackedScales LoadScales(int scales, int row, int half) => PackedScales.Create(Shared.LoadFloat(scales + (PackedRuns.Place(row, half) * sizeof(float))), 0, Bias);

@@ -41,6 +41,8 @@ internal readonly struct PackedTQ1_0 : IPackedFormat
 
     public static float StoredScale(long block) => Halves.Low(StoredBytes.LoadPair(block + 52));
 
+    public static int StoredZero(long block) => Bias;
+
     public static void StoreScales(long block, int run, long scales, int row, int half) => PackedHalves.StoreOne(block + 52, scales, row, half);
 
     public static PackedScales LoadScales(int scales, int row, int half) => PackedHalves.LoadOne(scales, row, half, Bias);

@@ -35,6 +35,8 @@ internal readonly struct PackedTQ2_0 : IPackedFormat
 
     public static float StoredScale(long block) => Halves.Low(StoredBytes.LoadPair(block + 64));
 
+    public static int StoredZero(long block) => Bias;
+
     public static void StoreScales(long block, int run, long scales, int row, int half) => PackedHalves.StoreOne(block + 64, scales, row, half);
 
     public static PackedScales LoadScales(int scales, int row, int half) => PackedHalves.LoadOne(scales, row, half, Bias);

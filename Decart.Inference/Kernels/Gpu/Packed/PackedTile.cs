@@ -14,7 +14,7 @@ namespace Decart.Inference.Kernels.Gpu.Packed;
 /// lie 16 bits apart. A step's eight codes are a word: the four of even columns, then those of odd ones; of 2 bits two steps are one, the first in the low bytes of its halves.
 /// Places in a table are in the order of their columns.
 /// </remarks>
-internal static class PackedTile<TFormat>
+internal static partial class PackedTile<TFormat>
     where TFormat : IPackedFormat
 {
     private const int Lanes = 32, RunColumns = 32, StepColumns = 16, WordBytes = sizeof(uint);
@@ -45,12 +45,15 @@ internal static class PackedTile<TFormat>
 
     private static readonly bool AreFloatPlaces = TFormat.Codes == PackedCodeKind.FloatTable, ArePlaces = TFormat.Codes == PackedCodeKind.Table || AreFloatPlaces;
 
+    /// <summary>How a weight is scaled of which all blocks may be.</summary>
+    public static PackedScaling BestScaling => PackedNumbers<TFormat>.CanFuse ? PackedScaling.FusedHalves : TFormat.HasHalfScales ? PackedScaling.Halves : PackedScaling.Floats;
+
     /// <summary>Brings a run of a stored row into the device's memory, which has zeros there.</summary>
     /// <param name="row">Address of the stored row.</param>
     /// <param name="run">The run in the row.</param>
     /// <param name="piece">Address of the piece of the tile.</param>
     /// <param name="tileRow">The row in the tile.</param>
-    /// <param name="unusual">Address of an int that becomes 1 where a scale is no half, or products could be infinite.</param>
+    /// <param name="unusual">Address of an int of which bit i is set where a block can be scaled by i of <see cref="PackedScaling"/>, and no better, though others of the format can.</param>
     public static void Store(long row, int run, long piece, int tileRow, long unusual)
     {
         int first = run * RunColumns, blockIndex = first / TFormat.BlockColumns, element = first - (blockIndex * TFormat.BlockColumns);
@@ -61,7 +64,11 @@ internal static class PackedTile<TFormat>
                 StoreCodes(block, element + (step * StepColumns) + (2 * t), piece, (4 * (tileRow & 7)) + t, (2 * (run & 1)) + step, tileRow >> 3);
         }
         TFormat.StoreScales(block, element / RunColumns, piece + CodeBytes, tileRow, run & 1);
-        if (TFormat.HasHalfScales && !IsHalf(TFormat.StoredScale(block))) Global.StoreInt(unusual, 1);
+        if (TFormat.HasHalfScales)
+        {
+            PackedScaling scaling = ScalingOf(block);
+            if (scaling < BestScaling) Global.Merge(unusual, 1 << (int)scaling);
+        }
     }
 
     /// <summary>Makes halves of two pieces in shared memory, all lanes of a warp together.</summary>
@@ -82,10 +89,18 @@ internal static class PackedTile<TFormat>
 
     /// <summary>The same where all scales of the weight are halves.</summary>
     public static PiecePair<TSink> UnpackByHalves<TSink>(int first, int second, PiecePair<TSink> sinks)
+        where TSink : IFragmentSink<TSink> => UnpackByHalves<Products, TSink>(first, second, sinks);
+
+    /// <summary>The same where the weight has <see cref="PackedScaling.FusedHalves"/>.</summary>
+    public static PiecePair<TSink> UnpackFused<TSink>(int first, int second, PiecePair<TSink> sinks)
+        where TSink : IFragmentSink<TSink> => UnpackByHalves<FusedProducts, TSink>(first, second, sinks);
+
+    private static PiecePair<TSink> UnpackByHalves<TWay, TSink>(int first, int second, PiecePair<TSink> sinks)
+        where TWay : IHalfWay
         where TSink : IFragmentSink<TSink>
     {
-        sinks.First = UnpackPiece(first, HalfScales.Load(first + CodeBytes), sinks.First);
-        sinks.Second = UnpackPiece(second, HalfScales.Load(second + CodeBytes), sinks.Second);
+        sinks.First = UnpackPiece(first, HalfScales<TWay>.Load(first + CodeBytes), sinks.First);
+        sinks.Second = UnpackPiece(second, HalfScales<TWay>.Load(second + CodeBytes), sinks.Second);
         return sinks;
     }
 
@@ -163,137 +178,17 @@ internal static class PackedTile<TFormat>
         return PackedNumbers<TFormat>.Of(codes, lower, upper, zero, lowerZero);
     }
 
+    /// <summary>The best way to scale a stored block, of those that the format has.</summary>
+    private static PackedScaling ScalingOf(long block)
+    {
+        float scale = TFormat.StoredScale(block);
+        if (!IsHalf(scale)) return PackedScaling.Floats;
+        if (!PackedNumbers<TFormat>.CanFuse) return PackedScaling.Halves;
+        bool isSmall = scale <= Halves.Max / PackedNumbers<TFormat>.FusedUnit && scale >= -Halves.Max / PackedNumbers<TFormat>.FusedUnit;
+        if (isSmall && TFormat.StoredZero(block) == PackedNumbers<TFormat>.Middle) return PackedScaling.FusedHalves;
+        return TFormat.HasZeros ? PackedScaling.Halves : PackedScaling.Floats;
+    }
+
     /// <summary>Whether a scale is a half, and no product with it beyond the finite ones.</summary>
     private static bool IsHalf(float scale) => Halves.Low(Halves.Round(scale, scale)) == scale && scale <= Halves.Max / PackedNumbers<TFormat>.Largest && scale >= -Halves.Max / PackedNumbers<TFormat>.Largest;
-
-    /// <summary>What the two rows of a lane are scaled by in a step.</summary>
-    private struct RowScales
-    {
-        /// <summary>The factor of both rows as pairs of halves.</summary>
-        public uint Factor, LowerFactor;
-
-        public float Scale, Offset, LowerScale, LowerOffset;
-
-        /// <summary>What every second pair is scaled by.</summary>
-        public float NextScale, LowerNextScale;
-
-        /// <summary>What is taken away from their codes, twice.</summary>
-        public uint Zero, LowerZero;
-
-        /// <inheritdoc cref="PackedScales.Entry"/>
-        public float Entry;
-    }
-
-    /// <summary>What a lane knows of the scales of a piece.</summary>
-    private interface ILaneScales<TSelf>
-        where TSelf : unmanaged, ILaneScales<TSelf>
-    {
-        /// <summary>What it needs in a step.</summary>
-        /// <param name="scales">What it knows.</param>
-        /// <param name="step">The step, a constant.</param>
-        static abstract RowScales OfStep(TSelf scales, int step);
-
-        /// <summary>What <see cref="Scale"/> takes of a step's eight codes: what they stand for, or bare codes.</summary>
-        static abstract UInt4 Numbers(uint codes, uint lower, uint upper, RowScales rows);
-
-        /// <summary>A step's numbers as the left operand of products.</summary>
-        static abstract UInt4 Scale(UInt4 numbers, RowScales rows);
-    }
-
-    /// <summary>Those of its two rows, which are halves: products are exact, and rounded once, as by float32.</summary>
-    private struct HalfScales : ILaneScales<HalfScales>
-    {
-        private RowScales _near, _far;
-
-        public static HalfScales Load(int scales)
-        {
-            int row = Warp.LaneIdx >> 2;
-            HalfScales halves = new() { _near = Load(scales, row, 0) };
-            halves._far = RunsHaveScales ? Load(scales, row, 1) : halves._near;
-            return halves;
-        }
-
-        private static RowScales Load(int scales, int row, int half)
-        {
-            PackedScales upper = TFormat.LoadScales(scales, row, half), lower = TFormat.LoadScales(scales, row + 8, half);
-            return new RowScales
-            {
-                Factor = Halves.Round(upper.Scale, upper.Scale),
-                LowerFactor = Halves.Round(lower.Scale, lower.Scale),
-                Zero = upper.Zero * 0x10001,
-                LowerZero = lower.Zero * 0x10001,
-            };
-        }
-
-        public static RowScales OfStep(HalfScales scales, int step) => step < 2 ? scales._near : scales._far;
-
-        public static UInt4 Numbers(uint codes, uint lower, uint upper, RowScales rows) => PackedTile<TFormat>.Numbers(codes, lower, upper, rows);
-
-        public static UInt4 Scale(UInt4 numbers, RowScales rows) => new()
-        {
-            A = Halves.Multiply(numbers.A, rows.Factor),
-            B = Halves.Multiply(numbers.C, rows.LowerFactor),
-            C = Halves.Multiply(numbers.B, rows.Factor),
-            D = Halves.Multiply(numbers.D, rows.LowerFactor),
-        };
-    }
-
-    /// <summary>Those of one row of one piece; other lanes know the others.</summary>
-    private struct FloatScales : ILaneScales<FloatScales>
-    {
-        /// <summary>Of the first 32 columns, and of the others.</summary>
-        public PackedScales Near, Far;
-
-        /// <summary>The lane that knows of the calling lane's upper row; the one that knows of the lower is 2 further.</summary>
-        public int From;
-
-        public static RowScales OfStep(FloatScales scales, int step)
-        {
-            int from = scales.From;
-            PackedScales run = step < 2 ? scales.Near : scales.Far;
-            float scale = (step & 1) == 0 ? run.Scale : run.SecondScale, offset = (step & 1) == 0 ? run.Offset : run.SecondOffset;
-            uint zero = run.Zero * 0x10001;
-            RowScales rows = new() { Scale = Warp.Shuffle(scale, from), LowerScale = Warp.Shuffle(scale, from + 2) };
-            if (AreFloatPlaces) rows.Entry = scales.Near.Entry;
-            if (TFormat.HasOffsets) (rows.Offset, rows.LowerOffset) = (Warp.Shuffle(offset, from), Warp.Shuffle(offset, from + 2));
-            if (TFormat.HasZeros) (rows.Zero, rows.LowerZero) = (Warp.Shuffle(zero, from), Warp.Shuffle(zero, from + 2));
-            if (!PackedNumbers<TFormat>.AreBare)
-            {
-                (rows.NextScale, rows.LowerNextScale) = (rows.Scale, rows.LowerScale);
-                return rows;
-            }
-            // All exact: scales have at most 19 bits.
-            if (TFormat.Bias != 0) (rows.Offset, rows.LowerOffset) = (rows.Scale * (-TFormat.Bias / PackedNumbers<TFormat>.Unit), rows.LowerScale * (-TFormat.Bias / PackedNumbers<TFormat>.Unit));
-            (rows.NextScale, rows.LowerNextScale) = LowBits == 2 ? (rows.Scale, rows.LowerScale) : (rows.Scale * (1f / 16), rows.LowerScale * (1f / 16));
-            return rows;
-        }
-
-        public static UInt4 Numbers(uint codes, uint lower, uint upper, RowScales rows) =>
-            AreFloatPlaces ? new UInt4 { A = codes, B = codes >> 8, C = codes >> 16, D = codes >> 24 }
-            : PackedNumbers<TFormat>.AreBare ? PackedNumbers<TFormat>.Bare(codes, upper)
-            : PackedTile<TFormat>.Numbers(codes, lower, upper, rows);
-
-        public static UInt4 Scale(UInt4 numbers, RowScales rows) => AreFloatPlaces ? LookUp(numbers, rows) : new UInt4
-        {
-            A = Pair(numbers.A, rows.Scale, rows.Offset),
-            B = Pair(numbers.C, rows.LowerScale, rows.LowerOffset),
-            C = Pair(numbers.B, rows.NextScale, rows.Offset),
-            D = Pair(numbers.D, rows.LowerNextScale, rows.LowerOffset),
-        };
-
-        private static UInt4 LookUp(UInt4 places, RowScales rows) => new()
-        {
-            A = LookUp(places.A, rows.Entry, rows.Scale),
-            B = LookUp(places.C, rows.Entry, rows.LowerScale),
-            C = LookUp(places.B, rows.Entry, rows.Scale),
-            D = LookUp(places.D, rows.Entry, rows.LowerScale),
-        };
-
-        /// <summary>Two places, each of which some lane knows.</summary>
-        private static uint LookUp(uint places, float entry, float scale) =>
-            Halves.RoundFinite(scale * Warp.Shuffle(entry, (int)(places & 15)), scale * Warp.Shuffle(entry, (int)((places >> 4) & 15)));
-
-        private static uint Pair(uint numbers, float scale, float offset) =>
-            Halves.RoundFinite(Float32.Fma(scale, Halves.Low(numbers), offset), Float32.Fma(scale, Halves.High(numbers), offset));
-    }
 }
