@@ -92,13 +92,25 @@ internal sealed class GpuExpertsTests(string device)
     public void Packed_experts_have_the_bits_of_widened_ones([Values(TensorType.Q4_K, TensorType.Q8_0, TensorType.Int4x64)] TensorType type, [Values(1, 5, 40, 300)] int tokens)
     {
         if (device == "emulated" && tokens != 5) Assert.Ignore("Emulated mixtures take long: one number of tokens is enough there.");
-        const int Number = 3, Columns = 256;
-        using GpuBench bench = new(GpuDevices.Create(device, multiprocessors: 3, tensorCores: true, hopper: true, packs: true));
+        AssertSameExperts(type, tokens, columns: 256, inner: type == TensorType.Q4_K ? 256 : 192, multiprocessors: 3);
+    }
+
+    /// <summary>Twenty tiles are multiplied four at a time, one pass after the other, and ten pieces are an odd number of turns, so that each pass ends with half a stage.</summary>
+    [Test]
+    public void Packed_experts_of_many_passes_have_the_bits_of_widened_ones([Values(TensorType.Q8_0, TensorType.Int8x64)] TensorType type, [Values(2, 40, 300)] int tokens)
+    {
+        if (device == "emulated" && tokens != 2) Assert.Ignore("Emulated mixtures take long: one number of tokens is enough there.");
+        AssertSameExperts(type, tokens, columns: 320, inner: 640, multiprocessors: 1);
+    }
+
+    private void AssertSameExperts(TensorType type, int tokens, int columns, int inner, int multiprocessors)
+    {
+        const int Number = 3;
+        using GpuBench bench = new(GpuDevices.Create(device, multiprocessors: multiprocessors, tensorCores: true, hopper: true, packs: true));
         bench.Begin(tokens);
-        int inner = type == TensorType.Q4_K ? 256 : 192;
-        StoredTensor[] gateUps = [.. Enumerable.Range(0, Number).Select(_ => bench.Tensor(type, 2 * inner, Columns))];
-        StoredTensor[] downs = [.. Enumerable.Range(0, Number).Select(_ => bench.Tensor(type, Columns, inner))];
-        GpuActivationsPair x = bench.Activations(tokens, Columns, operand: true), logits = bench.Activations(tokens, Number);
+        StoredTensor[] gateUps = [.. Enumerable.Range(0, Number).Select(_ => bench.Tensor(type, 2 * inner, columns))];
+        StoredTensor[] downs = [.. Enumerable.Range(0, Number).Select(_ => bench.Tensor(type, columns, inner))];
+        GpuActivationsPair x = bench.Activations(tokens, columns, operand: true), logits = bench.Activations(tokens, Number);
         float[][] packed = Mix(packs: true), widened = Mix(packs: false);
         Assert.That(packed, Is.EqualTo(widened));
 
@@ -107,8 +119,8 @@ internal sealed class GpuExpertsTests(string device)
             Weight[] gateUp = [.. gateUps.Select(tensor => bench.Keep(bench.Gpu.Tensors.CreateWeight(new WeightParts("test", tensor) { Gated = true, MustBeWidened = !packs, IsExpert = true })))];
             Weight[] down = [.. downs.Select(tensor => bench.Keep(bench.Gpu.Tensors.CreateWeight(new WeightParts("test", tensor) { MustBeWidened = !packs, IsExpert = true })))];
             Assert.That(gateUp.Concat(down), Is.All.InstanceOf(packs ? typeof(GpuPackedWeight) : typeof(GpuWeight)));
-            GpuActivationsPair y = bench.Activations(tokens, Columns);
-            for (int row = 0; row < tokens; row++) bench.Write(y, row, new float[Columns]);
+            GpuActivationsPair y = bench.Activations(tokens, columns);
+            for (int row = 0; row < tokens; row++) bench.Write(y, row, new float[columns]);
             bench.Gpu.Kernels.MixExperts(x.Gpu, logits.Gpu, new Experts(gateUp, down, 2, true, ActivationFunction.Silu), y.Gpu);
             return [.. Enumerable.Range(0, tokens).Select(row => bench.Row(y.Gpu, row))];
         }

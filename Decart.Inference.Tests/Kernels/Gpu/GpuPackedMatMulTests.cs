@@ -61,6 +61,8 @@ internal sealed class GpuPackedMatMulTests(string device)
     [TestCase(TensorType.Int4x64, 0.25f, PackedScaling.Halves)]
     [TestCase(TensorType.Int8x32, 0.1f, PackedScaling.Floats)]
     [TestCase(TensorType.Int8x64, 400f, PackedScaling.Floats)]
+    [TestCase(TensorType.E4M3x64, 1f / (1 << 20), PackedScaling.Halves)]
+    [TestCase(TensorType.E4M3x64, 1f / (1 << 25), PackedScaling.Floats)]
     [TestCase(TensorType.E4M3x64, 146f, PackedScaling.Halves)]
     [TestCase(TensorType.E4M3x64, 147f, PackedScaling.Floats)]
     [TestCase(TensorType.MXFP4, 1f / (1 << 27), PackedScaling.Floats)]

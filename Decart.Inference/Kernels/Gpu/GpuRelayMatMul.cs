@@ -30,7 +30,6 @@ internal static class GpuRelayMatMul<TFormat, TScaling, TSums>
 
     private static readonly int WeightBytes = Pieces * GpuRingMatMulPass.MaxTiles * PackedTile<TFormat>.Bytes;
 
-
     /// <summary>Warp groups that take turns, as many as there are registers for; another one copies: registers are given and taken by warp groups.</summary>
     private static readonly int Runners = TSums.Columns <= 16 && Pieces == 4 && StagesFor(Pieces, 4) > 0 ? 4 : 3;
 
@@ -151,8 +150,8 @@ internal static class GpuRelayMatMul<TFormat, TScaling, TSums>
                         after = Relay.Next(after);
                     }
                     Warp.Barrier();
-                    // A stage is released by the warps of two turns; one stands in for the other where there is none.
-                    bool isAlone = shift == 0 || (isFew ? isLast && part == 0 : pass.Tiles <= GroupWarps);
+                    // A stage is released by the warps of two turns, or twice by those of its only one. A pass of so few tiles that they are the first turn's is the last of many.
+                    bool isAlone = shift == 0 || (!isFew && pass.Tiles <= GroupWarps);
                     if (Warp.LaneIdx < (isAlone ? 2 : 1)) MBarrier.Arrive(Ring<Stage>.Empty(ring));
                     if (isLast)
                     {
@@ -160,6 +159,12 @@ internal static class GpuRelayMatMul<TFormat, TScaling, TSums>
                         // Its registers are free while sums are stored.
                         front = middle = back = default;
                     }
+                }
+                else if (isFew && DividesStages)
+                {
+                    // Nothing to multiply, but a phase to be seen: passes follow, and a warp that had missed one could take the next for it.
+                    Ring<Stage>.Await(ring);
+                    Ring<Stage>.Release(ring);
                 }
                 turn += Runners;
                 int following = turn >> shift;

@@ -1,6 +1,9 @@
 namespace Decart.Inference.Kernels.Gpu.Packed;
 
-/// <summary>How the codes of a weight are scaled, those that need least of it last: a weight of which all parts may be scaled in some way is scaled so, where its format has that way.</summary>
+/// <summary>
+/// How the codes of a weight are scaled, the most general way first and the fastest last; each allows no more than those before it. A weight is scaled in the last way of its format that all of its blocks allow, and
+/// experts in the first that one of them is.
+/// </summary>
 internal enum PackedScaling
 {
     /// <summary>In float32.</summary>

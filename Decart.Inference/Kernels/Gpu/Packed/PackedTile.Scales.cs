@@ -101,7 +101,7 @@ internal static partial class PackedTile<TFormat>
         };
     }
 
-    /// <summary>See <see cref="PackedScaling.FusedHalves"/>: products and sums are exact, and rounded once, as by float32.</summary>
+    /// <summary>See <see cref="PackedScaling.FusedHalves"/>: products and sums are exact, and rounded once, as by float32, but for the sign of zeros, which no sum sees.</summary>
     private readonly struct FusedProducts : IHalfWay
     {
         public static RowScales Create(PackedScales upper, PackedScales lower)
