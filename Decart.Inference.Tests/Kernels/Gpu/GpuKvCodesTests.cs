@@ -64,6 +64,39 @@ internal sealed class GpuKvCodesTests(string device)
         }
     }
 
+    /// <summary>A multiprocessor takes the heads of several sequences, one after another, of some tiles or of one.</summary>
+    [Test]
+    public void Sequences_together_on_one_multiprocessor_have_the_bits_of_each_alone([ValueSource(nameof(Families))] string family, [Values(64, 128)] int headDim)
+    {
+        AttentionShape shape = new(Heads: 6, KvHeads: 3, headDim, Scale: 0.3f);
+        int[] positions = [68, 5, 64];
+        using GpuBench together = new(Create(family, multiprocessors: 1), KvCacheType.Fp8), alone = new(Create(family, multiprocessors: 100), KvCacheType.Fp8);
+        float[][][] rows = [.. positions.Select(position => Enumerable.Range(0, position + 1).Select(_ => Row(shape, together)).ToArray())];
+        GpuKvPair[] kvs = [.. positions.Select((position, i) => Fill(together, position, rows[i]))];
+        GpuActivations found = Attend(together, [.. positions.Select((position, i) => (kvs[i], position, 1))], [.. rows.Select(own => own[^1])]);
+        for (int i = 0; i < positions.Length; i++)
+        {
+            GpuActivations expected = Attend(alone, [(Fill(alone, positions[i], rows[i]), positions[i], 1)], [rows[i][^1]]);
+            Assert.That(together.Row(found, i), Is.EqualTo(alone.Row(expected, 0)), $"sequence {i}");
+        }
+
+        GpuKvPair Fill(GpuBench bench, int tokens, float[][] own)
+        {
+            GpuKvPair kv = bench.Kv(Layers, shape, tokens + 1);
+            Attend(bench, [(kv, 0, tokens)], own[..tokens]);
+            return kv;
+        }
+
+        GpuActivations Attend(GpuBench bench, (GpuKvPair Kv, int First, int Length)[] chunks, float[][] inputs)
+        {
+            bench.Begin(chunks);
+            GpuActivationsPair qkv = bench.Activations(inputs.Length, inputs[0].Length), y = bench.Activations(inputs.Length, shape.Heads * headDim, operand: true, poisoned: true);
+            for (int i = 0; i < inputs.Length; i++) bench.Write(qkv, i, inputs[i]);
+            bench.Gpu.Kernels.Attend(qkv.Gpu, Layer, shape, null, null, null, y.Gpu);
+            return y.Gpu;
+        }
+    }
+
     [Test, Pairwise]
     public void Normalised_and_rotated_keys_are_rounded_once(
         [ValueSource(nameof(Families))] string family, [Values] bool norms, [Values("128/64", "80/40", "80/10", "40/20", "24/6", "8/4")] string head, [Values(1, 3)] int length)
