@@ -19,7 +19,8 @@ internal sealed class EngineLoopTests
         using KvMemory memory = CreateMemory(paging);
         EngineLoop engine = CreateEngine(memory);
         long inSteps = 0;
-        // From the third on every page has been known for other tokens, and lists are as long as they get; what other tests leave to the collector may cost a round something once.
+        // From the third on every page has been known for other tokens, and lists are as long as they get, but for the queues that change places with the thread that maps pages: each grows once, when that
+        // thread first falls so far behind while it is the one that is filled.
         for (int round = 0; round < 3 || (round < 6 && inSteps > 0); round++)
         {
             Growing[] sequences = [.. Enumerable.Range(0, Sequences).Select(i => new Growing((round * Sequences) + i, MinPrompt + (i % MinPrompt)))];
