@@ -45,7 +45,7 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
     public void Launch(MatMulArguments arguments, int rows, PackedFormat? format = null)
     {
         arguments.XBlockRows = arguments.YBlockRows = CoreTiles.OperandBlockRows(rows);
-        if (_hasRing) LaunchRing(arguments, GpuRingPlan.Best(rows, arguments.WeightRows, arguments.Stride, device.Multiprocessors), format);
+        if (_hasRing) LaunchRing(arguments, GpuRingPlan.Best(rows, arguments.WeightRows, arguments.Stride, device.Multiprocessors, isPacked: format is not null), format);
         else LaunchPlain(arguments, rows);
         if (arguments.HalfY != 0) ClearPadding(arguments.Count, arguments.Y, arguments.Columns, rows);
     }

@@ -43,14 +43,15 @@ internal readonly record struct GpuRingPlan(int BlockRows, int Blocks, int Group
     /// <param name="weightRows">Rows of the weight.</param>
     /// <param name="stride">Columns of both.</param>
     /// <param name="multiprocessors">Of the GPU.</param>
-    public static GpuRingPlan Best(int rows, int weightRows, int stride, int multiprocessors)
+    /// <param name="isPacked">Whether the weight has few bits: of few rows a turn of <see cref="GpuRelayMatMul{TFormat, TScaling, TSums}"/> takes as long for one tile as for four.</param>
+    public static GpuRingPlan Best(int rows, int weightRows, int stride, int multiprocessors, bool isPacked = false)
     {
         int tiles = weightRows / CoreTiles.TileRows, pieces = stride / CoreTiles.PieceColumns;
         GpuRingPlan best = default;
         long least = long.MaxValue;
         foreach (int block in BlockSizes(rows))
         {
-            foreach (GpuRingPlan? plan in (GpuRingPlan?[])[Shared(rows, block, tiles, multiprocessors), InTurn(rows, block, tiles, multiprocessors)])
+            foreach (GpuRingPlan? plan in (GpuRingPlan?[])[Shared(rows, block, tiles, multiprocessors, isPacked), InTurn(rows, block, tiles, multiprocessors)])
             {
                 if (plan is not { } found || found.Cycles(tiles, pieces) is var cycles && cycles >= least) continue;
                 best = found;
@@ -92,20 +93,24 @@ internal readonly record struct GpuRingPlan(int BlockRows, int Blocks, int Group
     }
 
     /// <summary>Even shares of the weight for each block of x; null where there are more blocks than groups.</summary>
-    public static GpuRingPlan? Shared(int rows, int blockRows, int tiles, int multiprocessors)
+    public static GpuRingPlan? Shared(int rows, int blockRows, int tiles, int multiprocessors, bool isPacked = false)
     {
         int blocks = CeilingDivide(rows, blockRows);
         if (blocks > multiprocessors) return null;
         // With many rows the products decide, which take a warp group as long for one tile as for four; with few the bytes of the weight do.
         int unit = blockRows >= 128 ? WarpGroupTiles : 1, units = CeilingDivide(tiles, unit), groups = Math.Min(multiprocessors / blocks, units);
-        int most = CeilingDivide(units, groups) * unit;
+        int most = CeilingDivide(units, groups) * unit, perPass = CeilingDivide(most, CeilingDivide(most, GpuRingMatMulPass.MaxTiles));
+        if (unit > 1 || (isPacked && Turns(most, GpuRingMatMulPass.MaxTiles) < Turns(most, perPass))) perPass = GpuRingMatMulPass.MaxTiles;
         return new GpuRingPlan(blockRows, blocks, groups * blocks)
         {
             GroupsPerBlock = groups,
-            TilesPerPass = unit > 1 ? GpuRingMatMulPass.MaxTiles : CeilingDivide(most, CeilingDivide(most, GpuRingMatMulPass.MaxTiles)),
+            TilesPerPass = perPass,
             TilesPerUnit = unit,
         };
     }
+
+    /// <summary>Turns of a warp group in passes over so many tiles.</summary>
+    private static int Turns(int tiles, int perPass) => (tiles / perPass * CeilingDivide(perPass, WarpGroupTiles)) + CeilingDivide(tiles % perPass, WarpGroupTiles);
 
     /// <summary>Passes of eight tiles in turn.</summary>
     public static GpuRingPlan InTurn(int rows, int blockRows, int tiles, int multiprocessors)
