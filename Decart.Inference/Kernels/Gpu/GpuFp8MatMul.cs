@@ -44,7 +44,8 @@ internal static class GpuFp8MatMul<TSums, TScales>
     private static void Multiply<TShape>(MatMulArguments a, Ring<TShape> ring, int warp)
         where TShape : IMatMulRingShape
     {
-        int first = warp / 4 * GpuRingMatMul<TSums>.WarpGroupTiles, pieces = a.Stride / CoreTiles.PieceColumns, count = 0, perStage = GpuRingMatMul<TSums>.PiecesPerStage(a);
+        int first = warp / 4 * GpuRingMatMul<TSums>.WarpGroupTiles, pieces = a.Stride / CoreTiles.PieceColumns, count = 0;
+        int perStage = GpuRingMatMul<TSums>.PiecesPerStage(a), xOffset = GpuRingMatMul<TSums>.XOffset(a);
         for (GpuRingMatMulPass pass = GpuRingMatMulPass.First(a); GpuRingMatMulPass.Exists(pass); pass = GpuRingMatMulPass.Next(a, pass))
         {
             if (first >= pass.Tiles)
@@ -83,7 +84,7 @@ internal static class GpuFp8MatMul<TSums, TScales>
                 if (place == 0)
                 {
                     piece.A = GpuRingMatMul<TSums>.Describe(Ring<TShape>.Stage(ring) + (first * CoreTiles.TileBytes));
-                    piece.B = GpuRingMatMul<TSums>.Describe(Ring<TShape>.Stage(ring) + TShape.WeightBytes);
+                    piece.B = GpuRingMatMul<TSums>.Describe(Ring<TShape>.Stage(ring) + xOffset);
                     Ring<TShape>.Await(ring);
                 }
                 bool two = TSums.CodePieces > 1 && place + 1 < perStage && done + 1 < pieces;

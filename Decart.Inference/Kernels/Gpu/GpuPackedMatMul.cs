@@ -142,6 +142,8 @@ internal static class GpuPackedMatMul<TFormat, TScaling, TSums>
     {
         public static int Stages => 4;
 
+        public static int MostStages => Stages;
+
         public static int StageBytes => GpuRingMatMul<TSums>.StageBytes;
 
         /// <summary>A team, one of which announces the bytes of x before.</summary>
@@ -154,6 +156,8 @@ internal static class GpuPackedMatMul<TFormat, TScaling, TSums>
     private struct Stored : IRingShape
     {
         public static int Stages => (MaxSharedBytes - BarrierBytes - (Halved.Stages * Halved.StageBytes)) / StageBytes / Teams * Teams;
+
+        public static int MostStages => Stages;
 
         public static int StageBytes => GpuRingMatMul<TSums>.WeightBytes / CoreTiles.TileBytes * PackedTile<TFormat>.Bytes;
 

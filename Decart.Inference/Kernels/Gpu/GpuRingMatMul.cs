@@ -46,7 +46,7 @@ internal static class GpuRingMatMul<TSums>
     private static void Run(MatMulArguments a)
     {
         GridDependency.LaunchDependents();
-        Ring<Shape> ring = Ring<Shape>.Create(Shared.Base());
+        Ring<Shape> ring = Ring<Shape>.WithStages(Ring<Shape>.Create(Shared.Base()), StageBytesOf(a));
         // By a shuffle, so that the driver's compiler knows it to be the same for all lanes, and what depends on it.
         int warp = Warp.Shuffle(Group.IdxX / Lanes, 0);
         if (warp >= Readers)
@@ -74,7 +74,7 @@ internal static class GpuRingMatMul<TSums>
         GpuRingMatMulPass pass = GpuRingMatMulPass.First(a);
         Ring<TShape> behind = ring;
         Source source = Source.Of<TShape>(a, pass, perStage, copier);
-        int steps = Steps(a, perStage), early = !GpuRingMatMulPass.Exists(pass) ? 0 : steps < TShape.Stages ? steps : TShape.Stages;
+        int steps = Steps(a, perStage), stages = Ring<TShape>.Count(ring), early = !GpuRingMatMulPass.Exists(pass) ? 0 : steps < stages ? steps : stages;
         for (int step = 0; step < early; step++)
         {
             BeginFill(a, ring, pass, Pieces(a, step, perStage), copier);
@@ -117,14 +117,14 @@ internal static class GpuRingMatMul<TSums>
 
     /// <summary>What the warps that multiply do, whoever fills the ring.</summary>
     /// <param name="a">The operation.</param>
-    /// <param name="ring">A stage has pieces of the pass's tiles, and from <see cref="WeightBytes"/> on those of the block of x.</param>
+    /// <param name="ring">A stage has pieces of the pass's tiles, and from <see cref="XOffset"/> on those of the block of x.</param>
     /// <param name="warp">The calling warp, from 0.</param>
     internal static void Multiply<TShape>(MatMulArguments a, Ring<TShape> ring, int warp)
         where TShape : IRingShape
     {
         int first = warp / 4 * WarpGroupTiles;
         GridDependency.Wait();
-        int count = Global.LoadInt(a.Count);
+        int count = Global.LoadInt(a.Count), xOffset = XOffset(a);
         for (GpuRingMatMulPass pass = GpuRingMatMulPass.First(a); GpuRingMatMulPass.Exists(pass); pass = GpuRingMatMulPass.Next(a, pass))
         {
             int perStage = PiecesPerStage(a), steps = Steps(a, perStage);
@@ -149,7 +149,7 @@ internal static class GpuRingMatMul<TSums>
                     if (place == 0)
                     {
                         weight = Describe(Ring<TShape>.Stage(ring) + (first * CoreTiles.TileBytes));
-                        x = Describe(Ring<TShape>.Stage(ring) + WeightBytes);
+                        x = Describe(Ring<TShape>.Stage(ring) + xOffset);
                         Ring<TShape>.Await(ring);
                     }
                     int nextWeight = MatrixDescriptor.Advance(pass.Tiles * CoreTiles.TileBytes), nextX = MatrixDescriptor.Advance(TSums.Columns * CoreTiles.RowBytes);
@@ -232,7 +232,7 @@ internal static class GpuRingMatMul<TSums>
         public static Source Of<TShape>(MatMulArguments a, GpuRingMatMulPass pass, int perStage, int copier)
             where TShape : IMatMulRingShape
         {
-            Source source = IsX ? OfX(a, pass, perStage, TShape.WeightBytes) : TShape.IsPacked ? OfTiles(a, pass, perStage, TShape.TileBytes) : OfWeight(a, pass, perStage);
+            Source source = IsX ? OfX(a, pass, perStage, TShape.IsPacked ? TShape.WeightBytes : XOffset(a)) : TShape.IsPacked ? OfTiles(a, pass, perStage, TShape.TileBytes) : OfWeight(a, pass, perStage);
             int own = (TShape.IsPacked && !IsX ? Warp.LaneIdx : source._piece) % Copiers;
             if (copier != (IsX ? Copiers - 1 - own : own)) source._piece = int.MaxValue;
             return source;
@@ -349,6 +349,14 @@ internal static class GpuRingMatMul<TSums>
         }
     }
 
+    /// <summary>Bytes of a stage of a launch. Of few rows stages are no larger than its tiles need: with more of them more is on its way, for which small weights would wait otherwise.</summary>
+    private static int StageBytesOf(MatMulArguments a) => HasSmallStages ? XOffset(a) + (PiecesPerStage(a) * TSums.Columns * CoreTiles.RowBytes) : StageBytes;
+
+    /// <summary>Where the block of x begins in a stage.</summary>
+    internal static int XOffset(MatMulArguments a) => HasSmallStages ? PiecesPerStage(a) * a.TilesPerPass * CoreTiles.TileBytes : WeightBytes;
+
+    private static bool HasSmallStages => TSums.Columns <= 64;
+
     /// <summary>Stages of pieces of tiles and of a block of x.</summary>
     internal static int Stages => TSums.Columns == 128 ? 6 : 4;
 
@@ -363,6 +371,8 @@ internal static class GpuRingMatMul<TSums>
         public static int WeightBytes => GpuRingMatMul<TSums>.WeightBytes;
 
         public static int Stages => GpuRingMatMul<TSums>.Stages;
+
+        public static int MostStages => HasSmallStages ? 12 : Stages;
 
         public static int StageBytes => GpuRingMatMul<TSums>.StageBytes;
 

@@ -6,9 +6,13 @@ namespace Decart.Inference.Kernels.Gpu.Tiles;
 /// <summary>What a ring is made of.</summary>
 internal interface IRingShape
 {
+    /// <summary>Stages, and bytes of each, unless they are chosen by <see cref="Ring{TShape}.WithStages"/>.</summary>
     static abstract int Stages { get; }
 
     static abstract int StageBytes { get; }
+
+    /// <summary>The most stages that can be chosen: there are barriers for so many.</summary>
+    static abstract int MostStages { get; }
 
     /// <summary>Arrivals at <see cref="Ring{TShape}.Full"/> that make a stage full, besides the bytes of copies.</summary>
     static abstract int Writers { get; }
@@ -24,10 +28,10 @@ internal interface IRingShape
 internal struct Ring<TShape>
     where TShape : IRingShape
 {
-    private int _memory, _stage, _parity;
+    private int _memory, _stages, _stageBytes, _stage, _parity;
 
     /// <summary>Shared memory that a ring takes, its barriers included.</summary>
-    public static int Bytes => TShape.Stages * (TShape.StageBytes + (2 * MBarrier.Bytes));
+    public static int Bytes => (TShape.Stages * TShape.StageBytes) + (TShape.MostStages * 2 * MBarrier.Bytes);
 
     /// <summary>Makes a ring; all threads of the group take part.</summary>
     /// <param name="memory">Address in shared memory.</param>
@@ -43,7 +47,7 @@ internal struct Ring<TShape>
     public static void Initialize(int memory)
     {
         Ring<TShape> ring = At(memory);
-        for (int stage = 0; stage < TShape.Stages; stage++)
+        for (int stage = 0; stage < TShape.MostStages; stage++)
         {
             ring._stage = stage;
             MBarrier.Init(Full(ring), TShape.Writers);
@@ -53,10 +57,23 @@ internal struct Ring<TShape>
     }
 
     /// <summary>The beginning of a ring that was made there.</summary>
-    public static Ring<TShape> At(int memory) => new() { _memory = memory };
+    public static Ring<TShape> At(int memory) => new() { _memory = memory, _stages = TShape.Stages, _stageBytes = TShape.StageBytes };
+
+    /// <summary>The same memory in stages of another size, as many as there is room and there are barriers for. All who use the ring choose the same.</summary>
+    /// <param name="ring">The ring, which nobody has used.</param>
+    /// <param name="stageBytes">Bytes of a stage.</param>
+    public static Ring<TShape> WithStages(Ring<TShape> ring, int stageBytes)
+    {
+        int stages = TShape.Stages * TShape.StageBytes / stageBytes;
+        ring._stages = stages < TShape.MostStages ? stages : TShape.MostStages;
+        ring._stageBytes = stageBytes;
+        return ring;
+    }
+
+    public static int Count(Ring<TShape> ring) => ring._stages;
 
     /// <summary>Address of the stage.</summary>
-    public static int Stage(Ring<TShape> ring) => ring._memory + (ring._stage * TShape.StageBytes);
+    public static int Stage(Ring<TShape> ring) => ring._memory + (ring._stage * ring._stageBytes);
 
     /// <summary>The barrier that copies into the stage report to.</summary>
     public static int Full(Ring<TShape> ring) => ring._memory + (TShape.Stages * TShape.StageBytes) + (ring._stage * MBarrier.Bytes);
@@ -87,7 +104,7 @@ internal struct Ring<TShape>
     public static Ring<TShape> Next(Ring<TShape> ring)
     {
         ring._stage++;
-        if (ring._stage == TShape.Stages)
+        if (ring._stage == ring._stages)
         {
             ring._stage = 0;
             ring._parity ^= 1;
@@ -99,9 +116,9 @@ internal struct Ring<TShape>
     public static Ring<TShape> Skip(Ring<TShape> ring, int stages)
     {
         ring._stage += stages;
-        if (ring._stage >= TShape.Stages)
+        if (ring._stage >= ring._stages)
         {
-            ring._stage -= TShape.Stages;
+            ring._stage -= ring._stages;
             ring._parity ^= 1;
         }
         return ring;
@@ -110,12 +127,12 @@ internal struct Ring<TShape>
     /// <summary>The place that many stages behind the ring's beginning.</summary>
     public static Ring<TShape> After(Ring<TShape> ring, int stages)
     {
-        int rounds = stages / TShape.Stages;
-        ring._stage = stages - (rounds * TShape.Stages);
+        int rounds = stages / ring._stages;
+        ring._stage = stages - (rounds * ring._stages);
         ring._parity = rounds & 1;
         return ring;
     }
 
     /// <summary>The barrier that whoever is done with the stage arrives at.</summary>
-    public static int Empty(Ring<TShape> ring) => Full(ring) + (TShape.Stages * MBarrier.Bytes);
+    public static int Empty(Ring<TShape> ring) => Full(ring) + (TShape.MostStages * MBarrier.Bytes);
 }
