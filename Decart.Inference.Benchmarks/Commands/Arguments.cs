@@ -13,6 +13,12 @@ internal static class Arguments
         return !Path.Exists(given) && Directory.Exists(shape) ? shape : given;
     }
 
+    /// <summary>What <see cref="Model"/> takes.</summary>
+    public static Argument<string> Shape() => new("folder")
+    {
+        Description = "A folder with config.json, whose shape is measured with random weights, or the name of a shape that is here: llama-2-7b, llama-2-70b, llama-3-8b, falcon-180b",
+    };
+
     public static Option<Device> Device() => new("--device")
     {
         Description = "auto, cpu, cuda:N, cuda:0,1 (GPUs together) or cuda:all",

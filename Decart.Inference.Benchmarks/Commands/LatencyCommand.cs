@@ -10,7 +10,7 @@ internal static class LatencyCommand
     public static Command Create(IReadOnlyList<string> arguments)
     {
         LatencyOptions otherwise = new() { Model = "" };
-        Argument<string> model = new("folder") { Description = "A folder with config.json, whose shape is measured with random weights, or the name of a shape that is here: llama-2-7b, llama-2-70b, llama-3-8b, falcon-180b" };
+        Argument<string> model = Arguments.Shape();
         Option<Device> device = Arguments.Device();
         Option<int?> threads = Arguments.Threads();
         Option<int[]> batches = Arguments.Counts("--batches", "Numbers of sequences decoded together", otherwise.Batches);
@@ -24,9 +24,10 @@ internal static class LatencyCommand
         Option<KvCacheType> kvCache = Arguments.KvCache();
         Option<bool> fp8Activations = Arguments.Fp8Activations();
         Option<bool?> packed = Arguments.Packed();
+        Option<bool> sameToken = new("--same-token") { Description = "All tokens are the same one, which takes less power than those of texts" };
         ReportOptions report = new("latency", model);
         Command command = new("latency", "Time per token by batch and context, and of prompts by length.")
-            { model, device, threads, batches, contexts, prefills, layers, kernels, pagings, repetitions, weights, fp8Activations, kvCache, packed };
+            { model, device, threads, batches, contexts, prefills, layers, kernels, pagings, repetitions, weights, fp8Activations, kvCache, packed, sameToken };
         report.AddTo(command);
         command.SetAction(parsed =>
         {
@@ -45,6 +46,7 @@ internal static class LatencyCommand
                 Weights = parsed.GetValue(weights),
                 KvCacheType = parsed.GetValue(kvCache),
                 Fp8Activations = parsed.GetValue(fp8Activations),
+                SameToken = parsed.GetValue(sameToken),
             };
             Arguments.SetPacked(parsed.GetValue(packed));
             ReportFiles? files = report.Files(parsed);

@@ -24,18 +24,18 @@ internal sealed class DecoderLatency : IDisposable
     private readonly Decoder _decoder;
     private readonly float[] _logits;
     private readonly int _repetitions;
-    private readonly bool _mixesExperts;
+    private readonly bool _mixesExperts, _sameToken;
 
     /// <param name="backend">The device; the caller's, disposed of after this.</param>
     /// <param name="source">The weights; disposed of with this.</param>
     /// <param name="config">The decoder's shape.</param>
     /// <param name="longestPrefill">Tokens of the longest prompt.</param>
     /// <param name="largestBatch">Sequences of the largest batch.</param>
-    /// <param name="repetitions">Steps of which the median is taken.</param>
-    public DecoderLatency(IBackend backend, TensorSource source, ModelConfig config, int longestPrefill, int largestBatch, int repetitions)
+    /// <param name="options">How many steps the median is taken of, and which tokens they have.</param>
+    public DecoderLatency(IBackend backend, TensorSource source, ModelConfig config, int longestPrefill, int largestBatch, LatencyOptions options)
     {
         _backend = backend;
-        _repetitions = repetitions;
+        (_repetitions, _sameToken) = (options.Repetitions, options.SameToken);
         _mixesExperts = config.Experts is not null;
         _decoder = Decoder.Load(source, config, backend, Math.Max(Math.Max(longestPrefill, largestBatch), Math.Min(ComputedTokens, config.ContextLength)), largestBatch);
         _logits = new float[_decoder.VocabularySize];
@@ -142,5 +142,5 @@ internal sealed class DecoderLatency : IDisposable
 
     private int[] Tokens(int first, int count) => [.. Enumerable.Range(first, count).Select(Token)];
 
-    private int Token(int index) => (int)((300 + (index * 7919L)) % _decoder.VocabularySize);
+    private int Token(int index) => (int)((300 + (_sameToken ? 0 : index * 7919L)) % _decoder.VocabularySize);
 }

@@ -1,4 +1,5 @@
 using Decart.Inference.Benchmarks.Devices;
+using Decart.Inference.Benchmarks.Profiles;
 using Decart.Inference.Benchmarks.Reports;
 using Decart.Inference.Kernels;
 using Decart.Inference.Loading;
@@ -51,12 +52,41 @@ internal sealed class LatencyBenchmark(LatencyOptions options, IReadOnlyList<str
         if (options.Weights is { } format) source.Types = new WeightTypes(format, config);
         DecoderCost cost = new(config, backend.KvElementBytes, source.Types);
         report ??= Begin(device.Device, config, model, cost);
-        using DecoderLatency decoder = new(backend, source, config, options.Prefills.DefaultIfEmpty(1).Max(), options.Batches.DefaultIfEmpty(1).Max(), options.Repetitions);
+        using DecoderLatency decoder = new(backend, source, config, options.Prefills.DefaultIfEmpty(1).Max(), options.Batches.DefaultIfEmpty(1).Max(), options);
         foreach (LatencyRow row in Measure(decoder, backend.Memory, kernels, paging, cost))
         {
             _rows.Add(row with { CopyBandwidth = bandwidth });
             output.WriteLine(LatencyReport.Table.Row(_rows[^1]));
             files?.Write(report);
+        }
+    }
+
+    /// <summary>Prints where the time of decode steps goes, for each batch and context. Recording kernels makes steps somewhat longer.</summary>
+    /// <exception cref="NotSupportedException">The device is no GPU, or there is no CUPTI.</exception>
+    public void Profile()
+    {
+        // Before a device is opened, so that graphs are recorded as well.
+        using KernelTrace trace = KernelTrace.Start();
+        DeviceChoice device = Open(KernelChoice.Newest);
+        using IBackend backend = device.Backend;
+        if (device.Device.Kind != DeviceKind.Cuda) throw new NotSupportedException($"Kernels of GPUs are profiled, and {device.Device} is none.");
+        RandomTensors source = new(options.Model, seed: 1);
+        ModelConfig config = Cut(ModelLoader.ReadConfig(source));
+        if (options.Weights is { } format) source.Types = new WeightTypes(format, config);
+        output.WriteLine(ReportHead.Of("profile", arguments, options.Model, device.Device).Markdown);
+        using DecoderLatency decoder = new(backend, source, config, 1, options.Batches.Max(), options);
+        int tokens = options.Contexts.Max() + SpareTokens;
+        using SequenceMemory sequences = new(
+            backend.Memory, decoder.KvLayout, PagingMode.Auto, options.Batches.Max(), tokens, SequenceMemory.Bytes(backend.Memory, decoder.KvLayout, PagingMode.Auto, options.Batches.Max(), tokens));
+        foreach (int context in options.Contexts)
+        {
+            foreach (int batch in options.Batches)
+            {
+                trace.Take();
+                decoder.Decode(sequences, batch, context);
+                output.WriteLine(FormattableString.Invariant($"{Environment.NewLine}## Batch {batch}, context {context:N0}{Environment.NewLine}"));
+                output.WriteLine(StepProfile.Of(trace.Take(), options.Repetitions).ToMarkdown());
+            }
         }
     }
 

@@ -39,6 +39,11 @@ internal sealed record LatencyOptions
     /// <summary>Whether activations are of 8 bits where weights are.</summary>
     public bool Fp8Activations { get; init; }
 
+    /// <summary>
+    /// Whether all tokens are the same one, as in some benchmarks. Rows of a product are then much alike, which takes a GPU less power than tokens of texts do, and so less time where power is the limit.
+    /// </summary>
+    public bool SameToken { get; init; }
+
     /// <summary>Layers that are computed, the first of the model's; null for all.</summary>
     public int? Layers { get; init; }
 

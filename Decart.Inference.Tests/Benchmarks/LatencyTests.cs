@@ -110,14 +110,14 @@ internal sealed class LatencyTests
 
     /// <summary>Where the device chooses tokens, steps follow each other without the host knowing them.</summary>
     [Test]
-    public void Steps_of_a_device_that_samples()
+    public void Steps_of_a_device_that_samples([Values] bool sameToken)
     {
         using TemporaryFolder folder = new();
         folder.Write("config.json", TinyModels.Config("llama").ToJsonString());
         using GpuBackend backend = new(new EmulatedDevice());
         RandomTensors source = new(folder.Path, seed: 1);
         ModelConfig config = ModelLoader.ReadConfig(source) with { Layers = 1, ContextLength = 4 };
-        using DecoderLatency decoder = new(backend, source, config, longestPrefill: 2, largestBatch: 2, repetitions: 1);
+        using DecoderLatency decoder = new(backend, source, config, longestPrefill: 2, largestBatch: 2, new LatencyOptions { Model = folder.Path, Repetitions = 1, SameToken = sameToken });
         long bytes = SequenceMemory.Bytes(backend.Memory, decoder.KvLayout, PagingMode.Auto, sequences: 2, tokens: 4);
         using SequenceMemory memory = new(backend.Memory, decoder.KvLayout, PagingMode.Auto, sequences: 2, tokens: 4, bytes);
         Assert.That(decoder.Prefill(memory, 2), Is.GreaterThan(0));

@@ -26,6 +26,17 @@ internal sealed class GpuRingPlanTests
     public void Blocks_are_smaller_where_a_weight_is_small(int rows, int weightRows, int blockRows) =>
         Assert.That(GpuRingPlan.Best(rows, weightRows, 4096, Multiprocessors).BlockRows, Is.EqualTo(blockRows));
 
+    /// <summary>Of a packed weight a turn takes as long for one tile as for four: 28 tiles are seven turns in passes of eight, and eight in passes of seven. Elsewhere passes are alike.</summary>
+    [TestCase(57344, true, 8)]
+    [TestCase(57344, false, 7)]
+    [TestCase(22016, true, 8)]
+    [TestCase(22016, false, 6)]
+    [TestCase(28672, true, 7)]
+    [TestCase(10240, true, 5)]
+    [TestCase(8192, true, 4)]
+    public void Packed_weights_have_as_few_turns_as_can_be(int weightRows, bool isPacked, int tilesPerPass) =>
+        Assert.That(GpuRingPlan.Best(1, weightRows, 8192, Multiprocessors, isPacked).TilesPerPass, Is.EqualTo(tilesPerPass));
+
     [Test]
     public void Plans_are_possible(
         [Values(1, 8, 9, 64, 65, 130, 257, 2049, 100_000)] int rows, [Values(16, 48, 4096, 22016, 256_000)] int weightRows, [Values(1, 3, 132)] int multiprocessors)

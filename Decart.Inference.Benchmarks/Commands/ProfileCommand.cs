@@ -1,0 +1,42 @@
+using System.CommandLine;
+using Decart.Inference.Benchmarks.Latency;
+
+namespace Decart.Inference.Benchmarks.Commands;
+
+/// <summary>The command line of <see cref="LatencyBenchmark.Profile"/>.</summary>
+internal static class ProfileCommand
+{
+    public static Command Create(IReadOnlyList<string> arguments)
+    {
+        LatencyOptions otherwise = new() { Model = "" };
+        Argument<string> model = Arguments.Shape();
+        Option<Device> device = Arguments.Device();
+        Option<int[]> batches = Arguments.Counts("--batches", "Numbers of sequences decoded together", [1]);
+        Option<int[]> contexts = Arguments.Counts("--contexts", "Tokens of each sequence before the one that is decoded", otherwise.Contexts);
+        Option<int?> layers = Arguments.Count("--layers", "Layers that are computed; all unless given");
+        Option<int> repetitions = new("--repetitions") { Description = "Steps that are profiled", DefaultValueFactory = _ => otherwise.Repetitions };
+        Option<WeightFormat?> weights = Arguments.Weights();
+        Option<KvCacheType> kvCache = Arguments.KvCache();
+        Option<bool> fp8Activations = Arguments.Fp8Activations();
+        Command command = new("profile", "Where the time of decode steps goes on a GPU, kernel by kernel, and how long it is idle between them; needs CUPTI.")
+            { model, device, batches, contexts, layers, repetitions, weights, fp8Activations, kvCache };
+        command.SetAction(parsed =>
+        {
+            LatencyOptions options = new()
+            {
+                Model = Arguments.Model(parsed.GetRequiredValue(model)),
+                Device = parsed.GetValue(device),
+                Batches = parsed.GetRequiredValue(batches),
+                Contexts = parsed.GetRequiredValue(contexts),
+                Layers = parsed.GetValue(layers),
+                Repetitions = parsed.GetValue(repetitions),
+                Weights = parsed.GetValue(weights),
+                KvCacheType = parsed.GetValue(kvCache),
+                Fp8Activations = parsed.GetValue(fp8Activations),
+            };
+            new LatencyBenchmark(options, arguments, parsed.InvocationConfiguration.Output).Profile();
+            return 0;
+        });
+        return command;
+    }
+}
