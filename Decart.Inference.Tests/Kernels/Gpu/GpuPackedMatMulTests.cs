@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Runtime.InteropServices;
 using Decart.Inference.Checkpoints;
 using Decart.Inference.Kernels;
@@ -81,6 +82,41 @@ internal sealed class GpuPackedMatMulTests(string device)
             oneIsNot ? PackedScaling.Halves : PackedScaling.FusedHalves,
             (type, 40));
 
+    /// <summary>Groups that are scattered over the columns are stored one after another, and activations are brought into that order: products have the bits of a weight that is stored so, with activations that lie so.</summary>
+    [Test]
+    public void Scattered_columns_are_multiplied_in_the_order_in_which_they_are_stored([Values(1, 11, 70)] int rows, [Values(192, 512)] int columns)
+    {
+        using GpuBench bench = new(GpuDevices.Create(device, tensorCores: true, hopper: true, packs: true));
+        bench.Begin(rows);
+        int[] order = [.. Enumerable.Range(0, columns)];
+        new Random(columns).Shuffle(order);
+        (TensorType Type, int Rows)[] parts = [(TensorType.Int4x64, 16), (TensorType.Int4x64, 21)];
+        Weight scattered = Create(bench, [.. order], columns, parts), plain = Create(bench, packed: true, gated: false, columns, parts);
+        Assert.That(((GpuPackedWeight)scattered).ColumnOrder, Is.Not.Zero);
+        GpuActivationsPair x = bench.Activations(rows, columns, operand: true), ordered = bench.Activations(rows, columns, operand: true);
+        for (int row = 0; row < rows; row++) bench.Write(ordered, row, [.. order.Select(column => (float)x.Reference.Row(row)[column])]);
+        GpuActivations found = bench.Activations(rows + 1, 37, poisoned: true).Gpu, expected = bench.Activations(rows + 1, 37, poisoned: true).Gpu;
+
+        bench.Gpu.Kernels.MatMul(x.Gpu, null, scattered, default, found);
+        bench.Gpu.Kernels.MatMul(ordered.Gpu, null, plain, default, expected);
+
+        for (int row = 0; row < rows; row++) Assert.That(bench.Row(found, row), Is.EqualTo(bench.Row(expected, row)).And.None.NaN.And.Some.Not.Zero, $"row {row}");
+        bench.AssertUntouched(found, rows);
+    }
+
+    [Test]
+    public void Columns_that_cannot_be_brought_into_order_are_widened()
+    {
+        using GpuBench bench = new(GpuDevices.Create(device, tensorCores: true, hopper: true, packs: true));
+        ImmutableArray<int> order = [.. Enumerable.Range(0, 256).Reverse()], other = [.. Enumerable.Range(0, 256)];
+        (TensorType Type, int Rows) part = (TensorType.Int4x64, 16);
+        Assert.That(Create(bench, order, 256, part), Is.TypeOf<GpuPackedWeight>());
+        Assert.That(Create(bench, order, 256, tensors => new WeightParts("test", tensors) { IsTable = true }, part), Is.TypeOf<GpuWeight>(), "an embedding");
+        Assert.That(Create(bench, order, 256, tensors => new WeightParts("test", tensors) { IsExpert = true }, part), Is.TypeOf<GpuWeight>(), "an expert");
+        Assert.That(Create(bench, order, 256, tensors => new WeightParts("test", tensors[0], tensors[1] with { ColumnOrder = other }), part, part), Is.TypeOf<GpuWeight>(), "scattered differently");
+        Assert.That(Create(bench, order, 256, tensors => new WeightParts("test", tensors[0], tensors[1] with { ColumnOrder = default }), part, part), Is.TypeOf<GpuWeight>(), "one part of two");
+    }
+
     [Test]
     public void What_is_not_packed_is_widened()
     {
@@ -140,8 +176,18 @@ internal sealed class GpuPackedMatMulTests(string device)
     private static Weight Create(GpuBench bench, bool packed, bool gated, int columns, params (TensorType Type, int Rows)[] parts) =>
         Create(bench, packed, gated, columns, change: null, parts);
 
+    private static Weight Create(GpuBench bench, ImmutableArray<int> order, int columns, params (TensorType Type, int Rows)[] parts) =>
+        Create(bench, order, columns, tensors => new WeightParts("test", tensors), parts);
+
+    /// <summary>Random blocks whose columns stand in another order.</summary>
+    private static Weight Create(GpuBench bench, ImmutableArray<int> order, int columns, Func<StoredTensor[], WeightParts> make, params (TensorType Type, int Rows)[] parts) =>
+        Create(bench, columns, change: null, tensors => make([.. tensors.Select(tensor => tensor with { ColumnOrder = order })]), parts);
+
     /// <summary>Random blocks, the same ones for the same arguments, which are changed then.</summary>
-    private static unsafe Weight Create(GpuBench bench, bool packed, bool gated, int columns, BlockChange? change, params (TensorType Type, int Rows)[] parts)
+    private static Weight Create(GpuBench bench, bool packed, bool gated, int columns, BlockChange? change, params (TensorType Type, int Rows)[] parts) =>
+        Create(bench, columns, change, tensors => new WeightParts("test", tensors) { Gated = gated, MustBeWidened = !packed }, parts);
+
+    private static unsafe Weight Create(GpuBench bench, int columns, BlockChange? change, Func<StoredTensor[], WeightParts> make, params (TensorType Type, int Rows)[] parts)
     {
         Random random = new(columns + parts.Length);
         List<GCHandle> pinned = [];
@@ -154,7 +200,7 @@ internal sealed class GpuPackedMatMulTests(string device)
             pinned.Add(GCHandle.Alloc(blocks, GCHandleType.Pinned));
             tensors.Add(new StoredTensor("blocks", type, [rows, columns], pinned[^1].AddrOfPinnedObject()));
         }
-        Weight weight = bench.Keep(bench.Gpu.Tensors.CreateWeight(new WeightParts("test", [.. tensors]) { Gated = gated, MustBeWidened = !packed }));
+        Weight weight = bench.Keep(bench.Gpu.Tensors.CreateWeight(make([.. tensors])));
         foreach (GCHandle handle in pinned) handle.Free();
         return weight;
     }

@@ -160,6 +160,7 @@ internal sealed class GpuKernels : IKernels, IDisposable
         MatMulArguments arguments = Arguments(weight, epilogue, y, count) with { X = x };
         if (weight is GpuPackedWeight packed)
         {
+            if (packed.ColumnOrder != 0) arguments.X = _matMul.Order(x, packed.ColumnOrder, count, packed.Columns, rows);
             foreach (GpuPackedSegment segment in packed.Segments) _matMul.Launch(segment.PartOf(packed, arguments), rows, segment.Format);
         }
         else if (weight is GpuFp8Weight fp8)

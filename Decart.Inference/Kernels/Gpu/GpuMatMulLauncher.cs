@@ -9,20 +9,20 @@ namespace Decart.Inference.Kernels.Gpu;
 /// </summary>
 internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
 {
-    private readonly GpuBuffer _operand = new(device.Memory), _codes = new(device.Memory);
+    private readonly GpuBuffer _operand = new(device.Memory), _codes = new(device.Memory), _ordered = new(device.Memory);
     private readonly bool _hasRing = device.HasTensorCores && device.CanRun(GpuRingMatMul<Sums256>.Kernel);
 
     /// <summary>Every kernel, for whoever compiles them ahead of need.</summary>
     public static IReadOnlyList<GpuKernel> All { get; } =
     [
-        GpuNorm.Kernel, GpuNorm.PairKernel, GpuNorm.LongKernel, GpuRound.Kernel, GpuPadding.Kernel, GpuMatMul.Kernel,
+        GpuNorm.Kernel, GpuNorm.PairKernel, GpuNorm.LongKernel, GpuRound.Kernel, GpuPadding.Kernel, GpuColumnOrder.Kernel, GpuMatMul.Kernel,
         GpuTensorMatMul<Sums8>.Kernel, GpuTensorMatMul<Sums16>.Kernel, GpuTensorMatMul<Sums32>.Kernel, GpuTensorMatMul<Sums64>.Kernel,
         GpuRingMatMul<Sums8>.Kernel, GpuRingMatMul<Sums16>.Kernel, GpuRingMatMul<Sums32>.Kernel, GpuRingMatMul<Sums64>.Kernel,
         GpuRingMatMul<Sums128>.Kernel, GpuRingMatMul<Sums192>.Kernel, GpuRingMatMul<Sums256>.Kernel,
     ];
 
     /// <summary>How often memory that launches use has moved.</summary>
-    public int Moves => _operand.Moves + _codes.Moves;
+    public int Moves => _operand.Moves + _codes.Moves + _ordered.Moves;
 
     /// <summary>The kernels for floats of 8 bits on both sides.</summary>
     public static IReadOnlyList<GpuKernel> Fp8 { get; } =
@@ -164,6 +164,29 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
         return _operand.Address;
     }
 
+    /// <summary>Brings an operand into the order of a weight's columns; the result is valid until the next time.</summary>
+    /// <param name="x">The operand.</param>
+    /// <param name="order">See <see cref="GpuPackedWeight.ColumnOrder"/>.</param>
+    /// <param name="count">Address of the number of rows.</param>
+    /// <param name="columns">Columns.</param>
+    /// <param name="rows">Rows that the launch is sized for.</param>
+    public nint Order(nint x, nint order, nint count, int columns, int rows)
+    {
+        _ordered.Reserve(GpuActivations.OperandBytes(rows, columns));
+        ColumnOrderArguments arguments = new()
+        {
+            Count = count,
+            X = x,
+            Y = _ordered.Address,
+            Order = order,
+            Columns = columns,
+            Stride = CoreTiles.PaddedColumns(columns),
+            BlockRows = CoreTiles.OperandBlockRows(rows),
+        };
+        GpuColumnOrder.Launch(device, arguments, rows);
+        return _ordered.Address;
+    }
+
     /// <summary>Makes the padding of an operand's columns zeros.</summary>
     /// <param name="count">Address of the number of rows.</param>
     /// <param name="y">The operand.</param>
@@ -190,6 +213,7 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
     {
         _operand.Dispose();
         _codes.Dispose();
+        _ordered.Dispose();
     }
 
     /// <summary>Starts a product by <see cref="GpuRingMatMul{TSums}"/>, or of a packed weight.</summary>

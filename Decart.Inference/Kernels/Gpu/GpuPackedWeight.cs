@@ -9,22 +9,27 @@ namespace Decart.Inference.Kernels.Gpu;
 /// <param name="rows">Rows of all.</param>
 /// <param name="columns">Columns.</param>
 /// <param name="gated">Whether the rows are gates followed by as many ups, of one segment.</param>
-internal sealed class GpuPackedWeight(IReadOnlyList<GpuPackedSegment> segments, int rows, int columns, bool gated) : Weight(rows, columns)
+/// <param name="columnOrder">For each column as it is stored which one it is (int), or null where they are in order; owned.</param>
+internal sealed class GpuPackedWeight(IReadOnlyList<GpuPackedSegment> segments, int rows, int columns, bool gated, GpuBuffer? columnOrder = null) : Weight(rows, columns)
 {
     public IReadOnlyList<GpuPackedSegment> Segments { get; } = segments;
 
     public bool IsGated { get; } = gated;
 
+    /// <summary>Where columns are stored in another order: the address of the order, in which <see cref="GpuColumnOrder"/> brings operands; else 0.</summary>
+    public nint ColumnOrder => columnOrder?.Address ?? 0;
+
     /// <summary>Blocks of rows are whole.</summary>
     /// <inheritdoc/>
     public override Weight? Slice(int firstRow, int rowCount) =>
-        CoreTiles.AreWholeBlocks(firstRow, rowCount, Rows) && !IsGated && Segments is [{ } only]
+        CoreTiles.AreWholeBlocks(firstRow, rowCount, Rows) && !IsGated && columnOrder is null && Segments is [{ } only]
             ? new GpuPackedWeight([only.Slice(firstRow, rowCount, Columns)], rowCount, Columns, gated: false)
             : null;
 
     public override void Dispose()
     {
         foreach (GpuPackedSegment segment in Segments) segment.Dispose();
+        columnOrder?.Dispose();
     }
 }
 

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Numerics;
 using System.Runtime.InteropServices;
 using Decart.Inference.Checkpoints;
@@ -127,10 +128,13 @@ internal sealed unsafe class GpuTensorFactory(IGpuDevice device, bool fp8Activat
     private List<List<StoredTensor>>? Segments(WeightParts parts)
     {
         if (!_packs || parts.MustBeWidened) return null;
+        ImmutableArray<int> order = parts.Tensors[0].ColumnOrder;
+        // Rows of embeddings are read by columns, and experts share their operand.
+        if (!order.IsDefault && (parts.IsTable || parts.IsExpert)) return null;
         List<List<StoredTensor>> segments = [];
         foreach (StoredTensor part in parts.Tensors)
         {
-            if (PackedFormat.Of(part.Type) is null || !part.ColumnOrder.IsDefault) return null;
+            if (PackedFormat.Of(part.Type) is null || !ColumnOrders.AreEqual(part.ColumnOrder, order)) return null;
             if (segments is [.., [.., { } last] same] && last.Type == part.Type) same.Add(part);
             else segments.Add([part]);
         }
@@ -142,7 +146,7 @@ internal sealed unsafe class GpuTensorFactory(IGpuDevice device, bool fp8Activat
     private GpuPackedWeight CreatePacked(WeightParts parts, List<List<StoredTensor>> segments)
     {
         List<GpuPackedSegment> created = [];
-        GpuPackedWeight weight = new(created, parts.Rows, parts.Columns, parts.Gated);
+        GpuPackedWeight weight = new(created, parts.Rows, parts.Columns, parts.Gated, SendOrder(parts.Tensors[0].ColumnOrder));
         try
         {
             int firstRow = 0;
@@ -160,6 +164,14 @@ internal sealed unsafe class GpuTensorFactory(IGpuDevice device, bool fp8Activat
             weight.Dispose();
             throw;
         }
+    }
+
+    private GpuBuffer? SendOrder(ImmutableArray<int> order)
+    {
+        if (order.IsDefault) return null;
+        GpuBuffer buffer = new(device.Memory, (long)order.Length * sizeof(int));
+        device.Upload(buffer.Address, MemoryMarshal.AsBytes(order.AsSpan()));
+        return buffer;
     }
 
     private void Pack(List<StoredTensor> tensors, GpuPackedSegment segment, WeightParts parts)
