@@ -19,12 +19,12 @@ internal static class LatencyCommand
         Option<int?> layers = Arguments.Count("--layers", "Layers that are computed; all unless given");
         Option<KernelChoice[]> kernels = Arguments.Several("--kernels", "Kernels of a GPU; with both, their ratio is printed", otherwise.Kernels);
         Option<PagingMode[]> pagings = Arguments.Several("--paging", "How keys and values are found; with Hardware and Table, their ratio is printed", otherwise.Pagings);
-        Option<int> repetitions = new("--repetitions") { Description = "Steps of which the median is taken", DefaultValueFactory = _ => otherwise.Repetitions };
+        Option<int> repetitions = Arguments.Count("--repetitions", "Steps of which the median is taken", otherwise.Repetitions);
         Option<WeightFormat?> weights = Arguments.Weights();
         Option<KvCacheType> kvCache = Arguments.KvCache();
         Option<bool> fp8Activations = Arguments.Fp8Activations();
         Option<bool?> packed = Arguments.Packed();
-        Option<bool> sameToken = new("--same-token") { Description = "All tokens are the same one, which takes less power than those of texts" };
+        Option<bool> sameToken = new("--same-token") { Description = "All tokens of prompts and contexts are the same one, which takes less power than those of texts" };
         ReportOptions report = new("latency", model);
         Command command = new("latency", "Time per token by batch and context, and of prompts by length.")
             { model, device, threads, batches, contexts, prefills, layers, kernels, pagings, repetitions, weights, fp8Activations, kvCache, packed, sameToken };

@@ -14,7 +14,7 @@ internal static class ProfileCommand
         Option<int[]> batches = Arguments.Counts("--batches", "Numbers of sequences decoded together", [1]);
         Option<int[]> contexts = Arguments.Counts("--contexts", "Tokens of each sequence before the one that is decoded", otherwise.Contexts);
         Option<int?> layers = Arguments.Count("--layers", "Layers that are computed; all unless given");
-        Option<int> repetitions = new("--repetitions") { Description = "Steps that are profiled", DefaultValueFactory = _ => otherwise.Repetitions };
+        Option<int> repetitions = Arguments.Count("--repetitions", "Steps that are profiled", otherwise.Repetitions);
         Option<WeightFormat?> weights = Arguments.Weights();
         Option<KvCacheType> kvCache = Arguments.KvCache();
         Option<bool> fp8Activations = Arguments.Fp8Activations();

@@ -65,11 +65,12 @@ internal sealed class LatencyBenchmark(LatencyOptions options, IReadOnlyList<str
     /// <exception cref="NotSupportedException">The device is no GPU, or there is no CUPTI.</exception>
     public void Profile()
     {
+        if (options.Device.Kind == DeviceKind.Cpu) throw NoGpu(options.Device);
         // Before a device is opened, so that graphs are recorded as well.
         using KernelTrace trace = KernelTrace.Start();
         DeviceChoice device = Open(KernelChoice.Newest);
         using IBackend backend = device.Backend;
-        if (device.Device.Kind != DeviceKind.Cuda) throw new NotSupportedException($"Kernels of GPUs are profiled, and {device.Device} is none.");
+        if (device.Device.Kind != DeviceKind.Cuda) throw NoGpu(device.Device);
         RandomTensors source = new(options.Model, seed: 1);
         ModelConfig config = Cut(ModelLoader.ReadConfig(source));
         if (options.Weights is { } format) source.Types = new WeightTypes(format, config);
@@ -89,6 +90,8 @@ internal sealed class LatencyBenchmark(LatencyOptions options, IReadOnlyList<str
             }
         }
     }
+
+    private static NotSupportedException NoGpu(Device device) => new($"Kernels of GPUs are profiled, and {device} is none.");
 
     private LatencyReport Begin(Device device, ModelConfig config, ModelConfig model, DecoderCost cost)
     {

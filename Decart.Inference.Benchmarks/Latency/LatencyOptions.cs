@@ -40,7 +40,7 @@ internal sealed record LatencyOptions
     public bool Fp8Activations { get; init; }
 
     /// <summary>
-    /// Whether all tokens are the same one, as in some benchmarks. Rows of a product are then much alike, which takes a GPU less power than tokens of texts do, and so less time where power is the limit.
+    /// Whether all tokens of prompts and contexts are the same one, as in some benchmarks. Rows of a product are then much alike, which takes a GPU less power than tokens of texts do, and so less time where power is the limit.
     /// </summary>
     public bool SameToken { get; init; }
 

@@ -14,7 +14,7 @@ internal sealed unsafe class KernelTrace : IDisposable
     /// <summary>Also what is not complete yet: CUPTI_ACTIVITY_FLAG_FLUSH_FORCED.</summary>
     private const uint Forced = 1;
 
-    /// <summary>Places in a record of a kernel, the same in every version of it that there is (CUpti_ActivityKernel4 to 9).</summary>
+    /// <summary>Places in a record of a kernel: newer versions add to its end (CUpti_ActivityKernel9 of CUDA 12; those of CUDA 13 were seen to agree).</summary>
     private const int StartOffset = 16, EndOffset = 24, DeviceOffset = 40, NameOffset = 104;
 
     private const int BufferBytes = 4 << 20, Alignment = 8;
@@ -42,13 +42,28 @@ internal sealed unsafe class KernelTrace : IDisposable
 
     /// <summary>Begins. Kernels are recorded from now on; graphs that were made before may not be.</summary>
     /// <exception cref="NotSupportedException">There is no CUPTI, or it does not record here.</exception>
-    public static KernelTrace Start()
+    public static KernelTrace Start() => Start(Files);
+
+    /// <inheritdoc cref="Start()"/>
+    /// <param name="files">Where it may be.</param>
+    internal static KernelTrace Start(IReadOnlyList<string> files)
     {
-        foreach (string file in Files)
+        Exception? refusal = null;
+        foreach (string file in files)
         {
-            if (NativeLibrary.TryLoad(file, out nint library)) return new KernelTrace(library);
+            if (!NativeLibrary.TryLoad(file, out nint library)) continue;
+            try
+            {
+                return new KernelTrace(library);
+            }
+            catch (Exception exception) when (exception is NotSupportedException or EntryPointNotFoundException)
+            {
+                // Of an older or a newer driver, perhaps: another one may fit.
+                refusal = exception;
+            }
         }
-        throw new NotSupportedException($"A profile needs CUPTI, which comes with CUDA: none of {string.Join(", ", Files)} was found. LD_LIBRARY_PATH can name its folder.");
+        throw new NotSupportedException(
+            refusal?.Message ?? $"A profile needs CUPTI, which comes with CUDA: none of {string.Join(", ", files)} was found. LD_LIBRARY_PATH can name its folder.", refusal);
     }
 
     /// <summary>What has ended since the last time, in no particular order.</summary>
@@ -63,7 +78,13 @@ internal sealed unsafe class KernelTrace : IDisposable
         }
     }
 
-    public void Dispose() => _ = _disable(ConcurrentKernel);
+    public void Dispose()
+    {
+        _ = _disable(ConcurrentKernel);
+        // So that no buffer is left.
+        _ = _flush(Forced);
+        lock (Gate) Spans.Clear();
+    }
 
     /// <summary>What a record says, if it is of a kernel.</summary>
     internal static KernelSpan? Read(byte* record) => *(uint*)record != ConcurrentKernel ? null : new KernelSpan(

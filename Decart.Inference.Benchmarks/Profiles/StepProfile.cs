@@ -37,6 +37,7 @@ internal sealed record StepProfile(double Microseconds, IReadOnlyList<KernelTime
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(steps, 1);
         KernelSpan[] all = [.. spans.OrderBy(span => span.Start)];
+        if (all is [{ Start: 0 } untimed, ..]) throw new InvalidOperationException($"{untimed.Name} was recorded without its time.");
         if (all.Length > 0) all = [.. all.Where(span => span.Device == all[0].Device)];
         int[] begins = [.. Enumerable.Range(0, all.Length).Where(i => all[i].Name.Contains(First, StringComparison.Ordinal))];
         if (begins.Length <= steps) throw new InvalidOperationException($"{steps} steps were to be profiled, but the beginnings of only {begins.Length} were recorded: it takes one more.");

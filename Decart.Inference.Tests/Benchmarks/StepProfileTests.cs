@@ -13,7 +13,7 @@ internal sealed class StepProfileTests
     private static KernelSpan[] Steps(long length, int device = 0) =>
     [
         .. from step in Enumerable.Range(0, 3)
-           let start = step * length
+           let start = 1000 + (step * length)
            from span in (KernelSpan[])
            [
                new("GpuEmbed_Run", start, start + 1000, device), new("MatMul", start + 500, start + 5000, device), new("Norm", start + 5700, start + 7000, device),
@@ -72,13 +72,21 @@ internal sealed class StepProfileTests
     }
 
     [Test]
-    public async Task The_command_says_what_it_needs()
+    public void Kernels_without_times_are_an_error() =>
+        Assert.That(() => StepProfile.Of([new("GpuNorm_Run", 0, 0, 0), .. Steps(8000)], steps: 1), Throws.InvalidOperationException.With.Message.Contains("GpuNorm_Run was recorded without"));
+
+    [Test]
+    public void Without_CUPTI_the_error_says_what_was_looked_for() =>
+        Assert.That(() => KernelTrace.Start(["libno-such-library.so"]), Throws.TypeOf<NotSupportedException>().With.Message.Contains("needs CUPTI").And.Message.Contains("libno-such-library.so"));
+
+    [TestCase("Kernels of GPUs are profiled, and cpu is none")]
+    [TestCase("--repetitions", "--repetitions", "0")]
+    public async Task The_command_says_what_it_needs(string expected, params string[] more)
     {
         using TemporaryFolder folder = new();
         folder.Write("config.json", TinyModels.Config("llama").ToJsonString());
         using StringWriter output = new();
-        int code = await BenchmarkCommands.RunAsync(["profile", folder.Path, "--device", "cpu"], output);
-        Assert.That(code, Is.Not.Zero);
-        Assert.That(output.ToString(), Does.Contain("needs CUPTI").Or.Contain("Kernels of GPUs are profiled"));
+        Assert.That(await BenchmarkCommands.RunAsync(["profile", folder.Path, "--device", "cpu", .. more], output), Is.Not.Zero);
+        Assert.That(output.ToString(), Does.Contain(expected));
     }
 }

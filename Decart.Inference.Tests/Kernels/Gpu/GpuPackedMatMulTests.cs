@@ -39,6 +39,11 @@ internal sealed class GpuPackedMatMulTests(string device)
     [TestCase(TensorType.Int4x64)]
     public void Long_products_with_few_tiles_have_the_bits_of_widened_weights(TensorType type) => AssertSameBits(rows: 1, gated: false, columns: 4480, (type, 37));
 
+    /// <summary>A pass of eight tiles, and one of two behind it, which are one turn, through more stages than the ring has.</summary>
+    [TestCase(TensorType.Q8_0)]
+    [TestCase(TensorType.Int4x64)]
+    public void Passes_of_two_turns_and_of_one_have_the_bits_of_widened_weights(TensorType type) => AssertSameBits(rows: 1, gated: false, columns: 2560, (type, 150));
+
     /// <summary>Gates and ups are kept in turn; three groups share the tiles, and stages have fewer pieces at the end.</summary>
     [Test]
     public void Gates_and_ups_have_the_bits_of_widened_weights([Values(TensorType.Q5_K, TensorType.Q4_0)] TensorType type, [Values(1, 13)] int rows) =>

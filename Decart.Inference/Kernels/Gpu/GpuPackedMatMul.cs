@@ -93,7 +93,7 @@ internal static class GpuPackedMatMul<TFormat, TScaling, TSums>
         int step = team, pair = member;
         for (GpuRingMatMulPass pass = GpuRingMatMulPass.First(a); GpuRingMatMulPass.Exists(pass); pass = GpuRingMatMulPass.Next(a, pass))
         {
-            GpuRingMatMul<TSums>.Source x = GpuRingMatMul<TSums>.Source.Skip(GpuRingMatMul<TSums>.Source.OfX(a, pass, perStage, GpuRingMatMul<TSums>.WeightBytes), step);
+            GpuRingMatMul<TSums>.Source x = GpuRingMatMul<TSums>.Source.Skip(GpuRingMatMul<TSums>.Source.OfX(a, pass, perStage, GpuRingMatMul<TSums>.XOffset(a)), step);
             for (; step < steps; step += Teams)
             {
                 int count = GpuRingMatMul<TSums>.Pieces(a, step, perStage), tiles = count * pass.Tiles, pairs = (tiles + 1) / 2;
@@ -142,8 +142,6 @@ internal static class GpuPackedMatMul<TFormat, TScaling, TSums>
     {
         public static int Stages => 4;
 
-        public static int MostStages => Stages;
-
         public static int StageBytes => GpuRingMatMul<TSums>.StageBytes;
 
         /// <summary>A team, one of which announces the bytes of x before.</summary>
@@ -156,8 +154,6 @@ internal static class GpuPackedMatMul<TFormat, TScaling, TSums>
     private struct Stored : IRingShape
     {
         public static int Stages => (MaxSharedBytes - BarrierBytes - (Halved.Stages * Halved.StageBytes)) / StageBytes / Teams * Teams;
-
-        public static int MostStages => Stages;
 
         public static int StageBytes => GpuRingMatMul<TSums>.WeightBytes / CoreTiles.TileBytes * PackedTile<TFormat>.Bytes;
 

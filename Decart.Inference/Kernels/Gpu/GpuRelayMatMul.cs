@@ -220,8 +220,6 @@ internal static class GpuRelayMatMul<TFormat, TScaling, TSums>
 
         public static int Stages => GpuRelayMatMul<TFormat, TScaling, TSums>.Stages;
 
-        public static int MostStages => Stages;
-
         public static int StageBytes => GpuRelayMatMul<TFormat, TScaling, TSums>.StageBytes;
 
         public static int Writers => GpuRingMatMul<TSums>.Copiers;

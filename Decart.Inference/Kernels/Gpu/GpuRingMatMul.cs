@@ -357,7 +357,10 @@ internal static class GpuRingMatMul<TSums>
 
     private static bool HasSmallStages => TSums.Columns <= 64;
 
-    /// <summary>Stages of pieces of tiles and of a block of x.</summary>
+    /// <summary>What decides how many stages there are barriers for: ten, or twelve with 64 columns.</summary>
+    private const int LeastStageBytes = 16 * 1024;
+
+    /// <summary>Stages of as many pieces of tiles, and of a block of x, as there can be.</summary>
     internal static int Stages => TSums.Columns == 128 ? 6 : 4;
 
     internal static int StageBytes => WeightBytes + (MaxPieces * TSums.Columns * CoreTiles.RowBytes);
@@ -370,11 +373,9 @@ internal static class GpuRingMatMul<TSums>
 
         public static int WeightBytes => GpuRingMatMul<TSums>.WeightBytes;
 
-        public static int Stages => GpuRingMatMul<TSums>.Stages;
+        public static int Stages => HasSmallStages ? GpuRingMatMul<TSums>.Stages * GpuRingMatMul<TSums>.StageBytes / StageBytes : GpuRingMatMul<TSums>.Stages;
 
-        public static int MostStages => HasSmallStages ? 12 : Stages;
-
-        public static int StageBytes => GpuRingMatMul<TSums>.StageBytes;
+        public static int StageBytes => HasSmallStages ? LeastStageBytes : GpuRingMatMul<TSums>.StageBytes;
 
         public static int Writers => Copiers;
 

@@ -23,8 +23,6 @@ internal struct PromptRing64 : IPromptRing
 
     public static int Stages => 8;
 
-    public static int MostStages => Stages;
-
     public static int StageBytes => 2 * PromptTiles.BlockBytes;
 
     public static int Writers => 1;
@@ -39,8 +37,6 @@ internal struct PromptRing128 : IPromptRing
 
     public static int Stages => 6;
 
-    public static int MostStages => Stages;
-
     public static int StageBytes => 4 * PromptTiles.BlockBytes;
 
     public static int Writers => 1;
@@ -54,8 +50,6 @@ internal struct PromptCodeRing64 : IPromptCodeRing
     public static int Groups => 1;
 
     public static int Stages => 8;
-
-    public static int MostStages => Stages;
 
     public static int StageBytes => 2 * PromptTiles.BlockBytes;
 
@@ -72,8 +66,6 @@ internal struct PromptCodeRing128 : IPromptCodeRing
     public static int Groups => 2;
 
     public static int Stages => 4;
-
-    public static int MostStages => Stages;
 
     public static int StageBytes => 4 * PromptTiles.BlockBytes;
 

@@ -6,13 +6,10 @@ namespace Decart.Inference.Kernels.Gpu.Tiles;
 /// <summary>What a ring is made of.</summary>
 internal interface IRingShape
 {
-    /// <summary>Stages, and bytes of each, unless they are chosen by <see cref="Ring{TShape}.WithStages"/>.</summary>
+    /// <summary>Stages, and bytes of each; or the most, and the least of one, of <see cref="Ring{TShape}.WithStages"/>.</summary>
     static abstract int Stages { get; }
 
     static abstract int StageBytes { get; }
-
-    /// <summary>The most stages that can be chosen: there are barriers for so many.</summary>
-    static abstract int MostStages { get; }
 
     /// <summary>Arrivals at <see cref="Ring{TShape}.Full"/> that make a stage full, besides the bytes of copies.</summary>
     static abstract int Writers { get; }
@@ -31,7 +28,7 @@ internal struct Ring<TShape>
     private int _memory, _stages, _stageBytes, _stage, _parity;
 
     /// <summary>Shared memory that a ring takes, its barriers included.</summary>
-    public static int Bytes => (TShape.Stages * TShape.StageBytes) + (TShape.MostStages * 2 * MBarrier.Bytes);
+    public static int Bytes => TShape.Stages * (TShape.StageBytes + (2 * MBarrier.Bytes));
 
     /// <summary>Makes a ring; all threads of the group take part.</summary>
     /// <param name="memory">Address in shared memory.</param>
@@ -47,7 +44,7 @@ internal struct Ring<TShape>
     public static void Initialize(int memory)
     {
         Ring<TShape> ring = At(memory);
-        for (int stage = 0; stage < TShape.MostStages; stage++)
+        for (int stage = 0; stage < TShape.Stages; stage++)
         {
             ring._stage = stage;
             MBarrier.Init(Full(ring), TShape.Writers);
@@ -59,13 +56,13 @@ internal struct Ring<TShape>
     /// <summary>The beginning of a ring that was made there.</summary>
     public static Ring<TShape> At(int memory) => new() { _memory = memory, _stages = TShape.Stages, _stageBytes = TShape.StageBytes };
 
-    /// <summary>The same memory in stages of another size, as many as there is room and there are barriers for. All who use the ring choose the same.</summary>
+    /// <summary>The same memory in larger stages, as many as there is room for, and no more. All who use the ring choose the same.</summary>
     /// <param name="ring">The ring, which nobody has used.</param>
     /// <param name="stageBytes">Bytes of a stage.</param>
     public static Ring<TShape> WithStages(Ring<TShape> ring, int stageBytes)
     {
         int stages = TShape.Stages * TShape.StageBytes / stageBytes;
-        ring._stages = stages < TShape.MostStages ? stages : TShape.MostStages;
+        ring._stages = stages < TShape.Stages ? stages : TShape.Stages;
         ring._stageBytes = stageBytes;
         return ring;
     }
@@ -134,5 +131,5 @@ internal struct Ring<TShape>
     }
 
     /// <summary>The barrier that whoever is done with the stage arrives at.</summary>
-    public static int Empty(Ring<TShape> ring) => Full(ring) + (TShape.MostStages * MBarrier.Bytes);
+    public static int Empty(Ring<TShape> ring) => Full(ring) + (TShape.Stages * MBarrier.Bytes);
 }
