@@ -17,14 +17,12 @@ namespace Decart.Inference.Tests.Kernels.Gpu;
 /// </summary>
 /// <param name="tensorCores">See above.</param>
 /// <param name="multiprocessors">How many it pretends to have.</param>
-/// <param name="rank">Kernels of devices of different ranks run at the same time; for those without tensor cores.</param>
+/// <param name="rank">Kernels of devices of different ranks run at the same time, but those with dynamic shared memory.</param>
 internal sealed unsafe class EmulatedDevice(bool tensorCores = false, int multiprocessors = 1, int rank = 0) : IGpuDevice
 {
-    private const int MaxRanks = 4, LargeWarps = 16, LargestWarps = 32, Lanes = 32;
+    private const int MaxRanks = 4, WideWarps = 4, LargeWarps = 16, LargestWarps = 32, Lanes = 32;
 
-    private static readonly Lazy<Runner>[] Small = [.. Enumerable.Range(0, MaxRanks).Select(rank => new Lazy<Runner>(() => new Runner(lanes: 4, warps: 2, rank)))];
-
-    private static readonly Lazy<Runner> Wide = new(() => new Runner(Lanes, warps: 4));
+    private static readonly Lazy<Runner>[] Small = Runners(lanes: 4, warps: 2), Wide = Runners(Lanes, WideWarps);
 
     /// <summary>For kernels whose warps have different parts to play, which want as many threads as they say.</summary>
     private static readonly Lazy<Runner> Large = new(() => new Runner(Lanes, warps: LargeWarps)), Largest = new(() => new Runner(Lanes, warps: LargestWarps));
@@ -32,7 +30,7 @@ internal sealed unsafe class EmulatedDevice(bool tensorCores = false, int multip
     private static readonly Lock SharedLock = new();
 
     private readonly EmulatedMemory _memory = new();
-    private readonly Runner _runner = (tensorCores ? Wide : Small[rank]).Value;
+    private readonly Runner _runner = (tensorCores ? Wide : Small)[rank].Value;
     private List<Action>? _recorded;
 
     public IDeviceMemory Memory => _memory;
@@ -56,7 +54,10 @@ internal sealed unsafe class EmulatedDevice(bool tensorCores = false, int multip
 
     public bool CanRun(GpuKernel kernel) => IsHopper || !IsLarge(kernel);
 
-    private static bool IsLarge(GpuKernel kernel) => kernel.GroupSize > Wide.Value.GroupSize && kernel.ForOneArchitecture;
+    private static bool IsLarge(GpuKernel kernel) => kernel.GroupSize > WideWarps * Lanes && kernel.ForOneArchitecture;
+
+    /// <summary>One for each rank.</summary>
+    private static Lazy<Runner>[] Runners(int lanes, int warps) => [.. Enumerable.Range(0, MaxRanks).Select(rank => new Lazy<Runner>(() => new Runner(lanes, warps, rank)))];
 
     public void EncodeTensorMap(CudaTensorMap map, Span<byte> destination) => EmulatedTensorMap.Encode(map, destination);
 
