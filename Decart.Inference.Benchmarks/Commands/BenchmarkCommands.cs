@@ -2,7 +2,7 @@ using System.CommandLine;
 
 namespace Decart.Inference.Benchmarks.Commands;
 
-/// <summary>The benchmarks that write reports, what draws these, and the measure of what rounding costs.</summary>
+/// <summary>The benchmarks that write reports, what draws these, where the time of a step goes, and the measure of what rounding costs.</summary>
 internal static class BenchmarkCommands
 {
     public static bool Has(string name) => name is "latency" or "profile" or "throughput" or "plot" or "perplexity";

@@ -142,5 +142,6 @@ internal sealed class DecoderLatency : IDisposable
 
     private int[] Tokens(int first, int count) => [.. Enumerable.Range(first, count).Select(Token)];
 
-    private int Token(int index) => (int)((300 + (_sameToken ? 0 : index * 7919L)) % _decoder.VocabularySize);
+    /// <summary>A token of a prompt or a context: another one for each place, or always the same.</summary>
+    internal int Token(int index) => (int)((300 + (_sameToken ? 0 : index * 7919L)) % _decoder.VocabularySize);
 }

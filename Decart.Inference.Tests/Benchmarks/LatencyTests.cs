@@ -120,6 +120,7 @@ internal sealed class LatencyTests
         using DecoderLatency decoder = new(backend, source, config, longestPrefill: 2, largestBatch: 2, new LatencyOptions { Model = folder.Path, Repetitions = 1, SameToken = sameToken });
         long bytes = SequenceMemory.Bytes(backend.Memory, decoder.KvLayout, PagingMode.Auto, sequences: 2, tokens: 4);
         using SequenceMemory memory = new(backend.Memory, decoder.KvLayout, PagingMode.Auto, sequences: 2, tokens: 4, bytes);
+        Assert.That(Enumerable.Range(0, 50).Select(decoder.Token).Distinct().Count(), sameToken ? Is.EqualTo(1) : Is.EqualTo(50));
         Assert.That(decoder.Prefill(memory, 2), Is.GreaterThan(0));
         Assert.That(decoder.Decode(memory, batch: 2, context: 3), Is.GreaterThan(0));
     }

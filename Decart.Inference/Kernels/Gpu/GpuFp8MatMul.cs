@@ -27,6 +27,7 @@ internal static class GpuFp8MatMul<TSums, TScales>
     private static void Run(MatMulArguments a)
     {
         GridDependency.LaunchDependents();
+        // Few large stages: more small ones took longer here.
         Ring<GpuRingMatMul<TSums>.Shape> ring = Ring<GpuRingMatMul<TSums>.Shape>.WithStages(Ring<GpuRingMatMul<TSums>.Shape>.Create(Shared.Base()), GpuRingMatMul<TSums>.StageBytes);
         int warp = Warp.Shuffle(Group.IdxX / Lanes, 0);
         if (warp >= Readers)

@@ -166,6 +166,7 @@ internal sealed unsafe class GpuTensorFactory(IGpuDevice device, bool fp8Activat
         }
     }
 
+    /// <summary>What <see cref="GpuColumnOrder"/> reads; null where columns are in order.</summary>
     private GpuBuffer? SendOrder(ImmutableArray<int> order)
     {
         if (order.IsDefault) return null;

@@ -67,6 +67,7 @@ internal struct Ring<TShape>
         return ring;
     }
 
+    /// <summary>Stages of the ring.</summary>
     public static int Count(Ring<TShape> ring) => ring._stages;
 
     /// <summary>Address of the stage.</summary>
