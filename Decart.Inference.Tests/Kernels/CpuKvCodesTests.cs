@@ -6,7 +6,7 @@ namespace Decart.Inference.Tests.Kernels;
 /// <summary>Attention to keys and values of 8 bits.</summary>
 internal sealed class CpuKvCodesTests
 {
-    private const int Layer = 1, Layers = 2;
+    private const int Layer = 9, Layers = 10;
 
     private static readonly AttentionShape[] Shapes =
     [

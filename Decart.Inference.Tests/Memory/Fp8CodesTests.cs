@@ -73,9 +73,34 @@ internal sealed class Fp8CodesTests
     {
         KvLayout llama3 = new(Layers: 32, KvHeads: 8, HeadDim: 128, KvCodes.Bytes), odd = new(Layers: 3, KvHeads: 5, HeadDim: 20, KvCodes.Bytes);
         Assert.That(llama3.TokenBytes, Is.EqualTo(32 * ((2 * 8 * 128) + (2 * 8 * 2))));
-        Assert.That(odd.TokenBytes, Is.EqualTo(3 * ((2 * 5 * 32) + 32)), "heads and scales take whole blocks of 16 bytes");
+        Assert.That(odd.TokenBytes, Is.EqualTo((3 * 2 * 5 * 32) + (8 * 32)), "heads take whole blocks of 16 bytes, and there is room for the scales of eight layers");
         KvLayout halves = llama3 with { ElementBytes = 2 };
         Assert.That((double)halves.TokenBytes / llama3.TokenBytes, Is.GreaterThan(1.96));
+    }
+
+    [TestCase(32, 8, 128)]
+    [TestCase(80, 8, 128)]
+    [TestCase(61, 3, 64)]
+    [TestCase(3, 5, 20)]
+    [TestCase(1, 1, 128)]
+    public void Keys_values_and_scales_of_all_layers_lie_apart_and_heads_at_lines_of_caches(int layers, int kvHeads, int headDim)
+    {
+        KvLayout layout = new(layers, kvHeads, headDim, KvCodes.Bytes);
+        bool[] taken = new bool[layout.TokenBytes];
+        for (int layer = 0; layer < layers; layer++)
+        {
+            Take(layout.LayerOffset(layer), 2 * layout.ValueOffset);
+            Take(layout.ScaleOffset(layer), 2 * kvHeads * KvCodes.ScaleBytes);
+            if (layout.HeadBytes % 128 == 0) Assert.That(layout.LayerOffset(layer) % 128, Is.Zero);
+        }
+        KvLayout longer = layout with { Layers = layers + 100 };
+        Assert.That((longer.LayerOffset(layers - 1), longer.ScaleOffset(layers - 1)), Is.EqualTo((layout.LayerOffset(layers - 1), layout.ScaleOffset(layers - 1))), "layers behind change nothing");
+
+        void Take(int offset, int bytes)
+        {
+            Assert.That(taken.AsSpan(offset, bytes).Contains(true), Is.False);
+            taken.AsSpan(offset, bytes).Fill(true);
+        }
     }
 
     private static int Round(float number) => Fp8Codes.Round(BitConverter.SingleToInt32Bits(number));

@@ -24,6 +24,9 @@ internal sealed unsafe class EmulatedDevice(bool tensorCores = false, int multip
 
     private static readonly Lazy<Runner>[] Small = Runners(lanes: 4, warps: 2), Wide = Runners(Lanes, WideWarps);
 
+    /// <summary>For groups of a team of four warps and one that copies; numbers of warps are powers of two.</summary>
+    private static readonly Lazy<Runner> Doubled = new(() => new Runner(Lanes, warps: 2 * WideWarps));
+
     /// <summary>For kernels whose warps have different parts to play, which want as many threads as they say.</summary>
     private static readonly Lazy<Runner> Large = new(() => new Runner(Lanes, warps: LargeWarps)), Largest = new(() => new Runner(Lanes, warps: LargestWarps));
 
@@ -72,12 +75,13 @@ internal sealed unsafe class EmulatedDevice(bool tensorCores = false, int multip
         void Start()
         {
             Launched.Add(kernel.Name);
-            RunnerOf(kernel).Run(kernel, grid, copy);
+            RunnerOf(kernel, grid).Run(kernel, grid, copy);
         }
     }
 
-    private Runner RunnerOf(GpuKernel kernel)
+    private Runner RunnerOf(GpuKernel kernel, GpuGrid grid)
     {
+        if (grid.GroupSize > _runner.GroupSize && grid.GroupSize < int.MaxValue) return Doubled.Value;
         if (!IsLarge(kernel) || 2 * kernel.GroupSize <= LargeWarps * Lanes) return _runner;
         return kernel.GroupSize <= LargeWarps * Lanes ? Large.Value : Largest.Value;
     }

@@ -7,7 +7,7 @@ namespace Decart.Inference.Tests.Kernels.Gpu;
 [TestFixtureSource(typeof(GpuDevices), nameof(GpuDevices.Fixtures))]
 internal sealed class GpuKvCodesTests(string device)
 {
-    private const int Layers = 2, Layer = 1;
+    private const int Layers = 10, Layer = 9;
 
     /// <summary>The portable kernels, those of sm_80 and those of sm_90a.</summary>
     private static readonly string[] Families = ["portable", "sm_80", "sm_90a"];

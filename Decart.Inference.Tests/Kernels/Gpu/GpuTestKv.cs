@@ -56,8 +56,8 @@ internal sealed class GpuTestKv : IDisposable
     {
         byte[] bytes = new byte[Layout.TokenBytes];
         _device.Download(Address(token), bytes);
-        ReadOnlySpan<byte> codes = bytes.AsSpan(layer * Layout.LayerBytes);
-        ReadOnlySpan<Half> scales = MemoryMarshal.Cast<byte, Half>(codes[Layout.ScaleOffset..]);
+        ReadOnlySpan<byte> codes = bytes.AsSpan(Layout.LayerOffset(layer));
+        ReadOnlySpan<Half> scales = MemoryMarshal.Cast<byte, Half>(bytes.AsSpan(Layout.ScaleOffset(layer)));
         float[] numbers = new float[2 * Layout.KvHeads * Layout.HeadDim];
         for (int i = 0; i < numbers.Length; i++)
         {

@@ -47,8 +47,8 @@ internal struct AttentionArguments
 
     public int QkvStride, YStride, Layer, Heads, KvHeads, HeadDim, Window;
 
-    /// <summary>Bytes of a head's keys, and of a token in a layer, where those are <see cref="KvCodes"/>.</summary>
-    public int HeadBytes, LayerBytes;
+    /// <summary>Where keys are <see cref="KvCodes"/>: bytes of a head's, and from the start of a token to those of the layer and to its scales.</summary>
+    public int HeadBytes, LayerOffset, ScaleOffset;
 
     /// <summary>Keys of a split.</summary>
     public int SplitTokens;

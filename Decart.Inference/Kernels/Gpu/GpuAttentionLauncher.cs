@@ -48,7 +48,7 @@ internal sealed class GpuAttentionLauncher(IGpuDevice device, GpuStep step, int 
         arguments.KvHeads = shape.KvHeads;
         arguments.HeadDim = shape.HeadDim;
         KvLayout layout = new(arguments.Layer + 1, shape.KvHeads, shape.HeadDim, kvElementBytes);
-        (arguments.HeadBytes, arguments.LayerBytes) = (layout.HeadBytes, layout.LayerBytes);
+        (arguments.HeadBytes, arguments.LayerOffset, arguments.ScaleOffset) = (layout.HeadBytes, layout.LayerOffset(arguments.Layer), layout.ScaleOffset(arguments.Layer));
         arguments.Window = shape.Window;
         arguments.Scale = shape.Scale;
         arguments.SoftCap = shape.SoftCap;
@@ -96,7 +96,7 @@ internal sealed class GpuAttentionLauncher(IGpuDevice device, GpuStep step, int 
         if (step.HasRows(singles))
         {
             arguments.Work = step.WorkOf(singles);
-            device.Launch(Decode(narrow, _codes), new GpuGrid(step.GroupsOf(singles)), WithStep(arguments));
+            device.Launch(Decode(narrow, _codes), new GpuGrid(step.GroupsOf(singles)) { GroupSize = GpuDecodeAttention.GroupSize(device) }, WithStep(arguments));
         }
         if (step.HasRows(chunks))
         {

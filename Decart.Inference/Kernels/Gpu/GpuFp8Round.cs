@@ -22,40 +22,89 @@ internal struct Fp8RoundArguments
     public int XBlockRows, YBlockRows;
 }
 
-/// <summary>An operand of halves becomes one of floats of 8 bits, each row with a scale (<see cref="Fp8Codes.ScaleOf"/>). One group a row; a thread keeps what it has loaded of up to 32,768 columns.</summary>
+/// <summary>
+/// An operand of halves becomes one of floats of 8 bits, each row with a scale (<see cref="Fp8Codes.ScaleOf"/>). A cluster takes eight rows, which lie together: lanes with eight between them have
+/// the same row. A thread keeps what it has loaded, of up to 4,096 columns for each group of 1,024 threads.
+/// </summary>
 internal static class GpuFp8Round
 {
-    public static readonly GpuKernel<Fp8RoundArguments> Kernel = new(Run, groupSize: 1024) { MinArchitecture = 90, StartsEarly = true };
+    public static readonly GpuKernel<Fp8RoundArguments> Kernel = new(Run, MaxGroupSize)
+    {
+        MinArchitecture = 90,
+        StartsEarly = true,
+        SharedBytes = (Reduce.MaxWarps + 1) * RowsBytes,
+    };
+
+    private const int MaxGroupSize = 1024, ClusterSize = 8, Lanes = 32, RowsBytes = CoreTiles.CoreRows * sizeof(int);
+
+    /// <summary>Rounds.</summary>
+    /// <param name="device">Where.</param>
+    /// <param name="arguments">The operation.</param>
+    /// <param name="rows">Rows that the launch is sized for.</param>
+    public static void Launch(IGpuDevice device, in Fp8RoundArguments arguments, int rows)
+    {
+        int blocks = (rows + CoreTiles.CoreRows - 1) / CoreTiles.CoreRows, size = device.MaxGroupSize < MaxGroupSize ? 1 : ClusterSize;
+        device.Launch(Kernel, new GpuGrid(blocks * size, ClusterSize: size), arguments);
+    }
 
     private static void Run(Fp8RoundArguments a)
     {
-        ArrayView<float> memory = SharedMemory.Allocate1D<float>(Reduce.MaxWarps).BaseView;
         GridDependency.LaunchDependents();
-        int row = Grid.IdxX, rows = Global.LoadInt(a.Count), first = Group.IdxX * CoreRow.Columns, step = Group.DimX * CoreRow.Columns;
+        int size = Cluster.Size(), rank = Cluster.Rank(), row = (Grid.IdxX / size * CoreTiles.CoreRows) + (Warp.LaneIdx & (CoreTiles.CoreRows - 1)), rows = Global.LoadInt(a.Count);
+        int first = (rank * Group.DimX) + (Group.IdxX / CoreTiles.CoreRows * CoreRow.Columns), step = size * Group.DimX, end = row < rows ? a.Stride : 0;
         GridDependency.Wait();
-        if (row >= rows) return;
-        Chunks chunks = Load(a, row, first, step);
+        Chunks chunks = Load(a, row, first, step, end);
         int largest = LargestMagnitude(chunks);
-        for (int column = first + (4 * step); column < a.Stride; column += 4 * step) largest = Math.Max(largest, LargestMagnitude(Load(a, row, column, step)));
-        int scale = Fp8Codes.ScaleOf(Reduce.GroupMax(largest, memory, 0));
+        for (int column = first + (4 * step); column < end; column += 4 * step) largest = Math.Max(largest, LargestMagnitude(Load(a, row, column, step, end)));
+        int scale = Fp8Codes.ScaleOf(ClusterMax(largest, size));
         float inverse = Interop.IntAsFloat((uint)Fp8Codes.InverseOf(scale));
-        Store(a, row, first, step, chunks, inverse);
-        for (int column = first + (4 * step); column < a.Stride; column += 4 * step) Store(a, row, column, step, Load(a, row, column, step), inverse);
-        if (Group.IdxX == 0) Global.StoreFloat(a.Scales + ((long)row * sizeof(float)), Halves.Low((uint)scale));
+        Store(a, row, first, step, end, chunks, inverse);
+        for (int column = first + (4 * step); column < end; column += 4 * step) Store(a, row, column, step, end, Load(a, row, column, step, end), inverse);
+        if (first == 0 && row < rows) Global.StoreFloat(a.Scales + ((long)row * sizeof(float)), Halves.Low((uint)scale));
+        // Nobody ends while others may read its memory.
+        Cluster.Arrive();
+        Cluster.Wait();
     }
 
-    private static Chunks Load(Fp8RoundArguments a, int row, int column, int step) => new()
+    /// <summary>The largest of the values that a cluster's threads have for the same row.</summary>
+    private static int ClusterMax(int value, int size)
     {
-        A = Load(a, row, column),
-        B = Load(a, row, column + step),
-        C = Load(a, row, column + (2 * step)),
-        D = Load(a, row, column + (3 * step)),
+        int lane = Warp.LaneIdx, row = lane & (CoreTiles.CoreRows - 1), part = lane / CoreTiles.CoreRows, own = Shared.Base() + (row * sizeof(int));
+        value = LanesMax(value);
+        if (part == 0) Shared.StoreInt(own + ((1 + (Group.IdxX / Lanes)) * RowsBytes), value);
+        Group.Barrier();
+        if (Group.IdxX < Lanes)
+        {
+            for (int warp = part; warp < Group.DimX / Lanes; warp += Lanes / CoreTiles.CoreRows) value = Math.Max(value, Shared.LoadInt(own + ((1 + warp) * RowsBytes)));
+            value = LanesMax(value);
+            if (part == 0) Shared.StoreInt(own, value);
+        }
+        Cluster.Arrive();
+        Cluster.Wait();
+        value = 0;
+        for (int rank = part; rank < size; rank += Lanes / CoreTiles.CoreRows) value = Math.Max(value, Cluster.LoadInt(Cluster.Map(own, rank)));
+        return LanesMax(value);
+    }
+
+    /// <summary>The largest of the lanes of a row.</summary>
+    private static int LanesMax(int value)
+    {
+        value = Math.Max(value, Warp.ShuffleXor(value, CoreTiles.CoreRows));
+        return Math.Max(value, Warp.ShuffleXor(value, 2 * CoreTiles.CoreRows));
+    }
+
+    private static Chunks Load(Fp8RoundArguments a, int row, int column, int step, int end) => new()
+    {
+        A = Load(a, row, column, end),
+        B = Load(a, row, column + step, end),
+        C = Load(a, row, column + (2 * step), end),
+        D = Load(a, row, column + (3 * step), end),
     };
 
-    private static UInt4 Load(Fp8RoundArguments a, int row, int column)
+    private static UInt4 Load(Fp8RoundArguments a, int row, int column, int end)
     {
         UInt4 halves = default;
-        if (column < a.Stride) halves = Global.Load16(a.X + CoreTiles.OperandOffset(row, column, a.Stride, a.XBlockRows));
+        if (column < end) halves = Global.Load16(a.X + CoreTiles.OperandOffset(row, column, a.Stride, a.XBlockRows));
         return halves;
     }
 
@@ -63,17 +112,17 @@ internal static class GpuFp8Round
         Math.Max(CoreRow.LargestMagnitude(CoreRow.Widen(chunks.A)), CoreRow.LargestMagnitude(CoreRow.Widen(chunks.B))),
         Math.Max(CoreRow.LargestMagnitude(CoreRow.Widen(chunks.C)), CoreRow.LargestMagnitude(CoreRow.Widen(chunks.D))));
 
-    private static void Store(Fp8RoundArguments a, int row, int column, int step, Chunks chunks, float inverse)
+    private static void Store(Fp8RoundArguments a, int row, int column, int step, int end, Chunks chunks, float inverse)
     {
-        Store(a, row, column, chunks.A, inverse);
-        Store(a, row, column + step, chunks.B, inverse);
-        Store(a, row, column + (2 * step), chunks.C, inverse);
-        Store(a, row, column + (3 * step), chunks.D, inverse);
+        Store(a, row, column, end, chunks.A, inverse);
+        Store(a, row, column + step, end, chunks.B, inverse);
+        Store(a, row, column + (2 * step), end, chunks.C, inverse);
+        Store(a, row, column + (3 * step), end, chunks.D, inverse);
     }
 
-    private static void Store(Fp8RoundArguments a, int row, int column, UInt4 halves, float inverse)
+    private static void Store(Fp8RoundArguments a, int row, int column, int end, UInt4 halves, float inverse)
     {
-        if (column >= a.Stride) return;
+        if (column >= end) return;
         long codes = (long)CoreRow.Codes(CoreRow.Multiply(CoreRow.Widen(halves), inverse));
         Global.StoreLong(a.Y + Fp8Tiles.OperandOffset(row, column, a.Stride, a.YBlockRows), codes);
     }

@@ -82,7 +82,7 @@ internal static class GpuHeads
         {
             kvHead = firstHead + (Warp.LaneIdx >> shift) - a.Heads;
             headStep = ((Grid.DimY * Group.DimX) >> 5) * perWarp;
-            if (used) keys = GpuRow.TokenAddress(row, row.Position) + ((long)a.Layer * a.LayerBytes);
+            if (used) keys = GpuRow.TokenAddress(row, row.Position);
         }
         else if (used)
         {
@@ -128,13 +128,13 @@ internal static class GpuHeads
 
     /// <summary>Stores a thread's elements of keys or values as codes; the lanes of a head do it together, and those of queries only take part.</summary>
     /// <param name="a">The operation.</param>
-    /// <param name="layer">Where the layer of the token begins.</param>
+    /// <param name="token">Where the token begins.</param>
     /// <param name="values">The elements; behind a head's end anything.</param>
     /// <param name="kvHead">The number of the head among those of keys and those of values behind them.</param>
     /// <param name="column">The first of the elements in the head.</param>
     /// <param name="shift">Logarithm of the lanes of a head.</param>
     /// <param name="used">Whether there is a row.</param>
-    private static void StoreCodes(AttentionArguments a, long layer, CoreRow values, int kvHead, int column, int shift, bool used)
+    private static void StoreCodes(AttentionArguments a, long token, CoreRow values, int kvHead, int column, int shift, bool used)
     {
         if (column >= a.HeadDim) values = default;
         int largest = CoreRow.LargestMagnitude(values);
@@ -147,9 +147,9 @@ internal static class GpuHeads
         uint other = Warp.ShuffleXor(isUpper ? first : second, 1), left = isUpper ? other : first, right = isUpper ? second : other;
         if (!used || kvHead < 0 || kvHead >= 2 * a.KvHeads) return;
         ulong codes = Integers.ChooseBytes(left, right, 0x5140) | ((ulong)Integers.ChooseBytes(left, right, 0x7362) << 32);
-        if (column < a.HeadBytes) Global.StoreLong(layer + ((long)kvHead * a.HeadBytes) + column, (long)codes);
+        if (column < a.HeadBytes) Global.StoreLong(token + GpuKv.KeyOffset(a, kvHead, codes: true) + column, (long)codes);
         int place = kvHead < a.KvHeads ? 2 * kvHead : (2 * (kvHead - a.KvHeads)) + 1;
-        if (column == 0) Global.Store2(layer + ((long)2 * a.KvHeads * a.HeadBytes) + (place * KvCodes.ScaleBytes), (uint)scale);
+        if (column == 0) Global.Store2(token + GpuKv.ScaleOffset(a, 0) + (place * KvCodes.ScaleBytes), (uint)scale);
     }
 
     /// <summary>Logarithm of the lanes that a head takes.</summary>

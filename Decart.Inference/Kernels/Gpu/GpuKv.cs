@@ -19,14 +19,13 @@ internal static class GpuKv
 
     /// <summary>Bytes from the start of a token to the keys of a head.</summary>
     public static long KeyOffset(AttentionArguments a, int kvHead, bool codes) =>
-        codes ? ((long)a.Layer * a.LayerBytes) + ((long)kvHead * a.HeadBytes) : (((long)a.Layer * 2 * a.KvHeads) + kvHead) * a.HeadDim * sizeof(ushort);
+        codes ? a.LayerOffset + ((long)kvHead * a.HeadBytes) : (((long)a.Layer * 2 * a.KvHeads) + kvHead) * a.HeadDim * sizeof(ushort);
 
     /// <summary>Bytes from the keys of a head to its values.</summary>
     public static long ValueBytes(AttentionArguments a, bool codes) => codes ? (long)a.KvHeads * a.HeadBytes : (long)a.KvHeads * a.HeadDim * sizeof(ushort);
 
     /// <summary>Bytes from the start of a token to the scale of the keys of a head, behind which that of its values is.</summary>
-    public static long ScaleOffset(AttentionArguments a, int kvHead) =>
-        ((long)a.Layer * a.LayerBytes) + ((long)2 * a.KvHeads * a.HeadBytes) + ((long)kvHead * 2 * KvCodes.ScaleBytes);
+    public static long ScaleOffset(AttentionArguments a, int kvHead) => a.ScaleOffset + ((long)kvHead * 2 * KvCodes.ScaleBytes);
 
     /// <summary>The byte of a head that an element's code is.</summary>
     public static int Place(int dim) => (dim & -KvCodes.Block) | ((dim & 7) << 1) | ((dim >> 3) & 1);

@@ -84,7 +84,7 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
             XBlockRows = CoreTiles.OperandBlockRows(rows),
             YBlockRows = operand.Plan.OperandRows,
         };
-        device.Launch(GpuFp8Round.Kernel, new GpuGrid(rows), round);
+        GpuFp8Round.Launch(device, round, rows);
         return operand;
     }
 

@@ -69,15 +69,16 @@ internal readonly unsafe ref struct AttentionBlock<TLanes>
     private void Pack(int head, int count)
     {
         KvLayout layout = _arguments.Layout;
-        nint layerOffset = (nint)_arguments.Layer * layout.LayerBytes, keyOffset = layerOffset + ((nint)head * layout.HeadBytes);
+        nint keyOffset = layout.LayerOffset(_arguments.Layer) + ((nint)head * layout.HeadBytes);
         nint valueOffset = layout.ValueOffset;
         nint* tokens = layout.HasCodes ? _widenedTokens : _tokens;
         if (layout.HasCodes)
         {
+            nint scaleOffset = layout.ScaleOffset(_arguments.Layer);
             for (int key = 0; key < count; key++)
             {
                 byte* codes = (byte*)_tokens[key] + keyOffset;
-                ushort* scales = (ushort*)(_tokens[key] + layerOffset + layout.ScaleOffset) + (2 * head);
+                ushort* scales = (ushort*)(_tokens[key] + scaleOffset) + (2 * head);
                 float* widened = (float*)_widenedTokens[key];
                 CpuKvCodes.Widen(codes, layout.HeadBytes, scales[0], widened);
                 CpuKvCodes.Widen(codes + valueOffset, layout.HeadBytes, scales[1], widened + layout.HeadBytes);

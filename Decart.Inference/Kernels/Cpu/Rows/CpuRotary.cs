@@ -49,19 +49,20 @@ internal readonly unsafe struct RotaryStoreJob(
                 if (_interleaved) RotateNeighbours(x, _cosines + (row * _pairs), _sines + (row * _pairs));
                 else RotateHalves<TLanes>(x, _cosines + (row * _pairs), _sines + (row * _pairs));
             }
-            Store(heads + ((long)_heads * _headDim), (byte*)_tokens[row] + ((long)layer * layout.LayerBytes));
+            Store(heads + ((long)_heads * _headDim), (byte*)_tokens[row]);
         }
     }
 
     /// <summary>Stores the heads of a row's keys and values.</summary>
-    private void Store(float* heads, byte* destination)
+    private void Store(float* heads, byte* token)
     {
+        byte* destination = token + layout.LayerOffset(layer);
         if (!layout.HasCodes)
         {
             Buffer.MemoryCopy(heads, destination, layout.LayerBytes, layout.LayerBytes);
             return;
         }
-        ushort* scales = (ushort*)(destination + layout.ScaleOffset);
+        ushort* scales = (ushort*)(token + layout.ScaleOffset(layer));
         for (int head = 0; head < 2 * _kvHeads; head++)
         {
             ushort* scale = head < _kvHeads ? scales + (2 * head) : scales + (2 * (head - _kvHeads)) + 1;

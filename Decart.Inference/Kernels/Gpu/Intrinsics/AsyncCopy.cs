@@ -29,6 +29,13 @@ internal static unsafe class AsyncCopy
     [IntrinsicImplementation, Ptx("cp.async.ca.shared.global [$0], [$1], 4;")]
     public static void Start4(int destination, long source) => *(uint*)Shared.Pointer(destination) = *(uint*)source;
 
+    /// <summary>
+    /// Arrives at a barrier when all copies that the thread has started are done: one of the arrivals that the barrier was made for ("cp.async.mbarrier.arrive.noinc"; sm_90).
+    /// </summary>
+    /// <param name="barrier">See <see cref="MBarrier"/>.</param>
+    [IntrinsicImplementation, Ptx("cp.async.mbarrier.arrive.noinc.shared::cta.b64 [$0];", MinArchitecture = 90)]
+    public static void Arrive(int barrier) => MBarrier.Arrive(barrier);
+
     /// <summary>Closes a group.</summary>
     [IntrinsicImplementation, Ptx("cp.async.commit_group;")]
     public static void Commit() { }

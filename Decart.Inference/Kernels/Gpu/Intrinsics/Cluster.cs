@@ -37,6 +37,9 @@ internal static unsafe class Cluster
     [IntrinsicImplementation, Ptx("ld.shared::cluster.b32 $r, [$0];", MinArchitecture = 90)]
     public static float LoadFloat(int address) => *(float*)Shared.Pointer(address);
 
+    [IntrinsicImplementation, Ptx("ld.shared::cluster.b32 $r, [$0];", MinArchitecture = 90)]
+    public static int LoadInt(int address) => *(int*)Shared.Pointer(address);
+
     [IntrinsicImplementation, Ptx("st.shared::cluster.b32 [$0], $1;", MinArchitecture = 90)]
     public static void StoreFloat(int address, float value) => *(float*)Shared.Pointer(address) = value;
 }

@@ -39,7 +39,7 @@ internal struct AttentionColumnPair
 /// <summary>
 /// What a team of four warps does with eight queries and 64 keys on tensor cores (sm_80): S = K Q' has keys as rows, O = V' P' dimensions, so few queries
 /// leave little of the tensor cores idle and registers are few. A warp multiplies 16 of the keys and, when the four have exchanged their products, adds to
-/// a quarter of the dimensions. Keys and values lie as <see cref="AttentionCursor"/> leaves them.
+/// a quarter of the dimensions. Keys and values lie as <see cref="AttentionStage"/> leaves them.
 /// </summary>
 internal static class AttentionColumns
 {
@@ -73,7 +73,7 @@ internal static class AttentionColumns
     /// <param name="groups">Groups of 64 dimensions: a constant, 1 or 2.</param>
     public static Float4 ProductsOfCodes(int keys, int scales, AttentionQueries queries, int groups)
     {
-        int lane = Warp.LaneIdx, row = keys + ((lane & 15) * AttentionCursor.RowBytes(groups, codes: true)), swizzle = AttentionCursor.CodeSwizzle(lane & 15, groups), high = lane >> 4;
+        int lane = Warp.LaneIdx, row = keys + ((lane & 15) * AttentionStage.RowBytes(groups, codes: true)), swizzle = AttentionStage.Swizzle(lane & 15, groups, codes: true), high = lane >> 4;
         UInt4 first = TensorCore.LoadMatrices(row + ((high ^ swizzle) * 16)), second = TensorCore.LoadMatrices(row + (((2 + high) ^ swizzle) * 16)), third = default, fourth = default;
         if (groups > 1) third = TensorCore.LoadMatrices(row + (((4 + high) ^ swizzle) * 16));
         if (groups > 1) fourth = TensorCore.LoadMatrices(row + (((6 + high) ^ swizzle) * 16));
@@ -188,9 +188,9 @@ internal static class AttentionColumns
     /// <summary>The same of codes: a load has the values of 32 keys.</summary>
     public static AttentionSums AddCodes(AttentionSums sums, int stage, int rank, AttentionWeights weights, int groups)
     {
-        int lane = Warp.LaneIdx, rowBytes = AttentionCursor.RowBytes(groups, codes: true), swizzle = AttentionCursor.CodeSwizzle(lane, groups);
-        int row = stage + AttentionCursor.ValuesOffset(groups, codes: true) + (lane * rowBytes), piece = rank * groups;
-        int own = row + ((piece ^ swizzle) * 16), next = row + (((piece + 1) ^ swizzle) * 16), scales = AttentionCursor.ScalesOf(stage, (lane & 3) * 2, groups);
+        int lane = Warp.LaneIdx, rowBytes = AttentionStage.RowBytes(groups, codes: true), swizzle = AttentionStage.Swizzle(lane, groups, codes: true);
+        int row = stage + AttentionStage.ValuesOffset(groups, codes: true) + (lane * rowBytes), piece = rank * groups;
+        int own = row + ((piece ^ swizzle) * 16), next = row + (((piece + 1) ^ swizzle) * 16), scales = AttentionStage.ScalesOf(stage, (lane & 3) * 2, groups);
         UInt4 first = TensorCore.LoadTransposed(own), second = TensorCore.LoadTransposed(own + (32 * rowBytes)), third = default, fourth = default;
         if (groups > 1) third = TensorCore.LoadTransposed(next);
         if (groups > 1) fourth = TensorCore.LoadTransposed(next + (32 * rowBytes));

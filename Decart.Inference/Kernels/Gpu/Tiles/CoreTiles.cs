@@ -26,8 +26,11 @@ internal static class CoreTiles
     /// <summary>Bytes of 16 rows of a piece.</summary>
     public const int TileBytes = TileRows * RowBytes;
 
+    /// <summary>Rows of a core matrix.</summary>
+    public const int CoreRows = 8;
+
     /// <summary>Bytes from a core matrix to its right neighbour, and to the one below.</summary>
-    public const int CoreBytes = 128, CoreRowBytes = 8 * RowBytes;
+    public const int CoreBytes = 128, CoreRowBytes = CoreRows * RowBytes;
 
     public static int PaddedColumns(int columns) => checked((columns + (2 * PieceColumns) - 1) / (2 * PieceColumns) * (2 * PieceColumns));
 
