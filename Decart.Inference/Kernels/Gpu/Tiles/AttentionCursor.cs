@@ -49,19 +49,22 @@ internal struct AttentionCursor<TShape>
     /// <param name="stage">Where in shared memory.</param>
     public static void Fill(AttentionArguments a, ref AttentionCursor<TShape> cursor, int stage)
     {
-        int rowBytes = AttentionStage.RowBytes(TShape.Groups, TShape.HasCodes), pieces = rowBytes / PieceBytes;
-        int lane = Pinned.Int(Warp.LaneIdx), piece = lane % pieces, row = lane / pieces;
+        int pieces = AttentionStage.RowBytes(TShape.Groups, TShape.HasCodes) / PieceBytes, lane = Pinned.Int(Warp.LaneIdx), piece = lane % pieces, row = lane / pieces;
+        bool hasPiece = piece * PieceBytes < (TShape.HasCodes ? a.HeadBytes : a.HeadDim * sizeof(ushort));
+        bool isStrided = cursor._row.PageTable == 0 && cursor._tile >= cursor._firstKey && cursor._tile + AttentionScores.TileKeys <= cursor._row.Position + 1;
+        long first = 0, second = 0;
+        if (TShape.HasCodes || !isStrided)
+        {
+            first = SeenToken(cursor, lane);
+            second = SeenToken(cursor, lane + Lanes);
+        }
         if (TShape.HasCodes)
         {
-            FillScale(cursor, stage, lane);
-            FillScale(cursor, stage, lane + Lanes);
+            AsyncCopy.Start4(AttentionStage.ScalesOf(stage, lane, TShape.Groups), first + cursor._scales);
+            AsyncCopy.Start4(AttentionStage.ScalesOf(stage, lane + Lanes, TShape.Groups), second + cursor._scales);
         }
-        if (piece * PieceBytes < (TShape.HasCodes ? a.HeadBytes : a.HeadDim * sizeof(ushort)))
-        {
-            bool whole = cursor._tile >= cursor._firstKey && cursor._tile + AttentionScores.TileKeys <= cursor._row.Position + 1;
-            if (whole && cursor._row.PageTable == 0) FillWhole(a, cursor, stage, row, piece);
-            else FillKnown(a, cursor, stage, row, piece);
-        }
+        if (!isStrided) FillKnown(a, cursor, stage, row, piece, hasPiece, first, second);
+        else if (hasPiece) FillStrided(a, cursor, stage, row, piece);
         Advance(a, ref cursor);
     }
 
@@ -69,7 +72,7 @@ internal struct AttentionCursor<TShape>
     /// Copies keys and values that are all there, at one distance from each other, four rows of each at a time: how pieces are exchanged repeats with every
     /// eighth row.
     /// </summary>
-    private static void FillWhole(AttentionArguments a, AttentionCursor<TShape> cursor, int stage, int row, int piece)
+    private static void FillStrided(AttentionArguments a, AttentionCursor<TShape> cursor, int stage, int row, int piece)
     {
         int rowBytes = AttentionStage.RowBytes(TShape.Groups, TShape.HasCodes), step = Lanes * PieceBytes / rowBytes, end = Pinned.Int(AttentionScores.TileKeys);
         int first = Place(stage, row, piece), second = Place(stage, row + step, piece), third = Place(stage, row + (2 * step), piece), fourth = Place(stage, row + (3 * step), piece);
@@ -91,21 +94,20 @@ internal struct AttentionCursor<TShape>
         }
     }
 
-    /// <summary>Copies keys and values token by token.</summary>
-    private static void FillKnown(AttentionArguments a, AttentionCursor<TShape> cursor, int stage, int row, int piece)
+    /// <summary>Copies keys and values token by token, whose addresses the lanes have found: each that of its own in either half of the tile.</summary>
+    private static void FillKnown(AttentionArguments a, AttentionCursor<TShape> cursor, int stage, int row, int piece, bool hasPiece, long first, long second)
     {
         int step = Lanes * PieceBytes / AttentionStage.RowBytes(TShape.Groups, TShape.HasCodes), end = Pinned.Int(AttentionScores.TileKeys);
         for (; row < end; row += step)
         {
+            // The rows of a step lie in the same half.
+            long source = Warp.Shuffle(row < Lanes ? first : second, row % Lanes) + cursor._keys + (piece * PieceBytes);
+            if (!hasPiece) continue;
             int place = Place(stage, row, piece);
-            long source = SeenToken(cursor, row) + cursor._keys + (piece * PieceBytes);
             Start(place, source);
             Start(place + AttentionStage.ValuesOffset(TShape.Groups, TShape.HasCodes), source + GpuKv.ValueBytes(a, TShape.HasCodes));
         }
     }
-
-    private static void FillScale(AttentionCursor<TShape> cursor, int stage, int row) =>
-        AsyncCopy.Start4(AttentionStage.ScalesOf(stage, row, TShape.Groups), SeenToken(cursor, row) + cursor._scales);
 
     /// <summary>Where a piece of a row goes.</summary>
     private static int Place(int stage, int row, int piece) =>
