@@ -3,7 +3,7 @@ namespace Decart.Inference.Memory;
 /// <summary>Keys and values as <see cref="Fp8Codes"/>, a scale for each head of a token.</summary>
 /// <remarks>
 /// Scales are halves: for each key/value head of a layer that of its keys and that of its values. Those of eight layers lie together, before the layers' codes: heads of 128 codes so begin
-/// at multiples of 128 bytes, as the lines of caches do, and 32 more bytes behind every layer would have each head read as two lines.
+/// at multiples of 128 bytes, as the lines of caches do, and 32 more bytes behind every layer would have those of three layers in four lie across two.
 /// </remarks>
 internal static class KvCodes
 {

@@ -38,7 +38,8 @@ internal sealed unsafe class EmulatedDevice(bool tensorCores = false, int multip
 
     public IDeviceMemory Memory => _memory;
 
-    public int MaxGroupSize => _runner.GroupSize;
+    /// <summary>Larger groups than that of the device's runner are those of launches that ask for them.</summary>
+    public int MaxGroupSize { get; init; } = ((tensorCores ? Wide : Small)[rank]).Value.GroupSize;
 
     public bool HasTensorCores => tensorCores;
 
@@ -81,7 +82,7 @@ internal sealed unsafe class EmulatedDevice(bool tensorCores = false, int multip
 
     private Runner RunnerOf(GpuKernel kernel, GpuGrid grid)
     {
-        if (grid.GroupSize > _runner.GroupSize && grid.GroupSize < int.MaxValue) return Doubled.Value;
+        if (tensorCores && grid.GroupSize > _runner.GroupSize && grid.GroupSize < int.MaxValue) return grid.GroupSize <= Doubled.Value.GroupSize ? Doubled.Value : Large.Value;
         if (!IsLarge(kernel) || 2 * kernel.GroupSize <= LargeWarps * Lanes) return _runner;
         return kernel.GroupSize <= LargeWarps * Lanes ? Large.Value : Largest.Value;
     }
@@ -169,8 +170,9 @@ internal sealed unsafe class EmulatedDevice(bool tensorCores = false, int multip
             lock (_accelerator)
             {
                 var entry = (Action<KernelConfig, TArguments>)_kernels.GetOrAdd(kernel, _ => Load(kernel));
-                KernelConfig groups = new(new Index3D(grid.X, grid.Y, grid.Z), new Index3D(Math.Min(grid.GroupSize, Math.Min(kernel.GroupSize, GroupSize)), 1, 1));
-                if (kernel.SharedBytes > 0) RunWithShared(kernel, () => entry(groups, arguments));
+                int groupSize = Math.Min(grid.GroupSize, Math.Min(kernel.GroupSize, GroupSize));
+                KernelConfig groups = new(new Index3D(grid.X, grid.Y, grid.Z), new Index3D(groupSize, 1, 1));
+                if (kernel.SharedBytes > 0) RunWithShared(kernel, groupSize, () => entry(groups, arguments));
                 else entry(groups, arguments);
                 _accelerator.Synchronize();
             }
@@ -183,17 +185,24 @@ internal sealed unsafe class EmulatedDevice(bool tensorCores = false, int multip
             return _accelerator.LoadStreamKernel(kernel.Entry);
         }
 
-        private void RunWithShared(GpuKernel kernel, Action launch)
+        private void RunWithShared(GpuKernel kernel, int groupSize, Action launch)
         {
             // Smaller groups would run several at a time.
-            if (2 * kernel.GroupSize <= GroupSize)
+            if (2 * groupSize <= GroupSize)
                 throw new NotSupportedException($"Groups with dynamic shared memory have more than {GroupSize / 2} threads here.");
             lock (SharedLock)
             {
                 Shared.Emulated = (byte*)NativeMemory.AlignedAlloc((nuint)kernel.SharedBytes, Shared.Alignment);
-                launch();
-                _accelerator.Synchronize();
-                NativeMemory.AlignedFree(Shared.Emulated);
+                try
+                {
+                    launch();
+                    _accelerator.Synchronize();
+                }
+                finally
+                {
+                    NativeMemory.AlignedFree(Shared.Emulated);
+                    NamedBarrier.Reset();
+                }
             }
         }
     }

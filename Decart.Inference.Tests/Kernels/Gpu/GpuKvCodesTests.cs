@@ -68,9 +68,23 @@ internal sealed class GpuKvCodesTests(string device)
     [Test]
     public void Sequences_together_on_one_multiprocessor_have_the_bits_of_each_alone([ValueSource(nameof(Families))] string family, [Values(64, 128)] int headDim)
     {
+        using GpuBench together = new(Create(family, multiprocessors: 1), KvCacheType.Fp8), alone = new(Create(family, multiprocessors: 100), KvCacheType.Fp8);
+        AssertSame(together, alone, headDim);
+    }
+
+    /// <summary>As a GPU has them: of keys and values of both forms, each team with a ring and a warp that fills it.</summary>
+    [Test]
+    public void Two_teams_of_a_group_have_the_bits_of_one([Values] KvCacheType form)
+    {
+        if (device != "emulated") Assert.Ignore("A GPU's groups have two teams in every test.");
+        using GpuBench two = new(new EmulatedDevice(tensorCores: true) { IsHopper = true, MaxGroupSize = 512 }, form), one = new(Create("sm_90a", multiprocessors: 1), form);
+        AssertSame(two, one, headDim: 128);
+    }
+
+    private static void AssertSame(GpuBench together, GpuBench alone, int headDim)
+    {
         AttentionShape shape = new(Heads: 6, KvHeads: 3, headDim, Scale: 0.3f);
         int[] positions = [68, 5, 64];
-        using GpuBench together = new(Create(family, multiprocessors: 1), KvCacheType.Fp8), alone = new(Create(family, multiprocessors: 100), KvCacheType.Fp8);
         float[][][] rows = [.. positions.Select(position => Enumerable.Range(0, position + 1).Select(_ => Row(shape, together)).ToArray())];
         GpuKvPair[] kvs = [.. positions.Select((position, i) => Fill(together, position, rows[i]))];
         GpuActivations found = Attend(together, [.. positions.Select((position, i) => (kvs[i], position, 1))], [.. rows.Select(own => own[^1])]);

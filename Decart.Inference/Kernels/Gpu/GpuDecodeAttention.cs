@@ -51,15 +51,15 @@ internal static class GpuDecodeAttention
     {
         GridDependency.LaunchDependents();
         // By a shuffle, so that the driver's compiler knows it to be the same for all lanes, and what depends on it.
-        int warp = Warp.Shuffle(Group.IdxX / Lanes, 0), teams = Group.DimX / ThreadsPerTeam, copiers = teams * AttentionColumns.TeamWarps;
-        int team = warp < copiers ? warp / AttentionColumns.TeamWarps : warp - copiers, stride = teams * Grid.DimX, number = (team * Grid.DimX) + Grid.IdxX;
+        int warp = Warp.Shuffle(Group.IdxX >> 5, 0), teams = Group.DimX < Teams * ThreadsPerTeam ? 1 : Teams, copiers = teams * AttentionColumns.TeamWarps;
+        int team = warp < copiers ? warp >> 2 : warp - copiers, stride = teams * Grid.DimX, number = (team * Grid.DimX) + Grid.IdxX;
         GpuAttentionHeader header = GpuAttentionWork.LoadHeader(a.Work);
         Prepare<TShape>(a, teams);
         int units = header.Items * AttentionUnit.PerItem(a.Heads, a.KvHeads), memory = TeamMemory<TShape>(team);
         if (number < units)
         {
             if (warp >= copiers) Copy(a, header, Ring<TShape>.At(memory), number, units, stride);
-            else Attend(a, header, Ring<TShape>.At(memory), memory + Ring<TShape>.Bytes, warp % AttentionColumns.TeamWarps, team, number, units, stride);
+            else Attend(a, header, Ring<TShape>.At(memory), memory + Ring<TShape>.Bytes, warp & 3, team, number, units, stride);
         }
         GridDependency.Wait();
     }
@@ -137,7 +137,7 @@ internal static class GpuDecodeAttention
                     if (tile + AttentionScores.TileKeys < unit.Stop) Ring<TShape>.Await(next);
                     bool masks = tile + AttentionScores.TileKeys > unit.Row.Position + 1 || tile < unit.FirstKey;
                     Columns64 scores = AttentionColumns.Score(a, AttentionColumns.Collect(exchange), tile, masks, even, odd);
-                    // The next tile's products beside this one's weights, none of which waits for the other; behind a unit's last tile they are of no use.
+                    // The next tile's products beside this one's weights, none of which waits for the other. Behind a unit's last tile they are of no use, whatever lies or arrives there.
                     own = Multiply(next, rank, queries);
                     AttentionWeights weights = AttentionColumns.Weigh(a, scores, ref softmax, out Float4 factors);
                     sums = AttentionColumns.Scale(sums, factors, TShape.Groups);

@@ -35,7 +35,7 @@ internal static class GpuFp8Round
         SharedBytes = (Reduce.MaxWarps + 1) * RowsBytes,
     };
 
-    private const int MaxGroupSize = 1024, ClusterSize = 8, Lanes = 32, RowsBytes = CoreTiles.CoreRows * sizeof(int);
+    private const int MaxGroupSize = 1024, ClusterSize = 8, Lanes = 32, RowShift = 3, RowsBytes = CoreTiles.CoreRows * sizeof(int);
 
     /// <summary>Rounds.</summary>
     /// <param name="device">Where.</param>
@@ -50,8 +50,8 @@ internal static class GpuFp8Round
     private static void Run(Fp8RoundArguments a)
     {
         GridDependency.LaunchDependents();
-        int size = Cluster.Size(), rank = Cluster.Rank(), row = (Grid.IdxX / size * CoreTiles.CoreRows) + (Warp.LaneIdx & (CoreTiles.CoreRows - 1)), rows = Global.LoadInt(a.Count);
-        int first = (rank * Group.DimX) + (Group.IdxX / CoreTiles.CoreRows * CoreRow.Columns), step = size * Group.DimX, end = row < rows ? a.Stride : 0;
+        int size = Cluster.Size(), rank = Cluster.Rank(), row = (Grid.IdxX / size * CoreTiles.CoreRows) + Row(), rows = Global.LoadInt(a.Count);
+        int first = (rank * Group.DimX) + ((Group.IdxX >> RowShift) * CoreRow.Columns), step = size * Group.DimX, end = row < rows ? a.Stride : 0;
         GridDependency.Wait();
         Chunks chunks = Load(a, row, first, step, end);
         int largest = LargestMagnitude(chunks);
@@ -62,27 +62,30 @@ internal static class GpuFp8Round
         for (int column = first + (4 * step); column < end; column += 4 * step) Store(a, row, column, step, end, Load(a, row, column, step, end), inverse);
         if (first == 0 && row < rows) Global.StoreFloat(a.Scales + ((long)row * sizeof(float)), Halves.Low((uint)scale));
         // Nobody ends while others may read its memory.
-        Cluster.Arrive();
         Cluster.Wait();
     }
 
-    /// <summary>The largest of the values that a cluster's threads have for the same row.</summary>
+    /// <summary>The lane's row of eight.</summary>
+    private static int Row() => Warp.LaneIdx & (CoreTiles.CoreRows - 1);
+
+    /// <summary>The largest of the values that a cluster's threads have for the same row. Arrives at the cluster's barrier when the others' memory has been read.</summary>
     private static int ClusterMax(int value, int size)
     {
-        int lane = Warp.LaneIdx, row = lane & (CoreTiles.CoreRows - 1), part = lane / CoreTiles.CoreRows, own = Shared.Base() + (row * sizeof(int));
+        int part = Warp.LaneIdx >> RowShift, own = Shared.Base() + (Row() * sizeof(int));
         value = LanesMax(value);
-        if (part == 0) Shared.StoreInt(own + ((1 + (Group.IdxX / Lanes)) * RowsBytes), value);
+        if (part == 0) Shared.StoreInt(own + ((1 + (Group.IdxX >> 5)) * RowsBytes), value);
         Group.Barrier();
         if (Group.IdxX < Lanes)
         {
-            for (int warp = part; warp < Group.DimX / Lanes; warp += Lanes / CoreTiles.CoreRows) value = Math.Max(value, Shared.LoadInt(own + ((1 + warp) * RowsBytes)));
+            for (int warp = part; warp < Group.DimX >> 5; warp += Lanes >> RowShift) value = Math.Max(value, Shared.LoadInt(own + ((1 + warp) * RowsBytes)));
             value = LanesMax(value);
             if (part == 0) Shared.StoreInt(own, value);
         }
         Cluster.Arrive();
         Cluster.Wait();
         value = 0;
-        for (int rank = part; rank < size; rank += Lanes / CoreTiles.CoreRows) value = Math.Max(value, Cluster.LoadInt(Cluster.Map(own, rank)));
+        for (int rank = part; rank < size; rank += Lanes >> RowShift) value = Math.Max(value, Cluster.LoadInt(Cluster.Map(own, rank)));
+        Cluster.Arrive();
         return LanesMax(value);
     }
 

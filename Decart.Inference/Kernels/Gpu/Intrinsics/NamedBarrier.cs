@@ -18,9 +18,20 @@ internal static class NamedBarrier
         else Emulated[number].Wait(threads);
     }
 
+    /// <summary>For emulations: what a kernel that failed has left does not matter to the next.</summary>
+    internal static void Reset()
+    {
+        foreach (EmulatedBarrier barrier in Emulated) barrier.Reset();
+    }
+
     private sealed class EmulatedBarrier
     {
         private int _arrived, _phase;
+
+        public void Reset()
+        {
+            lock (this) _arrived = 0;
+        }
 
         public void Wait(int threads)
         {

@@ -49,7 +49,7 @@ internal struct AttentionCursor<TShape>
     /// <param name="stage">Where in shared memory.</param>
     public static void Fill(AttentionArguments a, ref AttentionCursor<TShape> cursor, int stage)
     {
-        int pieces = AttentionStage.RowBytes(TShape.Groups, TShape.HasCodes) / PieceBytes, lane = Pinned.Int(Warp.LaneIdx), piece = lane % pieces, row = lane / pieces;
+        int shift = AttentionStage.PieceShift(TShape.Groups, TShape.HasCodes), lane = Pinned.Int(Warp.LaneIdx), piece = lane & ((1 << shift) - 1), row = lane >> shift;
         bool hasPiece = piece * PieceBytes < (TShape.HasCodes ? a.HeadBytes : a.HeadDim * sizeof(ushort));
         bool isStrided = cursor._row.PageTable == 0 && cursor._tile >= cursor._firstKey && cursor._tile + AttentionScores.TileKeys <= cursor._row.Position + 1;
         long first = 0, second = 0;
@@ -74,7 +74,7 @@ internal struct AttentionCursor<TShape>
     /// </summary>
     private static void FillStrided(AttentionArguments a, AttentionCursor<TShape> cursor, int stage, int row, int piece)
     {
-        int rowBytes = AttentionStage.RowBytes(TShape.Groups, TShape.HasCodes), step = Lanes * PieceBytes / rowBytes, end = Pinned.Int(AttentionScores.TileKeys);
+        int rowBytes = AttentionStage.RowBytes(TShape.Groups, TShape.HasCodes), step = Lanes >> AttentionStage.PieceShift(TShape.Groups, TShape.HasCodes), end = Pinned.Int(AttentionScores.TileKeys);
         int first = Place(stage, row, piece), second = Place(stage, row + step, piece), third = Place(stage, row + (2 * step), piece), fourth = Place(stage, row + (3 * step), piece);
         int values = AttentionStage.ValuesOffset(TShape.Groups, TShape.HasCodes);
         long source = GpuRow.TokenAddress(cursor._row, cursor._tile + row) + cursor._keys + (piece * PieceBytes), sourceStep = step * cursor._row.TokenBytes;
@@ -97,11 +97,11 @@ internal struct AttentionCursor<TShape>
     /// <summary>Copies keys and values token by token, whose addresses the lanes have found: each that of its own in either half of the tile.</summary>
     private static void FillKnown(AttentionArguments a, AttentionCursor<TShape> cursor, int stage, int row, int piece, bool hasPiece, long first, long second)
     {
-        int step = Lanes * PieceBytes / AttentionStage.RowBytes(TShape.Groups, TShape.HasCodes), end = Pinned.Int(AttentionScores.TileKeys);
+        int step = Lanes >> AttentionStage.PieceShift(TShape.Groups, TShape.HasCodes), end = Pinned.Int(AttentionScores.TileKeys);
         for (; row < end; row += step)
         {
             // The rows of a step lie in the same half.
-            long source = Warp.Shuffle(row < Lanes ? first : second, row % Lanes) + cursor._keys + (piece * PieceBytes);
+            long source = Warp.Shuffle(row < Lanes ? first : second, row & (Lanes - 1)) + cursor._keys + (piece * PieceBytes);
             if (!hasPiece) continue;
             int place = Place(stage, row, piece);
             Start(place, source);

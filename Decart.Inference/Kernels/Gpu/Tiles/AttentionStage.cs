@@ -22,6 +22,10 @@ internal static class AttentionStage
     /// <inheritdoc cref="Bytes" path="/param"/>
     public static int RowBytes(int groups, bool codes) => codes ? 64 * groups : 128 * groups;
 
+    /// <summary>Logarithm of a row's pieces of 16 bytes.</summary>
+    /// <inheritdoc cref="Bytes" path="/param"/>
+    public static int PieceShift(int groups, bool codes) => codes ? groups + 1 : groups + 2;
+
     /// <summary>Bytes from the keys of a tile to those of warp number <paramref name="rank"/>.</summary>
     public static int WarpOffset(int rank, int groups, bool codes) => rank * WarpKeys * RowBytes(groups, codes);
 

@@ -19,7 +19,7 @@ internal interface IRingShape
 }
 
 /// <summary>
-/// Stages of shared memory that some warps fill by bulk copies while others read those that are full. Both sides go through the same stages; a value is one
+/// Stages of shared memory that some warps fill by asynchronous copies while others read those that are full. Both sides go through the same stages; a value is one
 /// side's place in the ring.
 /// </summary>
 internal struct Ring<TShape>
@@ -85,7 +85,7 @@ internal struct Ring<TShape>
     }
 
     /// <summary>
-    /// Waits until the stage may be filled, for a warp whose threads write it themselves; then one of them arrives at <see cref="Full"/>.
+    /// Waits until the stage may be filled, for a warp whose threads write it themselves, or copy piece by piece; then as many of them as <see cref="IRingShape.Writers"/> says arrive at <see cref="Full"/>.
     /// </summary>
     public static void AwaitEmpty(Ring<TShape> ring) => MBarrier.Wait(Empty(ring), ring._parity ^ 1);
 

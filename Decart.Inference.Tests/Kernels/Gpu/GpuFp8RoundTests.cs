@@ -1,0 +1,80 @@
+using System.Runtime.InteropServices;
+using Decart.Inference.Kernels.Gpu;
+using Decart.Inference.Kernels.Gpu.Tiles;
+using Decart.Inference.Memory;
+
+namespace Decart.Inference.Tests.Kernels.Gpu;
+
+/// <summary>Rounding of operands to codes by itself: every code and every scale, wherever the largest element of a row lies.</summary>
+[TestFixtureSource(typeof(GpuDevices), nameof(GpuDevices.Fixtures))]
+internal sealed class GpuFp8RoundTests(string device)
+{
+    /// <summary>What no code's pattern and no scale's is, repeated.</summary>
+    private const byte Poison = 0x7F;
+
+    /// <summary>Rows that fill no eight, in launches for more; on a GPU eight groups take a row together, 4,096 columns each at a time.</summary>
+    [Test]
+    public void Codes_and_scales_are_those_of_each_row(
+        [Values("1 of 1, 128", "5 of 8, 384", "9 of 16, 1280", "17 of 32, 8320", "3 of 4, 4352", "2 of 2, 53248")] string @case)
+    {
+        string[] parts = @case.Split([" of ", ", "], StringSplitOptions.None);
+        (int rows, int capacity, int stride) = (int.Parse(parts[0]), int.Parse(parts[1]), int.Parse(parts[2]));
+        using IGpuDevice gpu = GpuDevices.Create(device, tensorCores: true, hopper: true);
+        if (!GpuMatMulLauncher.MultipliesFp8(gpu)) Assert.Ignore("The GPU does not multiply codes.");
+        Random random = new(stride + rows);
+        Half[,] elements = new Half[rows, stride];
+        for (int row = 0; row < rows; row++)
+        {
+            for (int column = 0; column < stride; column++) elements[row, column] = (Half)((random.NextSingle() * 2) - 1);
+            // The first, the last, and some between, each in another group's part.
+            elements[row, (int)((long)(stride - 1) * row / Math.Max(rows - 1, 1))] = (Half)(-1000 * (row + 1));
+        }
+        int blockRows = CoreTiles.OperandBlockRows(capacity);
+        byte[] halves = new byte[GpuActivations.OperandBytes(capacity, stride)];
+        for (int row = 0; row < rows; row++)
+        {
+            for (int column = 0; column < stride; column++)
+                MemoryMarshal.Write(halves.AsSpan((int)CoreTiles.OperandOffset(row, column, stride, blockRows)), elements[row, column]);
+        }
+        using GpuBuffer x = Filled(gpu, halves), y = Filled(gpu, Poisoned(halves.Length / 2)), scales = Filled(gpu, Poisoned(capacity * sizeof(float))), count = Filled(gpu, BitConverter.GetBytes(rows));
+        Fp8RoundArguments arguments = new()
+        {
+            Count = count.Address,
+            X = x.Address,
+            Y = y.Address,
+            Scales = scales.Address,
+            Stride = stride,
+            XBlockRows = blockRows,
+            YBlockRows = blockRows,
+        };
+        GpuFp8Round.Launch(gpu, arguments, capacity);
+        byte[] codes = new byte[halves.Length / 2], found = new byte[capacity * sizeof(float)], expected = Poisoned(codes.Length);
+        gpu.Download(y.Address, codes);
+        gpu.Download(scales.Address, found);
+        for (int row = 0; row < rows; row++)
+        {
+            float[] own = [.. Enumerable.Range(0, stride).Select(column => (float)elements[row, column])];
+            int scale = Fp8Codes.ScaleOf(BitConverter.SingleToInt32Bits(own.Max(MathF.Abs)));
+            Assert.That(BitConverter.ToSingle(found, row * sizeof(float)), Is.EqualTo((float)BitConverter.UInt16BitsToHalf((ushort)scale)), $"scale of row {row}");
+            float inverse = BitConverter.Int32BitsToSingle(Fp8Codes.InverseOf(scale));
+            for (int column = 0; column < stride; column++)
+                expected[Fp8Tiles.OperandOffset(row, column, stride, blockRows)] = (byte)Fp8Codes.Round(BitConverter.SingleToInt32Bits(own[column] * inverse));
+        }
+        Assert.That(codes.AsSpan().SequenceEqual(expected), "codes, and nothing beside them");
+        Assert.That(found.AsSpan(rows * sizeof(float)).ContainsAnyExcept(Poison), Is.False, "scales of rows that are not there");
+    }
+
+    private static GpuBuffer Filled(IGpuDevice gpu, ReadOnlySpan<byte> bytes)
+    {
+        GpuBuffer buffer = new(gpu.Memory, bytes.Length);
+        gpu.Upload(buffer.Address, bytes);
+        return buffer;
+    }
+
+    private static byte[] Poisoned(int bytes)
+    {
+        byte[] poisoned = new byte[bytes];
+        poisoned.AsSpan().Fill(Poison);
+        return poisoned;
+    }
+}
