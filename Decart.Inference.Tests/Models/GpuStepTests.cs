@@ -19,13 +19,10 @@ internal sealed class GpuStepTests(string device)
     public void Repeated_steps_give_the_bits_of_launched_ones_as_batches_change_and_contexts_grow(string model)
     {
         float[][] launched = Run(model, records: false, tokensPerPage: 0), recorded = Run(model, records: true, tokensPerPage: 0);
-        float[][] paged = Run(model, records: true, tokensPerPage: 4);
-        Assert.That(recorded, Has.Length.EqualTo(launched.Length));
-        for (int i = 0; i < launched.Length; i++)
-        {
-            Assert.That(recorded[i], Is.EqualTo(launched[i]), $"answer {i}");
-            Assert.That(paged[i], Is.EqualTo(launched[i]), $"answer {i} behind page tables");
-        }
+        Assert.That(recorded, Is.EqualTo(launched));
+        // Emulated steps are slow, and what page tables change is the same for all models.
+        if (device == "emulated" && model != "gemma2") return;
+        Assert.That(Run(model, records: true, tokensPerPage: 4), Is.EqualTo(launched), "behind page tables");
     }
 
     /// <summary>The logits after each step; sequences join and leave.</summary>
@@ -45,7 +42,7 @@ internal sealed class GpuStepTests(string device)
             Random random = new(1);
             for (int token = 0; token < Late; token++)
                 ranges[0].Write(token, [.. Enumerable.Range(0, (int)decoder.KvLayout.TokenBytes / sizeof(short)).Select(_ => (Half)(random.NextSingle() - 0.5f))]);
-            (int First, int Count)[] steps = [(0, 1), (0, 3), (1, 4), (0, 5), (0, 2), (0, 5), (3, 2)];
+            (int First, int Count)[] steps = [(0, 1), (0, 3), (1, 4), (0, 5), (3, 2)];
             foreach ((int first, int count) in steps)
             {
                 Batch batch = new();

@@ -32,8 +32,10 @@ internal sealed class GpuKvCodesTests(string device)
     public void Has_the_bits_of_attention_to_what_the_codes_stand_for([ValueSource(nameof(Families))] string family, [ValueSource(nameof(Shapes))] AttentionShape shape, [Values(0, 4)] int tokensPerPage)
     {
         if (IsSlow && tokensPerPage == 0 && shape.HeadDim != 128) Assert.Ignore("Emulated, ranges are tried with one shape.");
-        int tokens = IsSlow ? 140 : 600;
-        (int First, int Length)[] chunks = IsSlow ? [(0, 65), (65, 1), (66, 73), (139, 1)] : [(0, 35), (35, 1), (36, 30), (66, 1), (67, 61), (128, 1), (129, 470), (599, 1)];
+        // Heads whose size is no multiple of 8 have the portable kernel, which is slow where warps have 32 lanes.
+        bool isShort = IsSlow && shape.HeadDim % 8 != 0;
+        int tokens = isShort ? 70 : IsSlow ? 140 : 600;
+        (int First, int Length)[] chunks = isShort ? [(0, 33), (33, 1), (34, 35), (69, 1)] : IsSlow ? [(0, 65), (65, 1), (66, 73), (139, 1)] : [(0, 35), (35, 1), (36, 30), (66, 1), (67, 61), (128, 1), (129, 470), (599, 1)];
         using GpuBench plain = new(Create(family, multiprocessors: 1)), coded = new(Create(family, multiprocessors: 100), KvCacheType.Fp8);
         int outputs = shape.Heads * shape.HeadDim, queries = outputs;
         float[][] rows = [.. Enumerable.Range(0, tokens).Select(_ => Row(shape, coded))];
