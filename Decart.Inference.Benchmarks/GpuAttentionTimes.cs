@@ -22,7 +22,7 @@ internal sealed class GpuAttentionTimes : IDisposable
 
     private static readonly AttentionShape Grouped = new(Heads: 32, KvHeads: 8, HeadDim: 128, Scale: 0.088f), Plain = new(Heads: 32, KvHeads: 32, HeadDim: 128, Scale: 0.088f);
 
-    private static readonly AttentionShape Eights = new(Heads: 64, KvHeads: 8, HeadDim: 128, Scale: 0.088f);
+    private static readonly AttentionShape GroupedByEight = new(Heads: 64, KvHeads: 8, HeadDim: 128, Scale: 0.088f);
 
     private static readonly (string Name, AttentionShape Shape, int Batch, int Context)[] Steps =
     [
@@ -30,7 +30,7 @@ internal sealed class GpuAttentionTimes : IDisposable
         ("8B", Grouped, 1, 8192), ("8B", Grouped, 8, 8192), ("8B", Grouped, 32, 8192), ("8B", Grouped, 64, 8192), ("8B", Grouped, 1, 131_072),
         ("8B", Grouped, 64, 2048), ("8B", Grouped, 64, 16_384),
         ("7B", Plain, 1, 1024), ("7B", Plain, 16, 1024), ("7B", Plain, 64, 1024),
-        ("70B", Eights, 64, 1024), ("70B", Eights, 192, 1024),
+        ("70B", GroupedByEight, 64, 1024), ("70B", GroupedByEight, 192, 1024),
     ];
 
     private static readonly (string Name, AttentionShape Shape, int Tokens)[] Prompts =

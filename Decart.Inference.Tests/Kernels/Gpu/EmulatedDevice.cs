@@ -38,7 +38,7 @@ internal sealed unsafe class EmulatedDevice(bool tensorCores = false, int multip
 
     public IDeviceMemory Memory => _memory;
 
-    /// <summary>Larger groups than that of the device's runner are those of launches that ask for them.</summary>
+    /// <summary>What the device's runner has, unless a test wants more: launches that ask for more threads than that get a larger runner.</summary>
     public int MaxGroupSize { get; init; } = ((tensorCores ? Wide : Small)[rank]).Value.GroupSize;
 
     public bool HasTensorCores => tensorCores;

@@ -250,13 +250,3 @@ internal static class GpuDecodeAttention
         public static int Readers => AttentionColumns.TeamWarps;
     }
 }
-
-/// <summary>The ring of a team of <see cref="GpuDecodeAttention"/>; all lanes of a warp fill a stage.</summary>
-internal interface IAttentionRing : IRingShape
-{
-    /// <summary>Groups of 64 dimensions of a head: 1 or 2.</summary>
-    static abstract int Groups { get; }
-
-    /// <summary>See <see cref="GpuKv"/>.</summary>
-    static abstract bool HasCodes { get; }
-}

@@ -23,8 +23,8 @@ internal struct Fp8RoundArguments
 }
 
 /// <summary>
-/// An operand of halves becomes one of floats of 8 bits, each row with a scale (<see cref="Fp8Codes.ScaleOf"/>). A cluster takes eight rows, which lie together: lanes with eight between them have
-/// the same row. A thread keeps what it has loaded, of up to 4,096 columns for each group of 1,024 threads.
+/// An operand of halves becomes one of floats of 8 bits, each row with a scale (<see cref="Fp8Codes.ScaleOf"/>). A cluster takes eight rows, which lie together: lanes that are the
+/// same modulo 8 have the same row. A thread keeps what it has loaded, of up to 4,096 columns for each group of 1,024 threads.
 /// </summary>
 internal static class GpuFp8Round
 {
