@@ -61,7 +61,7 @@ internal sealed class GpuMatMulTimes : IDisposable
             Console.WriteLine("|---|---|");
             foreach ((string name, int outputs, int inputs) in Shapes)
             {
-                GpuRingPlan best = GpuRingPlan.Best(count, outputs, fp8 ? Fp8Tiles.HalfStride(inputs) : inputs, times._device.Multiprocessors, isPacked: format is not null);
+                GpuRingPlan best = GpuRingPlan.Best(count, outputs, fp8 ? Fp8Tiles.HalfStride(inputs) : inputs, times._device.Multiprocessors, format);
                 Console.Write($"| {name}, {outputs} x {inputs}: {best.BlockRows} x {best.GroupsPerBlock} ");
                 foreach (GpuRingPlan plan in (GpuRingPlan[])[best, .. all ? times.Plans(count, outputs).Where(plan => plan != best) : []])
                 {

@@ -1,4 +1,6 @@
+using Decart.Inference.Checkpoints;
 using Decart.Inference.Kernels.Gpu;
+using Decart.Inference.Kernels.Gpu.Packed;
 using Decart.Inference.Kernels.Gpu.Tiles;
 
 namespace Decart.Inference.Tests.Kernels.Gpu;
@@ -26,16 +28,23 @@ internal sealed class GpuRingPlanTests
     public void Blocks_are_smaller_where_a_weight_is_small(int rows, int weightRows, int blockRows) =>
         Assert.That(GpuRingPlan.Best(rows, weightRows, 4096, Multiprocessors).BlockRows, Is.EqualTo(blockRows));
 
-    /// <summary>Of a packed weight a turn takes as long for one tile as for four: 28 tiles are seven turns in passes of eight, and eight in passes of seven. Elsewhere passes are alike.</summary>
-    [TestCase(57344, true, 8)]
-    [TestCase(57344, false, 7)]
-    [TestCase(22016, true, 8)]
-    [TestCase(22016, false, 6)]
-    [TestCase(28672, true, 7)]
-    [TestCase(10240, true, 5)]
-    [TestCase(8192, true, 4)]
-    public void Packed_weights_have_as_few_turns_as_can_be(int weightRows, bool isPacked, int tilesPerPass) =>
-        Assert.That(GpuRingPlan.Best(1, weightRows, 8192, Multiprocessors, isPacked).TilesPerPass, Is.EqualTo(tilesPerPass));
+    /// <summary>
+    /// Of a packed weight a warp group takes as long for one tile as for four: 28 tiles take seven times that in passes of twelve, and eight times in passes of ten. Elsewhere passes are alike. Stages of many rows
+    /// have no room for more than ten tiles of 8 bits.
+    /// </summary>
+    [TestCase(1, 57344, TensorType.Q4_K, 12)]
+    [TestCase(1, 57344, TensorType.E4M3x64, 12)]
+    [TestCase(1, 57344, null, 7)]
+    [TestCase(64, 57344, TensorType.Q4_K, 12)]
+    [TestCase(64, 57344, TensorType.E4M3x64, 10)]
+    [TestCase(1, 22016, TensorType.Q4_K, 11)]
+    [TestCase(1, 22016, null, 6)]
+    [TestCase(1, 28672, TensorType.Q4_K, 7)]
+    [TestCase(1, 10240, TensorType.Q4_K, 5)]
+    [TestCase(1, 8192, TensorType.Q4_K, 4)]
+    [TestCase(2048, 57344, TensorType.Q4_K, 8)]
+    public void Packed_weights_take_as_little_time_of_warp_groups_as_can_be(int rows, int weightRows, TensorType? type, int tilesPerPass) =>
+        Assert.That(GpuRingPlan.Best(rows, weightRows, 8192, Multiprocessors, type is { } packed ? PackedFormat.Of(packed) : null).TilesPerPass, Is.EqualTo(tilesPerPass));
 
     [Test]
     public void Plans_are_possible(

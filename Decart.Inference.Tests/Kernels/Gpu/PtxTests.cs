@@ -97,7 +97,7 @@ internal sealed class PtxTests(int architecture, string target)
     {
         if (architecture != 90) return;
         // GpuRelayMatMul takes its own from other groups; GpuFp8MatMul adds its own up between.
-        string[] types = [nameof(GpuRingMatMul<>), nameof(GpuPackedMatMul<,,>)];
+        string[] types = [nameof(GpuRingMatMul<>), nameof(GpuHeldMatMul<,,>)];
         IEnumerable<GpuKernel> matmuls = All.Where(kernel => Array.Exists(types, type => kernel.Name.StartsWith($"{type}<", StringComparison.Ordinal)));
         foreach (GpuKernel kernel in matmuls.Concat(WarpGroupKernels.All))
         {
@@ -137,7 +137,7 @@ internal sealed class PtxTests(int architecture, string target)
     public void No_operation_depends_on_parts()
     {
         if (architecture != 90) return;
-        GpuKernel<MatMulArguments> kernel = GpuPackedMatMul<PackedQ8_0, HalfScaling, Sums128>.Kernel;
+        GpuKernel<MatMulArguments> kernel = GpuHeldMatMul<PackedQ8_0, HalfScaling, Sums128>.Kernel;
         Assert.That(kernel.Parts, Is.Not.Empty);
         GpuKernel whole = new GpuKernel<MatMulArguments>(kernel.Entry, kernel.GroupSize) { MinArchitecture = 90, ForOneArchitecture = true, SharedBytes = kernel.SharedBytes };
         using PtxCompiler another = new(architecture);

@@ -51,12 +51,7 @@ internal static class GpuFp8MatMul<TSums, TScales>
         {
             if (first >= pass.Tiles)
             {
-                for (int step = GpuRingMatMul<TSums>.Steps(a, perStage); step > 0; step--)
-                {
-                    Ring<TShape>.Await(ring);
-                    Ring<TShape>.Release(ring);
-                    ring = Ring<TShape>.Next(ring);
-                }
+                ring = Ring<TShape>.LetPass(ring, GpuRingMatMul<TSums>.Steps(a, perStage));
                 continue;
             }
             int tile = pass.Tile + (warp < pass.Tiles ? warp : 0);

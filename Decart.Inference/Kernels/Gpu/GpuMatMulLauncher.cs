@@ -36,7 +36,7 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
 
     /// <summary>Whether weights may stay in few bits.</summary>
     public static bool MultipliesPacked(IGpuDevice device) =>
-        device.PacksWeights && device.HasTensorCores && device.CanRun(GpuPackedMatMul<PackedQ8_0, HalfScaling, Sums256>.Kernel);
+        device.PacksWeights && device.HasTensorCores && device.CanRun(GpuHeldMatMul<PackedQ8_0, HalfScaling, Sums64>.Kernel);
 
     /// <summary>Starts a product.</summary>
     /// <param name="arguments">The operation, without how x and y lie.</param>
@@ -45,7 +45,7 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
     public void Launch(MatMulArguments arguments, int rows, PackedFormat? format = null)
     {
         arguments.XBlockRows = arguments.YBlockRows = CoreTiles.OperandBlockRows(rows);
-        if (_hasRing) LaunchRing(arguments, GpuRingPlan.Best(rows, arguments.WeightRows, arguments.Stride, device.Multiprocessors, isPacked: format is not null), format);
+        if (_hasRing) LaunchRing(arguments, GpuRingPlan.Best(rows, arguments.WeightRows, arguments.Stride, device.Multiprocessors, format), format);
         else LaunchPlain(arguments, rows);
         if (arguments.HalfY != 0) ClearPadding(arguments.Count, arguments.Y, arguments.Columns, rows);
     }
@@ -116,7 +116,7 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
         arguments.XBlockRows = arguments.YBlockRows = blocks.Rows;
         if (_hasRing)
         {
-            GpuRingPlan plan = GpuRingPlan.Experts(blocks, arguments.WeightRows, arguments.Stride, device.Multiprocessors);
+            GpuRingPlan plan = GpuRingPlan.Experts(blocks, arguments.WeightRows, arguments.Stride, device.Multiprocessors, format);
             LaunchRing(arguments, plan, format);
         }
         else if (device.HasTensorCores)
@@ -222,7 +222,7 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
     /// <param name="format">How the weight is packed; null for halves.</param>
     public void LaunchRing(MatMulArguments arguments, GpuRingPlan plan, PackedFormat? format = null)
     {
-        GpuKernel<MatMulArguments> kernel = format is not null ? format.MatMul(plan.BlockRows, arguments.Scaling) : plan.BlockRows switch
+        GpuKernel<MatMulArguments> kernel = format is not null ? format.MatMul(plan.BlockRows, plan.TilesPerPass, arguments.Scaling) : plan.BlockRows switch
         {
             8 => GpuRingMatMul<Sums8>.Kernel,
             16 => GpuRingMatMul<Sums16>.Kernel,

@@ -115,12 +115,7 @@ internal static class GpuRingMatMul<TSums>
         where TShape : IMatMulRingShape =>
         Ring<TShape>.BeginFill(ring, copier == 0 ? pieces * ((pass.Tiles * TShape.TileBytes) + (TSums.Columns * CoreTiles.RowBytes)) : 0);
 
-    /// <summary>What the warps that multiply do, whoever fills the ring.</summary>
-    /// <param name="a">The operation.</param>
-    /// <param name="ring">A stage has pieces of the pass's tiles, and from <see cref="XOffset"/> on those of the block of x.</param>
-    /// <param name="warp">The calling warp, from 0.</param>
-    internal static void Multiply<TShape>(MatMulArguments a, Ring<TShape> ring, int warp)
-        where TShape : IRingShape
+    private static void Multiply(MatMulArguments a, Ring<Shape> ring, int warp)
     {
         int first = warp / 4 * WarpGroupTiles;
         GridDependency.Wait();
@@ -130,17 +125,12 @@ internal static class GpuRingMatMul<TSums>
             int perStage = PiecesPerStage(a), steps = Steps(a, perStage);
             if (first >= pass.Tiles)
             {
-                for (int step = 0; step < steps; step++)
-                {
-                    Ring<TShape>.Await(ring);
-                    Ring<TShape>.Release(ring);
-                    ring = Ring<TShape>.Next(ring);
-                }
+                ring = Ring<Shape>.LetPass(ring, steps);
             }
             else
             {
                 TSums sums = default;
-                Ring<TShape> before = ring;
+                Ring<Shape> before = ring;
                 int pieces = a.Stride / CoreTiles.PieceColumns, place = 0;
                 int weight = 0, x = 0;
                 // One loop, in which nothing else touches the sums: a piece's operations are under way while the next are started.
@@ -148,26 +138,26 @@ internal static class GpuRingMatMul<TSums>
                 {
                     if (place == 0)
                     {
-                        weight = Describe(Ring<TShape>.Stage(ring) + (first * CoreTiles.TileBytes));
-                        x = Describe(Ring<TShape>.Stage(ring) + xOffset);
-                        Ring<TShape>.Await(ring);
+                        weight = Describe(Ring<Shape>.Stage(ring) + (first * CoreTiles.TileBytes));
+                        x = Describe(Ring<Shape>.Stage(ring) + xOffset);
+                        Ring<Shape>.Await(ring);
                     }
                     int nextWeight = MatrixDescriptor.Advance(pass.Tiles * CoreTiles.TileBytes), nextX = MatrixDescriptor.Advance(TSums.Columns * CoreTiles.RowBytes);
                     sums = MultiplyPieces(sums, weight, x, weight + nextWeight, x + nextX);
                     // What was started before has read the stage before.
-                    if (place == 0 && piece > 0) Ring<TShape>.Release(before);
+                    if (place == 0 && piece > 0) Ring<Shape>.Release(before);
                     weight += PiecesAtOnce * nextWeight;
                     x += PiecesAtOnce * nextX;
                     place += PiecesAtOnce;
                     if (place == perStage || piece + PiecesAtOnce >= pieces)
                     {
                         before = ring;
-                        ring = Ring<TShape>.Next(ring);
+                        ring = Ring<Shape>.Next(ring);
                         place = 0;
                     }
                 }
                 WarpGroup.Wait(0);
-                Ring<TShape>.Release(before);
+                Ring<Shape>.Release(before);
                 if (warp < pass.Tiles) StoreTile.Store(a, sums, pass.Tile + warp, pass.XBlock * TSums.Columns, GpuRingMatMulPass.End(a, pass, count), reduces: true);
             }
         }
@@ -232,7 +222,7 @@ internal static class GpuRingMatMul<TSums>
         public static Source Of<TShape>(MatMulArguments a, GpuRingMatMulPass pass, int perStage, int copier)
             where TShape : IMatMulRingShape
         {
-            Source source = IsX ? OfX(a, pass, perStage, TShape.IsPacked ? TShape.WeightBytes : XOffset(a)) : TShape.IsPacked ? OfTiles(a, pass, perStage, TShape.TileBytes) : OfWeight(a, pass, perStage);
+            Source source = IsX ? OfX(a, pass, perStage, TShape.XOffset(a, perStage)) : TShape.IsPacked ? OfTiles(a, pass, perStage, TShape.TileBytes) : OfWeight(a, pass, perStage);
             int own = (TShape.IsPacked && !IsX ? Warp.LaneIdx : source._piece) % Copiers;
             if (copier != (IsX ? Copiers - 1 - own : own)) source._piece = int.MaxValue;
             return source;
@@ -241,12 +231,6 @@ internal static class GpuRingMatMul<TSums>
         public static Source Next(Source source)
         {
             source._address += source._advance;
-            return source;
-        }
-
-        public static Source Skip(Source source, int steps)
-        {
-            source._address += steps * source._advance;
             return source;
         }
 
@@ -267,7 +251,7 @@ internal static class GpuRingMatMul<TSums>
         /// <param name="pass">The pass.</param>
         /// <param name="perStage">Pieces of a full stage.</param>
         /// <param name="offset">Where it begins in a stage.</param>
-        public static Source OfX(MatMulArguments a, GpuRingMatMulPass pass, int perStage, int offset)
+        private static Source OfX(MatMulArguments a, GpuRingMatMulPass pass, int perStage, int offset)
         {
             const int PieceBytes = CoreTiles.RowBytes;
             int lane = Warp.LaneIdx - FirstXLane, own = TSums.Columns * PieceBytes, whole = a.XBlockRows * PieceBytes;
@@ -329,24 +313,6 @@ internal static class GpuRingMatMul<TSums>
             _piece = Warp.LaneIdx < pass.Tiles ? 0 : int.MaxValue,
             _bytesPerPiece = tileBytes,
         };
-
-        /// <summary>The part of a packed weight, at most as many pieces of tiles as lanes: for each piece its tiles together.</summary>
-        /// <param name="a">The operation.</param>
-        /// <param name="pass">The pass.</param>
-        /// <param name="perStage">Pieces of a full stage.</param>
-        /// <param name="tileBytes">A constant: bytes of a piece of a tile.</param>
-        public static Source OfTilePieces(MatMulArguments a, GpuRingMatMulPass pass, int perStage, int tileBytes)
-        {
-            int tile = Warp.LaneIdx / perStage, piece = Warp.LaneIdx - (tile * perStage);
-            return new Source
-            {
-                _address = pass.Weight + CoreTiles.PackedOffset(pass.Tile + tile, piece, a.Stride, tileBytes),
-                _advance = perStage * tileBytes,
-                _offset = ((piece * pass.Tiles) + tile) * tileBytes,
-                _piece = tile < pass.Tiles ? piece : int.MaxValue,
-                _bytes = tileBytes,
-            };
-        }
     }
 
     /// <summary>Bytes of a stage of a launch. Of few rows stages are no larger than its tiles need: with more of them more is on its way, for which small weights would wait otherwise.</summary>
@@ -371,7 +337,7 @@ internal static class GpuRingMatMul<TSums>
 
         public static bool IsPacked => false;
 
-        public static int WeightBytes => GpuRingMatMul<TSums>.WeightBytes;
+        public static int XOffset(MatMulArguments a, int perStage) => GpuRingMatMul<TSums>.XOffset(a);
 
         public static int Stages => HasSmallStages ? GpuRingMatMul<TSums>.Stages * GpuRingMatMul<TSums>.StageBytes / StageBytes : GpuRingMatMul<TSums>.Stages;
 
@@ -392,6 +358,8 @@ internal interface IMatMulRingShape : IRingShape
     /// <summary>Whether a stage has all its pieces of a tile together, as <see cref="Packed.PackedTile{TFormat}"/> has them; else a piece's tiles.</summary>
     static abstract bool IsPacked { get; }
 
-    /// <summary>Room for pieces of tiles in a stage.</summary>
-    static abstract int WeightBytes { get; }
+    /// <summary>Where the pieces of x begin in a stage.</summary>
+    /// <param name="a">The operation.</param>
+    /// <param name="perStage">Pieces of a full stage.</param>
+    static abstract int XOffset(MatMulArguments a, int perStage);
 }

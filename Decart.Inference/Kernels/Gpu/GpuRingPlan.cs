@@ -1,3 +1,4 @@
+using Decart.Inference.Kernels.Gpu.Packed;
 using Decart.Inference.Kernels.Gpu.Tiles;
 
 namespace Decart.Inference.Kernels.Gpu;
@@ -43,15 +44,15 @@ internal readonly record struct GpuRingPlan(int BlockRows, int Blocks, int Group
     /// <param name="weightRows">Rows of the weight.</param>
     /// <param name="stride">Columns of both.</param>
     /// <param name="multiprocessors">Of the GPU.</param>
-    /// <param name="isPacked">Whether the weight has few bits: of few rows a turn of <see cref="GpuRelayMatMul{TFormat, TScaling, TSums}"/> takes as long for one tile as for four.</param>
-    public static GpuRingPlan Best(int rows, int weightRows, int stride, int multiprocessors, bool isPacked = false)
+    /// <param name="format">How the weight is packed; null for halves.</param>
+    public static GpuRingPlan Best(int rows, int weightRows, int stride, int multiprocessors, PackedFormat? format = null)
     {
         int tiles = weightRows / CoreTiles.TileRows, pieces = stride / CoreTiles.PieceColumns;
         GpuRingPlan best = default;
         long least = long.MaxValue;
         foreach (int block in BlockSizes(rows))
         {
-            foreach (GpuRingPlan? plan in (GpuRingPlan?[])[Shared(rows, block, tiles, multiprocessors, isPacked), InTurn(rows, block, tiles, multiprocessors)])
+            foreach (GpuRingPlan? plan in (GpuRingPlan?[])[Shared(rows, block, tiles, multiprocessors, format), InTurn(rows, block, tiles, multiprocessors)])
             {
                 if (plan is not { } found || found.Cycles(tiles, pieces) is var cycles && cycles >= least) continue;
                 best = found;
@@ -74,12 +75,13 @@ internal readonly record struct GpuRingPlan(int BlockRows, int Blocks, int Group
     /// <param name="weightRows">Rows of an expert's weight.</param>
     /// <param name="stride">Columns.</param>
     /// <param name="multiprocessors">Of the GPU.</param>
-    public static GpuRingPlan Experts(in ExpertBlockPlan blocks, int weightRows, int stride, int multiprocessors)
+    /// <param name="format">How the weights are packed; null for halves.</param>
+    public static GpuRingPlan Experts(in ExpertBlockPlan blocks, int weightRows, int stride, int multiprocessors, PackedFormat? format = null)
     {
         int tiles = weightRows / CoreTiles.TileRows;
         GpuRingPlan best = default;
         long least = long.MaxValue;
-        for (int perPass = GpuRingMatMulPass.MaxTiles; perPass > 0; perPass /= 2)
+        for (int perPass = MaxTiles(blocks.Rows, format); perPass > 0; perPass--)
         {
             if (tiles % perPass != 0) continue;
             long passes = (long)blocks.Typical * (tiles / perPass), most = (long)blocks.Most * (tiles / perPass);
@@ -93,14 +95,15 @@ internal readonly record struct GpuRingPlan(int BlockRows, int Blocks, int Group
     }
 
     /// <summary>Even shares of the weight for each block of x; null where there are more blocks than groups.</summary>
-    public static GpuRingPlan? Shared(int rows, int blockRows, int tiles, int multiprocessors, bool isPacked = false)
+    public static GpuRingPlan? Shared(int rows, int blockRows, int tiles, int multiprocessors, PackedFormat? format = null)
     {
         int blocks = CeilingDivide(rows, blockRows);
         if (blocks > multiprocessors) return null;
         // With many rows the products decide, which take a warp group as long for one tile as for four; with few the bytes of the weight do.
-        int unit = blockRows >= 128 ? WarpGroupTiles : 1, units = CeilingDivide(tiles, unit), groups = Math.Min(multiprocessors / blocks, units);
-        int most = CeilingDivide(units, groups) * unit, perPass = CeilingDivide(most, CeilingDivide(most, GpuRingMatMulPass.MaxTiles));
-        if (unit > 1 || (isPacked && Turns(most, GpuRingMatMulPass.MaxTiles) < Turns(most, perPass))) perPass = GpuRingMatMulPass.MaxTiles;
+        int unit = blockRows >= 128 ? WarpGroupTiles : 1, units = CeilingDivide(tiles, unit), groups = Math.Min(multiprocessors / blocks, units), maxTiles = MaxTiles(blockRows, format);
+        int most = CeilingDivide(units, groups) * unit, perPass = CeilingDivide(most, CeilingDivide(most, maxTiles));
+        // Of a packed weight making halves does, too.
+        if (unit > 1 || (format is not null && Turns(most, maxTiles) < Turns(most, perPass))) perPass = maxTiles;
         return new GpuRingPlan(blockRows, blocks, groups * blocks)
         {
             GroupsPerBlock = groups,
@@ -108,6 +111,8 @@ internal readonly record struct GpuRingPlan(int BlockRows, int Blocks, int Group
             TilesPerUnit = unit,
         };
     }
+
+    private static int MaxTiles(int blockRows, PackedFormat? format) => format?.MaxTiles(blockRows) ?? GpuRingMatMulPass.MaxTiles;
 
     /// <summary>Turns of a warp group in passes over so many tiles.</summary>
     private static int Turns(int tiles, int perPass) => (tiles / perPass * CeilingDivide(perPass, WarpGroupTiles)) + CeilingDivide(tiles % perPass, WarpGroupTiles);

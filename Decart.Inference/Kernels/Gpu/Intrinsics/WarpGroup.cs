@@ -181,6 +181,21 @@ internal static unsafe class WarpGroup
     public static Tile32 MultiplyRows32(Tile32 c, UInt4 a, long b, int accumulate) => Multiply(c, a, b, accumulate, &Halves16);
 
     /// <inheritdoc cref="MultiplyRows64"/>
+    /// <summary>c + a b' for halves, a of 64 rows in registers and b of 128 rows.</summary>
+    [IntrinsicImplementation, Ptx(RegisterScale + "m64n128k16.f32.f16.f16" + RegisterEnd, MinArchitecture = 90, InPlace = true)]
+    public static Tile128 MultiplyRows128(Tile128 c, UInt4 a, long b, int accumulate) => Multiply(c, a, b, accumulate, &Halves16);
+
+    /// <inheritdoc cref="MultiplyRows64"/>
+    /// <summary>c + a b' for halves, a of 64 rows in registers and b of 192 rows.</summary>
+    [IntrinsicImplementation, Ptx(RegisterScale + "m64n192k16.f32.f16.f16" + RegisterEnd, MinArchitecture = 90, InPlace = true)]
+    public static Tile192 MultiplyRows192(Tile192 c, UInt4 a, long b, int accumulate) => Multiply(c, a, b, accumulate, &Halves16);
+
+    /// <inheritdoc cref="MultiplyRows64"/>
+    /// <summary>c + a b' for halves, a of 64 rows in registers and b of 256 rows.</summary>
+    [IntrinsicImplementation, Ptx(RegisterScale + "m64n256k16.f32.f16.f16" + RegisterEnd, MinArchitecture = 90, InPlace = true)]
+    public static Tile256 MultiplyRows256(Tile256 c, UInt4 a, long b, int accumulate) => Multiply(c, a, b, accumulate, &Halves16);
+
+    /// <inheritdoc cref="MultiplyRows64"/>
     /// <summary>c + a b for halves, a of 64 rows in registers and b of 16 rows and 64 columns.</summary>
     /// <param name="c">The accumulators.</param>
     /// <param name="a">As in <see cref="MultiplyRows64"/>.</param>

@@ -1,6 +1,5 @@
 using Decart.Inference.Kernels.Gpu.Intrinsics;
 using Decart.Inference.Kernels.Gpu.Tiles;
-using ILGPU;
 
 namespace Decart.Inference.Kernels.Gpu.Packed;
 
@@ -36,21 +35,29 @@ internal struct HeldPiece : IFragmentSink<HeldPiece>
     }
 }
 
-/// <summary>Goes to shared memory, where <see cref="CoreTiles"/> has pieces of tiles.</summary>
-internal struct StoredPiece : IFragmentSink<StoredPiece>
+/// <summary>Products of <see cref="HeldPiece"/>.</summary>
+internal static class HeldProducts<TSums>
+    where TSums : unmanaged, IHeldSums<TSums>
 {
-    private int _address;
+    /// <summary>What the descriptor of the next piece of x has more.</summary>
+    public static int NextX => MatrixDescriptor.Advance(TSums.Columns * CoreTiles.RowBytes);
 
-    /// <summary>Stores a piece of a tile at an address.</summary>
-    public static StoredPiece To(int address)
+    /// <summary>Starts the products of a piece.</summary>
+    /// <param name="sums">What they are added to.</param>
+    /// <param name="weight">The piece.</param>
+    /// <param name="x">The lower half of the descriptor of the piece of x.</param>
+    public static TSums Add(TSums sums, HeldPiece weight, int x)
     {
-        int matrix = Warp.LaneIdx >> 3, row = ((matrix & 1) * CoreTiles.CoreRowBytes) + ((matrix >> 1) * CoreTiles.CoreBytes) + ((Warp.LaneIdx & 7) * (CoreTiles.CoreBytes / 8));
-        return new StoredPiece { _address = address + row };
+        int step = MatrixDescriptor.Advance(2 * CoreTiles.CoreBytes);
+        sums = TSums.MultiplyRows(sums, weight.Step0, x);
+        sums = TSums.MultiplyRows(sums, weight.Step1, x + step);
+        sums = TSums.MultiplyRows(sums, weight.Step2, x + (2 * step));
+        return TSums.MultiplyRows(sums, weight.Step3, x + (3 * step));
     }
 
-    public static StoredPiece Put(StoredPiece sink, int step, UInt4 fragment)
-    {
-        TensorCore.StoreMatrices(sink._address + (step * 2 * CoreTiles.CoreBytes), fragment);
-        return sink;
-    }
+    /// <summary>Starts the products of two pieces.</summary>
+    /// <param name="sums">What they are added to.</param>
+    /// <param name="weight">The pieces.</param>
+    /// <param name="x">The piece of x that the first is multiplied with; the next one follows.</param>
+    public static TSums Add(TSums sums, PiecePair<HeldPiece> weight, int x) => Add(Add(sums, weight.First, x), weight.Second, x + NextX);
 }

@@ -52,10 +52,14 @@ internal abstract class PackedFormat
     /// <summary>The format of weights of a type; null where there is none and they are widened.</summary>
     public static PackedFormat? Of(TensorType type) => ByType.GetValueOrDefault(type);
 
+    /// <summary>The most tiles of a pass over blocks of as many rows of x.</summary>
+    public abstract int MaxTiles(int blockRows);
+
     /// <summary>Multiplies blocks of as many rows of x.</summary>
     /// <param name="blockRows">Rows of a block.</param>
+    /// <param name="tilesPerPass">The most tiles of a pass: it decides on speed, never on bits.</param>
     /// <param name="scaling">One of <see cref="Scalings"/>.</param>
-    public abstract GpuKernel<MatMulArguments> MatMul(int blockRows, PackedScaling scaling);
+    public abstract GpuKernel<MatMulArguments> MatMul(int blockRows, int tilesPerPass, PackedScaling scaling);
 
     private static unsafe PackedFormat<PackedGrid<TGrid>> OfGrid<TStored, TGrid>()
         where TStored : ITableFormat<TStored>
@@ -90,26 +94,41 @@ internal sealed class PackedFormat<TFormat> : PackedFormat
 
     public override IEnumerable<GpuKernel> Kernels =>
     [
-        Store, Embed, .. from rows in (int[])[8, 16, 32, 64, 128, 256]
-                         from scaling in Scalings
-                         select MatMul(rows, scaling),
+        Store, Embed,
+        .. from rows in (int[])[8, 16, 32, 64, 128, 192, 256]
+           from tiles in (int[])[1, MaxTiles(rows)]
+           from scaling in Scalings
+           select MatMul(rows, tiles, scaling),
     ];
 
-    public override GpuKernel<MatMulArguments> MatMul(int blockRows, PackedScaling scaling) => scaling switch
+    public override int MaxTiles(int blockRows) => blockRows switch
     {
-        PackedScaling.FusedHalves => MatMul<FusedScaling>(blockRows),
-        PackedScaling.Halves => MatMul<HalfScaling>(blockRows),
-        _ => MatMul<FloatScaling>(blockRows),
+        8 => GpuHeldMatMul<TFormat, FloatScaling, Sums8>.MaxTiles,
+        16 => GpuHeldMatMul<TFormat, FloatScaling, Sums16>.MaxTiles,
+        32 => GpuHeldMatMul<TFormat, FloatScaling, Sums32>.MaxTiles,
+        64 => GpuHeldMatMul<TFormat, FloatScaling, Sums64>.MaxTiles,
+        _ => GpuRingMatMulPass.MaxTiles,
     };
 
-    private static GpuKernel<MatMulArguments> MatMul<TScaling>(int blockRows)
-        where TScaling : IPackedScaling => blockRows switch
+    public override GpuKernel<MatMulArguments> MatMul(int blockRows, int tilesPerPass, PackedScaling scaling) => scaling switch
+    {
+        PackedScaling.FusedHalves => MatMul<FusedScaling>(blockRows, tilesPerPass),
+        PackedScaling.Halves => MatMul<HalfScaling>(blockRows, tilesPerPass),
+        _ => MatMul<FloatScaling>(blockRows, tilesPerPass),
+    };
+
+    private static GpuKernel<MatMulArguments> MatMul<TScaling>(int blockRows, int tilesPerPass)
+        where TScaling : IPackedScaling => (blockRows, tilesPerPass <= GpuRelayMatMul<TFormat, TScaling, Sums8>.MaxTiles) switch
         {
-            8 => GpuRelayMatMul<TFormat, TScaling, Sums8>.Kernel,
-            16 => GpuRelayMatMul<TFormat, TScaling, Sums16>.Kernel,
-            32 => GpuRelayMatMul<TFormat, TScaling, Sums32>.Kernel,
-            64 => GpuRelayMatMul<TFormat, TScaling, Sums64>.Kernel,
-            128 => GpuPackedMatMul<TFormat, TScaling, Sums128>.Kernel,
-            _ => GpuPackedMatMul<TFormat, TScaling, Sums256>.Kernel,
+            (8, true) => GpuRelayMatMul<TFormat, TScaling, Sums8>.Kernel,
+            (16, true) => GpuRelayMatMul<TFormat, TScaling, Sums16>.Kernel,
+            (32, true) => GpuRelayMatMul<TFormat, TScaling, Sums32>.Kernel,
+            (8, false) => GpuHeldMatMul<TFormat, TScaling, Sums8>.Kernel,
+            (16, false) => GpuHeldMatMul<TFormat, TScaling, Sums16>.Kernel,
+            (32, false) => GpuHeldMatMul<TFormat, TScaling, Sums32>.Kernel,
+            (64, _) => GpuHeldMatMul<TFormat, TScaling, Sums64>.Kernel,
+            (128, _) => GpuHeldMatMul<TFormat, TScaling, Sums128>.Kernel,
+            (192, _) => GpuHeldMatMul<TFormat, TScaling, Sums192>.Kernel,
+            _ => GpuHeldMatMul<TFormat, TScaling, Sums256>.Kernel,
         };
 }

@@ -36,16 +36,21 @@ internal interface IWarpSums<TSelf> : ISums<TSelf>
     static abstract TSelf Multiply(TSelf sums, UInt4 first, UInt4 second, int x);
 }
 
-/// <summary>Sums that warp groups hand on to each other, whose left operand is in registers.</summary>
-internal interface IRelaySums<TSelf> : ISums<TSelf>
-    where TSelf : unmanaged, IRelaySums<TSelf>
+/// <summary>Sums of products whose left operand is in registers.</summary>
+internal interface IHeldSums<TSelf> : ISums<TSelf>
+    where TSelf : unmanaged, IHeldSums<TSelf>
 {
     /// <summary>Adds the products of 16 columns of k for four warps together; the sums that were passed are gone.</summary>
     /// <param name="sums">The sums.</param>
     /// <param name="a">16 rows a warp, as <see cref="WarpGroup.MultiplyRows64"/> takes them.</param>
     /// <param name="b"><see cref="ISums{TSelf}.Columns"/> rows, as <see cref="ISums{TSelf}.Multiply"/> takes them.</param>
     static abstract TSelf MultiplyRows(TSelf sums, UInt4 a, int b);
+}
 
+/// <summary>Sums that warp groups hand on to each other.</summary>
+internal interface IRelaySums<TSelf> : IHeldSums<TSelf>
+    where TSelf : unmanaged, IRelaySums<TSelf>
+{
     /// <summary>Loads what <see cref="Store"/> has stored.</summary>
     static abstract TSelf Load(int address);
 
@@ -190,7 +195,7 @@ internal struct Sums32 : IWarpSums<Sums32>, IRelaySums<Sums32>, ICodeSums<Sums32
     public static Tile64 First(Sums32 sums) => new() { T0 = sums._tile.T0, T1 = sums._tile.T1, T2 = sums._tile.T2, T3 = sums._tile.T3 };
 }
 
-internal struct Sums64 : IWarpSums<Sums64>, IRelaySums<Sums64>, ICodeSums<Sums64>
+internal struct Sums64 : IWarpSums<Sums64>, IHeldSums<Sums64>, ICodeSums<Sums64>
 {
     private Tile64 _tile;
 
@@ -216,32 +221,6 @@ internal struct Sums64 : IWarpSums<Sums64>, IRelaySums<Sums64>, ICodeSums<Sums64
 
     public static Sums64 MultiplyRows(Sums64 sums, UInt4 a, int b) => new() { _tile = WarpGroup.MultiplyRows64(sums._tile, a, CoreTiles.Descriptor(b), 1) };
 
-    public static Sums64 Load(int address)
-    {
-        Sums64 sums = default;
-        sums._tile.T0 = Shared.LoadFloat4(address);
-        sums._tile.T1 = Shared.LoadFloat4(address + WarpFragment.Bytes);
-        sums._tile.T2 = Shared.LoadFloat4(address + (2 * WarpFragment.Bytes));
-        sums._tile.T3 = Shared.LoadFloat4(address + (3 * WarpFragment.Bytes));
-        sums._tile.T4 = Shared.LoadFloat4(address + (4 * WarpFragment.Bytes));
-        sums._tile.T5 = Shared.LoadFloat4(address + (5 * WarpFragment.Bytes));
-        sums._tile.T6 = Shared.LoadFloat4(address + (6 * WarpFragment.Bytes));
-        sums._tile.T7 = Shared.LoadFloat4(address + (7 * WarpFragment.Bytes));
-        return sums;
-    }
-
-    public static void Store(Sums64 sums, int address)
-    {
-        Shared.StoreFloat4(address, sums._tile.T0);
-        Shared.StoreFloat4(address + WarpFragment.Bytes, sums._tile.T1);
-        Shared.StoreFloat4(address + (2 * WarpFragment.Bytes), sums._tile.T2);
-        Shared.StoreFloat4(address + (3 * WarpFragment.Bytes), sums._tile.T3);
-        Shared.StoreFloat4(address + (4 * WarpFragment.Bytes), sums._tile.T4);
-        Shared.StoreFloat4(address + (5 * WarpFragment.Bytes), sums._tile.T5);
-        Shared.StoreFloat4(address + (6 * WarpFragment.Bytes), sums._tile.T6);
-        Shared.StoreFloat4(address + (7 * WarpFragment.Bytes), sums._tile.T7);
-    }
-
     public static int CodePieces => 2;
 
     public static Sums64 AddCodes<TScales>(Sums64 sums, CodePiece piece, CodePiece next, bool two)
@@ -252,7 +231,7 @@ internal struct Sums64 : IWarpSums<Sums64>, IRelaySums<Sums64>, ICodeSums<Sums64
     public static Tile64 First(Sums64 sums) => sums._tile;
 }
 
-internal struct Sums128 : ICodeSums<Sums128>
+internal struct Sums128 : IHeldSums<Sums128>, ICodeSums<Sums128>
 {
     private Tile128 _tile;
 
@@ -267,6 +246,8 @@ internal struct Sums128 : ICodeSums<Sums128>
     public static Sums128 Multiply(Sums128 sums, int a, int b) =>
         new() { _tile = WarpGroup.MultiplyHalves128(sums._tile, CoreTiles.Descriptor(a), CoreTiles.Descriptor(b), 1) };
 
+    public static Sums128 MultiplyRows(Sums128 sums, UInt4 a, int b) => new() { _tile = WarpGroup.MultiplyRows128(sums._tile, a, CoreTiles.Descriptor(b), 1) };
+
     public static int CodePieces => 1;
 
     public static Sums128 AddCodes<TScales>(Sums128 sums, CodePiece piece, CodePiece next, bool two)
@@ -278,7 +259,7 @@ internal struct Sums128 : ICodeSums<Sums128>
 }
 
 /// <summary>Of three quarters of a block of 256 rows: those that are behind are not computed.</summary>
-internal struct Sums192 : ICodeSums<Sums192>
+internal struct Sums192 : IHeldSums<Sums192>, ICodeSums<Sums192>
 {
     private Tile192 _tile;
 
@@ -293,6 +274,8 @@ internal struct Sums192 : ICodeSums<Sums192>
 
     public static Sums192 Multiply(Sums192 sums, int a, int b) =>
         new() { _tile = WarpGroup.MultiplyHalves192(sums._tile, CoreTiles.Descriptor(a), CoreTiles.Descriptor(b), 1) };
+
+    public static Sums192 MultiplyRows(Sums192 sums, UInt4 a, int b) => new() { _tile = WarpGroup.MultiplyRows192(sums._tile, a, CoreTiles.Descriptor(b), 1) };
 
     public static int CodePieces => 1;
 
@@ -315,7 +298,7 @@ internal struct Sums192 : ICodeSums<Sums192>
     public static Tile64 First(Sums192 sums) => sums._tile.Left.Left;
 }
 
-internal struct Sums256 : ICodeSums<Sums256>
+internal struct Sums256 : IHeldSums<Sums256>, ICodeSums<Sums256>
 {
     private Tile256 _tile;
 
@@ -331,6 +314,8 @@ internal struct Sums256 : ICodeSums<Sums256>
 
     public static Sums256 Multiply(Sums256 sums, int a, int b) =>
         new() { _tile = WarpGroup.MultiplyHalves256(sums._tile, CoreTiles.Descriptor(a), CoreTiles.Descriptor(b), 1) };
+
+    public static Sums256 MultiplyRows(Sums256 sums, UInt4 a, int b) => new() { _tile = WarpGroup.MultiplyRows256(sums._tile, a, CoreTiles.Descriptor(b), 1) };
 
     public static int CodePieces => 1;
 
