@@ -29,17 +29,19 @@ internal sealed class GpuRingPlanTests
         Assert.That(GpuRingPlan.Best(rows, weightRows, 4096, Multiprocessors).BlockRows, Is.EqualTo(blockRows));
 
     /// <summary>
-    /// Of a packed weight a warp group takes as long for one tile as for four: 28 tiles take seven times that in passes of twelve, and eight times in passes of ten. Elsewhere passes are alike. Stages of many rows
+    /// Of a packed weight a warp group takes as long for one tile as for four: 28 tiles take seven times that in passes of sixteen or twelve, and eight times in passes of fourteen or ten. Elsewhere passes are alike. Stages of many rows
     /// have no room for more than ten tiles of 8 bits.
     /// </summary>
-    [TestCase(1, 57344, TensorType.Q4_K, 12)]
-    [TestCase(1, 57344, TensorType.E4M3x64, 12)]
+    [TestCase(1, 57344, TensorType.Q4_K, 16)]
+    [TestCase(1, 57344, TensorType.E4M3x64, 16)]
+    [TestCase(32, 57344, TensorType.Q4_K, 12)]
     [TestCase(1, 57344, null, 7)]
     [TestCase(64, 57344, TensorType.Q4_K, 12)]
     [TestCase(64, 57344, TensorType.E4M3x64, 10)]
     [TestCase(1, 22016, TensorType.Q4_K, 11)]
     [TestCase(1, 22016, null, 6)]
-    [TestCase(1, 28672, TensorType.Q4_K, 7)]
+    [TestCase(1, 28672, TensorType.Q4_K, 14)]
+    [TestCase(32, 28672, TensorType.Q4_K, 7)]
     [TestCase(1, 10240, TensorType.Q4_K, 5)]
     [TestCase(1, 8192, TensorType.Q4_K, 4)]
     [TestCase(2048, 57344, TensorType.Q4_K, 8)]

@@ -28,7 +28,7 @@ internal static class GpuHeldMatMul<TFormat, TScaling, TSums>
     // Fields, each after those that it is made of, not properties: the compiler of kernels takes them as constants.
 
     /// <summary>Warp groups that multiply, as many as there are registers for.</summary>
-    private static readonly int Groups = TSums.Columns <= 64 ? 3 : 2;
+    private static readonly int Groups = TSums.Columns <= 16 ? 4 : TSums.Columns <= 64 ? 3 : 2;
 
     /// <summary>
     /// Whether a warp makes halves while its products with those before are under way. With more columns there are no registers for that, nor need: products take longer than making halves, which the
@@ -67,7 +67,8 @@ internal static class GpuHeldMatMul<TFormat, TScaling, TSums>
         }
         else
         {
-            if (Groups == 3) WarpGroup.RaiseRegisters(160);
+            if (Groups == 4) WarpGroup.RaiseRegisters(112);
+            else if (Groups == 3) WarpGroup.RaiseRegisters(160);
             else WarpGroup.RaiseRegisters(232);
             Multiply(a, ring, warp);
         }

@@ -48,17 +48,6 @@ internal static unsafe class TensorCore
     [IntrinsicImplementation, Ptx("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {$r}, [$0];")]
     public static UInt4 LoadMatrices(int row) => LoadMatrices((nuint)Shared.Pointer(row));
 
-    /// <summary>Stores what <see cref="LoadMatrices(int)"/> loads. PTX ISA, "stmatrix" (sm_90).</summary>
-    /// <param name="row">Where the calling lane's row begins, as there.</param>
-    /// <param name="matrices">The calling lane's pairs.</param>
-    [IntrinsicImplementation, Ptx("stmatrix.sync.aligned.m8n8.x4.shared.b16 [$0], {$1};", MinArchitecture = 90)]
-    public static void StoreMatrices(int row, UInt4 matrices)
-    {
-        uint* rows = Publish((uint)row, 0, 0, 0, 0, 0), registers = (uint*)&matrices;
-        for (int matrix = 0; matrix < 4; matrix++)
-            ((uint*)Shared.Pointer((int)rows[((8 * matrix) + (Warp.LaneIdx / 4)) * Words]))[Warp.LaneIdx % 4] = registers[matrix];
-    }
-
     /// <summary>Transposes an 8 x 8 matrix of 16-bit elements, of which lane l holds the pair (l / 4, 2 (l % 4)). PTX ISA, "movmatrix".</summary>
     [IntrinsicImplementation, Ptx("movmatrix.sync.aligned.m8n8.trans.b16 $r, $0;")]
     public static uint Transpose(uint pair)
