@@ -18,6 +18,9 @@ internal readonly record struct GpuRingPlan(int BlockRows, int Blocks, int Group
     /// </summary>
     private const int PassCycles = 3000, CacheBytes = 42;
 
+    /// <summary>Cycles in which a warp group makes halves of a piece of a packed weight that products do not hide: 40 to 150 on an H200, as formats differ.</summary>
+    private const int UnpackCycles = 100;
+
     /// <summary>Three quarters of the largest block, for batches that it is enough for: see <see cref="Sums192"/>. There is one such block alone.</summary>
     public const int ThreeQuarterRows = 192;
 
@@ -52,9 +55,11 @@ internal readonly record struct GpuRingPlan(int BlockRows, int Blocks, int Group
         long least = long.MaxValue;
         foreach (int block in BlockSizes(rows))
         {
-            foreach (GpuRingPlan? plan in (GpuRingPlan?[])[Shared(rows, block, tiles, multiprocessors, format), InTurn(rows, block, tiles, multiprocessors)])
+            GpuRingPlan? shared = Shared(rows, block, tiles, multiprocessors, format), inTurn = InTurn(rows, block, tiles, multiprocessors);
+            // Of two that take as long, passes in turn read what their neighbours read at the same time.
+            foreach (GpuRingPlan? plan in format is not null && rows > block ? (GpuRingPlan?[])[inTurn, shared] : [shared, inTurn])
             {
-                if (plan is not { } found || found.Cycles(tiles, pieces) is var cycles && cycles >= least) continue;
+                if (plan is not { } found || found.Cycles(tiles, pieces, format) is var cycles && cycles >= least) continue;
                 best = found;
                 least = cycles;
             }
@@ -86,7 +91,7 @@ internal readonly record struct GpuRingPlan(int BlockRows, int Blocks, int Group
             if (tiles % perPass != 0) continue;
             long passes = (long)blocks.Typical * (tiles / perPass), most = (long)blocks.Most * (tiles / perPass);
             GpuRingPlan plan = new(blocks.Rows, blocks.Most, (int)Math.Min(multiprocessors, most)) { TilesPerPass = perPass };
-            long cycles = (passes + plan.Groups - 1) / plan.Groups * plan.PassTime(perPass, stride / CoreTiles.PieceColumns);
+            long cycles = (passes + plan.Groups - 1) / plan.Groups * plan.PassTime(perPass, stride / CoreTiles.PieceColumns, format);
             if (cycles >= least) continue;
             best = plan;
             least = cycles;
@@ -127,24 +132,24 @@ internal readonly record struct GpuRingPlan(int BlockRows, int Blocks, int Group
     }
 
     /// <summary>Cycles that the last group to end is expected to take.</summary>
-    private long Cycles(int tiles, int pieces)
+    private long Cycles(int tiles, int pieces, PackedFormat? format)
     {
         if (GroupsPerBlock == 0)
         {
             long passes = (long)Blocks * CeilingDivide(tiles, GpuRingMatMulPass.MaxTiles);
-            return (passes + Groups - 1) / Groups * PassTime(GpuRingMatMulPass.MaxTiles, pieces);
+            return (passes + Groups - 1) / Groups * PassTime(GpuRingMatMulPass.MaxTiles, pieces, format);
         }
         int left = CeilingDivide(CeilingDivide(tiles, TilesPerUnit), GroupsPerBlock) * TilesPerUnit;
         long cycles = 0;
-        for (; left > 0; left -= TilesPerPass) cycles += PassTime(Math.Min(left, TilesPerPass), pieces);
+        for (; left > 0; left -= TilesPerPass) cycles += PassTime(Math.Min(left, TilesPerPass), pieces, format);
         return cycles;
     }
 
     /// <summary>Cycles of a pass: of its products, or of the bytes that they need, of which clusters were seen to spare a third of the weight's.</summary>
-    private long PassTime(int tiles, int pieces)
+    private long PassTime(int tiles, int pieces, PackedFormat? format)
     {
-        int products = CeilingDivide(tiles, WarpGroupTiles) * 2 * BlockRows;
-        int bytes = (tiles * CoreTiles.TileBytes * (ClusterSize > 1 ? 2 : 3) / 3) + (BlockRows * CoreTiles.RowBytes);
+        int products = CeilingDivide(tiles, WarpGroupTiles) * ((2 * BlockRows) + (format is null ? 0 : UnpackCycles));
+        int bytes = (tiles * (format?.PieceBytes ?? CoreTiles.TileBytes) * (ClusterSize > 1 ? 2 : 3) / 3) + (BlockRows * CoreTiles.RowBytes);
         return PassCycles + ((long)pieces * Math.Max(products, bytes / CacheBytes));
     }
 

@@ -51,9 +51,11 @@ internal struct AttentionCursor<TShape>
     {
         int shift = AttentionStage.PieceShift(TShape.Groups, TShape.HasCodes), lane = Pinned.Int(Warp.LaneIdx), piece = lane & ((1 << shift) - 1), row = lane >> shift;
         bool hasPiece = piece * PieceBytes < (TShape.HasCodes ? a.HeadBytes : a.HeadDim * sizeof(ushort));
-        bool isStrided = cursor._row.PageTable == 0 && cursor._tile >= cursor._firstKey && cursor._tile + AttentionScores.TileKeys <= cursor._row.Position + 1;
+        bool isWhole = cursor._tile >= cursor._firstKey && cursor._tile + AttentionScores.TileKeys <= cursor._row.Position + 1, isPaged = cursor._row.PageTable != 0;
+        // Rows of a page are at one distance.
+        bool isStrided = isWhole && (!isPaged || RunRows <= 1 << cursor._row.PageShift);
         long first = 0, second = 0;
-        if (TShape.HasCodes || !isStrided)
+        if (TShape.HasCodes || isPaged || !isStrided)
         {
             first = SeenToken(cursor, lane);
             second = SeenToken(cursor, lane + Lanes);
@@ -63,33 +65,42 @@ internal struct AttentionCursor<TShape>
             AsyncCopy.Start4(AttentionStage.ScalesOf(stage, lane, TShape.Groups), first + cursor._scales);
             AsyncCopy.Start4(AttentionStage.ScalesOf(stage, lane + Lanes, TShape.Groups), second + cursor._scales);
         }
-        if (!isStrided) FillKnown(a, cursor, stage, row, piece, hasPiece, first, second);
-        else if (hasPiece) FillStrided(a, cursor, stage, row, piece);
+        if (isStrided) FillStrided(a, cursor, stage, row, piece, hasPiece, first, second);
+        else FillKnown(a, cursor, stage, row, piece, hasPiece, first, second);
         Advance(a, ref cursor);
     }
 
+    /// <summary>Rows of keys, and of values, that all lanes copy one after another at one distance.</summary>
+    private static int RunRows => 4 * (Lanes >> AttentionStage.PieceShift(TShape.Groups, TShape.HasCodes));
+
     /// <summary>
-    /// Copies keys and values that are all there, at one distance from each other, four rows of each at a time: how pieces are exchanged repeats with every
-    /// eighth row.
+    /// Copies keys and values that are all there, runs of them at one distance from each other, four rows of each at a time: how pieces are exchanged repeats with every
+    /// eighth row. With page tables the lanes have found where tokens are.
     /// </summary>
-    private static void FillStrided(AttentionArguments a, AttentionCursor<TShape> cursor, int stage, int row, int piece)
+    private static void FillStrided(AttentionArguments a, AttentionCursor<TShape> cursor, int stage, int row, int piece, bool hasPiece, long found, long secondFound)
     {
-        int rowBytes = AttentionStage.RowBytes(TShape.Groups, TShape.HasCodes), step = Lanes >> AttentionStage.PieceShift(TShape.Groups, TShape.HasCodes), end = Pinned.Int(AttentionScores.TileKeys);
+        int rowBytes = AttentionStage.RowBytes(TShape.Groups, TShape.HasCodes), step = RunRows / 4, end = Pinned.Int(AttentionScores.TileKeys);
         int first = Place(stage, row, piece), second = Place(stage, row + step, piece), third = Place(stage, row + (2 * step), piece), fourth = Place(stage, row + (3 * step), piece);
         int values = AttentionStage.ValuesOffset(TShape.Groups, TShape.HasCodes);
-        long source = GpuRow.TokenAddress(cursor._row, cursor._tile + row) + cursor._keys + (piece * PieceBytes), sourceStep = step * cursor._row.TokenBytes;
+        bool isPaged = cursor._row.PageTable != 0;
+        long own = cursor._keys + (piece * PieceBytes), source = isPaged ? 0 : GpuRow.TokenAddress(cursor._row, cursor._tile + row) + own, sourceStep = step * cursor._row.TokenBytes;
         long valueBytes = GpuKv.ValueBytes(a, TShape.HasCodes);
-        for (int offset = 0; offset < end * rowBytes; offset += 4 * step * rowBytes)
+        for (int run = 0; run < end; run += RunRows)
         {
+            if (isPaged) source = Warp.Shuffle(run < Lanes ? found : secondFound, (run + row) & (Lanes - 1)) + own;
             long next = source + sourceStep, afterNext = next + sourceStep, last = afterNext + sourceStep;
-            Start(first + offset, source);
-            Start(second + offset, next);
-            Start(third + offset, afterNext);
-            Start(fourth + offset, last);
-            Start(first + values + offset, source + valueBytes);
-            Start(second + values + offset, next + valueBytes);
-            Start(third + values + offset, afterNext + valueBytes);
-            Start(fourth + values + offset, last + valueBytes);
+            int offset = run * rowBytes;
+            if (hasPiece)
+            {
+                Start(first + offset, source);
+                Start(second + offset, next);
+                Start(third + offset, afterNext);
+                Start(fourth + offset, last);
+                Start(first + values + offset, source + valueBytes);
+                Start(second + values + offset, next + valueBytes);
+                Start(third + values + offset, afterNext + valueBytes);
+                Start(fourth + values + offset, last + valueBytes);
+            }
             source = last + sourceStep;
         }
     }
