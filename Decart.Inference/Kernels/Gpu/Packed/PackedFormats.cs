@@ -95,10 +95,10 @@ internal sealed class PackedFormat<TFormat> : PackedFormat
     public override IEnumerable<GpuKernel> Kernels =>
     [
         Store, Embed,
-        .. from rows in (int[])[8, 16, 32, 64, 128, 192, 256]
-           from tiles in (int[])[1, MaxTiles(rows)]
-           from scaling in Scalings
-           select MatMul(rows, tiles, scaling),
+        .. (from rows in (int[])[8, 16, 32, 64, 128, 192, 256]
+            from tiles in (int[])[1, MaxTiles(rows)]
+            from scaling in Scalings
+            select MatMul(rows, tiles, scaling)).Distinct(),
     ];
 
     public override int MaxTiles(int blockRows) => blockRows switch
