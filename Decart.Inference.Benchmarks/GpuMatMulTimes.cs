@@ -63,7 +63,7 @@ internal sealed class GpuMatMulTimes : IDisposable
             {
                 GpuRingPlan best = GpuRingPlan.Best(count, outputs, fp8 ? Fp8Tiles.HalfStride(inputs) : inputs, times._device.Multiprocessors, format);
                 Console.Write($"| {name}, {outputs} x {inputs}: {best.BlockRows} x {best.GroupsPerBlock} ");
-                foreach (GpuRingPlan plan in (GpuRingPlan[])[best, .. all ? times.Plans(count, outputs).Where(plan => plan != best) : []])
+                foreach (GpuRingPlan plan in (GpuRingPlan[])[best, .. all ? times.Plans(count, outputs, inputs).Where(plan => plan != best) : []])
                 {
                     double seconds = times.Measure(name, outputs, inputs, count, plan, format, scaling, fp8), bytes = fp8 ? (double)outputs * inputs : Bytes(outputs, inputs, format);
                     Console.Write(FormattableString.Invariant(
@@ -74,11 +74,11 @@ internal sealed class GpuMatMulTimes : IDisposable
         }
     }
 
-    private IEnumerable<GpuRingPlan> Plans(int rows, int outputs)
+    private IEnumerable<GpuRingPlan> Plans(int rows, int outputs, int inputs)
     {
         for (int block = Math.Min(CoreTiles.OperandBlockRows(rows), 64); block <= CoreTiles.OperandBlockRows(rows); block *= 2)
         {
-            if (GpuRingPlan.Shared(rows, block, outputs / CoreTiles.TileRows, _device.Multiprocessors) is { } shared) yield return shared;
+            if (GpuRingPlan.Shared(rows, block, outputs / CoreTiles.TileRows, inputs / CoreTiles.PieceColumns, _device.Multiprocessors) is { } shared) yield return shared;
             yield return GpuRingPlan.InTurn(rows, block, outputs / CoreTiles.TileRows, _device.Multiprocessors);
         }
     }

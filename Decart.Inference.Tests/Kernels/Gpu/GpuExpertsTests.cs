@@ -1,6 +1,7 @@
 using Decart.Inference.Checkpoints;
 using Decart.Inference.Kernels;
 using Decart.Inference.Kernels.Gpu;
+using Decart.Inference.Kernels.Gpu.Packed;
 
 namespace Decart.Inference.Tests.Kernels.Gpu;
 
@@ -9,7 +10,7 @@ internal sealed class GpuExpertsTests(string device)
 {
     public const int Hidden = 40, Count = 6;
 
-    private const int Intermediate = 24;
+    private const int Intermediate = 24, PackedExperts = 3;
 
     /// <summary>The matmuls that experts may have: the portable one, that of sm_80, that of sm_90a.</summary>
     internal enum MatMuls
@@ -95,7 +96,7 @@ internal sealed class GpuExpertsTests(string device)
         AssertSameExperts(type, tokens, columns: 256, inner: type == TensorType.Q4_K ? 256 : 192, multiprocessors: 3);
     }
 
-    /// <summary>Twenty tiles are multiplied four at a time, one pass after the other, and ten pieces are an odd number of turns, so that each pass ends with half a stage.</summary>
+    /// <summary>Experts' tiles are passes one after the other, and a last stage has fewer pieces.</summary>
     [Test]
     public void Packed_experts_of_many_passes_have_the_bits_of_widened_ones([Values(TensorType.Q8_0, TensorType.Int8x64)] TensorType type, [Values(2, 40, 300)] int tokens)
     {
@@ -103,14 +104,24 @@ internal sealed class GpuExpertsTests(string device)
         AssertSameExperts(type, tokens, columns: 320, inner: 640, multiprocessors: 1);
     }
 
+    /// <summary>The same of so few tiles that groups hand sums on, in two or three turns a pass: the next pass's begin with another group.</summary>
+    [Test]
+    public void Packed_experts_of_few_tiles_have_the_bits_of_widened_ones([Values(TensorType.Q8_0, TensorType.Int4x32)] TensorType type, [Values(2, 30)] int tokens)
+    {
+        const int Columns = 640, Inner = 32;
+        ExpertBlockPlan blocks = ExpertBlockPlan.Create(2 * tokens, PackedExperts, ExpertBlockPlan.MaxRows);
+        GpuRingPlan plan = GpuRingPlan.Experts(blocks, 2 * Inner, Columns, multiprocessors: 1, PackedFormat.Of(type));
+        Assert.That((plan.TilesPerPass <= 4, blocks.Rows <= 32, plan.Groups), Is.EqualTo((true, true, 1)));
+        AssertSameExperts(type, tokens, Columns, Inner, multiprocessors: 1);
+    }
+
     private void AssertSameExperts(TensorType type, int tokens, int columns, int inner, int multiprocessors)
     {
-        const int Number = 3;
         using GpuBench bench = new(GpuDevices.Create(device, multiprocessors: multiprocessors, tensorCores: true, hopper: true, packs: true));
         bench.Begin(tokens);
-        StoredTensor[] gateUps = [.. Enumerable.Range(0, Number).Select(_ => bench.Tensor(type, 2 * inner, columns))];
-        StoredTensor[] downs = [.. Enumerable.Range(0, Number).Select(_ => bench.Tensor(type, columns, inner))];
-        GpuActivationsPair x = bench.Activations(tokens, columns, operand: true), logits = bench.Activations(tokens, Number);
+        StoredTensor[] gateUps = [.. Enumerable.Range(0, PackedExperts).Select(_ => bench.Tensor(type, 2 * inner, columns))];
+        StoredTensor[] downs = [.. Enumerable.Range(0, PackedExperts).Select(_ => bench.Tensor(type, columns, inner))];
+        GpuActivationsPair x = bench.Activations(tokens, columns, operand: true), logits = bench.Activations(tokens, PackedExperts);
         float[][] packed = Mix(packs: true), widened = Mix(packs: false);
         Assert.That(packed, Is.EqualTo(widened));
 

@@ -5,6 +5,7 @@ using Decart.Inference.Kernels;
 using Decart.Inference.Kernels.Cpu.Formats;
 using Decart.Inference.Kernels.Gpu;
 using Decart.Inference.Kernels.Gpu.Packed;
+using Decart.Inference.Kernels.Gpu.Tiles;
 using Decart.Inference.Tests.Kernels.Formats;
 
 namespace Decart.Inference.Tests.Kernels.Gpu;
@@ -28,16 +29,30 @@ internal sealed class GpuPackedMatMulTests(string device)
     public void Products_of_more_rows_have_the_bits_of_widened_weights([Values(TensorType.Q4_K, TensorType.Q8_0)] TensorType type, [Values(9, 40, 100, 150, 200)] int rows) =>
         AssertSameBits(rows, gated: false, columns: 256, (type, 150));
 
-    /// <summary>One pair of pieces and no more, and last stages with two, four and six pieces, of few tiles, which groups hand on, and of two passes of more.</summary>
+    /// <summary>One pair of pieces and no more, and last stages with two, four and six pieces, of few tiles, which groups hand on, and of more.</summary>
     [Test]
     public void Products_with_parts_of_stages_have_the_bits_of_widened_weights(
         [Values(TensorType.Q4_0, TensorType.Q8_0, TensorType.Int4x64)] TensorType type, [Values(1, 16)] int rows, [Values(128, 640, 1280, 1536)] int columns, [Values(37, 200)] int outputs) =>
         AssertSameBits(rows, gated: false, columns, (type, outputs));
 
-    /// <summary>More stages than the ring has, of few tiles and of two passes of more, behind which other stages follow.</summary>
+    /// <summary>More stages than the ring has, of few tiles and of more.</summary>
     [Test]
     public void Long_products_have_the_bits_of_widened_weights([Values(TensorType.Q8_0, TensorType.Int4x64)] TensorType type, [Values(37, 230)] int outputs) =>
         AssertSameBits(rows: 1, gated: false, columns: outputs == 37 ? 4480 : 3200, (type, outputs));
+
+    /// <summary>Passes one after the other: full ones and a last one for which some warp groups have no tile, in rings that are filled several times.</summary>
+    [TestCase(TensorType.Q8_0, 1, 1280, 600)]
+    [TestCase(TensorType.TQ1_0, 1, 512, 282)]
+    [TestCase(TensorType.Int4x64, 12, 896, 400)]
+    [TestCase(TensorType.Q4_K, 40, 768, 400)]
+    [TestCase(TensorType.Int8x32, 40, 640, 500)]
+    public void Products_of_several_passes_have_the_bits_of_widened_weights(TensorType type, int rows, int columns, int outputs)
+    {
+        int tiles = CoreTiles.PaddedRows(outputs) / CoreTiles.TileRows;
+        GpuRingPlan plan = GpuRingPlan.Best(rows, CoreTiles.PaddedRows(outputs), CoreTiles.PaddedColumns(columns), multiprocessors: 1, PackedFormat.Of(type));
+        Assert.That(tiles, Is.GreaterThan(plan.TilesPerPass));
+        AssertSameBits(rows, gated: false, columns, (type, outputs));
+    }
 
     /// <summary>Gates and ups are kept in turn; three groups share the tiles, and stages have fewer pieces at the end.</summary>
     [Test]

@@ -29,15 +29,16 @@ internal sealed class GpuRingPlanTests
         Assert.That(GpuRingPlan.Best(rows, weightRows, 4096, Multiprocessors).BlockRows, Is.EqualTo(blockRows));
 
     /// <summary>
-    /// Of a packed weight a warp group takes as long for one tile as for four: 28 tiles take seven times that in passes of sixteen or twelve, and eight times in passes of fourteen or ten. Elsewhere passes are alike. Stages of many rows
-    /// have no room for more than ten tiles of 8 bits.
+    /// Of a packed weight a warp group takes as long for one tile as for four: 28 tiles take seven times that in passes of sixteen or twelve, and eight times in passes of fourteen or ten. Elsewhere passes are alike. Stages of 64 rows
+    /// have no room for more than ten tiles of 8 bits, of which eight are better.
     /// </summary>
     [TestCase(1, 57344, TensorType.Q4_K, 16)]
     [TestCase(1, 57344, TensorType.E4M3x64, 16)]
     [TestCase(32, 57344, TensorType.Q4_K, 12)]
     [TestCase(1, 57344, null, 7)]
     [TestCase(64, 57344, TensorType.Q4_K, 12)]
-    [TestCase(64, 57344, TensorType.E4M3x64, 10)]
+    [TestCase(64, 57344, TensorType.E4M3x64, 8)]
+    [TestCase(64, 22016, TensorType.E4M3x64, 8)]
     [TestCase(1, 22016, TensorType.Q4_K, 11)]
     [TestCase(1, 22016, null, 6)]
     [TestCase(1, 28672, TensorType.Q4_K, 14)]
@@ -50,17 +51,41 @@ internal sealed class GpuRingPlanTests
 
     [Test]
     public void Plans_are_possible(
-        [Values(1, 8, 9, 64, 65, 130, 257, 2049, 100_000)] int rows, [Values(16, 48, 4096, 22016, 256_000)] int weightRows, [Values(1, 3, 132)] int multiprocessors)
+        [Values(1, 8, 9, 20, 64, 65, 130, 257, 2049, 100_000)] int rows, [Values(16, 48, 4096, 22016, 256_000)] int weightRows, [Values(1, 3, 132)] int multiprocessors)
     {
-        GpuRingPlan plan = GpuRingPlan.Best(rows, weightRows, 128, multiprocessors);
-        Assert.Multiple(() =>
+        foreach (PackedFormat? format in (PackedFormat?[])[null, .. PackedFormat.All])
         {
-            Assert.That(plan.Groups, Is.InRange(1, multiprocessors));
-            Assert.That(plan.Groups % plan.ClusterSize, Is.Zero);
-            Assert.That(plan.BlockRows, Is.LessThanOrEqualTo(CoreTiles.OperandBlockRows(rows)));
-            Assert.That((long)plan.Blocks * plan.BlockRows, Is.InRange(rows, rows + plan.BlockRows - 1));
-            Assert.That(plan.TilesPerPass, Is.InRange(1, GpuRingMatMulPass.MaxTiles));
-            if (plan.GroupsPerBlock != 0) Assert.That(plan.Groups, Is.EqualTo(plan.GroupsPerBlock * plan.Blocks));
-        });
+            GpuRingPlan plan = GpuRingPlan.Best(rows, weightRows, 128, multiprocessors, format);
+            Assert.Multiple(() =>
+            {
+                Assert.That(plan.Groups, Is.InRange(1, multiprocessors));
+                Assert.That(plan.Groups % plan.ClusterSize, Is.Zero);
+                Assert.That(plan.BlockRows, Is.LessThanOrEqualTo(CoreTiles.OperandBlockRows(rows)));
+                Assert.That((long)plan.Blocks * plan.BlockRows, Is.InRange(rows, rows + plan.BlockRows - 1));
+                Assert.That(plan.TilesPerPass, Is.InRange(1, MaxTiles(format, plan.BlockRows)));
+                if (plan.GroupsPerBlock != 0) Assert.That(plan.Groups, Is.EqualTo(plan.GroupsPerBlock * plan.Blocks));
+            });
+        }
     }
+
+    /// <summary>All passes of an expert have as many tiles.</summary>
+    [Test]
+    public void Plans_of_experts_are_possible([Values(1, 3, 40, 2000)] int pairs, [Values(16, 48, 1536, 28672)] int weightRows, [Values(1, 3, 132)] int multiprocessors)
+    {
+        ExpertBlockPlan blocks = ExpertBlockPlan.Create(pairs, experts: 128, ExpertBlockPlan.MaxRows);
+        foreach (PackedFormat? format in (PackedFormat?[])[null, .. PackedFormat.All])
+        {
+            GpuRingPlan plan = GpuRingPlan.Experts(blocks, weightRows, 128, multiprocessors, format);
+            Assert.That(plan.Groups, Is.InRange(1, multiprocessors));
+            Assert.That(plan.TilesPerPass, Is.InRange(1, MaxTiles(format, plan.BlockRows)));
+            Assert.That(weightRows / CoreTiles.TileRows % plan.TilesPerPass, Is.Zero);
+        }
+    }
+
+    /// <summary>Passes in turn have eight tiles, for which every kernel must have room.</summary>
+    [Test]
+    public void Packed_weights_have_room_for_eight_tiles([Values(8, 16, 32, 64, 128, 192, 256)] int blockRows) =>
+        Assert.That(PackedFormat.All.Select(format => format.MaxTiles(blockRows)), Is.All.InRange(GpuRingMatMulPass.MaxTiles, 16));
+
+    private static int MaxTiles(PackedFormat? format, int blockRows) => format?.MaxTiles(blockRows) ?? GpuRingMatMulPass.MaxTiles;
 }

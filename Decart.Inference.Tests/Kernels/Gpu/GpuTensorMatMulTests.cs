@@ -137,7 +137,7 @@ internal sealed class GpuTensorMatMulTests(string device)
         GpuRingPlan[] plans =
         [
             .. from block in threeQuarters ? [GpuRingPlan.ThreeQuarterRows, 256] : emulated ? [8, 64] : (int[])[8, 16, 32, 64, 128, 256]
-               from plan in (GpuRingPlan[])[GpuRingPlan.Shared(rows, block, tiles, 80)!.Value, GpuRingPlan.InTurn(rows, block, tiles, 7)]
+               from plan in (GpuRingPlan[])[GpuRingPlan.Shared(rows, block, tiles, CoreTiles.PaddedColumns(columns) / CoreTiles.PieceColumns, 80)!.Value, GpuRingPlan.InTurn(rows, block, tiles, 7)]
                select plan,
         ];
         foreach (GpuRingPlan plan in plans)

@@ -98,7 +98,9 @@ internal static class GpuHeldMatMul<TFormat, TScaling, TSums>
                         Ring<Stage>.Await(ring);
                         int weight = Ring<Stage>.Stage(ring) + own, x = GpuRingMatMul<TSums>.Describe(Ring<Stage>.Stage(ring) + xOffset);
                         PiecePair<HeldPiece> front = Unpack(weight, weight + PackedTile<TFormat>.Bytes);
-                        sums = Start(sums, front, x);
+                        WarpGroup.Fence();
+                        sums = HeldProducts<TSums>.Add(sums, front, x);
+                        WarpGroup.Commit();
                         // The products before these are done.
                         WarpGroup.Wait(1);
                         if (piece > 0) Ring<Stage>.Release(before);
@@ -113,7 +115,9 @@ internal static class GpuHeldMatMul<TFormat, TScaling, TSums>
                             x = GpuRingMatMul<TSums>.Describe(Ring<Stage>.Stage(ring) + xOffset);
                         }
                         PiecePair<HeldPiece> back = Unpack(weight, weight + PackedTile<TFormat>.Bytes);
-                        sums = Start(sums, back, x);
+                        WarpGroup.Fence();
+                        sums = HeldProducts<TSums>.Add(sums, back, x);
+                        WarpGroup.Commit();
                         WarpGroup.Wait(1);
                         if (Pieces == PairPieces) Ring<Stage>.Release(before);
                         before = ring;
@@ -153,15 +157,6 @@ internal static class GpuHeldMatMul<TFormat, TScaling, TSums>
 
     /// <summary>Starts the products of a piece as a group of operations.</summary>
     private static TSums Start(TSums sums, HeldPiece weight, int x)
-    {
-        WarpGroup.Fence();
-        sums = HeldProducts<TSums>.Add(sums, weight, x);
-        WarpGroup.Commit();
-        return sums;
-    }
-
-    /// <summary>Starts the products of two neighbouring pieces as one.</summary>
-    private static TSums Start(TSums sums, PiecePair<HeldPiece> weight, int x)
     {
         WarpGroup.Fence();
         sums = HeldProducts<TSums>.Add(sums, weight, x);

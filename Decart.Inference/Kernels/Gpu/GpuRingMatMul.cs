@@ -41,7 +41,7 @@ internal static class GpuRingMatMul<TSums>
     internal static int MaxPieces => TSums.Columns <= 8 ? 8 : TSums.Columns <= 16 ? 4 : PiecesAtOnce;
 
     /// <summary>The most bytes of a stage's pieces of the weight.</summary>
-    internal static int WeightBytes => PiecesAtOnce * GpuRingMatMulPass.MaxTiles * CoreTiles.TileBytes;
+    private static int WeightBytes => PiecesAtOnce * GpuRingMatMulPass.MaxTiles * CoreTiles.TileBytes;
 
     private static void Run(MatMulArguments a)
     {
@@ -208,7 +208,7 @@ internal static class GpuRingMatMul<TSums>
     /// the pieces of a block of x, where they are neighbours; else lane <see cref="FirstXLane"/> + p: piece p of it. Of a packed weight lane t has tile t. Pieces, or tiles, are divided
     /// among the <see cref="Copiers"/>.
     /// </summary>
-    internal struct Source
+    private struct Source
     {
         /// <summary>Behind those of the weight.</summary>
         private const int FirstXLane = Lanes / 2;

@@ -55,7 +55,7 @@ internal readonly record struct GpuRingPlan(int BlockRows, int Blocks, int Group
         long least = long.MaxValue;
         foreach (int block in BlockSizes(rows))
         {
-            GpuRingPlan? shared = Shared(rows, block, tiles, multiprocessors, format), inTurn = InTurn(rows, block, tiles, multiprocessors);
+            GpuRingPlan? shared = Shared(rows, block, tiles, pieces, multiprocessors, format), inTurn = InTurn(rows, block, tiles, multiprocessors);
             // Of two that take as long, passes in turn read what their neighbours read at the same time.
             foreach (GpuRingPlan? plan in format is not null && rows > block ? (GpuRingPlan?[])[inTurn, shared] : [shared, inTurn])
             {
@@ -100,21 +100,27 @@ internal readonly record struct GpuRingPlan(int BlockRows, int Blocks, int Group
     }
 
     /// <summary>Even shares of the weight for each block of x; null where there are more blocks than groups.</summary>
-    public static GpuRingPlan? Shared(int rows, int blockRows, int tiles, int multiprocessors, PackedFormat? format = null)
+    public static GpuRingPlan? Shared(int rows, int blockRows, int tiles, int pieces, int multiprocessors, PackedFormat? format = null)
     {
         int blocks = CeilingDivide(rows, blockRows);
         if (blocks > multiprocessors) return null;
         // With many rows the products decide, which take a warp group as long for one tile as for four; with few the bytes of the weight do.
         int unit = blockRows >= 128 ? WarpGroupTiles : 1, units = CeilingDivide(tiles, unit), groups = Math.Min(multiprocessors / blocks, units), maxTiles = MaxTiles(blockRows, format);
-        int most = CeilingDivide(units, groups) * unit, perPass = CeilingDivide(most, CeilingDivide(most, maxTiles));
-        // Of a packed weight making halves does, too.
-        if (unit > 1 || (format is not null && Turns(most, maxTiles) < Turns(most, perPass))) perPass = maxTiles;
-        return new GpuRingPlan(blockRows, blocks, groups * blocks)
+        int most = CeilingDivide(units, groups) * unit;
+        GpuRingPlan plan = new(blockRows, blocks, groups * blocks)
         {
             GroupsPerBlock = groups,
-            TilesPerPass = perPass,
+            TilesPerPass = unit > 1 ? maxTiles : CeilingDivide(most, CeilingDivide(most, maxTiles)),
             TilesPerUnit = unit,
         };
+        if (unit > 1 || format is null) return plan;
+        // Of a packed weight making halves decides, too, which takes as long for one tile as for four.
+        for (int perPass = Math.Min(most, maxTiles); perPass > 0; perPass--)
+        {
+            GpuRingPlan other = plan with { TilesPerPass = perPass };
+            if (other.Cycles(tiles, pieces, format) < plan.Cycles(tiles, pieces, format)) plan = other;
+        }
+        return plan;
     }
 
     private static int MaxTiles(int blockRows, PackedFormat? format) => format?.MaxTiles(blockRows) ?? GpuRingMatMulPass.MaxTiles;

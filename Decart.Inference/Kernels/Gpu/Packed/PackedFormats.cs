@@ -107,7 +107,9 @@ internal sealed class PackedFormat<TFormat> : PackedFormat
         16 => GpuHeldMatMul<TFormat, FloatScaling, Sums16>.MaxTiles,
         32 => GpuHeldMatMul<TFormat, FloatScaling, Sums32>.MaxTiles,
         64 => GpuHeldMatMul<TFormat, FloatScaling, Sums64>.MaxTiles,
-        _ => GpuRingMatMulPass.MaxTiles,
+        128 => GpuHeldMatMul<TFormat, FloatScaling, Sums128>.MaxTiles,
+        192 => GpuHeldMatMul<TFormat, FloatScaling, Sums192>.MaxTiles,
+        _ => GpuHeldMatMul<TFormat, FloatScaling, Sums256>.MaxTiles,
     };
 
     public override GpuKernel<MatMulArguments> MatMul(int blockRows, int tilesPerPass, PackedScaling scaling) => scaling switch
