@@ -114,8 +114,8 @@ internal readonly record struct GpuRingPlan(int BlockRows, int Blocks, int Group
             TilesPerUnit = unit,
         };
         if (unit > 1 || format is null) return plan;
-        // Of a packed weight making halves decides, too, which takes as long for one tile as for four.
-        for (int perPass = Math.Min(most, maxTiles); perPass > 0; perPass--)
+        // Of a packed weight making halves decides, too, which takes as long for one tile as for four. More passes than there must be took longer all the same.
+        for (int perPass = plan.TilesPerPass + 1; perPass <= maxTiles; perPass++)
         {
             GpuRingPlan other = plan with { TilesPerPass = perPass };
             if (other.Cycles(tiles, pieces, format) < plan.Cycles(tiles, pieces, format)) plan = other;
