@@ -12,6 +12,9 @@ internal static partial class OneCore
 {
     private const int MostCores = 1024, WordBits = 64;
 
+    /// <summary>Names the system's number of processors, which the runtime may have been told to take for another (<c>DOTNET_PROCESSOR_COUNT</c>).</summary>
+    private const int ProcessorsOnline = 84;
+
     /// <summary>Threads that have their core; also the lock.</summary>
     private static readonly HashSet<int> Kept = [];
 
@@ -23,7 +26,7 @@ internal static partial class OneCore
         lock (Kept)
         {
             Accelerator accelerator = create();
-            if (OperatingSystem.IsLinux()) KeepNewThreads((Math.Max(CurrentCore(), 0) + rank) % Environment.ProcessorCount);
+            if (OperatingSystem.IsLinux()) KeepNewThreads((Math.Max(CurrentCore(), 0) + rank) % (int)Math.Max(SystemValue(ProcessorsOnline), 1));
             return accelerator;
         }
     }
@@ -56,6 +59,9 @@ internal static partial class OneCore
 
     [LibraryImport("libc", EntryPoint = "sched_getcpu")]
     private static partial int CurrentCore();
+
+    [LibraryImport("libc", EntryPoint = "sysconf")]
+    private static partial nint SystemValue(int name);
 
     [LibraryImport("libc", EntryPoint = "sched_setaffinity")]
     private static partial int SetAffinity(int thread, nint bytes, ref ulong cores);
