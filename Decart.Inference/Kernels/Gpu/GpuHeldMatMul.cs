@@ -16,9 +16,6 @@ internal static class GpuHeldMatMul<TFormat, TScaling, TSums>
 {
     private const int Lanes = 32, GroupWarps = WarpGroup.Threads / Lanes;
 
-    /// <summary>What a group may have.</summary>
-    private const int MaxSharedBytes = 227 * 1024;
-
     /// <summary>Stages that there are at least, so that copies are under way while halves are made.</summary>
     private const int LeastStages = 3;
 
@@ -173,7 +170,7 @@ internal static class GpuHeldMatMul<TFormat, TScaling, TSums>
 
         public static int XOffset(MatMulArguments a, int perStage) => perStage * a.TilesPerPass * PackedTile<TFormat>.Bytes;
 
-        public static int Stages => MaxSharedBytes / (StageBytes + (2 * MBarrier.Bytes));
+        public static int Stages => Shared.MostBytes / (StageBytes + (2 * MBarrier.Bytes));
 
         public static int StageBytes => 16 * 1024;
 

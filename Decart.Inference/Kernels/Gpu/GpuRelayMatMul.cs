@@ -19,9 +19,6 @@ internal static class GpuRelayMatMul<TFormat, TScaling, TSums>
     /// <summary>The most tiles of a pass, one for each warp of a group.</summary>
     public const int MaxTiles = GroupWarps;
 
-    /// <summary>What a group may have.</summary>
-    private const int MaxSharedBytes = 227 * 1024;
-
     // Fields, each after those that it is made of, not properties: the compiler of kernels takes them as constants.
 
     /// <summary>
@@ -37,7 +34,7 @@ internal static class GpuRelayMatMul<TFormat, TScaling, TSums>
     private static readonly int Runners = TSums.Columns <= 16 && Pieces == 4 ? 4 : 3;
 
     /// <summary>A multiple of the groups: a stage is always the same group's, which sees all its phases.</summary>
-    private static readonly int Stages = (MaxSharedBytes - (Runners * GroupWarps * Relay.Bytes)) / (StageBytes + (2 * MBarrier.Bytes)) / Runners * Runners;
+    private static readonly int Stages = (Shared.MostBytes - (Runners * GroupWarps * Relay.Bytes)) / (StageBytes + (2 * MBarrier.Bytes)) / Runners * Runners;
 
     public static readonly GpuKernel<MatMulArguments> Kernel = new(Run, (Runners + 1) * WarpGroup.Threads)
     {

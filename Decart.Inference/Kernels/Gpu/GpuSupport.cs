@@ -25,7 +25,7 @@ internal static class GpuSupport
 
     /// <summary>
     /// Whether quantised weights stay in the bits of their file on GPUs that have kernels for it, unless the switch <c>Decart.Inference.PackedGpuWeights</c> says no; else they are widened
-    /// to halves, which takes more memory and, with many rows, less time.
+    /// to halves, which takes more memory and hardly ever less time.
     /// </summary>
     public static bool PacksWeights => !AppContext.TryGetSwitch(PackedSwitch, out bool enabled) || enabled;
 }

@@ -11,6 +11,9 @@ internal static unsafe class Shared
     /// <summary>What <see cref="Base"/> is a multiple of: the pattern of the widest swizzle repeats after as many bytes.</summary>
     public const int Alignment = 1024;
 
+    /// <summary>What a group of a Hopper GPU may have, in bytes: all of a multiprocessor's but what the system keeps.</summary>
+    public const int MostBytes = 227 * 1024;
+
     /// <summary>The memory's name in PTX.</summary>
     public const string Symbol = "dynamic_shared";
 
