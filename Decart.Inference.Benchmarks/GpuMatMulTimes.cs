@@ -43,14 +43,14 @@ internal sealed class GpuMatMulTimes : IDisposable
     /// <summary>Prints a table.</summary>
     /// <param name="arguments">
     /// Numbers of rows with commas between, unless the defaults are right; then "plans", for a column for each division of the work that is worth a try, or a type of weights that
-    /// stay packed (Q4_K) and how they are scaled (Halves), unless as most of them, or "fp8" for floats of 8 bits on both sides, activations rounded within the time.
+    /// stay packed (Q4_K) and how they are scaled (Halves), unless as most of them, or "fp8" or "int8" for floats or integers of 8 bits on both sides, activations rounded within the time.
     /// </param>
     public static void Run(string[] arguments)
     {
         int[] rows = [.. (arguments.Length > 0 ? arguments[0] : "1,16,32,64,128,256,2048").Split(',').Select(int.Parse)];
         bool all = arguments is [_, "plans"];
-        bool fp8 = arguments is [_, "fp8"];
-        PackedFormat? format = all || fp8 || arguments.Length < 2 ? null : PackedFormat.Of(Enum.Parse<TensorType>(arguments[1]));
+        CodeScaling? codes = arguments is [_, "fp8"] ? CodeScaling.FloatRows : arguments is [_, "int8"] ? CodeScaling.IntegerRows : null;
+        PackedFormat? format = all || codes is not null || arguments.Length < 2 ? null : PackedFormat.Of(Enum.Parse<TensorType>(arguments[1]));
         PackedScaling scaling = arguments.Length > 2 ? Enum.Parse<PackedScaling>(arguments[2]) : UsualScaling(format);
         using GpuMatMulTimes times = new();
         double bandwidth = CopyBandwidth.Measure(times._device.Memory);
@@ -61,11 +61,11 @@ internal sealed class GpuMatMulTimes : IDisposable
             Console.WriteLine("|---|---|");
             foreach ((string name, int outputs, int inputs) in Shapes)
             {
-                GpuRingPlan best = GpuRingPlan.Best(count, outputs, fp8 ? Fp8Tiles.HalfStride(inputs) : inputs, times._device.Multiprocessors, format);
+                GpuRingPlan best = GpuRingPlan.Best(count, outputs, codes is not null ? ByteTiles.HalfStride(inputs) : inputs, times._device.Multiprocessors, format);
                 Console.Write($"| {name}, {outputs} x {inputs}: {best.BlockRows} x {best.GroupsPerBlock} ");
                 foreach (GpuRingPlan plan in (GpuRingPlan[])[best, .. all ? times.Plans(count, outputs, inputs).Where(plan => plan != best) : []])
                 {
-                    double seconds = times.Measure(name, outputs, inputs, count, plan, format, scaling, fp8), bytes = fp8 ? (double)outputs * inputs : Bytes(outputs, inputs, format);
+                    double seconds = times.Measure(name, outputs, inputs, count, plan, format, scaling, codes), bytes = codes is not null ? (double)outputs * inputs : Bytes(outputs, inputs, format);
                     Console.Write(FormattableString.Invariant(
                         $"| {(plan == best ? "" : $"{plan.BlockRows} x {plan.GroupsPerBlock}{(plan.ClusterSize > 1 ? " pairs" : "")}: ")}{bytes / seconds / 1e12:F2} ({bytes / seconds / bandwidth:F2}), {2.0 * outputs * inputs * count / seconds / 1e12:F0} "));
                 }
@@ -101,10 +101,10 @@ internal sealed class GpuMatMulTimes : IDisposable
     private static long Bytes(int outputs, int inputs, PackedFormat? format) =>
         (long)(outputs / CoreTiles.TileRows) * (inputs / CoreTiles.PieceColumns) * (format?.PieceBytes ?? CoreTiles.TileBytes);
 
-    private double Measure(string name, int outputs, int inputs, int rows, GpuRingPlan plan, PackedFormat? format, PackedScaling scaling, bool fp8)
+    private double Measure(string name, int outputs, int inputs, int rows, GpuRingPlan plan, PackedFormat? format, PackedScaling scaling, CodeScaling? codes)
     {
         _device.Upload(_count.Address, BitConverter.GetBytes(rows));
-        long bytes = fp8 ? (long)outputs * inputs : Bytes(outputs, inputs, format);
+        long bytes = codes is not null ? (long)outputs * inputs : Bytes(outputs, inputs, format);
         int copies = (int)Math.Max(1, WeightBytes / bytes), launches = Math.Max(copies, 8);
         bool gated = name.EndsWith("gate/up", StringComparison.Ordinal);
         MatMulArguments arguments = new()
@@ -130,7 +130,7 @@ internal sealed class GpuMatMulTimes : IDisposable
             for (int i = 0; i < launches; i++)
             {
                 arguments.Weight = _weights.Address + (nint)(i % copies * bytes);
-                if (fp8) _launcher.LaunchFp8(arguments, _launcher.RoundToCodes(_x.Address, _count.Address, rows, outputs, inputs), rows, hasPieceScales: false);
+                if (codes is { } kind) _launcher.LaunchCodes(arguments, _launcher.RoundToCodes(_x.Address, _count.Address, rows, outputs, inputs, kind == CodeScaling.IntegerRows), rows, kind);
                 else _launcher.LaunchRing(arguments, plan, format);
             }
         }

@@ -29,8 +29,8 @@ public sealed class DecartInferenceOptions
     /// <inheritdoc cref="LlmSessionOptions.KvCacheType"/>
     public KvCacheType KvCacheType { get; set; } = Defaults.KvCacheType;
 
-    /// <inheritdoc cref="LlmSessionOptions.Fp8Activations"/>
-    public bool Fp8Activations { get; set; } = Defaults.Fp8Activations;
+    /// <inheritdoc cref="LlmSessionOptions.EightBitActivations"/>
+    public bool EightBitActivations { get; set; } = Defaults.EightBitActivations;
 
     /// <inheritdoc cref="LlmSessionOptions.Paging"/>
     public PagingMode Paging { get; set; } = Defaults.Paging;
@@ -80,7 +80,7 @@ public sealed class DecartInferenceOptions
         MaxBatchTokens = MaxBatchTokens,
         KvCacheBytes = KvCacheBytes,
         KvCacheType = KvCacheType,
-        Fp8Activations = Fp8Activations,
+        EightBitActivations = EightBitActivations,
         Paging = Paging,
         PrefixCaching = PrefixCaching,
         RandomWeights = RandomWeights,

@@ -43,12 +43,12 @@ public sealed record LlmSessionOptions
     public KvCacheType KvCacheType { get; init; }
 
     /// <summary>
-    /// Whether weights of 8-bit floats (FP8 checkpoints, or <see cref="Quantize"/> with <see cref="WeightFormat.Fp8"/>) are multiplied with activations that are rounded to 8-bit floats. Each token has a scale of its
-    /// own; a checkpoint's scales of activations are not used. GPUs of compute capability 9.0 do so, with weights that have at most one scale for 128 columns of a row, but not with experts; elsewhere the option has no
-    /// effect. Prompts, and steps of 64 tokens or more, take about half the time. Answers are less accurate than with activations of 16 bits, and the same, bit for bit, whatever else is computed. Default
-    /// <see langword="false"/>.
+    /// Whether weights of 8 bits are multiplied with activations that are rounded to 8 bits too, in the same way: 8-bit floats (FP8 checkpoints, or <see cref="Quantize"/> with <see cref="WeightFormat.Fp8"/>) that have
+    /// at most one scale for 128 columns of a row, and integers that have a scale for each row and no zero (W8A8 checkpoints, or <see cref="WeightFormat.Int8"/>). Each token has a scale of its own; a checkpoint's scales
+    /// of activations are not used. GPUs of compute capability 9.0 do so, but not with experts; elsewhere the option has no effect. Prompts, and steps of 64 tokens or more, take about half the time. Answers are less
+    /// accurate than with activations of 16 bits, and the same, bit for bit, whatever else is computed. Default <see langword="false"/>.
     /// </summary>
-    public bool Fp8Activations { get; init; }
+    public bool EightBitActivations { get; init; }
 
     /// <summary>How the keys and values of a sequence are found on their pages; <see cref="PagingMode.Auto"/> unless set.</summary>
     public PagingMode Paging { get; init; }
@@ -66,7 +66,7 @@ public sealed record LlmSessionOptions
     public bool RandomWeights { get; init; }
 
     /// <summary>
-    /// Rounds the weights of a checkpoint of 16 or 32 bits to fewer while it is loaded: <see cref="WeightFormat.Fp8"/> or <see cref="WeightFormat.Int4"/>; of one that is quantised already loading
+    /// Rounds the weights of a checkpoint of 16 or 32 bits to fewer while it is loaded: <see cref="WeightFormat.Fp8"/>, <see cref="WeightFormat.Int8"/> or <see cref="WeightFormat.Int4"/>; of one that is quantised already loading
     /// fails. With <see cref="RandomWeights"/>, the format of these, which may be any. <see langword="null"/> (the default) for weights as they are.
     /// </summary>
     public WeightFormat? Quantize { get; init; }
@@ -110,7 +110,7 @@ public sealed record LlmSessionOptions
         if (!Enum.IsDefined(KvCacheType)) yield return (nameof(KvCacheType), KvCacheType, "KvCacheType must be Default or Fp8.");
         if (!Enum.IsDefined(Paging)) yield return (nameof(Paging), Paging, "Paging must be Auto, Hardware or Table.");
         if (Quantize is { } format && !Enum.IsDefined(format)) yield return (nameof(Quantize), Quantize, $"Quantize must be {string.Join(", ", Enum.GetNames<WeightFormat>())} or null.");
-        else if (Quantize is { } few && !RandomWeights && !WeightRounding.Has(few)) yield return (nameof(Quantize), Quantize, "Checkpoints are quantised to Fp8 or Int4; the other formats are for random weights.");
+        else if (Quantize is { } few && !RandomWeights && !WeightRounding.Has(few)) yield return (nameof(Quantize), Quantize, "Checkpoints are quantised to Fp8, Int8 or Int4; the other formats are for random weights.");
         if (MaxBatchTokens < MaxConcurrentSequences)
         {
             yield return (

@@ -1,13 +1,18 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Text.Json.Serialization;
 
 namespace Decart.Inference;
 
 /// <summary>How many bits the weights of a model take, and how they are scaled: see <see cref="LlmSessionOptions.Quantize"/>.</summary>
 [JsonConverter(typeof(JsonStringEnumConverter<WeightFormat>))]
+[SuppressMessage("Naming", "CA1720:Identifier contains type name", Justification = "The field says Int8.")]
 public enum WeightFormat
 {
     /// <summary>8-bit floats (4 exponent and 3 mantissa bits) in the layers, scaled by groups of 128 columns; embeddings and output stay at 16 bits.</summary>
     Fp8,
+
+    /// <summary>Signed 8-bit integers in the layers, scaled by rows; embeddings and output stay at 16 bits.</summary>
+    Int8,
 
     /// <summary>4-bit integers in the layers with a scale and a zero for each group of 128 columns; embeddings and output stay at 16 bits.</summary>
     Int4,

@@ -22,12 +22,12 @@ internal static class LatencyCommand
         Option<int> repetitions = Arguments.Count("--repetitions", "Steps of which the median is taken", otherwise.Repetitions);
         Option<WeightFormat?> weights = Arguments.Weights();
         Option<KvCacheType> kvCache = Arguments.KvCache();
-        Option<bool> fp8Activations = Arguments.Fp8Activations();
+        Option<bool> eightBitActivations = Arguments.EightBitActivations();
         Option<bool?> packed = Arguments.Packed();
         Option<bool> sameToken = new("--same-token") { Description = "All tokens of prompts and contexts are the same one, which takes less power than those of texts" };
         ReportOptions report = new("latency", model);
         Command command = new("latency", "Time per token by batch and context, and of prompts by length.")
-            { model, device, threads, batches, contexts, prefills, layers, kernels, pagings, repetitions, weights, fp8Activations, kvCache, packed, sameToken };
+            { model, device, threads, batches, contexts, prefills, layers, kernels, pagings, repetitions, weights, eightBitActivations, kvCache, packed, sameToken };
         report.AddTo(command);
         command.SetAction(parsed =>
         {
@@ -45,7 +45,7 @@ internal static class LatencyCommand
                 Repetitions = parsed.GetValue(repetitions),
                 Weights = parsed.GetValue(weights),
                 KvCacheType = parsed.GetValue(kvCache),
-                Fp8Activations = parsed.GetValue(fp8Activations),
+                EightBitActivations = parsed.GetValue(eightBitActivations),
                 SameToken = parsed.GetValue(sameToken),
             };
             Arguments.SetPacked(parsed.GetValue(packed));

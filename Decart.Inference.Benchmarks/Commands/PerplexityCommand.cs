@@ -17,9 +17,9 @@ internal static class PerplexityCommand
         Option<int> piece = Arguments.Count("--piece", "Most tokens of a text that see each other", 512);
         Option<int> most = Arguments.Count("--tokens", "Tokens that are scored at most", int.MaxValue);
         Option<WeightFormat?> weights = Arguments.Weights();
-        Option<bool> fp8Activations = Arguments.Fp8Activations();
+        Option<bool> eightBitActivations = Arguments.EightBitActivations();
         Option<KvCacheType[]> kvCaches = Arguments.Several("--kv-cache", "The forms of keys and values that are tried", Enum.GetValues<KvCacheType>());
-        Command command = new("perplexity", "Perplexity of texts with each form of keys and values.") { model, files, device, piece, most, weights, fp8Activations, kvCaches };
+        Command command = new("perplexity", "Perplexity of texts with each form of keys and values.") { model, files, device, piece, most, weights, eightBitActivations, kvCaches };
         command.SetAction(async (parsed, cancellation) =>
         {
             TextWriter output = parsed.InvocationConfiguration.Output;
@@ -29,7 +29,7 @@ internal static class PerplexityCommand
                 {
                     Device = parsed.GetValue(device),
                     Quantize = parsed.GetValue(weights),
-                    Fp8Activations = parsed.GetValue(fp8Activations),
+                    EightBitActivations = parsed.GetValue(eightBitActivations),
                     KvCacheType = keysAndValues,
                 };
                 await using LlmSession session = await LlmSession.LoadAsync(Arguments.Model(parsed.GetRequiredValue(model)), options, cancellationToken: cancellation).ConfigureAwait(false);

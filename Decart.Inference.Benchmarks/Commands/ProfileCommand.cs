@@ -17,9 +17,9 @@ internal static class ProfileCommand
         Option<int> repetitions = Arguments.Count("--repetitions", "Steps that are profiled", otherwise.Repetitions);
         Option<WeightFormat?> weights = Arguments.Weights();
         Option<KvCacheType> kvCache = Arguments.KvCache();
-        Option<bool> fp8Activations = Arguments.Fp8Activations();
+        Option<bool> eightBitActivations = Arguments.EightBitActivations();
         Command command = new("profile", "Where the time of decode steps goes on a GPU, kernel by kernel, and how long it is idle between them; needs CUPTI.")
-            { model, device, batches, contexts, layers, repetitions, weights, fp8Activations, kvCache };
+            { model, device, batches, contexts, layers, repetitions, weights, eightBitActivations, kvCache };
         command.SetAction(parsed =>
         {
             LatencyOptions options = new()
@@ -32,7 +32,7 @@ internal static class ProfileCommand
                 Repetitions = parsed.GetValue(repetitions),
                 Weights = parsed.GetValue(weights),
                 KvCacheType = parsed.GetValue(kvCache),
-                Fp8Activations = parsed.GetValue(fp8Activations),
+                EightBitActivations = parsed.GetValue(eightBitActivations),
             };
             new LatencyBenchmark(options, arguments, parsed.InvocationConfiguration.Output).Profile();
             return 0;

@@ -26,14 +26,14 @@ internal static class ThroughputCommand
         Option<int> seed = new("--seed") { Description = "Chooses lengths and prompts", DefaultValueFactory = _ => otherwise.Seed };
         Option<WeightFormat?> weights = Arguments.Weights();
         Option<KvCacheType> kvCache = Arguments.KvCache();
-        Option<bool> fp8Activations = Arguments.Fp8Activations();
+        Option<bool> eightBitActivations = Arguments.EightBitActivations();
         Option<bool?> packed = Arguments.Packed();
         Option<AnswerForm[]> forms = Arguments.Several("--response-format", "What answers must look like, text, json or schema; each is tried with each concurrency", otherwise.Forms);
         Option<float> temperature = new("--temperature") { Description = "The temperature of answers, each of which has a seed of its own", DefaultValueFactory = _ => otherwise.Temperature };
         Option<string?> tokenizer = new("--tokenizer") { Description = "A folder whose tokenizer is used with random weights; a made-up vocabulary where a form needs one unless given" };
         ReportOptions report = new("throughput", model);
         Command command = new("throughput", "Requests through a session: tokens a second, waiting times, energy and price.")
-            { model, device, threads, requests, prompt, answer, concurrencies, batchTokens, paging, kvBytes, rounds, price, check, seed, weights, fp8Activations, kvCache, packed, forms, temperature, tokenizer };
+            { model, device, threads, requests, prompt, answer, concurrencies, batchTokens, paging, kvBytes, rounds, price, check, seed, weights, eightBitActivations, kvCache, packed, forms, temperature, tokenizer };
         report.AddTo(command);
         command.SetAction(async (parsed, _) =>
         {
@@ -55,7 +55,7 @@ internal static class ThroughputCommand
                 Seed = parsed.GetValue(seed),
                 Weights = parsed.GetValue(weights),
                 KvCacheType = parsed.GetValue(kvCache),
-                Fp8Activations = parsed.GetValue(fp8Activations),
+                EightBitActivations = parsed.GetValue(eightBitActivations),
                 Forms = parsed.GetRequiredValue(forms),
                 Temperature = parsed.GetValue(temperature),
                 Tokenizer = parsed.GetValue(tokenizer),

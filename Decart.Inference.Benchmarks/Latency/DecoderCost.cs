@@ -83,7 +83,7 @@ internal sealed class DecoderCost(ModelConfig config, int kvElementBytes, Weight
     {
         null => 16,
         TensorType.Int4x32 or TensorType.Int4x64 => 4 + ((16 + 4) / 128.0),
-        TensorType.E4M3x32 or TensorType.E4M3x64 => 8,
+        TensorType.E4M3x32 or TensorType.E4M3x64 or TensorType.Int8x32 or TensorType.Int8x64 => 8,
         { } block => 8.0 * block.BlockBytes() / block.BlockLength(),
     };
 

@@ -99,7 +99,7 @@ internal sealed class LatencyBenchmark(LatencyOptions options, IReadOnlyList<str
         {
             Weights = options.Weights,
             KvCacheType = options.KvCacheType,
-            Fp8Activations = options.Fp8Activations,
+            EightBitActivations = options.EightBitActivations,
             BitsPerWeight = cost.BitsPerWeight,
         };
         output.WriteLine(string.Join(Environment.NewLine + Environment.NewLine, report.Head.Markdown, LatencyReport.Table.Head));
@@ -107,7 +107,7 @@ internal sealed class LatencyBenchmark(LatencyOptions options, IReadOnlyList<str
     }
 
     private DeviceChoice Open(KernelChoice kernels) => DeviceChoice.Open(
-        new LlmSessionOptions { Device = options.Device, Threads = options.Threads, KvCacheType = options.KvCacheType, Fp8Activations = options.Fp8Activations },
+        new LlmSessionOptions { Device = options.Device, Threads = options.Threads, KvCacheType = options.KvCacheType, EightBitActivations = options.EightBitActivations },
         NullLogger.Instance,
         latestArchitecture: kernels == KernelChoice.Sm80 ? 80 : int.MaxValue);
 

@@ -37,7 +37,7 @@ internal sealed record LatencyOptions
     public KvCacheType KvCacheType { get; init; }
 
     /// <summary>Whether activations are of 8 bits where weights are.</summary>
-    public bool Fp8Activations { get; init; }
+    public bool EightBitActivations { get; init; }
 
     /// <summary>
     /// Whether all tokens of prompts and contexts are the same one, as in some benchmarks. Rows of a product are then much alike, which takes a GPU less power than tokens of texts do, and so less time where power is the limit.

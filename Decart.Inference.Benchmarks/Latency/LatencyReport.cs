@@ -26,7 +26,7 @@ internal sealed record LatencyReport(ReportHead Head, int Layers, int ModelLayer
     public KvCacheType KvCacheType { get; init; }
 
     /// <summary>Whether activations are of 8 bits where weights are.</summary>
-    public bool Fp8Activations { get; init; }
+    public bool EightBitActivations { get; init; }
 
     /// <summary>Bits of a weight in a checkpoint of this format, all matrices of the computed layers and the output together; the roofline counts them.</summary>
     public double BitsPerWeight { get; init; } = 16;
@@ -48,7 +48,7 @@ internal sealed record LatencyReport(ReportHead Head, int Layers, int ModelLayer
     {
         string copies = string.Join(" and ", Rows.Select(row => Figures.Text(row.CopyBandwidth / 1e12, "F2")).Distinct());
         string format = Weights is { } weights ? $" ({weights})" : "", cache = KvCacheType == KvCacheType.Default ? "" : $", {KvCacheType} keys and values";
-        string activations = Fp8Activations ? ", activations of 8 bits" : "";
+        string activations = EightBitActivations ? ", activations of 8 bits" : "";
         string shape = $"{Layers} of {ModelLayers} layers, random weights of {Figures.Text(BitsPerWeight, "0.##")} bits{format}{activations}{cache}. Copies reach {copies} TB/s (read + write).";
         return string.Join(Environment.NewLine + Environment.NewLine, [Head.Markdown, shape, Table.Text(Rows), RatiosMarkdown]).TrimEnd();
     }

@@ -58,7 +58,7 @@ internal sealed class ThroughputBenchmark(ThroughputOptions options, IReadOnlyLi
         MaxConcurrentSequences = row.Concurrency,
         MaxBatchTokens = row.BatchTokens,
         KvCacheType = options.KvCacheType,
-        Fp8Activations = options.Fp8Activations,
+        EightBitActivations = options.EightBitActivations,
         Paging = options.Paging,
         KvCacheBytes = options.KvCacheBytes,
         PrefixCaching = false,
@@ -75,7 +75,7 @@ internal sealed class ThroughputBenchmark(ThroughputOptions options, IReadOnlyLi
     {
         Weights = options.Weights,
         KvCacheType = options.KvCacheType,
-        Fp8Activations = options.Fp8Activations,
+        EightBitActivations = options.EightBitActivations,
         Temperature = options.Temperature,
     };
 

@@ -33,7 +33,7 @@ internal sealed record ThroughputOptions
     public KvCacheType KvCacheType { get; init; }
 
     /// <summary>Whether activations are of 8 bits where weights are.</summary>
-    public bool Fp8Activations { get; init; }
+    public bool EightBitActivations { get; init; }
 
     /// <summary>Memory for keys and values; null for the session's default.</summary>
     public long? KvCacheBytes { get; init; }

@@ -47,7 +47,7 @@ internal sealed record ThroughputReport(
     public KvCacheType KvCacheType { get; init; }
 
     /// <summary>Whether activations are of 8 bits where weights are.</summary>
-    public bool Fp8Activations { get; init; }
+    public bool EightBitActivations { get; init; }
 
     /// <summary>The temperature of answers.</summary>
     public float Temperature { get; init; }
@@ -63,7 +63,7 @@ internal sealed record ThroughputReport(
         get
         {
             string weights = RandomWeights ? "random weights" : "the checkpoint's weights", format = Weights is { } name ? $" in {name}" : "";
-            string cache = KvCacheType == KvCacheType.Default ? "" : $", {KvCacheType} keys and values", activations = Fp8Activations ? ", activations of 8 bits" : "";
+            string cache = KvCacheType == KvCacheType.Default ? "" : $", {KvCacheType} keys and values", activations = EightBitActivations ? ", activations of 8 bits" : "";
             string rounds = Rounds > 1 ? $"; the median of {Rounds} rounds" : "";
             return $"{Figures.Text(Requests)} requests submitted at once, prompts of {Prompt} random tokens, answers of {Output}, {(Temperature == 0 ? "greedy" : FormattableString.Invariant($"temperature {Temperature}"))}, {weights}{format}{activations}{cache}{rounds}.";
         }

@@ -70,6 +70,7 @@ internal sealed class DecoderCostTests
     }
 
     [TestCase(WeightFormat.Fp8, 8)]
+    [TestCase(WeightFormat.Int8, 8)]
     [TestCase(WeightFormat.Int4, 4.15625)]
     public void Formats_of_folders_are_counted_as_files_have_them(WeightFormat format, double bits)
     {

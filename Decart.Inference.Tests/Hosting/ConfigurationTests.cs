@@ -22,7 +22,7 @@ public class ConfigurationTests
             ("maxbatchtokens", "4096"),
             ("KvCacheBytes", "8589934592"),
             ("KvCacheType", "fp8"),
-            ("Fp8Activations", "true"),
+            ("EightBitActivations", "true"),
             ("Paging", "table"),
             ("PrefixCaching", "false"),
             ("RandomWeights", "true"),
@@ -51,7 +51,7 @@ public class ConfigurationTests
                 MaxBatchTokens = 4096,
                 KvCacheBytes = 8_589_934_592,
                 KvCacheType = KvCacheType.Fp8,
-                Fp8Activations = true,
+                EightBitActivations = true,
                 Paging = PagingMode.Table,
                 PrefixCaching = false,
                 RandomWeights = true,
@@ -113,9 +113,9 @@ public class ConfigurationTests
     [TestCase("KvCacheBytes", "-1", "Llm:KvCacheBytes: Keys and values need at least one byte; null for the default. Found -1.")]
     [TestCase("Paging", "yes", "Llm:Paging: Expected Auto, Hardware or Table, found \"yes\".")]
     [TestCase("Paging", "7", "Llm:Paging: Paging must be Auto, Hardware or Table. Found 7.")]
-    [TestCase("Quantize", "Int3", "Llm:Quantize: Expected Fp8, Int4, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K, Q4_K_M, Q5_K_M or null, found \"Int3\".")]
-    [TestCase("Quantize", "Fp8,Int4", "Llm:Quantize: Expected Fp8, Int4, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K, Q4_K_M, Q5_K_M or null, found \"Fp8,Int4\".")]
-    [TestCase("Quantize", "q8_0", "Llm:Quantize: Checkpoints are quantised to Fp8 or Int4; the other formats are for random weights. Found Q8_0.")]
+    [TestCase("Quantize", "Int3", "Llm:Quantize: Expected Fp8, Int8, Int4, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K, Q4_K_M, Q5_K_M or null, found \"Int3\".")]
+    [TestCase("Quantize", "Fp8,Int4", "Llm:Quantize: Expected Fp8, Int8, Int4, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K, Q4_K_M, Q5_K_M or null, found \"Fp8,Int4\".")]
+    [TestCase("Quantize", "q8_0", "Llm:Quantize: Checkpoints are quantised to Fp8, Int8 or Int4; the other formats are for random weights. Found Q8_0.")]
     [TestCase("PrefixCaching", "1", "Llm:PrefixCaching: Expected true or false, found \"1\".")]
     [TestCase("DrainTimeout", "soon", "Llm:DrainTimeout: Expected a time as in 00:00:25, found \"soon\".")]
     [TestCase("DrainTimeout", "25", "Llm:DrainTimeout: The time must be 00:00:00 to 1.00:00:00. Found 25.00:00:00.")]

@@ -85,7 +85,7 @@ internal sealed unsafe class RandomTensorsTests
             foreach (Weight weight in (Weight[])[layer.QueryKeyValue, layer.AttentionOutput, layer.FeedForward!.GateUp, layer.FeedForward.Down])
                 Assert.That(weight, Is.TypeOf<GpuPackedWeight>());
         }
-        Type others = format is WeightFormat.Fp8 or WeightFormat.Int4 ? typeof(GpuWeight) : typeof(GpuPackedWeight);
+        Type others = format is WeightFormat.Fp8 or WeightFormat.Int8 or WeightFormat.Int4 ? typeof(GpuWeight) : typeof(GpuPackedWeight);
         Assert.That((weights.Output.GetType(), weights.Embedding.GetType()), Is.EqualTo((others, others)));
     }
 

@@ -192,7 +192,7 @@ public class CheckpointSessionTests
 
     [Test]
     [NeedsFixtures]
-    public async Task Random_weights_may_be_of_few_bits([Values(WeightFormat.Fp8, WeightFormat.Int4, WeightFormat.Q8_0)] WeightFormat format)
+    public async Task Random_weights_may_be_of_few_bits([Values(WeightFormat.Fp8, WeightFormat.Int8, WeightFormat.Int4, WeightFormat.Q8_0)] WeightFormat format)
     {
         using var folder = new TemporaryFolder();
         File.Copy(Path.Combine(Storyteller, "config.json"), Path.Combine(folder.Path, "config.json"));

@@ -21,6 +21,7 @@ internal sealed class ModelNeedTests
     /// <summary>A 70B model on GPUs of 141 GB: as halves on two, in 4 bits on one.</summary>
     [TestCase(null, 2)]
     [TestCase(WeightFormat.Fp8, 1)]
+    [TestCase(WeightFormat.Int8, 1)]
     [TestCase(WeightFormat.Int4, 1)]
     [TestCase(WeightFormat.Q4_K_M, 1)]
     public void Gpus_are_chosen_by_the_bits_that_weights_keep(WeightFormat? format, int expected)

@@ -29,8 +29,9 @@ internal sealed class QuantisedSessionTests
     {
         await using LlmSession whole = await LlmSession.LoadAsync(Storyteller);
         int[] story = [.. (await whole.GenerateAsync("Once upon a time", new() { MaxTokens = 200, Temperature = 1, Seed = 5 })).TokenIds];
-        double expected = await LossAsync(whole, story), fp8 = await QuantisedLossAsync(WeightFormat.Fp8), int4 = await QuantisedLossAsync(WeightFormat.Int4);
+        double expected = await LossAsync(whole, story), fp8 = await QuantisedLossAsync(WeightFormat.Fp8), int8 = await QuantisedLossAsync(WeightFormat.Int8), int4 = await QuantisedLossAsync(WeightFormat.Int4);
         Assert.That(fp8, Is.EqualTo(expected).Within(0.01).And.Not.EqualTo(expected));
+        Assert.That(int8, Is.EqualTo(expected).Within(0.01).And.Not.EqualTo(expected));
         Assert.That(int4, Is.EqualTo(expected).Within(0.1).And.Not.EqualTo(expected));
 
         async Task<double> QuantisedLossAsync(WeightFormat format)
@@ -42,7 +43,7 @@ internal sealed class QuantisedSessionTests
 
     /// <summary>The same as of a model that has the rounded weights in float32, whatever its matrices are stored as and however many devices divide them.</summary>
     [Test]
-    public void Logits_are_those_of_the_rounded_weights([ValueSource(nameof(Models))] string model, [Values(WeightFormat.Fp8, WeightFormat.Int4)] WeightFormat format)
+    public void Logits_are_those_of_the_rounded_weights([ValueSource(nameof(Models))] string model, [Values(WeightFormat.Fp8, WeightFormat.Int8, WeightFormat.Int4)] WeightFormat format)
     {
         TinyCheckpoint checkpoint = new(model.Replace(Stacked, "", StringComparison.Ordinal)) { StackExperts = model.EndsWith(Stacked, StringComparison.Ordinal) };
         (checkpoint.Config["hidden_size"], checkpoint.Config["intermediate_size"]) = (128, 192);
@@ -59,19 +60,19 @@ internal sealed class QuantisedSessionTests
     }
 
     [Test]
-    public void Blocks_take_the_bytes_of_their_bits([Values(WeightFormat.Fp8, WeightFormat.Int4)] WeightFormat format)
+    public void Blocks_take_the_bytes_of_their_bits([Values(WeightFormat.Fp8, WeightFormat.Int8, WeightFormat.Int4)] WeightFormat format)
     {
         using TensorSource checkpoint = ModelLoader.Open(Storyteller);
         ModelConfig config = ModelLoader.ReadConfig(checkpoint);
         using RoundedTensors tensors = new(checkpoint, new WeightTypes(format, config));
         StoredTensor gate = tensors.Require("model.layers.5.mlp.gate_proj.weight", 448, 256), embedding = tensors.Require("model.embed_tokens.weight", 1536, 256);
-        Assert.That(8.0 * gate.RowBytes / gate.Columns, Is.EqualTo(format == WeightFormat.Int4 ? 4.5 : 8.5));
+        Assert.That(8.0 * gate.RowBytes / gate.Columns, Is.EqualTo(format switch { WeightFormat.Int4 => 4.5, WeightFormat.Int8 => 9, _ => 8.5 }));
         Assert.That(8.0 * embedding.RowBytes / embedding.Columns, Is.EqualTo(16));
     }
 
     [Test]
     [NeedsFixtures]
-    public async Task What_is_quantised_already_is_refused([Values(WeightFormat.Fp8, WeightFormat.Int4)] WeightFormat format)
+    public async Task What_is_quantised_already_is_refused([Values(WeightFormat.Fp8, WeightFormat.Int8, WeightFormat.Int4)] WeightFormat format)
     {
         LlmSessionOptions options = new() { Quantize = format };
         ModelLoadException blocks = (await Assert.ThrowsAsync<ModelLoadException>(() => LlmSession.LoadAsync(Fixtures.Path("gguf", "TinyStories-656K-q4_0.gguf"), options)))!;
@@ -94,7 +95,7 @@ internal sealed class QuantisedSessionTests
     [Test]
     public void Other_formats_are_for_random_weights() => Assert.That(
         Assert.Throws<ArgumentOutOfRangeException>(() => LlmSession.LoadAsync(Storyteller, new() { Quantize = WeightFormat.Q4_K_M }))!.Message,
-        Does.Contain("Checkpoints are quantised to Fp8 or Int4"));
+        Does.Contain("Checkpoints are quantised to Fp8, Int8 or Int4"));
 
     /// <summary>The average of the negated log-probabilities of all tokens but the first.</summary>
     private static async Task<double> LossAsync(LlmSession session, int[] tokens) => -(await session.ScoreAsync(tokens)).Average(score => score.Logprob);

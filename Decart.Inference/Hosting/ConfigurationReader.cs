@@ -26,7 +26,7 @@ internal sealed class ConfigurationReader(string name, IConfiguration section) :
         Optional<int>(nameof(DecartInferenceOptions.MaxBatchTokens), NumberOrNull, (options, value) => options.MaxBatchTokens = value),
         Optional<long>(nameof(DecartInferenceOptions.KvCacheBytes), NumberOrNull, (options, value) => options.KvCacheBytes = value),
         OfEnum<KvCacheType>(nameof(DecartInferenceOptions.KvCacheType), "Default or Fp8", (options, value) => options.KvCacheType = value),
-        Required<bool>(nameof(DecartInferenceOptions.Fp8Activations), Switch, (options, value) => options.Fp8Activations = value),
+        Required<bool>(nameof(DecartInferenceOptions.EightBitActivations), Switch, (options, value) => options.EightBitActivations = value),
         OfEnum<PagingMode>(nameof(DecartInferenceOptions.Paging), "Auto, Hardware or Table", (options, value) => options.Paging = value),
         Required<bool>(nameof(DecartInferenceOptions.PrefixCaching), Switch, (options, value) => options.PrefixCaching = value),
         Required<bool>(nameof(DecartInferenceOptions.RandomWeights), Switch, (options, value) => options.RandomWeights = value),

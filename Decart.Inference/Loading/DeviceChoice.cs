@@ -174,8 +174,8 @@ internal readonly record struct DeviceChoice(Device Device, IBackend Backend)
         try
         {
             GpuSelfTest.Run(gpu);
-            gpu.Prepare([.. GpuKernels.For(options.KvCacheType), .. others, .. options.Fp8Activations ? GpuMatMulLauncher.Fp8 : []]);
-            return new GpuBackend(gpu, options.KvCacheType, options.Fp8Activations);
+            gpu.Prepare([.. GpuKernels.For(options.KvCacheType), .. others, .. options.EightBitActivations ? GpuMatMulLauncher.Codes : []]);
+            return new GpuBackend(gpu, options.KvCacheType, options.EightBitActivations);
         }
         catch
         {

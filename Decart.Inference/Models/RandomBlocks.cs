@@ -53,6 +53,11 @@ internal static class RandomBlocks
             case TensorType.Int4x32 or TensorType.Int4x64:
                 MemoryMarshal.Write(block, Int4Header.Compose(Int4Header.Round(reach / 8), zero: 8));
                 break;
+            case TensorType.Int8x32 or TensorType.Int8x64:
+                const int LargestByte = 128;
+                MemoryMarshal.Write(block, reach / LargestByte);
+                MemoryMarshal.Write(block[sizeof(float)..], (float)LargestByte);
+                break;
             case TensorType.E4M3x32 or TensorType.E4M3x64:
                 ScaleFloats(block, reach);
                 break;

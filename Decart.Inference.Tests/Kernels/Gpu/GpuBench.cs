@@ -22,8 +22,8 @@ internal sealed unsafe class GpuBench : IDisposable
     private readonly Dictionary<GpuActivations, int> _blockRows = [];
     private int _tokens;
 
-    public GpuBench(IGpuDevice device, KvCacheType keysAndValues = KvCacheType.Default, bool fp8Activations = false) =>
-        (Device, Gpu) = (device, new GpuBackend(device, keysAndValues, fp8Activations));
+    public GpuBench(IGpuDevice device, KvCacheType keysAndValues = KvCacheType.Default, bool eightBitActivations = false) =>
+        (Device, Gpu) = (device, new GpuBackend(device, keysAndValues, eightBitActivations));
 
     public IGpuDevice Device { get; }
 

@@ -232,9 +232,9 @@ internal sealed class GpuExpertsTests(string device)
     [Test]
     public void Experts_have_activations_of_16_bits()
     {
-        using GpuBench bench = new(GpuDevices.Create(device, tensorCores: true, hopper: true, packs: true), fp8Activations: true);
+        using GpuBench bench = new(GpuDevices.Create(device, tensorCores: true, hopper: true, packs: true), eightBitActivations: true);
         StoredTensor tensor = bench.Tensor(TensorType.E4M3x64, 16, 64);
-        Assert.That(Create(isExpert: false), Is.TypeOf<GpuFp8Weight>());
+        Assert.That(Create(isExpert: false), Is.TypeOf<GpuCodeWeight>());
         Assert.That(Create(isExpert: true), Is.TypeOf<GpuPackedWeight>());
 
         Weight Create(bool isExpert) => bench.Keep(bench.Gpu.Tensors.CreateWeight(new WeightParts("test", tensor) { IsExpert = isExpert }));

@@ -32,18 +32,18 @@ internal sealed class QuantisedModelTests
     /// behind them, the next layer's, is not a number yet.
     /// </summary>
     [Test]
-    public void With_activations_of_eight_bits()
+    public void With_activations_of_eight_bits([Values("fp8 128", "int8")] string scheme)
     {
         using TemporaryFolder folder = new();
-        Write("llama", "fp8 128", folder, quantised: true);
-        float[] whole = Last(fp8Activations: true, Prompt.Length), chunks = Last(fp8Activations: true, chunk: 3), halves = Last(fp8Activations: false, Prompt.Length);
+        Write("llama", scheme, folder, quantised: true);
+        float[] whole = Last(eightBitActivations: true, Prompt.Length), chunks = Last(eightBitActivations: true, chunk: 3), halves = Last(eightBitActivations: false, Prompt.Length);
         Assert.That(chunks, Is.EqualTo(whole));
         Assert.That(whole, Is.Not.EqualTo(halves), "activations were not rounded");
         Assert.That(TensorPrimitives.CosineSimilarity<float>(whole, halves), Is.GreaterThan(0.995f));
 
-        float[] Last(bool fp8Activations, int chunk)
+        float[] Last(bool eightBitActivations, int chunk)
         {
-            using GpuBackend backend = new(new EmulatedDevice(tensorCores: true) { IsHopper = true, PacksWeights = true }, fp8Activations: fp8Activations);
+            using GpuBackend backend = new(new EmulatedDevice(tensorCores: true) { IsHopper = true, PacksWeights = true }, eightBitActivations: eightBitActivations);
             using Decoder decoder = Decoders.Load(folder.Path, backend, Prompt.Length, 1);
             using KvRanges ranges = new(backend, decoder.KvLayout, 1, 64);
             return decoder.Prefill(ranges[0], Prompt, chunk: chunk);
@@ -122,6 +122,10 @@ internal sealed class QuantisedModelTests
     {
         "fp8" => """{ "quant_method": "fp8", "activation_scheme": "dynamic", "weight_block_size": [32, 32] }""",
         "fp8 128" => """{ "quant_method": "fp8", "activation_scheme": "dynamic", "weight_block_size": [128, 128] }""",
+        "int8" => """
+            { "quant_method": "compressed-tensors", "format": "int-quantized",
+              "config_groups": { "g": { "targets": ["Linear"], "weights": { "num_bits": 8, "type": "int", "strategy": "channel" } } } }
+            """,
         "gptq" => """{ "quant_method": "gptq", "bits": 4, "group_size": 16, "desc_act": false, "sym": false, "lm_head": true }""",
         _ => """{ "quant_method": "bitsandbytes", "load_in_4bit": true }""",
     };
@@ -130,6 +134,7 @@ internal sealed class QuantisedModelTests
     {
         "fp8" => layer.Fp8("weight_scale_inv", "F32", 32, 32),
         "fp8 128" => layer.Fp8("weight_scale_inv", "F32", 128, 128),
+        "int8" => layer.Int8(),
         "gptq" => layer.Gptq(4, 16, symmetric: false),
         _ => layer.Float4("nf4", 64, nested: true),
     };

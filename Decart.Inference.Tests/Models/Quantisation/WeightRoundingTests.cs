@@ -42,7 +42,17 @@ internal sealed unsafe class WeightRoundingTests
     }
 
     [Test]
-    public void Groups_of_zeros_and_of_tiny_numbers_stay_small([Values(WeightFormat.Fp8, WeightFormat.Int4)] WeightFormat format, [Values(0f, 1e-45f, -1e-44f, 3e-41f)] float weight)
+    public void Bytes_reach_as_far_on_both_sides()
+    {
+        (float scale, int zero) = Int8Rounding.Scale([-254, 0.25f, 2.75f]);
+        Assert.That((scale, zero), Is.EqualTo((2f, 128)));
+        Assert.That(Enumerable.Range(1, 255).Select(code => (int)Int8Rounding.Code((code - zero) * scale, scale, zero)), Is.EqualTo(Enumerable.Range(1, 255)));
+        Assert.That((Int8Rounding.Code(1, scale, zero), Int8Rounding.Code(3, scale, zero), Int8Rounding.Code(3.1f, scale, zero)), Is.EqualTo(((byte)128, (byte)130, (byte)130)), "the even one");
+        Assert.That((Int8Rounding.Code(-999, scale, zero), Int8Rounding.Code(999, scale, zero)), Is.EqualTo(((byte)1, (byte)255)));
+    }
+
+    [Test]
+    public void Groups_of_zeros_and_of_tiny_numbers_stay_small([Values(WeightFormat.Fp8, WeightFormat.Int8, WeightFormat.Int4)] WeightFormat format, [Values(0f, 1e-45f, -1e-44f, 3e-41f)] float weight)
     {
         float[] weights = new float[256];
         weights.AsSpan(128).Fill(weight);
@@ -52,7 +62,7 @@ internal sealed unsafe class WeightRoundingTests
 
     [Test]
     public void Weights_are_rounded_by_half_a_step_at_most(
-        [Values(WeightFormat.Fp8, WeightFormat.Int4)] WeightFormat format, [Values(64, 96, 128, 320, 576)] int columns, [Values(TensorType.F32, TensorType.F16, TensorType.BF16)] TensorType type)
+        [Values(WeightFormat.Fp8, WeightFormat.Int8, WeightFormat.Int4)] WeightFormat format, [Values(64, 96, 128, 320, 576)] int columns, [Values(TensorType.F32, TensorType.F16, TensorType.BF16)] TensorType type)
     {
         const int Rows = 37;
         Random random = new(columns);
@@ -62,19 +72,27 @@ internal sealed unsafe class WeightRoundingTests
         {
             (WeightFormat.Fp8, 0) => TensorType.E4M3x64,
             (WeightFormat.Fp8, _) => TensorType.E4M3x32,
+            (WeightFormat.Int8, 0) => TensorType.Int8x64,
+            (WeightFormat.Int8, _) => TensorType.Int8x32,
             (_, 0) => TensorType.Int4x64,
             _ => TensorType.Int4x32,
         }));
         for (int row = 0; row < Rows; row++)
         {
-            for (int start = 0; start < columns; start += 128)
+            int group = format == WeightFormat.Int8 ? columns : 128;
+            for (int start = 0; start < columns; start += group)
             {
-                int first = (row * columns) + start, end = (row * columns) + Math.Min(columns, start + 128);
+                int first = (row * columns) + start, end = (row * columns) + Math.Min(columns, start + group);
                 float least = MathF.Min(0, weights[first..end].Min()), greatest = MathF.Max(0, weights[first..end].Max()), most = MathF.Max(-least, greatest);
                 for (int i = first; i < end; i++)
                 {
                     // A scale of 11 bits may leave the ends of the range out by as little.
-                    float step = format == WeightFormat.Int4 ? (greatest - least) / 15 * 1.01f : MathF.Max(MathF.Abs(weights[i]) / 8, most / 448 / 512) * 1.001f;
+                    float step = format switch
+                    {
+                        WeightFormat.Int4 => (greatest - least) / 15 * 1.01f,
+                        WeightFormat.Int8 => most / 127 * 1.001f,
+                        _ => MathF.Max(MathF.Abs(weights[i]) / 8, most / 448 / 512) * 1.001f,
+                    };
                     Assert.That(rounded[i], Is.EqualTo(weights[i]).Within(step / 2), $"row {row}, column {i - (row * columns)}");
                 }
             }
@@ -85,7 +103,7 @@ internal sealed unsafe class WeightRoundingTests
     private static float[] NoNumbers => [float.NaN, float.PositiveInfinity, float.NegativeInfinity, BitConverter.UInt32BitsToSingle(uint.MaxValue), BitConverter.UInt32BitsToSingle(int.MaxValue)];
 
     [Test]
-    public void What_is_no_number_is_refused([Values(WeightFormat.Fp8, WeightFormat.Int4)] WeightFormat format, [ValueSource(nameof(NoNumbers))] float wrong)
+    public void What_is_no_number_is_refused([Values(WeightFormat.Fp8, WeightFormat.Int8, WeightFormat.Int4)] WeightFormat format, [ValueSource(nameof(NoNumbers))] float wrong)
     {
         float[] weights = new float[3 * 256];
         weights[(2 * 256) + 200] = wrong;

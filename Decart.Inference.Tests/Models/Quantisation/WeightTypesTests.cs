@@ -50,6 +50,7 @@ internal sealed class WeightTypesTests
     }
 
     [TestCase(WeightFormat.Fp8, TensorType.E4M3x64, TensorType.E4M3x32)]
+    [TestCase(WeightFormat.Int8, TensorType.Int8x64, TensorType.Int8x32)]
     [TestCase(WeightFormat.Int4, TensorType.Int4x64, TensorType.Int4x32)]
     public void Formats_of_folders_are_those_of_layers_alone(WeightFormat format, TensorType type, TensorType shorter)
     {

@@ -19,12 +19,12 @@ internal sealed class GpuBackend : IBackend
 
     /// <param name="device">Owned.</param>
     /// <param name="keysAndValues">How keys and values are kept.</param>
-    /// <param name="fp8Activations">See <see cref="LlmSessionOptions.Fp8Activations"/>.</param>
-    public GpuBackend(IGpuDevice device, KvCacheType keysAndValues = KvCacheType.Default, bool fp8Activations = false)
+    /// <param name="eightBitActivations">See <see cref="LlmSessionOptions.EightBitActivations"/>.</param>
+    public GpuBackend(IGpuDevice device, KvCacheType keysAndValues = KvCacheType.Default, bool eightBitActivations = false)
     {
         _device = device;
         KvElementBytes = keysAndValues == KvCacheType.Fp8 ? KvCodes.Bytes : sizeof(ushort);
-        _tensors = new GpuTensorFactory(device, fp8Activations);
+        _tensors = new GpuTensorFactory(device, eightBitActivations);
         _step = new GpuStep(device, KvElementBytes);
         _sampler = new GpuSampler(device);
         _kernels = new GpuKernels(device, _step, _sampler, KvElementBytes);

@@ -58,12 +58,12 @@ internal static class GpuFp8MatMul<TSums, TScales>
             long scales = a.Scales;
             if (TScales.ArePieces)
             {
-                scales += Fp8Tiles.ScaleOffset(tile * CoreTiles.TileRows, 0, pieces * Fp8Tiles.PieceColumns);
-                for (int line = Warp.LaneIdx; line < (pieces + 1) / 2; line += Lanes) Global.Prefetch(scales + (line * 2 * Fp8Tiles.TileScaleBytes));
+                scales += ByteTiles.ScaleOffset(tile * CoreTiles.TileRows, 0, pieces * ByteTiles.PieceColumns);
+                for (int line = Warp.LaneIdx; line < (pieces + 1) / 2; line += Lanes) Global.Prefetch(scales + (line * 2 * ByteTiles.TileScaleBytes));
             }
             else
             {
-                scales += (long)tile * Fp8Tiles.TileScaleBytes;
+                scales += (long)tile * ByteTiles.TileScaleBytes;
             }
             scales += (Warp.LaneIdx >> 2) * sizeof(float);
             Float2 weightScales = LoadScales(scales);
@@ -88,8 +88,8 @@ internal static class GpuFp8MatMul<TSums, TScales>
                 piece.Weight = weightScales;
                 if (TScales.ArePieces)
                 {
-                    if (TSums.CodePieces > 1) next.Weight = LoadScales(scales + (Least(done + 1, pieces - 1) * Fp8Tiles.TileScaleBytes));
-                    weightScales = LoadScales(scales + (Least(done + (two ? 2 : 1), pieces - 1) * Fp8Tiles.TileScaleBytes));
+                    if (TSums.CodePieces > 1) next.Weight = LoadScales(scales + (Least(done + 1, pieces - 1) * ByteTiles.TileScaleBytes));
+                    weightScales = LoadScales(scales + (Least(done + (two ? 2 : 1), pieces - 1) * ByteTiles.TileScaleBytes));
                 }
                 sums = TSums.AddCodes<TScales>(sums, piece, next, two);
                 piece = two ? Next(next, pass) : next;
@@ -104,7 +104,7 @@ internal static class GpuFp8MatMul<TSums, TScales>
             }
             if (warp >= pass.Tiles) continue;
             if (TScales.ArePieces) weightScales = new Float2 { A = 1, B = 1 };
-            sums = TSums.Scale(sums, weightScales, a.XScales + ((long)pass.XBlock * TSums.Columns * sizeof(float)));
+            sums = TSums.Scale<TScales>(sums, weightScales, a.XScales + ((long)pass.XBlock * TSums.Columns * sizeof(float)));
             StoreTile.Store(a, sums, tile, pass.XBlock * TSums.Columns, count, reduces: true);
         }
     }

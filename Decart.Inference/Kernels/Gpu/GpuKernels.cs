@@ -25,7 +25,7 @@ internal sealed class GpuKernels : IKernels, IDisposable
     }
 
     /// <summary>Every kernel.</summary>
-    public static IReadOnlyList<GpuKernel> All { get; } = [.. For(KvCacheType.Default).Union(For(KvCacheType.Fp8)), .. GpuMatMulLauncher.Fp8];
+    public static IReadOnlyList<GpuKernel> All { get; } = [.. For(KvCacheType.Default).Union(For(KvCacheType.Fp8)), .. GpuMatMulLauncher.Codes];
 
     /// <summary>Every kernel for one form of keys and values, for whoever compiles them ahead of need.</summary>
     public static IReadOnlyList<GpuKernel> For(KvCacheType keysAndValues) =>
@@ -68,9 +68,9 @@ internal sealed class GpuKernels : IKernels, IDisposable
     public void MatMul(Activations x, Norm? norm, Weight weight, in Epilogue epilogue, Activations y)
     {
         int rows = _step.Capacity;
-        if (norm is not null && weight is GpuFp8Weight fp8 && GpuNorm.MakesCodes(_device, x.Columns))
+        if (norm is not null && weight is GpuCodeWeight codes && GpuNorm.MakesCodes(_device, x.Columns))
         {
-            Multiply(_matMul.NormaliseToCodes(Arguments(norm, x, _step.Count), rows, fp8.PaddedRows), fp8, Arguments(weight, epilogue, (GpuActivations)y, _step.Count), rows);
+            Multiply(_matMul.NormaliseToCodes(Arguments(norm, x, _step.Count), rows, codes.PaddedRows, codes.HasIntegers), codes, Arguments(weight, epilogue, (GpuActivations)y, _step.Count), rows);
             return;
         }
         nint operand = norm is null ? Operand((GpuActivations)x, rows) : _matMul.Normalise(Arguments(norm, x, _step.Count), rows);
@@ -163,9 +163,9 @@ internal sealed class GpuKernels : IKernels, IDisposable
             if (packed.ColumnOrder != 0) arguments.X = _matMul.Order(x, packed.ColumnOrder, count, packed.Columns, rows);
             foreach (GpuPackedSegment segment in packed.Segments) _matMul.Launch(segment.PartOf(packed, arguments), rows, segment.Format);
         }
-        else if (weight is GpuFp8Weight fp8)
+        else if (weight is GpuCodeWeight codes)
         {
-            Multiply(_matMul.RoundToCodes(x, count, rows, fp8.PaddedRows, arguments.Stride), fp8, arguments, rows);
+            Multiply(_matMul.RoundToCodes(x, count, rows, codes.PaddedRows, arguments.Stride, codes.HasIntegers), codes, arguments, rows);
         }
         else
         {
@@ -175,18 +175,18 @@ internal sealed class GpuKernels : IKernels, IDisposable
         }
     }
 
-    private void Multiply(CodeOperand x, GpuFp8Weight weight, MatMulArguments arguments, int rows)
+    private void Multiply(CodeOperand x, GpuCodeWeight weight, MatMulArguments arguments, int rows)
     {
         arguments.Weight = weight.Codes;
         arguments.WeightRows = weight.PaddedRows;
         arguments.Scales = weight.Scales;
-        _matMul.LaunchFp8(arguments, x, rows, weight.HasPieceScales);
+        _matMul.LaunchCodes(arguments, x, rows, weight.Scaling);
     }
 
     /// <summary>A product without x and where the weight is.</summary>
     private static MatMulArguments Arguments(Weight weight, in Epilogue epilogue, GpuActivations y, nint count)
     {
-        bool gated = weight is GpuPackedWeight { IsGated: true } or GpuFp8Weight { IsGated: true } or GpuWeight { IsGated: true };
+        bool gated = weight is GpuPackedWeight { IsGated: true } or GpuCodeWeight { IsGated: true } or GpuWeight { IsGated: true };
         if (gated != epilogue.Gated) throw new ArgumentException("A weight of gates and ups is multiplied with a gate, no other is.", nameof(weight));
         if (y.IsOperand && epilogue.Accumulate) throw new ArgumentException("Sums are kept in float32.", nameof(y));
         return new MatMulArguments

@@ -24,15 +24,16 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
     /// <summary>How often memory that launches use has moved.</summary>
     public int Moves => _operand.Moves + _codes.Moves + _ordered.Moves;
 
-    /// <summary>The kernels for floats of 8 bits on both sides.</summary>
-    public static IReadOnlyList<GpuKernel> Fp8 { get; } =
+    /// <summary>The kernels for codes of 8 bits on both sides.</summary>
+    public static IReadOnlyList<GpuKernel> Codes { get; } =
     [
-        GpuFp8Pack.Kernel, GpuFp8Pack.ScaleKernel, GpuFp8Round.Kernel, GpuNorm.CodesKernel, GpuNorm.PairCodesKernel,
-        .. ((int[])[8, 16, 32, 64, 128, 192, 256]).SelectMany(rows => (GpuKernel[])[Fp8Kernel<RowScales>(rows), Fp8Kernel<PieceScales>(rows)]),
+        GpuCodePack.Kernel, GpuCodePack.ScaleKernel, GpuCodeRound<FloatCodes>.Kernel, GpuCodeRound<IntegerCodes>.Kernel,
+        GpuNorm.FloatCodesKernel, GpuNorm.PairFloatCodesKernel, GpuNorm.IntegerCodesKernel, GpuNorm.PairIntegerCodesKernel,
+        .. Enum.GetValues<CodeScaling>().SelectMany(scaling => ((int[])[8, 16, 32, 64, 128, 192, 256]).Select(rows => CodeKernel(scaling, rows))),
     ];
 
-    /// <summary>Whether floats of 8 bits can be multiplied with such.</summary>
-    public static bool MultipliesFp8(IGpuDevice device) => device.HasTensorCores && device.CanRun(GpuFp8MatMul<Sums256, RowScales>.Kernel);
+    /// <summary>Whether codes of 8 bits can be multiplied with such.</summary>
+    public static bool MultipliesCodes(IGpuDevice device) => device.HasTensorCores && device.CanRun(GpuFp8MatMul<Sums256, RowScales>.Kernel);
 
     /// <summary>Whether weights may stay in few bits.</summary>
     public static bool MultipliesPacked(IGpuDevice device) =>
@@ -50,18 +51,18 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
         if (arguments.HalfY != 0) ClearPadding(arguments.Count, arguments.Y, arguments.Columns, rows);
     }
 
-    /// <summary>Starts a product of floats of 8 bits.</summary>
+    /// <summary>Starts a product of codes of 8 bits.</summary>
     /// <param name="arguments">The operation, without x and how y lies.</param>
     /// <param name="x">What <see cref="NormaliseToCodes"/> or <see cref="RoundToCodes"/> has made for it.</param>
     /// <param name="rows">Rows that the launch is sized for.</param>
-    /// <param name="hasPieceScales">See <see cref="GpuFp8Weight.HasPieceScales"/>.</param>
-    public void LaunchFp8(MatMulArguments arguments, CodeOperand x, int rows, bool hasPieceScales)
+    /// <param name="scaling">How the weight's codes are scaled.</param>
+    public void LaunchCodes(MatMulArguments arguments, CodeOperand x, int rows, CodeScaling scaling)
     {
         GpuRingPlan plan = x.Plan;
         (arguments.X, arguments.XScales, arguments.XBlockRows) = (x.Codes, x.Scales, plan.OperandRows);
-        arguments.Stride = Fp8Tiles.HalfStride(arguments.Stride);
+        arguments.Stride = ByteTiles.HalfStride(arguments.Stride);
         arguments.YBlockRows = CoreTiles.OperandBlockRows(rows);
-        Launch(hasPieceScales ? Fp8Kernel<PieceScales>(plan.BlockRows) : Fp8Kernel<RowScales>(plan.BlockRows), arguments, plan);
+        Launch(CodeKernel(scaling, plan.BlockRows), arguments, plan);
         if (arguments.HalfY != 0) ClearPadding(arguments.Count, arguments.Y, arguments.Columns, rows);
     }
 
@@ -71,10 +72,11 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
     /// <param name="rows">Rows that the launch is sized for.</param>
     /// <param name="weightRows">Padded rows of the weight that it will be multiplied with.</param>
     /// <param name="stride">Padded columns.</param>
-    public CodeOperand RoundToCodes(long x, long count, int rows, int weightRows, int stride)
+    /// <param name="integers">Whether codes are integers.</param>
+    public CodeOperand RoundToCodes(long x, long count, int rows, int weightRows, int stride, bool integers)
     {
         CodeOperand operand = ReserveCodes(rows, weightRows, stride);
-        Fp8RoundArguments round = new()
+        CodeRoundArguments round = new()
         {
             Count = count,
             X = x,
@@ -84,7 +86,8 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
             XBlockRows = CoreTiles.OperandBlockRows(rows),
             YBlockRows = operand.Plan.OperandRows,
         };
-        GpuFp8Round.Launch(device, round, rows);
+        if (integers) GpuCodeRound<IntegerCodes>.Launch(device, round, rows);
+        else GpuCodeRound<FloatCodes>.Launch(device, round, rows);
         return operand;
     }
 
@@ -92,12 +95,13 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
     /// <param name="norm">The norm, without where to store.</param>
     /// <param name="rows">Rows that the launch is sized for.</param>
     /// <param name="weightRows">Padded rows of the weight that they will be multiplied with.</param>
-    public CodeOperand NormaliseToCodes(NormArguments norm, int rows, int weightRows)
+    /// <param name="integers">Whether codes are integers.</param>
+    public CodeOperand NormaliseToCodes(NormArguments norm, int rows, int weightRows, bool integers)
     {
         norm.YStride = CoreTiles.PaddedColumns(norm.Columns);
         CodeOperand operand = ReserveCodes(rows, weightRows, norm.YStride);
         (norm.Y, norm.CodeScales, norm.YBlockRows) = (operand.Codes, operand.Scales, operand.Plan.OperandRows);
-        GpuNorm.Launch(device, norm, rows);
+        GpuNorm.Launch(device, norm, rows, integers);
         return operand;
     }
 
@@ -273,14 +277,32 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
     /// <summary>Codes, and behind them their scales.</summary>
     private CodeOperand ReserveCodes(int rows, int weightRows, int stride)
     {
-        GpuRingPlan plan = GpuRingPlan.Best(rows, weightRows, Fp8Tiles.HalfStride(stride), device.Multiprocessors);
+        GpuRingPlan plan = GpuRingPlan.Best(rows, weightRows, ByteTiles.HalfStride(stride), device.Multiprocessors);
         // Never more for fewer rows: what recorded launches use should not move.
         long halves = GpuActivations.OperandBytes(rows, stride);
         _codes.Reserve((halves / sizeof(ushort)) + (halves / stride / sizeof(ushort) * sizeof(float)));
         return new CodeOperand(_codes.Address, _codes.Address + (nint)((long)plan.Blocks * plan.OperandRows * stride), plan);
     }
 
-    private static GpuKernel<MatMulArguments> Fp8Kernel<TScales>(int blockRows)
+    private static GpuKernel<MatMulArguments> CodeKernel(CodeScaling scaling, int blockRows) => scaling switch
+    {
+        CodeScaling.FloatRows => FloatKernel<RowScales>(blockRows),
+        CodeScaling.FloatPieces => FloatKernel<PieceScales>(blockRows),
+        _ => IntegerKernel(blockRows),
+    };
+
+    private static GpuKernel<MatMulArguments> IntegerKernel(int blockRows) => blockRows switch
+    {
+        8 => GpuRingMatMul<IntegerSums<Sums8>>.Kernel,
+        16 => GpuRingMatMul<IntegerSums<Sums16>>.Kernel,
+        32 => GpuRingMatMul<IntegerSums<Sums32>>.Kernel,
+        64 => GpuRingMatMul<IntegerSums<Sums64>>.Kernel,
+        128 => GpuRingMatMul<IntegerSums<Sums128>>.Kernel,
+        192 => GpuRingMatMul<IntegerSums<Sums192>>.Kernel,
+        _ => GpuRingMatMul<IntegerSums<Sums256>>.Kernel,
+    };
+
+    private static GpuKernel<MatMulArguments> FloatKernel<TScales>(int blockRows)
         where TScales : ICodeScales => blockRows switch
         {
             8 => GpuFp8MatMul<Sums8, TScales>.Kernel,

@@ -1,6 +1,5 @@
 using Decart.Inference.Kernels.Gpu.Intrinsics;
 using Decart.Inference.Kernels.Gpu.Tiles;
-using Decart.Inference.Memory;
 using ILGPU;
 
 namespace Decart.Inference.Kernels.Gpu;
@@ -27,7 +26,7 @@ internal struct NormArguments
     /// <summary>Rows of a block of y when that is an operand, which becomes norm(x), up to the stride; 0: y, float32, becomes y + norm(x).</summary>
     public int YBlockRows;
 
-    /// <summary>Where the scales of rows go, float32, when the operand is one of codes, see <see cref="Fp8Tiles"/>; else 0.</summary>
+    /// <summary>Where the scales of rows go, float32, when the operand is one of codes, see <see cref="ByteTiles"/>; else 0.</summary>
     public long CodeScales;
 }
 
@@ -49,11 +48,11 @@ internal static class GpuNorm
     /// <summary>For rows that are longer than a group's threads can hold: they are read again.</summary>
     public static readonly GpuKernel<NormArguments> LongKernel = new(RunLong, MaxGroupSize) { StartsEarly = true };
 
-    /// <summary>The same to an operand of codes, see <see cref="Fp8Tiles"/>.</summary>
-    public static readonly GpuKernel<NormArguments> CodesKernel = new(RunCodes, MaxGroupSize) { MinArchitecture = 90, StartsEarly = true };
+    /// <summary>The same to an operand of floats of 8 bits, see <see cref="ByteTiles"/>.</summary>
+    public static readonly GpuKernel<NormArguments> FloatCodesKernel = ForCodes(RunFloatCodes), PairFloatCodesKernel = ForCodes(RunPairFloatCodes);
 
-    /// <inheritdoc cref="CodesKernel"/>
-    public static readonly GpuKernel<NormArguments> PairCodesKernel = new(RunPairCodes, MaxGroupSize) { MinArchitecture = 90, StartsEarly = true };
+    /// <summary>The same to an operand of integers of 8 bits.</summary>
+    public static readonly GpuKernel<NormArguments> IntegerCodesKernel = ForCodes(RunIntegerCodes), PairIntegerCodesKernel = ForCodes(RunPairIntegerCodes);
 
     private const int MaxGroupSize = 1024, Lanes = 32;
 
@@ -64,14 +63,16 @@ internal static class GpuNorm
     /// <param name="device">Where.</param>
     /// <param name="arguments">The operation.</param>
     /// <param name="rows">Rows that the launch is sized for.</param>
-    public static void Launch(IGpuDevice device, in NormArguments arguments, int rows)
+    /// <param name="integers">Whether codes are integers.</param>
+    public static void Launch(IGpuDevice device, in NormArguments arguments, int rows, bool integers = false)
     {
         int cores = CoreTiles.PaddedColumns(arguments.Columns) / CoreRow.Columns, threads = (cores + Lanes - 1) / Lanes * Lanes;
         int groups = GroupsPerMultiprocessor * device.Multiprocessors;
-        bool codes = arguments.CodeScales != 0;
+        (GpuKernel<NormArguments> kernel, GpuKernel<NormArguments> pairs) = arguments.CodeScales == 0 ? (Kernel, PairKernel)
+            : integers ? (IntegerCodesKernel, PairIntegerCodesKernel) : (FloatCodesKernel, PairFloatCodesKernel);
         if (threads > Math.Min(MaxGroupSize, device.MaxGroupSize)) device.Launch(LongKernel, new GpuGrid(rows), arguments);
-        else if (rows <= groups || !IsPlain(arguments)) device.Launch(codes ? CodesKernel : Kernel, new GpuGrid(rows) { GroupSize = threads }, arguments);
-        else device.Launch(codes ? PairCodesKernel : PairKernel, new GpuGrid(Math.Min((rows + 1) / 2, groups)) { GroupSize = threads }, arguments);
+        else if (rows <= groups || !IsPlain(arguments)) device.Launch(kernel, new GpuGrid(rows) { GroupSize = threads }, arguments);
+        else device.Launch(pairs, new GpuGrid(Math.Min((rows + 1) / 2, groups)) { GroupSize = threads }, arguments);
     }
 
     /// <summary>Whether rows of so many columns can become an operand of codes: where a group's threads hold them.</summary>
@@ -79,17 +80,24 @@ internal static class GpuNorm
 
     private static bool IsPlain(in NormArguments a) => a is { Order: 0, Bias: 0, RemoveMean: 0, YBlockRows: > 0 };
 
-    private static void Run(NormArguments a) => Run(a, codes: false);
+    private static GpuKernel<NormArguments> ForCodes(Action<NormArguments> entry) => new(entry, MaxGroupSize) { MinArchitecture = 90, StartsEarly = true };
 
-    private static void RunCodes(NormArguments a) => Run(a, codes: true);
+    private static void Run(NormArguments a) => Run<FloatCodes>(a, codes: false);
 
-    private static void RunPairs(NormArguments a) => RunPairs(a, codes: false);
+    private static void RunFloatCodes(NormArguments a) => Run<FloatCodes>(a, codes: true);
 
-    private static void RunPairCodes(NormArguments a) => RunPairs(a, codes: true);
+    private static void RunIntegerCodes(NormArguments a) => Run<IntegerCodes>(a, codes: true);
+
+    private static void RunPairs(NormArguments a) => RunPairs<FloatCodes>(a, codes: false);
+
+    private static void RunPairFloatCodes(NormArguments a) => RunPairs<FloatCodes>(a, codes: true);
+
+    private static void RunPairIntegerCodes(NormArguments a) => RunPairs<IntegerCodes>(a, codes: true);
 
     /// <param name="a">The operation.</param>
     /// <param name="codes">A constant: whether y is an operand of codes.</param>
-    private static void Run(NormArguments a, bool codes)
+    private static void Run<TCodes>(NormArguments a, bool codes)
+        where TCodes : IRowCodes
     {
         ArrayView<float> memory = SharedMemory.Allocate1D<float>(3 * Reduce.MaxWarps).BaseView;
         GridDependency.LaunchDependents();
@@ -103,7 +111,7 @@ internal static class GpuNorm
         if (a.RemoveMean != 0) values = Subtract(a, values, Reduce.GroupSum(CoreRow.Sum(values), memory, 0) * a.InverseColumns, column);
         float factor = Factor(a, Reduce.GroupSum(CoreRow.Squares(values), memory, Reduce.MaxWarps));
         values = Apply(a, values, factor, scale, bias);
-        if (codes) StoreCodes(a, row, column, values, used, memory, 2 * Reduce.MaxWarps);
+        if (codes) StoreCodes<TCodes>(a, row, column, values, used, memory, 2 * Reduce.MaxWarps);
         else if (used) Store(a, row, column, before, values);
     }
 
@@ -131,8 +139,9 @@ internal static class GpuNorm
         }
     }
 
-    /// <inheritdoc cref="Run(NormArguments, bool)"/>
-    private static void RunPairs(NormArguments a, bool codes)
+    /// <inheritdoc cref="Run{TCodes}(NormArguments, bool)"/>
+    private static void RunPairs<TCodes>(NormArguments a, bool codes)
+        where TCodes : IRowCodes
     {
         ArrayView<float> memory = SharedMemory.Allocate1D<float>(6 * Reduce.MaxWarps).BaseView;
         GridDependency.LaunchDependents();
@@ -154,8 +163,8 @@ internal static class GpuNorm
             lower = Apply(lower, Factor(a, lowerSquares), scale);
             if (codes)
             {
-                StoreCodes(a, row, column, upper, used, memory, 4 * Reduce.MaxWarps);
-                StoreCodes(a, row + 1, column, lower, used && row + 1 < rows, memory, 5 * Reduce.MaxWarps);
+                StoreCodes<TCodes>(a, row, column, upper, used, memory, 4 * Reduce.MaxWarps);
+                StoreCodes<TCodes>(a, row + 1, column, lower, used && row + 1 < rows, memory, 5 * Reduce.MaxWarps);
             }
             else
             {
@@ -208,13 +217,14 @@ internal static class GpuNorm
     }
 
     /// <summary>Stores a row as codes; the group finds its scale together.</summary>
-    private static void StoreCodes(NormArguments a, int row, int column, CoreRow values, bool used, ArrayView<float> memory, int place)
+    private static void StoreCodes<TCodes>(NormArguments a, int row, int column, CoreRow values, bool used, ArrayView<float> memory, int place)
+        where TCodes : IRowCodes
     {
-        int scale = Fp8Codes.ScaleOf(Reduce.GroupMax(CoreRow.LargestMagnitude(values), memory, place));
+        int largest = Reduce.GroupMax(CoreRow.LargestMagnitude(values), memory, place);
         if (!used) return;
-        CoreRow numbers = CoreRow.Multiply(values, Interop.IntAsFloat((uint)Fp8Codes.InverseOf(scale)));
-        Global.StoreLong(a.Y + Fp8Tiles.OperandOffset(row, column, a.YStride, a.YBlockRows), (long)CoreRow.Codes(numbers));
-        if (column == 0) Global.StoreFloat(a.CodeScales + ((long)row * sizeof(float)), Halves.Low((uint)scale));
+        long codes = (long)TCodes.Round(CoreRow.Multiply(values, TCodes.Inverse(largest)));
+        Global.StoreLong(a.Y + ByteTiles.OperandOffset(row, column, a.YStride, a.YBlockRows), codes);
+        if (column == 0) Global.StoreFloat(a.CodeScales + ((long)row * sizeof(float)), TCodes.Scale(largest));
     }
 
     /// <summary>Where a row of y begins that is float32.</summary>

@@ -8,7 +8,7 @@ namespace Decart.Inference.Kernels.Gpu;
 /// The matmul of Hopper GPUs (sm_90a), for a token as for prompts: y^T = W x^T by <c>wgmma</c>, tiles of the weight on the 64-row side, a block of
 /// <typeparamref name="TSums"/> rows of x on the other. One warp group copies pieces of both into a ring, the weight's before it waits for the kernel in front: weights
 /// depend on no kernel, but which experts have rows does. Two warp groups multiply up to four tiles each and keep all of k in their accumulators. One group stays on each multiprocessor
-/// and takes one pass after the other, up to eight tiles of the weight times a block of x.
+/// and takes one pass after the other, up to eight tiles of the weight times a block of x. With <see cref="IntegerSums{TSums}"/> both have two integers of 8 bits in the place of a half.
 /// </summary>
 internal static class GpuRingMatMul<TSums>
     where TSums : unmanaged, ISums<TSums>
@@ -35,13 +35,16 @@ internal static class GpuRingMatMul<TSums>
     internal const int WarpGroupTiles = WarpGroup.Rows / CoreTiles.TileRows;
 
     /// <summary>Pieces whose operations are started together: with few columns the instructions between would take longer.</summary>
-    private static int PiecesAtOnce => TSums.Columns <= 64 ? 2 : 1;
+    private static int PiecesAtOnce => TSums.HasPairs ? WidePieces : 1;
+
+    /// <summary>Pieces of a stage of eight tiles.</summary>
+    private static int WidePieces => TSums.Columns <= 64 ? 2 : 1;
 
     /// <summary>The most pieces of a stage: of few tiles it takes several, so that enough bytes are on their way.</summary>
-    internal static int MaxPieces => TSums.Columns <= 8 ? 8 : TSums.Columns <= 16 ? 4 : PiecesAtOnce;
+    internal static int MaxPieces => TSums.Columns <= 8 ? 8 : TSums.Columns <= 16 ? 4 : WidePieces;
 
     /// <summary>The most bytes of a stage's pieces of the weight.</summary>
-    private static int WeightBytes => PiecesAtOnce * GpuRingMatMulPass.MaxTiles * CoreTiles.TileBytes;
+    private static int WeightBytes => WidePieces * GpuRingMatMulPass.MaxTiles * CoreTiles.TileBytes;
 
     private static void Run(MatMulArguments a)
     {
@@ -158,7 +161,10 @@ internal static class GpuRingMatMul<TSums>
                 }
                 WarpGroup.Wait(0);
                 Ring<Shape>.Release(before);
-                if (warp < pass.Tiles) StoreTile.Store(a, sums, pass.Tile + warp, pass.XBlock * TSums.Columns, GpuRingMatMulPass.End(a, pass, count), reduces: true);
+                if (warp >= pass.Tiles) continue;
+                int row = pass.XBlock * TSums.Columns;
+                sums = TSums.Finish(sums, a, pass.Tile + warp, row);
+                StoreTile.Store(a, sums, pass.Tile + warp, row, GpuRingMatMulPass.End(a, pass, count), reduces: true);
             }
         }
     }
@@ -192,7 +198,7 @@ internal static class GpuRingMatMul<TSums>
     /// <summary>Pieces of a full stage.</summary>
     internal static int PiecesPerStage(MatMulArguments a)
     {
-        int room = PiecesAtOnce * (a.TilesPerPass > 4 ? 1 : a.TilesPerPass > 2 ? 2 : 4);
+        int room = WidePieces * (a.TilesPerPass > 4 ? 1 : a.TilesPerPass > 2 ? 2 : 4);
         return room < MaxPieces ? room : MaxPieces;
     }
 

@@ -13,15 +13,15 @@ namespace Decart.Inference.Kernels.Gpu;
 /// are kernels for them, else they are decoded on the host.
 /// </summary>
 /// <param name="device">Where.</param>
-/// <param name="fp8Activations">Whether weights of 8-bit floats are multiplied with such, where there are kernels for it and their scales are of a kind that these have.</param>
-internal sealed unsafe class GpuTensorFactory(IGpuDevice device, bool fp8Activations = false) : ITensorFactory, IDisposable
+/// <param name="eightBitActivations">Whether weights of 8-bit floats, or integers, are multiplied with such, where there are kernels for it and their scales are of a kind that these have.</param>
+internal sealed unsafe class GpuTensorFactory(IGpuDevice device, bool eightBitActivations = false) : ITensorFactory, IDisposable
 {
     /// <summary>Bytes that are sent at once; a single row may be longer.</summary>
     private const long PieceBytes = 16 << 20;
 
     private readonly GpuBuffer _staging = new(device.Memory), _unusual = new(device.Memory);
     private readonly bool _packs = GpuMatMulLauncher.MultipliesPacked(device);
-    private readonly bool _multipliesFp8 = fp8Activations && GpuMatMulLauncher.MultipliesFp8(device);
+    private readonly bool _multipliesCodes = eightBitActivations && GpuMatMulLauncher.MultipliesCodes(device);
     private float[] _decoded = [];
     private byte[] _recoded = [];
 
@@ -32,7 +32,7 @@ internal sealed unsafe class GpuTensorFactory(IGpuDevice device, bool fp8Activat
 
     public Weight CreateWeight(WeightParts parts)
     {
-        if (_multipliesFp8 && CreateFp8(parts) is { } weight) return weight;
+        if (_multipliesCodes && CreateCodes(parts) is { } weight) return weight;
         return Segments(parts) is { } segments ? CreatePacked(parts, segments) : CreateWidened(parts);
     }
 
@@ -201,19 +201,21 @@ internal sealed unsafe class GpuTensorFactory(IGpuDevice device, bool fp8Activat
         segment.Scaling = found == 0 ? segment.Format.Scalings[^1] : (PackedScaling)BitOperations.TrailingZeroCount(found);
     }
 
-    /// <summary>The weight as codes and scales; null where it is not of 8-bit floats, or its scales are of no kind that there are products for.</summary>
-    private GpuFp8Weight? CreateFp8(WeightParts parts)
+    /// <summary>The weight as codes and scales; null where it is not of 8 bits, or its scales are of no kind that there are products for.</summary>
+    private GpuCodeWeight? CreateCodes(WeightParts parts)
     {
         TensorType type = parts.Tensors[0].Type;
-        bool fits = (type is TensorType.E4M3x32 or TensorType.E4M3x64) && parts is { IsTable: false, MustBeWidened: false, IsExpert: false } && parts.Tensors.All(part => part.Type == type && part.ColumnOrder.IsDefault);
-        return fits ? GpuFp8Weight.TryCreate(device, parts.Rows, parts.Columns, parts.Gated, SendCodes) : null;
+        bool floats = type is TensorType.E4M3x32 or TensorType.E4M3x64;
+        bool integers = (type is TensorType.Int8x32 or TensorType.Int8x64) && parts.Columns <= IntegerSums.MaxColumns;
+        bool fits = (floats || integers) && parts is { IsTable: false, MustBeWidened: false, IsExpert: false } && parts.Tensors.All(part => part.Type == type && part.ColumnOrder.IsDefault);
+        return fits ? GpuCodeWeight.TryCreate(device, parts.Rows, parts.Columns, parts.Gated, integers, SendCodes) : null;
 
-        void SendCodes(Fp8PackArguments arguments)
+        void SendCodes(CodePackArguments arguments)
         {
             arguments.BlockColumns = type.BlockLength();
             foreach (StoredTensor part in parts.Tensors)
             {
-                Send(part, part.RowBytes, AsStored, (source, row, rows) => device.Launch(GpuFp8Pack.Kernel, new GpuGrid(rows), arguments with { Source = source, FirstRow = arguments.FirstRow + row }));
+                Send(part, part.RowBytes, AsStored, (source, row, rows) => device.Launch(GpuCodePack.Kernel, new GpuGrid(rows), arguments with { Source = source, FirstRow = arguments.FirstRow + row }));
                 arguments.FirstRow += (int)part.Rows;
             }
         }

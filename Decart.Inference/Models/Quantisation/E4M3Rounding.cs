@@ -21,6 +21,8 @@ internal readonly struct E4M3Rounding : IRounding
 
     public static int Bits => 8;
 
+    public static int GroupColumns => 128;
+
     public static (float Scale, int Zero) Scale(ReadOnlySpan<float> weights) => (MathF.Abs(TensorPrimitives.MaxMagnitude(weights)) / Largest, 0);
 
     public static byte Code(float weight, float scale, int zero)

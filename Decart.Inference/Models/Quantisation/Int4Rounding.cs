@@ -12,6 +12,8 @@ internal readonly struct Int4Rounding : IRounding
 
     public static int Bits => 4;
 
+    public static int GroupColumns => 128;
+
     public static (float Scale, int Zero) Scale(ReadOnlySpan<float> weights)
     {
         float least = MathF.Min(0, TensorPrimitives.Min(weights)), scale = Int4Header.Round((MathF.Max(0, TensorPrimitives.Max(weights)) - least) / Largest);

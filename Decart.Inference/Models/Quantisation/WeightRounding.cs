@@ -4,26 +4,28 @@ using Decart.Inference.Kernels.Cpu;
 
 namespace Decart.Inference.Models.Quantisation;
 
-/// <summary>Rounds a matrix to few bits: each weight to the nearest code, with a scale for each 128 columns of a row.</summary>
+/// <summary>Rounds a matrix to few bits: each weight to the nearest code, with a scale for each row or each 128 columns of it.</summary>
 internal static unsafe class WeightRounding
 {
-    private const int GroupColumns = 128;
-
     /// <summary>Whether there is a rounding to a format.</summary>
-    public static bool Has(WeightFormat format) => format is WeightFormat.Fp8 or WeightFormat.Int4;
+    public static bool Has(WeightFormat format) => format is WeightFormat.Fp8 or WeightFormat.Int8 or WeightFormat.Int4;
 
     /// <summary>Chooses the scales of a matrix; codes follow when they are read.</summary>
     /// <param name="path">The checkpoint, for error messages.</param>
     /// <param name="tensor">The matrix: F32, F16 or BF16. It is read again with the codes.</param>
     /// <param name="format">One that <see cref="Has"/> knows.</param>
     /// <exception cref="ModelLoadException">A weight is not a finite number.</exception>
-    public static QuantisedWeight Round(string path, StoredTensor tensor, WeightFormat format) =>
-        format == WeightFormat.Int4 ? Round<Int4Rounding>(path, tensor) : Round<E4M3Rounding>(path, tensor);
+    public static QuantisedWeight Round(string path, StoredTensor tensor, WeightFormat format) => format switch
+    {
+        WeightFormat.Fp8 => Round<E4M3Rounding>(path, tensor),
+        WeightFormat.Int8 => Round<Int8Rounding>(path, tensor),
+        _ => Round<Int4Rounding>(path, tensor),
+    };
 
     private static QuantisedWeight Round<TRounding>(string path, StoredTensor tensor)
         where TRounding : IRounding
     {
-        int rows = checked((int)tensor.Rows), columns = checked((int)tensor.Columns), across = GroupTables.Count(GroupColumns, columns);
+        int rows = checked((int)tensor.Rows), columns = checked((int)tensor.Columns), groupColumns = Math.Min(TRounding.GroupColumns, columns), across = GroupTables.Count(groupColumns, columns);
         float[] scales = new float[checked(rows * across)];
         ushort[] zeros = TRounding.Kind == CodeKind.Integer ? new ushort[scales.Length] : [];
         Parallel.For(0, rows, row =>
@@ -31,7 +33,7 @@ internal static unsafe class WeightRounding
             float[] weights = Decode(tensor, row);
             for (int group = 0, index = row * across; group < across; group++, index++)
             {
-                (scales[index], int zero) = TRounding.Scale(Group(weights.AsSpan(0, columns), group));
+                (scales[index], int zero) = TRounding.Scale(weights.AsSpan(0, columns)[(group * groupColumns)..Math.Min(columns, (group + 1) * groupColumns)]);
                 if (zeros.Length > 0) zeros[index] = (ushort)zero;
             }
             ArrayPool<float>.Shared.Return(weights);
@@ -45,7 +47,7 @@ internal static unsafe class WeightRounding
             Bits = TRounding.Bits,
             Rows = rows,
             Columns = columns,
-            GroupColumns = Math.Min(GroupColumns, columns),
+            GroupColumns = groupColumns,
             Scales = scales,
             Zeros = zeros,
             ReadCodes = (firstRow, count, codes) =>
@@ -55,7 +57,7 @@ internal static unsafe class WeightRounding
                     float[] weights = Decode(tensor, row);
                     for (int column = 0; column < columns; column++)
                     {
-                        int group = (row * across) + (column / GroupColumns);
+                        int group = (row * across) + (column / groupColumns);
                         codes[((row - firstRow) * columns) + column] = TRounding.Code(weights[column], scales[group], zeros.Length > 0 ? zeros[group] : 0);
                     }
                     ArrayPool<float>.Shared.Return(weights);
@@ -63,8 +65,6 @@ internal static unsafe class WeightRounding
             },
         };
     }
-
-    private static ReadOnlySpan<float> Group(ReadOnlySpan<float> row, int group) => row[(group * GroupColumns)..Math.Min(row.Length, (group + 1) * GroupColumns)];
 
     /// <summary>A row as float32, in an array of the pool.</summary>
     private static float[] Decode(in StoredTensor tensor, long row)

@@ -25,7 +25,7 @@ internal sealed class WeightTypes
     /// <summary>Elements of the longest blocks.</summary>
     public int MaxBlockLength => Format switch
     {
-        WeightFormat.Fp8 or WeightFormat.Int4 => WeightPacker.LongestBlock,
+        WeightFormat.Fp8 or WeightFormat.Int8 or WeightFormat.Int4 => WeightPacker.LongestBlock,
         WeightFormat.Q8_0 => 32,
         _ => 256,
     };
@@ -38,6 +38,7 @@ internal sealed class WeightTypes
     {
         _ when role == WeightRole.Router => null,
         WeightFormat.Fp8 => InLayers(role, columns, TensorType.E4M3x64, TensorType.E4M3x32),
+        WeightFormat.Int8 => InLayers(role, columns, TensorType.Int8x64, TensorType.Int8x32),
         WeightFormat.Int4 => InLayers(role, columns, TensorType.Int4x64, TensorType.Int4x32),
         _ => Fit(Mixed(role, layer), columns),
     };

@@ -102,11 +102,12 @@ internal sealed class PtxCompiler : IDisposable
 
     /// <summary>
     /// Names the target, for which ILGPU always writes sm_80, and asks for rounding after each operation: the driver's compiler fuses products and
-    /// sums as it sees fit otherwise, and one expression could give different bits in two kernels.
+    /// sums as it sees fit otherwise, and one expression could give different bits in two kernels. Accumulators of integers are floats in IL: registers without a type hold either.
     /// </summary>
     private string Finish(GpuKernel kernel, string text)
     {
         if (kernel.MinArchitecture >= HopperArchitecture) text = Replace(text, ".version ", "8.3");
+        if (text.Contains(WarpGroup.IntegerProducts, StringComparison.Ordinal)) text = text.Replace(".reg .f32", ".reg .b32", StringComparison.Ordinal);
         return Replace(text, ".target ", _target)
             .Replace("\tmul.f32\t", "\tmul.rn.f32\t", StringComparison.Ordinal)
             .Replace("\tadd.f32\t", "\tadd.rn.f32\t", StringComparison.Ordinal)

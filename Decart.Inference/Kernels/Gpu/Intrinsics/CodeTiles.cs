@@ -3,25 +3,26 @@ using ILGPU;
 
 namespace Decart.Inference.Kernels.Gpu.Intrinsics;
 
-/// <summary>Accumulators of products of floats of 8 bits.</summary>
+/// <summary>Accumulators of products of codes of 8 bits.</summary>
 internal interface ICodeTile<TSelf>
     where TSelf : unmanaged, ICodeTile<TSelf>
 {
     /// <summary>See <see cref="WarpGroup.MultiplyCodes8"/>.</summary>
     static abstract TSelf MultiplyCodes(TSelf products, long a, long b, int accumulate);
 
-    /// <summary>Adds products to sums.</summary>
+    /// <summary>Adds products to sums, both of floats.</summary>
     /// <param name="sums">The sums.</param>
     /// <param name="products">The products.</param>
     /// <param name="weight">What those of the lane's two rows of a are multiplied by, where pieces have scales.</param>
     static abstract TSelf Add<TScales>(TSelf sums, TSelf products, Float2 weight)
         where TScales : ICodeScales;
 
-    /// <summary>Multiplies sums by the scales of rows.</summary>
+    /// <summary>Multiplies sums, which are floats or integers, by the scales of rows.</summary>
     /// <param name="sums">The sums.</param>
     /// <param name="weight">Those of the lane's two rows of a.</param>
     /// <param name="x">Address of those of the rows of b, float32.</param>
-    static abstract TSelf Scale(TSelf sums, Float2 weight, long x);
+    static abstract TSelf Scale<TScales>(TSelf sums, Float2 weight, long x)
+        where TScales : ICodeScales;
 }
 
 internal partial struct Tile8 : ICodeTile<Tile8>
@@ -35,9 +36,10 @@ internal partial struct Tile8 : ICodeTile<Tile8>
         return sums;
     }
 
-    public static Tile8 Scale(Tile8 sums, Float2 weight, long x)
+    public static Tile8 Scale<TScales>(Tile8 sums, Float2 weight, long x)
+        where TScales : ICodeScales
     {
-        sums.T0 = CodeFragment.Scale(sums.T0, weight, x);
+        sums.T0 = CodeFragment.Scale<TScales>(sums.T0, weight, x);
         return sums;
     }
 }
@@ -54,10 +56,11 @@ internal partial struct Tile16 : ICodeTile<Tile16>
         return sums;
     }
 
-    public static Tile16 Scale(Tile16 sums, Float2 weight, long x)
+    public static Tile16 Scale<TScales>(Tile16 sums, Float2 weight, long x)
+        where TScales : ICodeScales
     {
-        sums.T0 = CodeFragment.Scale(sums.T0, weight, x);
-        sums.T1 = CodeFragment.Scale(sums.T1, weight, x + CodeFragment.ScaleBytes);
+        sums.T0 = CodeFragment.Scale<TScales>(sums.T0, weight, x);
+        sums.T1 = CodeFragment.Scale<TScales>(sums.T1, weight, x + CodeFragment.ScaleBytes);
         return sums;
     }
 }
@@ -76,12 +79,13 @@ internal partial struct Tile32 : ICodeTile<Tile32>
         return sums;
     }
 
-    public static Tile32 Scale(Tile32 sums, Float2 weight, long x)
+    public static Tile32 Scale<TScales>(Tile32 sums, Float2 weight, long x)
+        where TScales : ICodeScales
     {
-        sums.T0 = CodeFragment.Scale(sums.T0, weight, x);
-        sums.T1 = CodeFragment.Scale(sums.T1, weight, x + CodeFragment.ScaleBytes);
-        sums.T2 = CodeFragment.Scale(sums.T2, weight, x + (2 * CodeFragment.ScaleBytes));
-        sums.T3 = CodeFragment.Scale(sums.T3, weight, x + (3 * CodeFragment.ScaleBytes));
+        sums.T0 = CodeFragment.Scale<TScales>(sums.T0, weight, x);
+        sums.T1 = CodeFragment.Scale<TScales>(sums.T1, weight, x + CodeFragment.ScaleBytes);
+        sums.T2 = CodeFragment.Scale<TScales>(sums.T2, weight, x + (2 * CodeFragment.ScaleBytes));
+        sums.T3 = CodeFragment.Scale<TScales>(sums.T3, weight, x + (3 * CodeFragment.ScaleBytes));
         return sums;
     }
 }
@@ -104,16 +108,17 @@ internal partial struct Tile64 : ICodeTile<Tile64>
         return sums;
     }
 
-    public static Tile64 Scale(Tile64 sums, Float2 weight, long x)
+    public static Tile64 Scale<TScales>(Tile64 sums, Float2 weight, long x)
+        where TScales : ICodeScales
     {
-        sums.T0 = CodeFragment.Scale(sums.T0, weight, x);
-        sums.T1 = CodeFragment.Scale(sums.T1, weight, x + CodeFragment.ScaleBytes);
-        sums.T2 = CodeFragment.Scale(sums.T2, weight, x + (2 * CodeFragment.ScaleBytes));
-        sums.T3 = CodeFragment.Scale(sums.T3, weight, x + (3 * CodeFragment.ScaleBytes));
-        sums.T4 = CodeFragment.Scale(sums.T4, weight, x + (4 * CodeFragment.ScaleBytes));
-        sums.T5 = CodeFragment.Scale(sums.T5, weight, x + (5 * CodeFragment.ScaleBytes));
-        sums.T6 = CodeFragment.Scale(sums.T6, weight, x + (6 * CodeFragment.ScaleBytes));
-        sums.T7 = CodeFragment.Scale(sums.T7, weight, x + (7 * CodeFragment.ScaleBytes));
+        sums.T0 = CodeFragment.Scale<TScales>(sums.T0, weight, x);
+        sums.T1 = CodeFragment.Scale<TScales>(sums.T1, weight, x + CodeFragment.ScaleBytes);
+        sums.T2 = CodeFragment.Scale<TScales>(sums.T2, weight, x + (2 * CodeFragment.ScaleBytes));
+        sums.T3 = CodeFragment.Scale<TScales>(sums.T3, weight, x + (3 * CodeFragment.ScaleBytes));
+        sums.T4 = CodeFragment.Scale<TScales>(sums.T4, weight, x + (4 * CodeFragment.ScaleBytes));
+        sums.T5 = CodeFragment.Scale<TScales>(sums.T5, weight, x + (5 * CodeFragment.ScaleBytes));
+        sums.T6 = CodeFragment.Scale<TScales>(sums.T6, weight, x + (6 * CodeFragment.ScaleBytes));
+        sums.T7 = CodeFragment.Scale<TScales>(sums.T7, weight, x + (7 * CodeFragment.ScaleBytes));
         return sums;
     }
 }
@@ -130,10 +135,11 @@ internal partial struct Tile128 : ICodeTile<Tile128>
         return sums;
     }
 
-    public static Tile128 Scale(Tile128 sums, Float2 weight, long x)
+    public static Tile128 Scale<TScales>(Tile128 sums, Float2 weight, long x)
+        where TScales : ICodeScales
     {
-        sums.Left = Tile64.Scale(sums.Left, weight, x);
-        sums.Right = Tile64.Scale(sums.Right, weight, x + (8 * CodeFragment.ScaleBytes));
+        sums.Left = Tile64.Scale<TScales>(sums.Left, weight, x);
+        sums.Right = Tile64.Scale<TScales>(sums.Right, weight, x + (8 * CodeFragment.ScaleBytes));
         return sums;
     }
 }
@@ -157,8 +163,10 @@ internal static class CodeFragment
         };
     }
 
-    public static Float4 Scale(Float4 sums, Float2 weight, long x)
+    public static Float4 Scale<TScales>(Float4 sums, Float2 weight, long x)
+        where TScales : ICodeScales
     {
+        if (TScales.AreIntegers) sums = new Float4 { A = Widen(sums.A), B = Widen(sums.B), C = Widen(sums.C), D = Widen(sums.D) };
         long address = x + (2 * sizeof(float) * (Warp.LaneIdx & 3));
         float first = Global.LoadFloat(address), second = Global.LoadFloat(address + sizeof(float));
         return new Float4
@@ -169,4 +177,7 @@ internal static class CodeFragment
             D = sums.D * weight.B * second,
         };
     }
+
+    /// <summary>The float next to an integer, whose bits are given.</summary>
+    private static float Widen(float bits) => (int)Interop.FloatAsInt(bits);
 }

@@ -2,7 +2,7 @@ using ILGPU.IR.Intrinsics;
 
 namespace Decart.Inference.Kernels.Gpu.Intrinsics;
 
-/// <summary>Operations on integers (PTX ISA, "mul", "prmt", "lop3").</summary>
+/// <summary>Operations on integers (PTX ISA, "mul", "prmt", "lop3", "cvt.pack").</summary>
 internal static class Integers
 {
     /// <summary>The upper 64 bits of the product of two numbers without sign.</summary>
@@ -28,4 +28,10 @@ internal static class Integers
     /// <param name="others">What they are added to.</param>
     [IntrinsicImplementation, Ptx("lop3.b32 $r, $0, $1, $2, 0xEA;")]
     public static uint Merge(uint bits, uint mask, uint others) => (bits & mask) | others;
+
+    /// <summary>Four numbers as signed bytes, rounded to nearest (of two to the even one) and saturated, the first in the lowest; 0 for what is no number.</summary>
+    [IntrinsicImplementation, Ptx("{ .reg .b32 a, b, c, d; cvt.rni.s32.f32 a, $0; cvt.rni.s32.f32 b, $1; cvt.rni.s32.f32 c, $2; cvt.rni.s32.f32 d, $3; cvt.pack.sat.s8.s32.b32 d, d, c, 0; cvt.pack.sat.s8.s32.b32 $r, b, a, d; }")]
+    public static uint RoundBytes(float a, float b, float c, float d) => RoundByte(a) | (RoundByte(b) << 8) | (RoundByte(c) << 16) | (RoundByte(d) << 24);
+
+    private static uint RoundByte(float x) => float.IsNaN(x) ? 0u : (byte)(sbyte)Math.Clamp(MathF.Round(x), sbyte.MinValue, sbyte.MaxValue);
 }

@@ -8,7 +8,7 @@ namespace Decart.Inference.Kernels.Gpu.Intrinsics;
 /// <summary>
 /// Matrix operations of four warps, threads 128 i to 128 i + 127 of a group, all of which take part (PTX ISA, "Asynchronous Warpgroup Level Matrix
 /// Instructions"; sm_90a alone): c += a b', float32, with a of 64 rows and b of 8 to 256, both 16 columns of shared memory that
-/// <see cref="MatrixDescriptor"/> describes; or c += a b with a in registers; or 32 columns of floats of 8 bits, in the bytes of 16 halves. Kernels have
+/// <see cref="MatrixDescriptor"/> describes; or c += a b with a in registers; or 32 columns of floats or integers of 8 bits, in the bytes of 16 halves. Kernels have
 /// <see cref="GpuKernel.ForOneArchitecture"/>.
 /// </summary>
 /// <remarks>
@@ -19,10 +19,13 @@ internal static unsafe class WarpGroup
 {
     public const int Threads = 128, Rows = 64, Columns = 16;
 
+    /// <summary>What products of integers have in their names.</summary>
+    public const string IntegerProducts = ".s32.s8.s8";
+
     private const string RegisterScale = "{ .reg .pred p; setp.ne.b32 p, $3, 0; wgmma.mma_async.sync.aligned.", RegisterEnd = " {$r}, {$1}, $2, p, 1, 1, 0; }",
         TransposedEnd = " {$r}, {$1}, $2, p, 1, 1, 1; }";
 
-    private const string Scale = "{ .reg .pred p; setp.ne.b32 p, $3, 0; wgmma.mma_async.sync.aligned.", End = " {$r}, $1, $2, p, 1, 1, 0, 0; }", CodesEnd = " {$r}, $1, $2, p, 1, 1; }";
+    private const string Scale = "{ .reg .pred p; setp.ne.b32 p, $3, 0; wgmma.mma_async.sync.aligned.", End = " {$r}, $1, $2, p, 1, 1, 0, 0; }", CodesEnd = " {$r}, $1, $2, p, 1, 1; }", IntegersEnd = " {$r}, $1, $2, p; }";
 
     /// <summary>Orders earlier accesses to accumulators before the operations that follow ("wgmma.fence").</summary>
     [IntrinsicImplementation, Ptx("wgmma.fence.sync.aligned;", MinArchitecture = 90)]
@@ -209,6 +212,44 @@ internal static unsafe class WarpGroup
     [IntrinsicImplementation, Ptx(RegisterScale + "m64n128k16.f32.f16.f16" + TransposedEnd, MinArchitecture = 90, InPlace = true)]
     public static Tile128 MultiplyTransposed128(Tile128 c, UInt4 a, long b, int accumulate) => Multiply(c, a, b, accumulate, &TransposedHalves16);
 
+    /// <summary>c + a b' for signed integers of 8 bits, 32 columns and 8 rows of b, exactly.</summary>
+    /// <param name="c">The accumulators: integers of 32 bits in the place of floats.</param>
+    /// <param name="a">Descriptor of 64 rows.</param>
+    /// <param name="b">Descriptor of as many rows as c has columns.</param>
+    /// <param name="accumulate">0 to take c as zero.</param>
+    [IntrinsicImplementation, Ptx(Scale + "m64n8k32" + IntegerProducts + IntegersEnd, MinArchitecture = 90, InPlace = true)]
+    public static Tile8 MultiplyIntegers8(Tile8 c, long a, long b, int accumulate) => MultiplyIntegers(c, a, b, accumulate);
+
+    /// <inheritdoc cref="MultiplyIntegers8"/>
+    /// <summary>c + a b' for signed integers of 8 bits, 32 columns and 16 rows of b, exactly.</summary>
+    [IntrinsicImplementation, Ptx(Scale + "m64n16k32" + IntegerProducts + IntegersEnd, MinArchitecture = 90, InPlace = true)]
+    public static Tile16 MultiplyIntegers16(Tile16 c, long a, long b, int accumulate) => MultiplyIntegers(c, a, b, accumulate);
+
+    /// <inheritdoc cref="MultiplyIntegers8"/>
+    /// <summary>c + a b' for signed integers of 8 bits, 32 columns and 32 rows of b, exactly.</summary>
+    [IntrinsicImplementation, Ptx(Scale + "m64n32k32" + IntegerProducts + IntegersEnd, MinArchitecture = 90, InPlace = true)]
+    public static Tile32 MultiplyIntegers32(Tile32 c, long a, long b, int accumulate) => MultiplyIntegers(c, a, b, accumulate);
+
+    /// <inheritdoc cref="MultiplyIntegers8"/>
+    /// <summary>c + a b' for signed integers of 8 bits, 32 columns and 64 rows of b, exactly.</summary>
+    [IntrinsicImplementation, Ptx(Scale + "m64n64k32" + IntegerProducts + IntegersEnd, MinArchitecture = 90, InPlace = true)]
+    public static Tile64 MultiplyIntegers64(Tile64 c, long a, long b, int accumulate) => MultiplyIntegers(c, a, b, accumulate);
+
+    /// <inheritdoc cref="MultiplyIntegers8"/>
+    /// <summary>c + a b' for signed integers of 8 bits, 32 columns and 128 rows of b, exactly.</summary>
+    [IntrinsicImplementation, Ptx(Scale + "m64n128k32" + IntegerProducts + IntegersEnd, MinArchitecture = 90, InPlace = true)]
+    public static Tile128 MultiplyIntegers128(Tile128 c, long a, long b, int accumulate) => MultiplyIntegers(c, a, b, accumulate);
+
+    /// <inheritdoc cref="MultiplyIntegers8"/>
+    /// <summary>c + a b' for signed integers of 8 bits, 32 columns and 192 rows of b, exactly.</summary>
+    [IntrinsicImplementation, Ptx(Scale + "m64n192k32" + IntegerProducts + IntegersEnd, MinArchitecture = 90, InPlace = true)]
+    public static Tile192 MultiplyIntegers192(Tile192 c, long a, long b, int accumulate) => MultiplyIntegers(c, a, b, accumulate);
+
+    /// <inheritdoc cref="MultiplyIntegers8"/>
+    /// <summary>c + a b' for signed integers of 8 bits, 32 columns and 256 rows of b, exactly.</summary>
+    [IntrinsicImplementation, Ptx(Scale + "m64n256k32" + IntegerProducts + IntegersEnd, MinArchitecture = 90, InPlace = true)]
+    public static Tile256 MultiplyIntegers256(Tile256 c, long a, long b, int accumulate) => MultiplyIntegers(c, a, b, accumulate);
+
     private static TTile Multiply<TTile>(TTile c, UInt4 a, long b, int accumulate, delegate*<long, int, float*, void> column)
         where TTile : unmanaged
     {
@@ -249,6 +290,25 @@ internal static unsafe class WarpGroup
                 sum += Vector128.Create(upper, upper, lower, lower) * Vector128.Create(left[k], right[k], left[k], right[k]);
             }
             sum.Store(sums + (4 * block));
+        }
+        return c;
+    }
+
+    /// <summary>What a thread computes of integers, its accumulators in the same order.</summary>
+    private static TTile MultiplyIntegers<TTile>(TTile c, long a, long b, int accumulate)
+        where TTile : unmanaged
+    {
+        int* sums = (int*)&c;
+        int row = (Group.IdxX % Threads / 32 * 16) + (Group.IdxX % 32 / 4);
+        for (int index = 0; index < Unsafe.SizeOf<TTile>() / sizeof(int); index++)
+        {
+            int own = row + (index / 2 % 2 * 8), column = (index / 4 * 8) + (2 * (Group.IdxX % 4)) + (index % 2), sum = accumulate != 0 ? sums[index] : 0;
+            for (int half = 0; half < Columns; half += Columns / 2)
+            {
+                sbyte* left = (sbyte*)Run(a, own, half), right = (sbyte*)Run(b, column, half);
+                for (int k = 0; k < Columns; k++) sum += left[k] * right[k];
+            }
+            sums[index] = sum;
         }
         return c;
     }

@@ -2,14 +2,14 @@ using Decart.Inference.Kernels.Gpu.Intrinsics;
 
 namespace Decart.Inference.Kernels.Gpu.Tiles;
 
-/// <summary>Sums of products of floats of 8 bits, which are added up in float32 piece by piece: see <see cref="GpuFp8MatMul{TSums, TScales}"/>.</summary>
+/// <summary>Sums of products of codes of 8 bits: of floats, which are added up in float32 piece by piece (see <see cref="GpuFp8MatMul{TSums, TScales}"/>), or of integers (see <see cref="IntegerSums{TSums}"/>).</summary>
 internal interface ICodeSums<TSelf> : ISums<TSelf>
     where TSelf : unmanaged, ICodeSums<TSelf>
 {
     /// <summary>Pieces that <see cref="AddCodes"/> adds at most: of few rows two, so that the products of one are made while those of the other are added.</summary>
     static abstract int CodePieces { get; }
 
-    /// <summary>Adds the products of pieces, 128 columns of k each, for four warps together.</summary>
+    /// <summary>Adds the products of pieces of floats, 128 columns of k each, for four warps together.</summary>
     /// <param name="sums">The sums.</param>
     /// <param name="piece">Where they are.</param>
     /// <param name="next">The next piece, where <see cref="CodePieces"/> is two.</param>
@@ -17,11 +17,15 @@ internal interface ICodeSums<TSelf> : ISums<TSelf>
     static abstract TSelf AddCodes<TScales>(TSelf sums, CodePiece piece, CodePiece next, bool two)
         where TScales : ICodeScales;
 
-    /// <summary>Multiplies sums by the scales of rows.</summary>
+    /// <summary>Adds the products of 32 columns of integers; else as <see cref="ISums{TSelf}.Multiply"/>.</summary>
+    static abstract TSelf MultiplyIntegers(TSelf sums, int a, int b);
+
+    /// <summary>Multiplies sums, which are floats or integers, by the scales of rows.</summary>
     /// <param name="sums">The sums.</param>
     /// <param name="weight">Those of the lane's two rows of the weight.</param>
     /// <param name="x">Address of those of the rows of x, float32.</param>
-    static abstract TSelf Scale(TSelf sums, Float2 weight, long x);
+    static abstract TSelf Scale<TScales>(TSelf sums, Float2 weight, long x)
+        where TScales : ICodeScales;
 }
 
 /// <summary>A piece of 64 rows of a weight and of a block of x in shared memory.</summary>
@@ -39,16 +43,30 @@ internal interface ICodeScales
 {
     /// <summary>Whether each piece of a row has a scale; else each row has one.</summary>
     static abstract bool ArePieces { get; }
+
+    /// <summary>Whether codes, and their sums, are integers.</summary>
+    static abstract bool AreIntegers { get; }
 }
 
 internal readonly struct RowScales : ICodeScales
 {
     public static bool ArePieces => false;
+
+    public static bool AreIntegers => false;
 }
 
 internal readonly struct PieceScales : ICodeScales
 {
     public static bool ArePieces => true;
+
+    public static bool AreIntegers => false;
+}
+
+internal readonly struct IntegerScales : ICodeScales
+{
+    public static bool ArePieces => false;
+
+    public static bool AreIntegers => true;
 }
 
 /// <summary>Products of pieces, and what is added of them.</summary>

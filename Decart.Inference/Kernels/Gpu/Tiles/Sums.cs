@@ -1,4 +1,5 @@
 using Decart.Inference.Kernels.Gpu.Intrinsics;
+using ILGPU;
 
 namespace Decart.Inference.Kernels.Gpu.Tiles;
 
@@ -16,6 +17,16 @@ internal interface ISums<TSelf>
     /// <param name="a">64 rows: the lower half of the descriptor of core matrices as <see cref="CoreTiles"/> has them.</param>
     /// <param name="b"><see cref="Columns"/> rows, likewise.</param>
     static abstract TSelf Multiply(TSelf sums, int a, int b);
+
+    /// <summary>Whether rows have an even number of pieces, as those of halves are padded to.</summary>
+    static virtual bool HasPairs => true;
+
+    /// <summary>What <see cref="First"/> and <see cref="Shift"/> take, of sums over all of k.</summary>
+    /// <param name="sums">The sums.</param>
+    /// <param name="a">The operation.</param>
+    /// <param name="tile">The warp's tile of the weight.</param>
+    /// <param name="row">The first row of x.</param>
+    static virtual TSelf Finish(TSelf sums, MatMulArguments a, int tile, int row) => sums;
 
     /// <summary>The sums of the first 64 columns, or of all that there are.</summary>
     static abstract Tile64 First(TSelf sums);
@@ -91,12 +102,16 @@ internal struct Sums8 : IWarpSums<Sums8>, IRelaySums<Sums8>, ICodeSums<Sums8>
         Shared.StoreFloat4(address, sums._tile.T0);
     }
 
+    public static Sums8 MultiplyIntegers(Sums8 sums, int a, int b) =>
+        new() { _tile = WarpGroup.MultiplyIntegers8(sums._tile, CoreTiles.Descriptor(a), CoreTiles.Descriptor(b), 1) };
+
     public static int CodePieces => 2;
 
     public static Sums8 AddCodes<TScales>(Sums8 sums, CodePiece piece, CodePiece next, bool two)
         where TScales : ICodeScales => new() { _tile = CodeProducts.AddTwo<Tile8, TScales>(sums._tile, piece, next, two) };
 
-    public static Sums8 Scale(Sums8 sums, Float2 weight, long x) => new() { _tile = Tile8.Scale(sums._tile, weight, x) };
+    public static Sums8 Scale<TScales>(Sums8 sums, Float2 weight, long x)
+        where TScales : ICodeScales => new() { _tile = Tile8.Scale<TScales>(sums._tile, weight, x) };
 
     public static Tile64 First(Sums8 sums) => new() { T0 = sums._tile.T0 };
 }
@@ -135,12 +150,16 @@ internal struct Sums16 : IWarpSums<Sums16>, IRelaySums<Sums16>, ICodeSums<Sums16
         Shared.StoreFloat4(address + WarpFragment.Bytes, sums._tile.T1);
     }
 
+    public static Sums16 MultiplyIntegers(Sums16 sums, int a, int b) =>
+        new() { _tile = WarpGroup.MultiplyIntegers16(sums._tile, CoreTiles.Descriptor(a), CoreTiles.Descriptor(b), 1) };
+
     public static int CodePieces => 2;
 
     public static Sums16 AddCodes<TScales>(Sums16 sums, CodePiece piece, CodePiece next, bool two)
         where TScales : ICodeScales => new() { _tile = CodeProducts.AddTwo<Tile16, TScales>(sums._tile, piece, next, two) };
 
-    public static Sums16 Scale(Sums16 sums, Float2 weight, long x) => new() { _tile = Tile16.Scale(sums._tile, weight, x) };
+    public static Sums16 Scale<TScales>(Sums16 sums, Float2 weight, long x)
+        where TScales : ICodeScales => new() { _tile = Tile16.Scale<TScales>(sums._tile, weight, x) };
 
     public static Tile64 First(Sums16 sums) => new() { T0 = sums._tile.T0, T1 = sums._tile.T1 };
 }
@@ -185,12 +204,16 @@ internal struct Sums32 : IWarpSums<Sums32>, IRelaySums<Sums32>, ICodeSums<Sums32
         Shared.StoreFloat4(address + (3 * WarpFragment.Bytes), sums._tile.T3);
     }
 
+    public static Sums32 MultiplyIntegers(Sums32 sums, int a, int b) =>
+        new() { _tile = WarpGroup.MultiplyIntegers32(sums._tile, CoreTiles.Descriptor(a), CoreTiles.Descriptor(b), 1) };
+
     public static int CodePieces => 2;
 
     public static Sums32 AddCodes<TScales>(Sums32 sums, CodePiece piece, CodePiece next, bool two)
         where TScales : ICodeScales => new() { _tile = CodeProducts.AddTwo<Tile32, TScales>(sums._tile, piece, next, two) };
 
-    public static Sums32 Scale(Sums32 sums, Float2 weight, long x) => new() { _tile = Tile32.Scale(sums._tile, weight, x) };
+    public static Sums32 Scale<TScales>(Sums32 sums, Float2 weight, long x)
+        where TScales : ICodeScales => new() { _tile = Tile32.Scale<TScales>(sums._tile, weight, x) };
 
     public static Tile64 First(Sums32 sums) => new() { T0 = sums._tile.T0, T1 = sums._tile.T1, T2 = sums._tile.T2, T3 = sums._tile.T3 };
 }
@@ -221,12 +244,16 @@ internal struct Sums64 : IWarpSums<Sums64>, IHeldSums<Sums64>, ICodeSums<Sums64>
 
     public static Sums64 MultiplyRows(Sums64 sums, UInt4 a, int b) => new() { _tile = WarpGroup.MultiplyRows64(sums._tile, a, CoreTiles.Descriptor(b), 1) };
 
+    public static Sums64 MultiplyIntegers(Sums64 sums, int a, int b) =>
+        new() { _tile = WarpGroup.MultiplyIntegers64(sums._tile, CoreTiles.Descriptor(a), CoreTiles.Descriptor(b), 1) };
+
     public static int CodePieces => 2;
 
     public static Sums64 AddCodes<TScales>(Sums64 sums, CodePiece piece, CodePiece next, bool two)
         where TScales : ICodeScales => new() { _tile = CodeProducts.AddTwo<Tile64, TScales>(sums._tile, piece, next, two) };
 
-    public static Sums64 Scale(Sums64 sums, Float2 weight, long x) => new() { _tile = Tile64.Scale(sums._tile, weight, x) };
+    public static Sums64 Scale<TScales>(Sums64 sums, Float2 weight, long x)
+        where TScales : ICodeScales => new() { _tile = Tile64.Scale<TScales>(sums._tile, weight, x) };
 
     public static Tile64 First(Sums64 sums) => sums._tile;
 }
@@ -248,12 +275,16 @@ internal struct Sums128 : IHeldSums<Sums128>, ICodeSums<Sums128>
 
     public static Sums128 MultiplyRows(Sums128 sums, UInt4 a, int b) => new() { _tile = WarpGroup.MultiplyRows128(sums._tile, a, CoreTiles.Descriptor(b), 1) };
 
+    public static Sums128 MultiplyIntegers(Sums128 sums, int a, int b) =>
+        new() { _tile = WarpGroup.MultiplyIntegers128(sums._tile, CoreTiles.Descriptor(a), CoreTiles.Descriptor(b), 1) };
+
     public static int CodePieces => 1;
 
     public static Sums128 AddCodes<TScales>(Sums128 sums, CodePiece piece, CodePiece next, bool two)
         where TScales : ICodeScales => new() { _tile = CodeProducts.AddOne<Tile128, TScales>(sums._tile, piece) };
 
-    public static Sums128 Scale(Sums128 sums, Float2 weight, long x) => new() { _tile = Tile128.Scale(sums._tile, weight, x) };
+    public static Sums128 Scale<TScales>(Sums128 sums, Float2 weight, long x)
+        where TScales : ICodeScales => new() { _tile = Tile128.Scale<TScales>(sums._tile, weight, x) };
 
     public static Tile64 First(Sums128 sums) => sums._tile.Left;
 }
@@ -277,6 +308,9 @@ internal struct Sums192 : IHeldSums<Sums192>, ICodeSums<Sums192>
 
     public static Sums192 MultiplyRows(Sums192 sums, UInt4 a, int b) => new() { _tile = WarpGroup.MultiplyRows192(sums._tile, a, CoreTiles.Descriptor(b), 1) };
 
+    public static Sums192 MultiplyIntegers(Sums192 sums, int a, int b) =>
+        new() { _tile = WarpGroup.MultiplyIntegers192(sums._tile, CoreTiles.Descriptor(a), CoreTiles.Descriptor(b), 1) };
+
     public static int CodePieces => 1;
 
     public static Sums192 AddCodes<TScales>(Sums192 sums, CodePiece piece, CodePiece next, bool two)
@@ -288,10 +322,11 @@ internal struct Sums192 : IHeldSums<Sums192>, ICodeSums<Sums192>
         return sums;
     }
 
-    public static Sums192 Scale(Sums192 sums, Float2 weight, long x)
+    public static Sums192 Scale<TScales>(Sums192 sums, Float2 weight, long x)
+        where TScales : ICodeScales
     {
-        sums._tile.Left = Tile128.Scale(sums._tile.Left, weight, x);
-        sums._tile.Right = Tile64.Scale(sums._tile.Right, weight, x + (Sums128.Columns * sizeof(float)));
+        sums._tile.Left = Tile128.Scale<TScales>(sums._tile.Left, weight, x);
+        sums._tile.Right = Tile64.Scale<TScales>(sums._tile.Right, weight, x + (Sums128.Columns * sizeof(float)));
         return sums;
     }
 
@@ -317,6 +352,9 @@ internal struct Sums256 : IHeldSums<Sums256>, ICodeSums<Sums256>
 
     public static Sums256 MultiplyRows(Sums256 sums, UInt4 a, int b) => new() { _tile = WarpGroup.MultiplyRows256(sums._tile, a, CoreTiles.Descriptor(b), 1) };
 
+    public static Sums256 MultiplyIntegers(Sums256 sums, int a, int b) =>
+        new() { _tile = WarpGroup.MultiplyIntegers256(sums._tile, CoreTiles.Descriptor(a), CoreTiles.Descriptor(b), 1) };
+
     public static int CodePieces => 1;
 
     public static Sums256 AddCodes<TScales>(Sums256 sums, CodePiece piece, CodePiece next, bool two)
@@ -328,14 +366,48 @@ internal struct Sums256 : IHeldSums<Sums256>, ICodeSums<Sums256>
         return sums;
     }
 
-    public static Sums256 Scale(Sums256 sums, Float2 weight, long x)
+    public static Sums256 Scale<TScales>(Sums256 sums, Float2 weight, long x)
+        where TScales : ICodeScales
     {
-        sums._tile.Left = Tile128.Scale(sums._tile.Left, weight, x);
-        sums._tile.Right = Tile128.Scale(sums._tile.Right, weight, x + (Sums128.Columns * sizeof(float)));
+        sums._tile.Left = Tile128.Scale<TScales>(sums._tile.Left, weight, x);
+        sums._tile.Right = Tile128.Scale<TScales>(sums._tile.Right, weight, x + (Sums128.Columns * sizeof(float)));
         return sums;
     }
 
     public static Tile64 First(Sums256 sums) => sums._tile.Left.Left;
+}
+
+/// <summary>
+/// Sums of products of signed integers of 8 bits, two of them in the place of a half: of 32 columns of k at a time, exact in 32 bits up to <see cref="IntegerSums.MaxColumns"/>, so their order does not matter.
+/// In the end they are multiplied by a scale for each row of the weight and of x.
+/// </summary>
+internal struct IntegerSums<TSums> : ISums<IntegerSums<TSums>>
+    where TSums : unmanaged, ICodeSums<TSums>
+{
+    private TSums _sums;
+
+    public static int Columns => TSums.Columns;
+
+    public static IntegerSums<TSums> Multiply(IntegerSums<TSums> sums, int a, int b) => new() { _sums = TSums.MultiplyIntegers(sums._sums, a, b) };
+
+    public static bool HasPairs => false;
+
+    public static IntegerSums<TSums> Finish(IntegerSums<TSums> sums, MatMulArguments a, int tile, int row)
+    {
+        long address = a.Scales + ((long)tile * ByteTiles.TileScaleBytes) + ((Warp.LaneIdx >> 2) * sizeof(float));
+        Float2 scales = new() { A = Global.LoadFloat(address), B = Global.LoadFloat(address + (CoreTiles.CoreRows * sizeof(float))) };
+        return new() { _sums = TSums.Scale<IntegerScales>(sums._sums, scales, a.XScales + ((long)row * sizeof(float))) };
+    }
+
+    public static Tile64 First(IntegerSums<TSums> sums) => TSums.First(sums._sums);
+
+    public static IntegerSums<TSums> Shift(IntegerSums<TSums> sums) => new() { _sums = TSums.Shift(sums._sums) };
+}
+
+internal static class IntegerSums
+{
+    /// <summary>The most columns whose sums of products of -128 to 127 have room.</summary>
+    public const int MaxColumns = int.MaxValue / (128 * 128);
 }
 
 internal static class WarpFragment

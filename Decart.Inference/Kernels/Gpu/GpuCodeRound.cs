@@ -1,16 +1,15 @@
 using Decart.Inference.Kernels.Gpu.Intrinsics;
 using Decart.Inference.Kernels.Gpu.Tiles;
-using Decart.Inference.Memory;
 using ILGPU;
 
 namespace Decart.Inference.Kernels.Gpu;
 
-internal struct Fp8RoundArguments
+internal struct CodeRoundArguments
 {
     /// <summary>Address of the number of rows (int).</summary>
     public long Count;
 
-    /// <summary>An operand of halves, see <see cref="CoreTiles"/>, and one of codes, see <see cref="Fp8Tiles"/>.</summary>
+    /// <summary>An operand of halves, see <see cref="CoreTiles"/>, and one of codes, see <see cref="ByteTiles"/>.</summary>
     public long X, Y;
 
     /// <summary>Where the scales of rows go, float32.</summary>
@@ -23,12 +22,13 @@ internal struct Fp8RoundArguments
 }
 
 /// <summary>
-/// An operand of halves becomes one of floats of 8 bits, each row with a scale (<see cref="Fp8Codes.ScaleOf"/>). A cluster takes eight rows, which lie together: lanes that are the
+/// An operand of halves becomes one of codes of 8 bits, each row with a scale. A cluster takes eight rows, which lie together: lanes that are the
 /// same modulo 8 have the same row. A thread keeps what it has loaded, of up to 4,096 columns for each group of 1,024 threads.
 /// </summary>
-internal static class GpuFp8Round
+internal static class GpuCodeRound<TCodes>
+    where TCodes : IRowCodes
 {
-    public static readonly GpuKernel<Fp8RoundArguments> Kernel = new(Run, MaxGroupSize)
+    public static readonly GpuKernel<CodeRoundArguments> Kernel = new(Run, MaxGroupSize)
     {
         MinArchitecture = 90,
         StartsEarly = true,
@@ -41,13 +41,13 @@ internal static class GpuFp8Round
     /// <param name="device">Where.</param>
     /// <param name="arguments">The operation.</param>
     /// <param name="rows">Rows that the launch is sized for.</param>
-    public static void Launch(IGpuDevice device, in Fp8RoundArguments arguments, int rows)
+    public static void Launch(IGpuDevice device, in CodeRoundArguments arguments, int rows)
     {
         int blocks = (rows + CoreTiles.CoreRows - 1) / CoreTiles.CoreRows, size = device.MaxGroupSize < MaxGroupSize ? 1 : ClusterSize;
         device.Launch(Kernel, new GpuGrid(blocks * size, ClusterSize: size), arguments);
     }
 
-    private static void Run(Fp8RoundArguments a)
+    private static void Run(CodeRoundArguments a)
     {
         GridDependency.LaunchDependents();
         int size = Cluster.Size(), rank = Cluster.Rank(), row = (Grid.IdxX / size * CoreTiles.CoreRows) + Row(), rows = Global.LoadInt(a.Count);
@@ -56,11 +56,11 @@ internal static class GpuFp8Round
         Chunks chunks = Load(a, row, first, step, end);
         int largest = LargestMagnitude(chunks);
         for (int column = first + (4 * step); column < end; column += 4 * step) largest = Math.Max(largest, LargestMagnitude(Load(a, row, column, step, end)));
-        int scale = Fp8Codes.ScaleOf(ClusterMax(largest, size));
-        float inverse = Interop.IntAsFloat((uint)Fp8Codes.InverseOf(scale));
+        largest = ClusterMax(largest, size);
+        float inverse = TCodes.Inverse(largest);
         Store(a, row, first, step, end, chunks, inverse);
         for (int column = first + (4 * step); column < end; column += 4 * step) Store(a, row, column, step, end, Load(a, row, column, step, end), inverse);
-        if (first == 0 && row < rows) Global.StoreFloat(a.Scales + ((long)row * sizeof(float)), Halves.Low((uint)scale));
+        if (first == 0 && row < rows) Global.StoreFloat(a.Scales + ((long)row * sizeof(float)), TCodes.Scale(largest));
         // Nobody ends while others may read its memory.
         Cluster.Wait();
     }
@@ -96,7 +96,7 @@ internal static class GpuFp8Round
         return Math.Max(value, Warp.ShuffleXor(value, 2 * CoreTiles.CoreRows));
     }
 
-    private static Chunks Load(Fp8RoundArguments a, int row, int column, int step, int end) => new()
+    private static Chunks Load(CodeRoundArguments a, int row, int column, int step, int end) => new()
     {
         A = Load(a, row, column, end),
         B = Load(a, row, column + step, end),
@@ -104,7 +104,7 @@ internal static class GpuFp8Round
         D = Load(a, row, column + (3 * step), end),
     };
 
-    private static UInt4 Load(Fp8RoundArguments a, int row, int column, int end)
+    private static UInt4 Load(CodeRoundArguments a, int row, int column, int end)
     {
         UInt4 halves = default;
         if (column < end) halves = Global.Load16(a.X + CoreTiles.OperandOffset(row, column, a.Stride, a.XBlockRows));
@@ -115,7 +115,7 @@ internal static class GpuFp8Round
         Math.Max(CoreRow.LargestMagnitude(CoreRow.Widen(chunks.A)), CoreRow.LargestMagnitude(CoreRow.Widen(chunks.B))),
         Math.Max(CoreRow.LargestMagnitude(CoreRow.Widen(chunks.C)), CoreRow.LargestMagnitude(CoreRow.Widen(chunks.D))));
 
-    private static void Store(Fp8RoundArguments a, int row, int column, int step, int end, Chunks chunks, float inverse)
+    private static void Store(CodeRoundArguments a, int row, int column, int step, int end, Chunks chunks, float inverse)
     {
         Store(a, row, column, end, chunks.A, inverse);
         Store(a, row, column + step, end, chunks.B, inverse);
@@ -123,11 +123,11 @@ internal static class GpuFp8Round
         Store(a, row, column + (3 * step), end, chunks.D, inverse);
     }
 
-    private static void Store(Fp8RoundArguments a, int row, int column, int end, UInt4 halves, float inverse)
+    private static void Store(CodeRoundArguments a, int row, int column, int end, UInt4 halves, float inverse)
     {
         if (column >= end) return;
-        long codes = (long)CoreRow.Codes(CoreRow.Multiply(CoreRow.Widen(halves), inverse));
-        Global.StoreLong(a.Y + Fp8Tiles.OperandOffset(row, column, a.Stride, a.YBlockRows), codes);
+        long codes = (long)TCodes.Round(CoreRow.Multiply(CoreRow.Widen(halves), inverse));
+        Global.StoreLong(a.Y + ByteTiles.OperandOffset(row, column, a.Stride, a.YBlockRows), codes);
     }
 
     /// <summary>Four times eight neighbours of a row.</summary>

@@ -2,20 +2,35 @@ using Decart.Inference.Kernels.Gpu.Tiles;
 
 namespace Decart.Inference.Kernels.Gpu;
 
-/// <summary>A weight of floats of 8 bits that is multiplied with such; see <see cref="Fp8Tiles"/>.</summary>
-internal sealed class GpuFp8Weight : Weight
+/// <summary>How the codes of a <see cref="GpuCodeWeight"/> are scaled.</summary>
+internal enum CodeScaling
+{
+    /// <summary>Floats, each row of which has a scale.</summary>
+    FloatRows,
+
+    /// <summary>Floats, each piece of a row of which has a scale.</summary>
+    FloatPieces,
+
+    /// <summary>Signed integers, each row of which has a scale.</summary>
+    IntegerRows,
+}
+
+/// <summary>A weight of codes of 8 bits that is multiplied with such; see <see cref="ByteTiles"/>.</summary>
+internal sealed class GpuCodeWeight : Weight
 {
     private readonly GpuBuffer _codes, _scales;
 
-    private GpuFp8Weight(int rows, int columns, bool gated, GpuBuffer codes, GpuBuffer scales, bool hasPieceScales)
-        : base(rows, columns) => (IsGated, _codes, _scales, HasPieceScales) = (gated, codes, scales, hasPieceScales);
+    private GpuCodeWeight(int rows, int columns, bool gated, GpuBuffer codes, GpuBuffer scales, CodeScaling scaling)
+        : base(rows, columns) => (IsGated, _codes, _scales, Scaling) = (gated, codes, scales, scaling);
 
     public bool IsGated { get; }
 
     public int PaddedRows => GpuWeight.CountPaddedRows(Rows, IsGated);
 
-    /// <summary>Whether pieces of rows have scales of their own, and not only rows.</summary>
-    public bool HasPieceScales { get; }
+    /// <summary>What its codes are, and what has a scale.</summary>
+    public CodeScaling Scaling { get; }
+
+    public bool HasIntegers => Scaling == CodeScaling.IntegerRows;
 
     public nint Codes => _codes.Address;
 
@@ -26,9 +41,10 @@ internal sealed class GpuFp8Weight : Weight
     /// <param name="rows">Rows as they were stored.</param>
     /// <param name="columns">Columns.</param>
     /// <param name="gated">Whether the rows are gates followed by as many ups, which are kept in turn.</param>
-    /// <param name="send">Sends its rows to where <see cref="GpuFp8Pack.Kernel"/> lays them out.</param>
-    /// <returns>Null where pieces have several scales: there are no products for that.</returns>
-    public static GpuFp8Weight? TryCreate(IGpuDevice device, int rows, int columns, bool gated, Action<Fp8PackArguments> send)
+    /// <param name="integers">Whether codes are integers.</param>
+    /// <param name="send">Sends its rows to where <see cref="GpuCodePack.Kernel"/> lays them out.</param>
+    /// <returns>Null where there are no products for it: where pieces, or rows of integers, have several scales, or integers unusual zeros.</returns>
+    public static GpuCodeWeight? TryCreate(IGpuDevice device, int rows, int columns, bool gated, bool integers, Action<CodePackArguments> send)
     {
         int paddedRows = GpuWeight.CountPaddedRows(rows, gated), stride = CoreTiles.PaddedColumns(columns);
         using GpuBuffer unusual = new(device.Memory, sizeof(int));
@@ -37,26 +53,28 @@ internal sealed class GpuFp8Weight : Weight
         {
             codes = Zeros(device, (long)paddedRows * stride);
             rowScales = Zeros(device, (long)paddedRows * sizeof(float));
-            pieceScales = Zeros(device, (long)paddedRows * (stride / Fp8Tiles.PieceColumns) * sizeof(float));
+            pieceScales = Zeros(device, (long)paddedRows * (stride / ByteTiles.PieceColumns) * sizeof(float));
             device.Clear(unusual.Address, unusual.Bytes);
-            Fp8PackArguments arguments = new()
+            CodePackArguments arguments = new()
             {
                 Destination = codes.Address,
                 PieceScales = pieceScales.Address,
                 RowScales = rowScales.Address,
                 Unusual = unusual.Address,
+                AreIntegers = integers ? 1 : 0,
                 Columns = columns,
                 Stride = stride,
                 Rows = paddedRows,
                 Gates = gated ? rows / 2 : 0,
             };
             send(arguments);
-            device.Launch(GpuFp8Pack.ScaleKernel, new GpuGrid(paddedRows), arguments);
+            device.Launch(GpuCodePack.ScaleKernel, new GpuGrid(paddedRows), arguments);
             byte[] found = new byte[sizeof(int)];
             device.Download(unusual.Address, found);
-            if ((found[0] & GpuFp8Pack.InPieces) != 0) return null;
-            bool hasPieceScales = (found[0] & GpuFp8Pack.InRows) != 0;
-            GpuFp8Weight weight = new(rows, columns, gated, codes, hasPieceScales ? pieceScales : rowScales, hasPieceScales);
+            bool hasPieceScales = found[0] == GpuCodePack.InRows;
+            if (found[0] != 0 && (integers || !hasPieceScales)) return null;
+            CodeScaling scaling = integers ? CodeScaling.IntegerRows : hasPieceScales ? CodeScaling.FloatPieces : CodeScaling.FloatRows;
+            GpuCodeWeight weight = new(rows, columns, gated, codes, hasPieceScales ? pieceScales : rowScales, scaling);
             codes = null;
             if (hasPieceScales) pieceScales = null;
             else rowScales = null;

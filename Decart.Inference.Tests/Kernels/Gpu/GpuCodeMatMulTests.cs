@@ -7,18 +7,19 @@ using Decart.Inference.Memory;
 
 namespace Decart.Inference.Tests.Kernels.Gpu;
 
-/// <summary>Weights and activations of 8-bit floats, beside sums in double precision of the numbers that they stand for.</summary>
+/// <summary>Weights and activations of 8 bits, floats or integers, beside sums in double precision of the numbers that they stand for.</summary>
 [TestFixtureSource(typeof(GpuDevices), nameof(GpuDevices.Fixtures))]
-internal sealed class GpuFp8MatMulTests(string device)
+internal sealed class GpuCodeMatMulTests(string device)
 {
     private const int Piece = 128;
 
-    /// <summary>How a weight is scaled.</summary>
+    /// <summary>How a weight is scaled; integers by rows.</summary>
     internal enum Scales
     {
         Rows,
         Pieces,
         Blocks,
+        Integers,
     }
 
     /// <summary>Every kernel, with rows and columns that fill no tile and no piece.</summary>
@@ -28,27 +29,28 @@ internal sealed class GpuFp8MatMulTests(string device)
         Check(rows, new Shape(37, columns, Gated: false, scales, type));
 
     [Test]
-    public void Gates_and_ups_are_products_of_the_codes([Values(1, 70)] int rows, [Values(Scales.Rows, Scales.Blocks)] Scales scales) =>
+    public void Gates_and_ups_are_products_of_the_codes([Values(1, 70)] int rows, [Values(Scales.Rows, Scales.Blocks, Scales.Integers)] Scales scales) =>
         Check(rows, new Shape(2 * 52, 384, Gated: true, scales, TensorType.E4M3x64));
 
     /// <summary>More tiles than a pass has, shared by several groups.</summary>
     [Test]
-    public void Tiles_are_divided_among_groups([Values(3, 40)] int rows) => Check(rows, new Shape(300, 256, Gated: false, Scales.Pieces, TensorType.E4M3x64));
+    public void Tiles_are_divided_among_groups([Values(3, 40)] int rows, [Values(Scales.Pieces, Scales.Integers)] Scales scales) =>
+        Check(rows, new Shape(300, 256, Gated: false, scales, TensorType.E4M3x64));
 
     /// <summary>Three quarters of a block, a block, and passes in turn over several.</summary>
     [Test]
-    public void Many_rows_are_products_of_the_codes([Values(150, 200, 300)] int rows, [Values(Scales.Rows, Scales.Pieces)] Scales scales) =>
+    public void Many_rows_are_products_of_the_codes([Values(150, 200, 300)] int rows, [Values(Scales.Rows, Scales.Pieces, Scales.Integers)] Scales scales) =>
         Check(rows, new Shape(150, 256, Gated: false, scales, TensorType.E4M3x64));
 
     /// <summary>A row of which threads hold a part, and read the rest twice.</summary>
     [Test]
-    public void Long_rows_are_products_of_the_codes() => Check(2, new Shape(16, 4352, Gated: false, Scales.Pieces, TensorType.E4M3x64));
+    public void Long_rows_are_products_of_the_codes([Values(Scales.Pieces, Scales.Integers)] Scales scales) => Check(2, new Shape(16, 4352, Gated: false, scales, TensorType.E4M3x64));
 
     /// <summary>What comes of it is an operand, with padding, or is added to what is there.</summary>
     [Test]
-    public void Products_are_stored_as_halves_or_added([Values(5, 70)] int rows, [Values] bool gated)
+    public void Products_are_stored_as_halves_or_added([Values(5, 70)] int rows, [Values] bool gated, [Values(Scales.Rows, Scales.Integers)] Scales scales)
     {
-        Shape shape = new(gated ? 104 : 52, 256, gated, Scales.Rows, TensorType.E4M3x64);
+        Shape shape = new(gated ? 104 : 52, 256, gated, scales, TensorType.E4M3x64);
         using GpuBench bench = Open(shape);
         using Stored stored = new(shape);
         Weight weight = bench.Keep(stored.Create(bench));
@@ -93,10 +95,10 @@ internal sealed class GpuFp8MatMulTests(string device)
 
     /// <summary>Few rows, and so many that groups take pairs of them in turn; columns that fill no piece.</summary>
     [Test]
-    public void Norms_make_codes([Values(3, 7)] int rows, [Values(192, 512, 1152)] int columns, [Values] bool removeMean)
+    public void Norms_make_codes([Values(3, 7)] int rows, [Values(192, 512, 1152)] int columns, [Values] bool removeMean, [Values(Scales.Rows, Scales.Integers)] Scales scales)
     {
         // Longer rows than an emulated group's threads hold are normalised to halves first.
-        Shape shape = new(40, columns, Gated: false, Scales.Rows, TensorType.E4M3x64);
+        Shape shape = new(40, columns, Gated: false, scales, TensorType.E4M3x64);
         using GpuBench bench = Open(shape);
         using Stored stored = new(shape);
         Weight weight = bench.Keep(stored.Create(bench));
@@ -114,22 +116,25 @@ internal sealed class GpuFp8MatMulTests(string device)
             double mean = removeMean ? values.Average() : 0;
             for (int i = 0; i < columns; i++) values[i] -= mean;
             double factor = 1 / Math.Sqrt((values.Sum(value => value * value) / columns) + norm.Gpu.Epsilon);
-            double[] rounded = Rounded([.. values.Select((value, i) => ((float)(value * factor) * scale[i]) + bias[i])]);
+            float[] normalised = [.. values.Select((value, i) => ((float)(value * factor) * scale[i]) + bias[i])];
+            if (!GpuNorm.MakesCodes(bench.Device, columns)) normalised = [.. normalised.Select(value => (float)(Half)value)];
+            double[] rounded = shape.Rounded(normalised);
+            // A number between two codes may become either.
+            double neighbours = scales == Scales.Integers ? 2 * rounded.Max(Math.Abs) / 127 * 128 * Stored.LargestScale : 0;
             float[] found = bench.Row(y, row);
             for (int column = 0; column < shape.Rows; column++)
             {
                 (double expected, double tolerance) = Product(stored, rounded, column);
-                // A number between two codes may become either.
-                Assert.That(found[column], Is.EqualTo(expected).Within((2 * tolerance) + 1e-3), $"row {row}, column {column}");
+                Assert.That(found[column], Is.EqualTo(expected).Within((2 * tolerance) + neighbours + 1e-3), $"row {row}, column {column}");
             }
         }
         bench.AssertUntouched(y, rows);
     }
 
     [Test]
-    public void What_is_no_number_stays_so_and_keeps_to_its_row()
+    public void What_is_no_number_stays_so_and_keeps_to_its_row([Values(Scales.Rows, Scales.Integers)] Scales scales)
     {
-        Shape shape = new(20, 256, Gated: false, Scales.Rows, TensorType.E4M3x64);
+        Shape shape = new(20, 256, Gated: false, scales, TensorType.E4M3x64);
         using GpuBench bench = Open(shape);
         using Stored stored = new(shape);
         Weight weight = bench.Keep(stored.Create(bench));
@@ -152,8 +157,12 @@ internal sealed class GpuFp8MatMulTests(string device)
         Assert.That(bench.Keep(several.Create(bench)), Is.TypeOf<GpuPackedWeight>(), "a piece with two scales");
         using Stored rows = new(new Shape(16, 128, Gated: false, Scales.Rows, TensorType.E4M3x64));
         Assert.That(bench.Keep(rows.Create(bench, isTable: true)), Is.TypeOf<GpuPackedWeight>(), "rows are read by themselves");
-        Assert.That(bench.Keep(rows.Create(bench)), Is.TypeOf<GpuFp8Weight>().And.Property(nameof(GpuFp8Weight.HasPieceScales)).False);
-        using GpuBench old = new(GpuDevices.Create(device, tensorCores: true, architecture: 80, packs: true), fp8Activations: true);
+        Assert.That(bench.Keep(rows.Create(bench)), Is.TypeOf<GpuCodeWeight>());
+        Shape integers = new(16, 128, Gated: false, Scales.Integers, TensorType.E4M3x64);
+        using Stored pieces = new(integers, scaleOf: (row, column) => 1 + (column / 64)), shifted = new(integers, zero: 127);
+        Assert.That(bench.Keep(pieces.Create(bench)), Is.TypeOf<GpuPackedWeight>(), "a row of integers with two scales");
+        Assert.That(bench.Keep(shifted.Create(bench)), Is.TypeOf<GpuPackedWeight>(), "integers whose zero is not in their middle");
+        using GpuBench old = new(GpuDevices.Create(device, tensorCores: true, architecture: 80, packs: true), eightBitActivations: true);
         Assert.That(old.Keep(rows.Create(old)), Is.TypeOf<GpuWeight>(), "no such tensor cores");
     }
 
@@ -162,7 +171,12 @@ internal sealed class GpuFp8MatMulTests(string device)
         using GpuBench bench = Open(shape);
         using Stored stored = new(shape);
         Weight weight = bench.Keep(stored.Create(bench));
-        Assert.That(weight, Is.TypeOf<GpuFp8Weight>().And.Property(nameof(GpuFp8Weight.HasPieceScales)).EqualTo(shape.Scales != Scales.Rows && shape.Columns > Piece));
+        Assert.That(weight, Is.TypeOf<GpuCodeWeight>().And.Property(nameof(GpuCodeWeight.Scaling)).EqualTo(shape.Scales switch
+        {
+            Scales.Integers => CodeScaling.IntegerRows,
+            Scales.Pieces or Scales.Blocks when shape.Columns > Piece => CodeScaling.FloatPieces,
+            _ => CodeScaling.FloatRows,
+        }));
         bench.Begin(rows);
         GpuActivationsPair x = bench.Activations(rows, shape.Columns, operand: true);
         // Rows of different scales.
@@ -175,7 +189,7 @@ internal sealed class GpuFp8MatMulTests(string device)
         bench.Gpu.Read(bias.Gpu, biases);
         for (int row = 0; row < rows; row++)
         {
-            double[] rounded = Rounded(Floats(x.Reference.Row(row)));
+            double[] rounded = shape.Rounded(Floats(x.Reference.Row(row)));
             float[] found = bench.Row(y, row);
             for (int column = 0; column < outputs; column++)
             {
@@ -194,7 +208,7 @@ internal sealed class GpuFp8MatMulTests(string device)
         bench.AssertUntouched(y, rows);
     }
 
-    /// <summary>A sum, and by how much it may differ: tensor cores cut sums of products to 13 bits behind the largest.</summary>
+    /// <summary>A sum, and by how much it may differ: tensor cores cut sums of products of floats to 13 bits behind the largest.</summary>
     private static (double Sum, double Tolerance) Product(Stored stored, double[] x, int row)
     {
         double sum = 0, tolerance = 0;
@@ -207,13 +221,20 @@ internal sealed class GpuFp8MatMulTests(string device)
                 sum += term;
                 largest = Math.Max(largest, Math.Abs(term));
             }
-            tolerance += largest * Piece / 4096;
+            if (!stored.HasIntegers) tolerance += largest * Piece / 4096;
         }
         return (sum, tolerance);
     }
 
+    /// <summary>What activations are as integers: times what makes the largest 127.</summary>
+    private static double[] RoundedToIntegers(float[] x)
+    {
+        float largest = x.Max(MathF.Abs), scale = largest / 127;
+        return [.. x.Select(value => MathF.Round(value * (127 / largest)) * (double)scale)];
+    }
+
     /// <summary>What activations are as 8-bit floats: times the least power of two that keeps the row in their range.</summary>
-    private static double[] Rounded(float[] x)
+    private static double[] RoundedToFloats(float[] x)
     {
         double scale = Math.Max(Math.Pow(2, Math.Ceiling(Math.Log2(x.Max(Math.Abs) / Fp8Codes.LargestNumber))), Math.Pow(2, Fp8Codes.LeastExponent));
         return [.. x.Select(value => Round(value / scale) * scale)];
@@ -227,7 +248,7 @@ internal sealed class GpuFp8MatMulTests(string device)
     }
 
     private GpuBench Open(Shape shape) =>
-        new(GpuDevices.Create(device, multiprocessors: shape.Rows > 128 ? 3 : 1, tensorCores: true, hopper: true, packs: true), fp8Activations: true);
+        new(GpuDevices.Create(device, multiprocessors: shape.Rows > 128 ? 3 : 1, tensorCores: true, hopper: true, packs: true), eightBitActivations: true);
 
     private static float[] Floats(ReadOnlySpan<double> values)
     {
@@ -236,21 +257,33 @@ internal sealed class GpuFp8MatMulTests(string device)
         return floats;
     }
 
-    internal readonly record struct Shape(int Rows, int Columns, bool Gated, Scales Scales, TensorType Type);
+    /// <summary>A weight; the type is that of floats, integers have blocks of the same length.</summary>
+    internal readonly record struct Shape(int Rows, int Columns, bool Gated, Scales Scales, TensorType Type)
+    {
+        public bool HasIntegers => Scales == Scales.Integers;
+
+        public TensorType StoredType => !HasIntegers ? Type : Type == TensorType.E4M3x32 ? TensorType.Int8x32 : TensorType.Int8x64;
+
+        public double[] Rounded(float[] x) => HasIntegers ? RoundedToIntegers(x) : RoundedToFloats(x);
+    }
 
     /// <summary>Random codes in blocks, and what they stand for.</summary>
     private sealed unsafe class Stored : IDisposable
     {
+        private const float LeastScale = 0.001f;
+
+        public const float LargestScale = 0.003f;
+
         private readonly byte* _blocks;
         private readonly double[] _weights;
         private readonly Shape _shape;
 
-        public Stored(Shape shape, Func<int, int, float>? scaleOf = null)
+        public Stored(Shape shape, Func<int, int, float>? scaleOf = null, int zero = 128)
         {
             _shape = shape;
             Random random = new((shape.Rows * 31) + shape.Columns);
-            int length = shape.Type.BlockLength(), blockBytes = shape.Type.BlockBytes(), perRow = shape.Columns / length;
-            float[] scales = [.. Enumerable.Range(0, shape.Rows * perRow).Select(_ => 0.001f + (0.002f * random.NextSingle()))];
+            int length = shape.StoredType.BlockLength(), blockBytes = shape.StoredType.BlockBytes(), headerBytes = blockBytes - length, perRow = shape.Columns / length;
+            float[] scales = [.. Enumerable.Range(0, shape.Rows * perRow).Select(_ => LeastScale + ((LargestScale - LeastScale) * random.NextSingle()))];
             _blocks = (byte*)NativeMemory.Alloc((nuint)(shape.Rows * perRow * blockBytes));
             _weights = new double[shape.Rows * shape.Columns];
             for (int block = 0; block < shape.Rows * perRow; block++)
@@ -258,16 +291,23 @@ internal sealed class GpuFp8MatMulTests(string device)
                 int row = block / perRow, column = block % perRow * length;
                 float scale = scaleOf?.Invoke(row, column) ?? scales[shape.Scales switch
                 {
-                    Scales.Rows => row,
+                    Scales.Rows or Scales.Integers => row,
                     Scales.Pieces => (row * perRow) + (column / Piece),
                     _ => column / Piece,
                 }];
-                *(float*)(_blocks + (block * blockBytes)) = scale * E4M3Header.Factor;
+                float* header = (float*)(_blocks + (block * blockBytes));
+                header[0] = HasIntegers ? scale : scale * E4M3Header.Factor;
+                if (HasIntegers) header[1] = zero;
                 for (int i = 0; i < length; i++)
                 {
                     byte code = (byte)random.Next(256);
-                    if ((code & 0x7F) == 0x7F) code ^= 1;
-                    _blocks[(block * blockBytes) + sizeof(float) + i] = code;
+                    if (!HasIntegers && (code & 0x7F) == 0x7F) code ^= 1;
+                    _blocks[(block * blockBytes) + headerBytes + i] = code;
+                    if (HasIntegers)
+                    {
+                        _weights[(block * length) + i] = (code - zero) * (double)scale;
+                        continue;
+                    }
                     int exponent = (code >> 3) & 15, mantissa = code & 7;
                     double magnitude = exponent == 0 ? mantissa / 512.0 : Math.Pow(2, exponent - 7) * (1 + (mantissa / 8.0));
                     _weights[(block * length) + i] = (code >= 128 ? -magnitude : magnitude) * scale;
@@ -275,13 +315,15 @@ internal sealed class GpuFp8MatMulTests(string device)
             }
         }
 
+        public bool HasIntegers => _shape.HasIntegers;
+
         public double this[int row, int column] => _weights[(row * _shape.Columns) + column];
 
         public Weight Create(GpuBench bench, bool isTable = false)
         {
             int parts = _shape.Gated ? 2 : 1, rows = _shape.Rows / parts;
-            long bytes = (long)rows * _shape.Columns / _shape.Type.BlockLength() * _shape.Type.BlockBytes();
-            StoredTensor[] tensors = [.. Enumerable.Range(0, parts).Select(part => new StoredTensor("codes", _shape.Type, [rows, _shape.Columns], (nint)_blocks + (nint)(part * bytes)))];
+            long bytes = (long)rows * _shape.Columns / _shape.StoredType.BlockLength() * _shape.StoredType.BlockBytes();
+            StoredTensor[] tensors = [.. Enumerable.Range(0, parts).Select(part => new StoredTensor("codes", _shape.StoredType, [rows, _shape.Columns], (nint)_blocks + (nint)(part * bytes)))];
             return bench.Gpu.Tensors.CreateWeight(new WeightParts("test", tensors) { Gated = _shape.Gated, IsTable = isTable });
         }
 

@@ -1,7 +1,7 @@
 namespace Decart.Inference.Kernels.Gpu.Tiles;
 
-/// <summary>The layout of floats of 8 bits that matmuls multiply: that of <see cref="CoreTiles"/>, two codes in the place of a half. A piece has 128 columns.</summary>
-internal static class Fp8Tiles
+/// <summary>The layout of codes of 8 bits, floats or integers, that matmuls multiply: that of <see cref="CoreTiles"/>, two codes in the place of a half. A piece has 128 columns.</summary>
+internal static class ByteTiles
 {
     public const int PieceColumns = 2 * CoreTiles.PieceColumns;
 

@@ -7,7 +7,7 @@ namespace Decart.Inference.Tests.Kernels.Gpu;
 
 /// <summary>Rounding of operands to codes by itself: every code and every scale, wherever the largest element of a row lies.</summary>
 [TestFixtureSource(typeof(GpuDevices), nameof(GpuDevices.Fixtures))]
-internal sealed class GpuFp8RoundTests(string device)
+internal sealed class GpuCodeRoundTests(string device)
 {
     /// <summary>What no code's pattern and no scale's is, repeated.</summary>
     private const byte Poison = 0x7F;
@@ -15,12 +15,12 @@ internal sealed class GpuFp8RoundTests(string device)
     /// <summary>Rows that fill no eight, in launches for more; on a GPU eight groups take a row together, 4,096 columns each at a time.</summary>
     [Test]
     public void Codes_and_scales_are_those_of_each_row(
-        [Values("1 of 1, 128", "5 of 8, 384", "9 of 16, 1280", "17 of 32, 8320", "3 of 4, 4352", "2 of 2, 53248")] string @case)
+        [Values("1 of 1, 128", "5 of 8, 384", "9 of 16, 1280", "17 of 32, 8320", "3 of 4, 4352", "2 of 2, 53248")] string @case, [Values] bool integers)
     {
         string[] parts = @case.Split([" of ", ", "], StringSplitOptions.None);
         (int rows, int capacity, int stride) = (int.Parse(parts[0]), int.Parse(parts[1]), int.Parse(parts[2]));
         using IGpuDevice gpu = GpuDevices.Create(device, tensorCores: true, hopper: true);
-        if (!GpuMatMulLauncher.MultipliesFp8(gpu)) Assert.Ignore("The GPU does not multiply codes.");
+        if (!GpuMatMulLauncher.MultipliesCodes(gpu)) Assert.Ignore("The GPU does not multiply codes.");
         Random random = new(stride + rows);
         Half[,] elements = new Half[rows, stride];
         for (int row = 0; row < rows; row++)
@@ -37,7 +37,7 @@ internal sealed class GpuFp8RoundTests(string device)
                 MemoryMarshal.Write(halves.AsSpan((int)CoreTiles.OperandOffset(row, column, stride, blockRows)), elements[row, column]);
         }
         using GpuBuffer x = Filled(gpu, halves), y = Filled(gpu, Poisoned(halves.Length / 2)), scales = Filled(gpu, Poisoned(capacity * sizeof(float))), count = Filled(gpu, BitConverter.GetBytes(rows));
-        Fp8RoundArguments arguments = new()
+        CodeRoundArguments arguments = new()
         {
             Count = count.Address,
             X = x.Address,
@@ -47,18 +47,23 @@ internal sealed class GpuFp8RoundTests(string device)
             XBlockRows = blockRows,
             YBlockRows = blockRows,
         };
-        GpuFp8Round.Launch(gpu, arguments, capacity);
+        if (integers) GpuCodeRound<IntegerCodes>.Launch(gpu, arguments, capacity);
+        else GpuCodeRound<FloatCodes>.Launch(gpu, arguments, capacity);
         byte[] codes = new byte[halves.Length / 2], found = new byte[capacity * sizeof(float)], expected = Poisoned(codes.Length);
         gpu.Download(y.Address, codes);
         gpu.Download(scales.Address, found);
         for (int row = 0; row < rows; row++)
         {
             float[] own = [.. Enumerable.Range(0, stride).Select(column => (float)elements[row, column])];
-            int scale = Fp8Codes.ScaleOf(BitConverter.SingleToInt32Bits(own.Max(MathF.Abs)));
-            Assert.That(BitConverter.ToSingle(found, row * sizeof(float)), Is.EqualTo((float)BitConverter.UInt16BitsToHalf((ushort)scale)), $"scale of row {row}");
-            float inverse = BitConverter.Int32BitsToSingle(Fp8Codes.InverseOf(scale));
+            float largest = own.Max(MathF.Abs);
+            int half = Fp8Codes.ScaleOf(BitConverter.SingleToInt32Bits(largest));
+            float scale = integers ? largest / 127 : (float)BitConverter.UInt16BitsToHalf((ushort)half), inverse = integers ? 127 / largest : BitConverter.Int32BitsToSingle(Fp8Codes.InverseOf(half));
+            Assert.That(BitConverter.ToSingle(found, row * sizeof(float)), Is.EqualTo(scale), $"scale of row {row}");
             for (int column = 0; column < stride; column++)
-                expected[Fp8Tiles.OperandOffset(row, column, stride, blockRows)] = (byte)Fp8Codes.Round(BitConverter.SingleToInt32Bits(own[column] * inverse));
+            {
+                float number = own[column] * inverse;
+                expected[ByteTiles.OperandOffset(row, column, stride, blockRows)] = integers ? (byte)(sbyte)MathF.Round(number) : (byte)Fp8Codes.Round(BitConverter.SingleToInt32Bits(number));
+            }
         }
         Assert.That(codes.AsSpan().SequenceEqual(expected), "codes, and nothing beside them");
         Assert.That(found.AsSpan(rows * sizeof(float)).ContainsAnyExcept(Poison), Is.False, "scales of rows that are not there");

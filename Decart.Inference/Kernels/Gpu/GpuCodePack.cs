@@ -1,0 +1,103 @@
+using Decart.Inference.Kernels.Gpu.Intrinsics;
+using Decart.Inference.Kernels.Gpu.Tiles;
+using ILGPU;
+
+namespace Decart.Inference.Kernels.Gpu;
+
+internal struct CodePackArguments
+{
+    /// <summary>Stored blocks, see <see cref="Packed.PackedE4M3{TGroup}"/> and <see cref="Packed.PackedInt8{TGroup}"/>: rows of <see cref="Columns"/>.</summary>
+    public long Source;
+
+    /// <summary>Codes as <see cref="ByteTiles"/> has a weight's.</summary>
+    public long Destination;
+
+    /// <summary>The scales of the pieces of rows, as they are stored: those of a tile's 16 rows by piece, <see cref="ByteTiles.ScaleOffset"/>.</summary>
+    public long PieceScales;
+
+    /// <summary>The scales of rows, where all pieces of each have the same.</summary>
+    public long RowScales;
+
+    /// <summary>Address of an int: what scales and zeros are not, see <see cref="GpuCodePack"/>.</summary>
+    public long Unusual;
+
+    /// <summary>Weights of a stored block.</summary>
+    public int BlockColumns;
+
+    /// <summary>Whether codes are integers, which have a zero behind the scale.</summary>
+    public int AreIntegers;
+
+    public int Columns;
+
+    /// <summary>Padded columns and rows of the destination.</summary>
+    public int Stride, Rows;
+
+    /// <summary>The weight's row that the source begins with.</summary>
+    public int FirstRow;
+
+    /// <summary>Number of gates, whose rows alternate with the ups'; 0 for rows in order.</summary>
+    public int Gates;
+}
+
+/// <summary>
+/// Stored codes of 8 bits become what <see cref="GpuFp8MatMul{TSums, TScales}"/> multiplies, or as signed integers <see cref="IntegerSums{TSums}"/>, if scales and zeros are of a kind that these have. All was
+/// cleared before.
+/// </summary>
+internal static class GpuCodePack
+{
+    /// <summary>
+    /// What <see cref="CodePackArguments.Unusual"/> tells: pieces have several scales, for which there are no products; rows have several, so those of pieces are kept; integers have a zero that is not in their
+    /// middle.
+    /// </summary>
+    public const int InPieces = 1, InRows = 2, InZeros = 4;
+
+    /// <summary>Brings rows of codes, and collects their scales: one group a row.</summary>
+    public static readonly GpuKernel<CodePackArguments> Kernel = new(Run);
+
+    /// <summary>Collects the scales of rows, and finds whether each has one: one group a padded row.</summary>
+    public static readonly GpuKernel<CodePackArguments> ScaleKernel = new(RunScales);
+
+    private const int Chunk = 16;
+
+    private const uint SignBits = 0x8080_8080;
+
+    private const float Middle = 128;
+
+    private static void Run(CodePackArguments a)
+    {
+        int headerBytes = a.AreIntegers != 0 ? 2 * sizeof(float) : sizeof(float), blockBytes = headerBytes + a.BlockColumns, row = a.FirstRow + Grid.IdxX, perPiece = ByteTiles.PieceColumns / a.BlockColumns;
+        long source = a.Source + ((long)Grid.IdxX * (a.Columns / a.BlockColumns) * blockBytes);
+        uint signs = a.AreIntegers != 0 ? SignBits : 0;
+        if (a.Gates != 0) row = CoreTiles.GatedRow(row, a.Gates);
+        for (int column = Group.IdxX * Chunk; column < a.Columns; column += Group.DimX * Chunk)
+        {
+            int index = column / a.BlockColumns, place = column % a.BlockColumns;
+            long block = source + ((long)index * blockBytes), codes = block + headerBytes + place;
+            UInt4 chunk = new()
+            {
+                A = (uint)Global.LoadInt(codes) ^ signs,
+                B = (uint)Global.LoadInt(codes + 4) ^ signs,
+                C = (uint)Global.LoadInt(codes + 8) ^ signs,
+                D = (uint)Global.LoadInt(codes + 12) ^ signs,
+            };
+            Global.Store16(a.Destination + ByteTiles.WeightOffset(row, column, a.Rows, a.Stride), chunk);
+            if (place != 0) continue;
+            int scale = Global.LoadInt(block), first = Global.LoadInt(source + ((long)(index / perPiece * perPiece) * blockBytes));
+            if (scale != first) Global.Merge(a.Unusual, InPieces);
+            if (a.AreIntegers != 0 && Global.LoadFloat(block + sizeof(float)) != Middle) Global.Merge(a.Unusual, InZeros);
+            if (index % perPiece == 0) Global.StoreInt(a.PieceScales + ByteTiles.ScaleOffset(row, index / perPiece, a.Stride), scale);
+        }
+    }
+
+    private static void RunScales(CodePackArguments a)
+    {
+        int row = Grid.IdxX, pieces = a.Stride / ByteTiles.PieceColumns, first = Load(a, row, 0);
+        for (int piece = Group.IdxX; piece < pieces; piece += Group.DimX)
+        {
+            if (Load(a, row, piece) != first) Global.Merge(a.Unusual, InRows);
+        }
+        if (Group.IdxX == 0) Global.StoreInt(a.RowScales + ((long)row * sizeof(float)), first);
+    }
+
+    private static int Load(CodePackArguments a, int row, int piece) => Global.LoadInt(a.PieceScales + ByteTiles.ScaleOffset(row, piece, a.Stride));
+}
