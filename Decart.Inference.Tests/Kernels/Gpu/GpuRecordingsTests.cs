@@ -21,4 +21,13 @@ internal sealed class GpuRecordingsTests
         recordings.Run(operations, capacity: 1, () => moves);
         Assert.That((calls, device.Replays, recordings.Count), Is.EqualTo((6, 1, 1)), "both used memory that has moved");
     }
+
+    /// <summary>With room for every token, never for as many again, and few numbers.</summary>
+    [Test]
+    public void Steps_are_recorded_for_few_numbers_of_rows()
+    {
+        int[] found = [.. Enumerable.Range(1, 1024).Select(GpuStep.RecordedRows)];
+        for (int tokens = 1; tokens <= found.Length; tokens++) Assert.That(found[tokens - 1], Is.InRange(tokens, (2 * tokens) - 1), $"{tokens}");
+        Assert.That(found.Distinct(), Is.EqualTo((int[])[1, 2, 4, 8, 16, 32, 64, 128, 192, 256, 384, 512, 768, 1024]));
+    }
 }
