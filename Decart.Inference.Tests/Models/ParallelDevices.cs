@@ -48,7 +48,7 @@ internal static class ParallelDevices
     /// <inheritdoc cref="Cpu(int)"/>
     public static ParallelBackend Cpu(IBackend[] ranks) => new(ranks, new CpuRankExchange(ranks.Length), [.. ranks.Select((_, rank) => $"cpu {rank}")]);
 
-    public static ParallelBackend OfGpus(GpuBackend[] ranks, int looks = 1 << 22) => new(ranks, new GpuRankExchange(ranks, looks), [.. ranks.Select((_, rank) => $"gpu {rank}")]);
+    public static ParallelBackend OfGpus(GpuBackend[] ranks, int looks = 1 << 26) => new(ranks, new GpuRankExchange(ranks, looks), [.. ranks.Select((_, rank) => $"gpu {rank}")]);
 
     /// <summary>The first GPUs; ignores the test, with the reason, where there are fewer.</summary>
     public static ParallelBackend OfCuda(int count, bool packs)

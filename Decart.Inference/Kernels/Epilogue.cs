@@ -18,5 +18,7 @@ internal enum ActivationFunction
 /// <param name="Gated">See <paramref name="Function"/>.</param>
 /// <param name="SoftCap">v = cap * tanh(v / cap) when not 0.</param>
 /// <param name="Accumulate">y += v instead of y = v.</param>
+/// <param name="More">Whether the next operation adds to y, too, before anything reads it.</param>
 internal readonly record struct Epilogue(
-    WeightVector? Bias = null, ActivationFunction Function = ActivationFunction.None, bool Gated = false, float SoftCap = 0, bool Accumulate = false);
+    WeightVector? Bias = null, ActivationFunction Function = ActivationFunction.None, bool Gated = false, float SoftCap = 0, bool Accumulate = false,
+    bool More = false);

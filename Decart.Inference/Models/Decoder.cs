@@ -174,7 +174,7 @@ internal sealed class Decoder : IDecoder
                 case BlockArrangement.Parallel or BlockArrangement.ParallelTwoNorms:
                     // Both blocks read the residual before either adds to it.
                     ProjectUp(weights, weights.FeedForwardNorm);
-                    Project(_attended, weights.AttentionOutput, weights.AttentionOutputBias, postNorm: null);
+                    Project(_attended, weights.AttentionOutput, weights.AttentionOutputBias, postNorm: null, more: true);
                     Project(_inner!, weights.FeedForward!.Down, weights.FeedForward.DownBias, postNorm: null);
                     break;
             }
@@ -217,11 +217,11 @@ internal sealed class Decoder : IDecoder
     private void MatMul(Norm? norm, Weight weight, in Epilogue epilogue, Activations y) => _kernels.MatMul(norm is null ? _normalised! : _residual, norm, weight, epilogue, y);
 
     /// <summary>Adds what a block made to the residual, by way of its own norm when there is one.</summary>
-    private void Project(Activations x, Weight weight, WeightVector? bias, Norm? postNorm)
+    private void Project(Activations x, Weight weight, WeightVector? bias, Norm? postNorm, bool more = false)
     {
         if (postNorm is null)
         {
-            _kernels.MatMul(x, norm: null, weight, new Epilogue(bias, Accumulate: true), _residual);
+            _kernels.MatMul(x, norm: null, weight, new Epilogue(bias, Accumulate: true, More: more), _residual);
             return;
         }
         _kernels.MatMul(x, norm: null, weight, new Epilogue(bias), _delta!);

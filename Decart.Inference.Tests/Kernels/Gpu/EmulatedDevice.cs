@@ -53,6 +53,9 @@ internal sealed unsafe class EmulatedDevice(bool tensorCores = false, int multip
     /// <summary>How often recorded launches were repeated.</summary>
     public int Replays { get; private set; }
 
+    /// <summary>How often something was copied beside what else was done.</summary>
+    public int Copies { get; private set; }
+
     /// <summary>Whether kernels are used that only Hopper GPUs have, besides those that any GPU has.</summary>
     public bool IsHopper { get; init; }
 
@@ -111,6 +114,19 @@ internal sealed unsafe class EmulatedDevice(bool tensorCores = false, int multip
         AssertNotRecording();
         _memory.Copy(destination, source, bytes);
     }
+
+    public void Fork() => AssertNotRecording();
+
+    /// <summary>Done at once; others see it after what was copied before.</summary>
+    public void CopyAside(nint destination, nint source, long bytes)
+    {
+        AssertNotRecording();
+        Copies++;
+        new ReadOnlySpan<byte>((void*)source, checked((int)bytes)).CopyTo(new Span<byte>((void*)destination, (int)bytes));
+        Thread.MemoryBarrier();
+    }
+
+    public void Join() => AssertNotRecording();
 
     public void Clear(nint destination, long bytes)
     {

@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using Decart.Inference.Kernels;
 using Decart.Inference.Kernels.Gpu;
+using Decart.Inference.Kernels.Gpu.Tiles;
 using Decart.Inference.Kernels.TensorParallel;
 using Decart.Inference.Tests.Models;
 
@@ -106,6 +107,42 @@ internal sealed class GpuRankSumTests(string kind, int count)
         for (int rank = 0; rank < count; rank++) Assert.That(Receive(sum, rank)[(3 * 64)..], Is.EqualTo(before[(3 * 64)..]), $"rank {rank}");
     }
 
+    /// <summary>A part of a whole block of rows and one of some, several times, so that inboxes take turns; then one that needs more room.</summary>
+    [Test]
+    public void Partials_that_are_sent_in_parts_add_up_to_the_sum()
+    {
+        foreach ((int rows, int columns, int first) in ((int, int, int)[])[(400, 72, 256), (400, 72, 256), (400, 72, 256), (530, 140, 256), (800, 72, 512)])
+        {
+            using ParallelActivations partial = (ParallelActivations)_backend.Tensors.CreateActivations(rows, columns, operand: true), sum = Create(rows, columns);
+            float[][] parts = [.. Enumerable.Range(0, count).Select(rank => Values(rows * columns, seed: rank + rows))];
+            float[] expected = Values(rows * columns, seed: 100);
+            for (int rank = 0; rank < count; rank++) Send(sum, rank, expected);
+            _backend.BeginStep(Chunk(rows));
+            _backend.Run(() =>
+            {
+                int rank = RankTeam.Current;
+                IRankExchange exchange = _backend.Exchange;
+                ((GpuRankExchange)exchange).LeastPartedRows = 1;
+                IReadOnlyList<RowPart> shares = exchange.Parts(rank);
+                Assert.That(shares.Select(part => (part.First, part.Count)), Is.EqualTo(((int, int)[])[(0, first), (first, rows - first)]));
+                exchange.BeginParts(rank, partial[rank]);
+                SendOperand(partial, rank, parts[rank]);
+                foreach (RowPart part in shares) exchange.Send(rank, partial[rank], part);
+                foreach (RowPart part in shares) exchange.AddSent(rank, partial[rank], sum[rank], part);
+            });
+            _backend.Wait();
+            for (int element = 0; element < expected.Length; element++) expected[element] += parts.Aggregate(0f, (total, part) => total + (float)(Half)part[element]);
+            for (int rank = 0; rank < count; rank++) Assert.That(Receive(sum, rank), Is.EqualTo(expected), $"{rows} rows, rank {rank}");
+        }
+    }
+
+    private static Batch Chunk(int count)
+    {
+        Batch batch = new();
+        batch.Add(default, new int[count], firstPosition: 0, wantsLogits: false);
+        return batch;
+    }
+
     private static Batch Tokens(int count)
     {
         Batch batch = new();
@@ -127,6 +164,15 @@ internal sealed class GpuRankSumTests(string kind, int count)
         GpuActivations own = (GpuActivations)activations[rank];
         for (int row = 0; row < own.Rows; row++)
             Device(rank).Upload(own.Address + (nint)(row * own.RowBytes), MemoryMarshal.AsBytes(values.AsSpan(row * own.Columns, own.Columns)));
+    }
+
+    private void SendOperand(ParallelActivations activations, int rank, float[] values)
+    {
+        GpuActivations own = (GpuActivations)activations[rank];
+        byte[] bytes = new byte[GpuActivations.OperandBytes(own.Rows, own.Columns)];
+        for (int i = 0; i < values.Length; i++)
+            MemoryMarshal.Write(bytes.AsSpan((int)CoreTiles.OperandOffset(i / own.Columns, i % own.Columns, own.Stride, CoreTiles.MaxBlockRows)), (Half)values[i]);
+        Device(rank).Upload(own.Address, bytes);
     }
 
     private float[] Receive(ParallelActivations activations, int rank)

@@ -25,7 +25,8 @@ internal sealed class CudaDevice : IGpuDevice
     private const int StagingBytes = 16 << 20, StagingCount = 2, SmallBytes = 128 << 10, SmallCount = 8;
 
     private readonly CudaContext _context;
-    private readonly CudaStream _stream, _recorder;
+    private readonly CudaStream _stream, _recorder, _aside;
+    private readonly CudaEvent _fork, _join;
     private readonly KernelCache? _cache;
     private readonly int _architecture, _driverVersion;
     private readonly Dictionary<GpuKernel, CudaFunction> _functions = [];
@@ -53,6 +54,8 @@ internal sealed class CudaDevice : IGpuDevice
             _stream = new CudaStream(_context);
             // The default stream, which other threads may copy on, must have nothing to do with a stream that is being recorded.
             _recorder = new CudaStream(_context, independent: true);
+            _aside = new CudaStream(_context, independent: true);
+            (_fork, _join) = (new CudaEvent(_context), new CudaEvent(_context));
             _staging = new CudaPinnedRing(_context, StagingCount, StagingBytes);
             _smallStaging = new CudaPinnedRing(_context, SmallCount, SmallBytes);
         }
@@ -156,6 +159,26 @@ internal sealed class CudaDevice : IGpuDevice
         _stream.Copy(destination, source, bytes);
     }
 
+    public void Fork()
+    {
+        ThrowIfRecording();
+        _fork.Record(_stream);
+        _aside.WaitFor(_fork);
+    }
+
+    public void CopyAside(nint destination, nint source, long bytes)
+    {
+        ThrowIfRecording();
+        _aside.Copy(destination, source, bytes);
+    }
+
+    public void Join()
+    {
+        ThrowIfRecording();
+        _join.Record(_aside);
+        _stream.WaitFor(_join);
+    }
+
     public void Clear(nint destination, long bytes)
     {
         ThrowIfRecording();
@@ -173,6 +196,9 @@ internal sealed class CudaDevice : IGpuDevice
         _staging.Dispose();
         _smallStaging.Dispose();
         _recorder.Dispose();
+        _aside.Dispose();
+        _fork.Dispose();
+        _join.Dispose();
         _stream.Dispose();
         foreach (CudaModule module in _modules) module.Dispose();
         _compiler?.Dispose();

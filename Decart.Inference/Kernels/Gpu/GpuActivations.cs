@@ -7,9 +7,6 @@ namespace Decart.Inference.Kernels.Gpu;
 /// </summary>
 internal sealed class GpuActivations : Activations
 {
-    /// <summary>Rows of the largest block of an operand.</summary>
-    private const int MaxBlockRows = 256;
-
     private readonly GpuBuffer _buffer;
 
     public GpuActivations(IGpuDevice device, int rows, int columns, bool operand)
@@ -41,9 +38,12 @@ internal sealed class GpuActivations : Activations
     /// <exception cref="ArgumentException">It is float32.</exception>
     public GpuActivations AsOperand() => IsOperand ? this : throw new ArgumentException("Operands of matmuls were expected, not activations of float32.");
 
+    /// <summary>Where rows begin, of an operand those of a block of the largest size.</summary>
+    public nint RowAddress(int row) => Address + (nint)(IsOperand ? CoreTiles.OperandOffset(row, 0, Stride, CoreTiles.MaxBlockRows) : row * RowBytes);
+
     /// <summary>Bytes of an operand of that many rows, in blocks of any size.</summary>
     public static long OperandBytes(int rows, int columns) =>
-        ((long)rows + MaxBlockRows - 1) / MaxBlockRows * MaxBlockRows * CoreTiles.PaddedColumns(columns) * sizeof(ushort);
+        ((long)rows + CoreTiles.MaxBlockRows - 1) / CoreTiles.MaxBlockRows * CoreTiles.MaxBlockRows * CoreTiles.PaddedColumns(columns) * sizeof(ushort);
 
     public override void Dispose() => _buffer.Dispose();
 }

@@ -3,7 +3,7 @@ using Decart.Inference.Kernels.Gpu.Tiles;
 namespace Decart.Inference.Kernels.Gpu;
 
 /// <summary>The operations of a decoder on a GPU; see docs/gpu.md. They return when they are started.</summary>
-internal sealed class GpuKernels : IKernels, IDisposable
+internal sealed class GpuKernels : IPartKernels, IDisposable
 {
     private readonly IGpuDevice _device;
     private readonly GpuStep _step;
@@ -36,6 +36,9 @@ internal sealed class GpuKernels : IKernels, IDisposable
         GpuSampling.Kernel, GpuTokenCounts.MarkKernel,
     ];
 
+    /// <summary>All of the step.</summary>
+    private Rows AllRows => new(_step.Count, 0, _step.Capacity);
+
     /// <summary>How often memory that launches use has moved.</summary>
     public int Moves => _attention.Moves + _matMul.Moves + _experts.Moves;
 
@@ -65,17 +68,11 @@ internal sealed class GpuKernels : IKernels, IDisposable
         }
     }
 
-    public void MatMul(Activations x, Norm? norm, Weight weight, in Epilogue epilogue, Activations y)
-    {
-        int rows = _step.Capacity;
-        if (norm is not null && weight is GpuCodeWeight codes && GpuNorm.MakesCodes(_device, x.Columns))
-        {
-            Multiply(_matMul.NormaliseToCodes(Arguments(norm, x, _step.Count), rows, codes.PaddedRows, codes.HasIntegers), codes, Arguments(weight, epilogue, (GpuActivations)y, _step.Count), rows);
-            return;
-        }
-        nint operand = norm is null ? Operand((GpuActivations)x, rows) : _matMul.Normalise(Arguments(norm, x, _step.Count), rows);
-        Multiply(operand, weight, epilogue, (GpuActivations)y, _step.Count, rows);
-    }
+    public void MatMul(Activations x, Norm? norm, Weight weight, in Epilogue epilogue, Activations y) =>
+        MatMul((GpuActivations)x, norm, weight, epilogue, (GpuActivations)y, AllRows);
+
+    public void MatMul(Activations x, Norm? norm, Weight weight, in Epilogue epilogue, Activations y, RowPart part) =>
+        MatMul((GpuActivations)x, norm, weight, epilogue, (GpuActivations)y, new Rows(_step.PartCount(part.Index), part.First, part.Count));
 
     public void Normalise(Norm norm, Activations x, Activations y) =>
         Normalise(norm, x, ((GpuActivations)y).AsOperand(), CoreTiles.OperandBlockRows(_step.Capacity));
@@ -111,14 +108,15 @@ internal sealed class GpuKernels : IKernels, IDisposable
     }
 
     public void MixExperts(Activations x, Activations routerLogits, Experts experts, Activations y) =>
-        _experts.Mix(_step.Count, _step.Capacity, Operand((GpuActivations)x, _step.Capacity), Floats(routerLogits), experts, Floats(y));
+        _experts.Mix(_step.Count, _step.Capacity, Operand((GpuActivations)x, AllRows), Floats(routerLogits), experts, Floats(y));
 
     public void Logits(Activations x, Norm norm, Weight weight, in Epilogue epilogue, Activations y)
     {
         if (_step.LogitCapacity == 0) return;
-        NormArguments rows = Arguments(norm, x, _step.LogitCount);
+        Rows all = new(_step.LogitCount, 0, _step.LogitCapacity);
+        NormArguments rows = Arguments(norm, x, all);
         rows.Order = _step.LogitRows;
-        Multiply(_matMul.Normalise(rows, _step.LogitCapacity), weight, epilogue, Floats(y), _step.LogitCount, _step.LogitCapacity);
+        Multiply(_matMul.Normalise(rows, _step.LogitCapacity), weight, epilogue, Floats(y), all);
     }
 
     public void Dispose()
@@ -130,17 +128,29 @@ internal sealed class GpuKernels : IKernels, IDisposable
 
     private void Normalise(Norm norm, Activations x, GpuActivations y, int blockRows)
     {
-        NormArguments arguments = Arguments(norm, x, _step.Count);
+        NormArguments arguments = Arguments(norm, x, AllRows);
         arguments.Y = y.Address;
         arguments.YStride = y.Stride;
         arguments.YBlockRows = blockRows;
         GpuNorm.Launch(_device, arguments, _step.Capacity);
     }
 
+    private void MatMul(GpuActivations x, Norm? norm, Weight weight, in Epilogue epilogue, GpuActivations y, Rows rows)
+    {
+        if (norm is not null && weight is GpuCodeWeight codes && GpuNorm.MakesCodes(_device, x.Columns))
+        {
+            CodeOperand codesOfX = _matMul.NormaliseToCodes(Arguments(norm, x, rows), rows.Capacity, codes.PaddedRows, codes.HasIntegers);
+            Multiply(codesOfX, codes, Arguments(weight, epilogue, y, rows), rows.Capacity);
+            return;
+        }
+        nint operand = norm is null ? Operand(x, rows) : _matMul.Normalise(Arguments(norm, x, rows), rows.Capacity);
+        Multiply(operand, weight, epilogue, y, rows);
+    }
+
     private static GpuActivations Floats(Activations activations) => ((GpuActivations)activations).AsFloats();
 
     /// <summary>The address of what a matmul multiplies: the activations, or what they are as halves.</summary>
-    private nint Operand(GpuActivations x, int rows) => x.IsOperand ? x.Address : _matMul.Round(x, _step.Count, rows);
+    private nint Operand(GpuActivations x, Rows rows) => x.IsOperand ? x.RowAddress(rows.First) : _matMul.Round(x, rows.First, rows.Count, rows.Capacity);
 
     private static nint HeadNorm(Norm? norm) => norm switch
     {
@@ -153,25 +163,24 @@ internal sealed class GpuKernels : IKernels, IDisposable
     /// <param name="weight">The weight.</param>
     /// <param name="epilogue">What becomes of the products.</param>
     /// <param name="y">Where they go.</param>
-    /// <param name="count">Address of the number of rows.</param>
-    /// <param name="rows">Rows that the launch is sized for.</param>
-    private void Multiply(nint x, Weight weight, in Epilogue epilogue, GpuActivations y, nint count, int rows)
+    /// <param name="rows">Which of them.</param>
+    private void Multiply(nint x, Weight weight, in Epilogue epilogue, GpuActivations y, Rows rows)
     {
-        MatMulArguments arguments = Arguments(weight, epilogue, y, count) with { X = x };
+        MatMulArguments arguments = Arguments(weight, epilogue, y, rows) with { X = x };
         if (weight is GpuPackedWeight packed)
         {
-            if (packed.ColumnOrder != 0) arguments.X = _matMul.Order(x, packed.ColumnOrder, count, packed.Columns, rows);
-            foreach (GpuPackedSegment segment in packed.Segments) _matMul.Launch(segment.PartOf(packed, arguments), rows, segment.Format);
+            if (packed.ColumnOrder != 0) arguments.X = _matMul.Order(x, packed.ColumnOrder, rows.Count, packed.Columns, rows.Capacity);
+            foreach (GpuPackedSegment segment in packed.Segments) _matMul.Launch(segment.PartOf(packed, arguments), rows.Capacity, segment.Format);
         }
         else if (weight is GpuCodeWeight codes)
         {
-            Multiply(_matMul.RoundToCodes(x, count, rows, codes.PaddedRows, arguments.Stride, codes.HasIntegers), codes, arguments, rows);
+            Multiply(_matMul.RoundToCodes(x, rows.Count, rows.Capacity, codes.PaddedRows, arguments.Stride, codes.HasIntegers), codes, arguments, rows.Capacity);
         }
         else
         {
             arguments.Weight = ((GpuWeight)weight).Address;
             arguments.WeightRows = ((GpuWeight)weight).PaddedRows;
-            _matMul.Launch(arguments, rows);
+            _matMul.Launch(arguments, rows.Capacity);
         }
     }
 
@@ -184,16 +193,16 @@ internal sealed class GpuKernels : IKernels, IDisposable
     }
 
     /// <summary>A product without x and where the weight is.</summary>
-    private static MatMulArguments Arguments(Weight weight, in Epilogue epilogue, GpuActivations y, nint count)
+    private static MatMulArguments Arguments(Weight weight, in Epilogue epilogue, GpuActivations y, Rows rows)
     {
         bool gated = weight is GpuPackedWeight { IsGated: true } or GpuCodeWeight { IsGated: true } or GpuWeight { IsGated: true };
         if (gated != epilogue.Gated) throw new ArgumentException("A weight of gates and ups is multiplied with a gate, no other is.", nameof(weight));
         if (y.IsOperand && epilogue.Accumulate) throw new ArgumentException("Sums are kept in float32.", nameof(y));
         return new MatMulArguments
         {
-            Count = count,
+            Count = rows.Count,
             Bias = epilogue.Bias is GpuWeightVector bias ? bias.Address : 0,
-            Y = y.Address,
+            Y = y.RowAddress(rows.First),
             Columns = gated ? weight.Rows / 2 : weight.Rows,
             Stride = CoreTiles.PaddedColumns(weight.Columns),
             YStride = y.Stride,
@@ -206,10 +215,10 @@ internal sealed class GpuKernels : IKernels, IDisposable
     }
 
     /// <summary>A norm without where it goes.</summary>
-    private static NormArguments Arguments(Norm norm, Activations x, nint count) => new()
+    private static NormArguments Arguments(Norm norm, Activations x, Rows rows) => new()
     {
-        Count = count,
-        X = Floats(x).Address,
+        Count = rows.Count,
+        X = Floats(x).RowAddress(rows.First),
         Scale = ((GpuWeightVector)norm.Scale).Address,
         Bias = norm.Bias is GpuWeightVector bias ? bias.Address : 0,
         XStride = ((GpuActivations)x).Stride,
@@ -218,4 +227,10 @@ internal sealed class GpuKernels : IKernels, IDisposable
         Epsilon = norm.Epsilon,
         RemoveMean = norm.RemoveMean ? 1 : 0,
     };
+
+    /// <summary>Some of a step's rows.</summary>
+    /// <param name="Count">Address of their number.</param>
+    /// <param name="First">The first of them.</param>
+    /// <param name="Capacity">How many launches are sized for.</param>
+    private readonly record struct Rows(nint Count, int First, int Capacity);
 }

@@ -22,7 +22,7 @@ internal static class GpuMailbox
 
     private const int Ready = MaxRanks * SumGroups * sizeof(int), Done = Ready + (MaxRanks * TransferGroups * sizeof(int));
 
-    private const int FailedOffset = Done + (MaxRanks * TransferGroups * sizeof(int)), Slots = FailedOffset + 1024;
+    private const int FailedOffset = Done + (MaxRanks * TransferGroups * sizeof(int)), Sent = FailedOffset + 512, Slots = FailedOffset + 1024;
 
     private const long SlotBytes = SlotVectors * VectorBytes;
 
@@ -37,6 +37,9 @@ internal static class GpuMailbox
 
     /// <summary>The flag that a transfer has arrived.</summary>
     public static long DoneFlag(long mailbox, int from, int group) => mailbox + Done + (((from * TransferGroups) + group) * sizeof(int));
+
+    /// <summary>The flag that a rank's partials of a part of a step's rows are there, of two.</summary>
+    public static long SentFlag(long mailbox, int from, int part) => mailbox + Sent + (((2 * from) + part) * sizeof(int));
 
     /// <summary>A word that is not 0 once a rank has waited in vain: 1 + the number of the rank that it has waited for.</summary>
     public static long Failed(long mailbox) => mailbox + FailedOffset;

@@ -148,16 +148,17 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
     }
 
     /// <summary>Rounds rows of float32 to an operand, which is valid until the next one is made.</summary>
-    /// <param name="x">The rows.</param>
+    /// <param name="x">Where the rows are.</param>
+    /// <param name="first">The first of them.</param>
     /// <param name="count">Address of their number.</param>
     /// <param name="rows">Rows that the launch is sized for.</param>
-    public nint Round(GpuActivations x, nint count, int rows)
+    public nint Round(GpuActivations x, int first, nint count, int rows)
     {
         _operand.Reserve(GpuActivations.OperandBytes(rows, x.Columns));
         RoundArguments arguments = new()
         {
             Count = count,
-            X = x.Address,
+            X = x.RowAddress(first),
             Y = _operand.Address,
             XStride = x.Stride,
             YStride = CoreTiles.PaddedColumns(x.Columns),

@@ -19,6 +19,7 @@ internal sealed class GpuRankExchange : IRankExchange
     private readonly Rank[] _ranks;
     private readonly int _looks;
     private readonly GpuReadback[] _failed;
+    private readonly GpuPartials _partials;
     private int _ticket;
 
     /// <param name="ranks">The devices' backends, each of which can reach the memory of all others.</param>
@@ -34,14 +35,18 @@ internal sealed class GpuRankExchange : IRankExchange
             rank.Device.Upload(rank.Table.Address, MemoryMarshal.AsBytes(mailboxes.AsSpan()));
             rank.Device.Synchronize();
         }
+        _partials = new GpuPartials([.. _ranks.Select(rank => rank.Device)], [.. _ranks.Select(rank => rank.Mailbox)]);
         _failed = [.. Enumerable.Range(0, StepsInFlight).Select(_ => _ranks[0].Device.CreateReadback(sizeof(int)))];
     }
 
     /// <summary>Every kernel, for whoever compiles them ahead of need.</summary>
-    public static IReadOnlyList<GpuKernel> All { get; } = [GpuRankSum.Kernel, GpuRankSum.LooseKernel, GpuTwoShotSum.Kernel, GpuRankTransfer.SendKernel, GpuRankTransfer.ReceiveKernel, GpuClear.Kernel];
+    public static IReadOnlyList<GpuKernel> All { get; } = [GpuRankSum.Kernel, GpuRankSum.LooseKernel, GpuTwoShotSum.Kernel, GpuRankAdd.Kernel, GpuRankTransfer.SendKernel, GpuRankTransfer.ReceiveKernel, GpuClear.Kernel];
 
     /// <summary>Whether sums are in two shots; null unless set: where that pays. Steps that were recorded stay as they were.</summary>
     public bool? TwoShotSums { get; set; }
+
+    /// <summary>The fewest rows of steps whose partials are sent part by part.</summary>
+    public int LeastPartedRows { get; set; } = 1024;
 
     public void Begin(Batch batch)
     {
@@ -71,6 +76,29 @@ internal sealed class GpuRankExchange : IRankExchange
             Looks = _looks,
         };
         GpuRankSum.Launch(own.Device, arguments, own.Step.Capacity, TwoShotSums);
+    }
+
+    public IReadOnlyList<RowPart> Parts(int rank) => _ranks[rank].Step.Capacity >= LeastPartedRows ? _ranks[rank].Step.Parts : [];
+
+    public void BeginParts(int rank, Activations partial) => _partials.Begin(rank, ((GpuActivations)partial).AsOperand());
+
+    public void Send(int rank, Activations partial, RowPart part) => _partials.Send(rank, ((GpuActivations)partial).AsOperand(), part);
+
+    public void AddSent(int rank, Activations partial, Activations y, RowPart part)
+    {
+        Rank own = _ranks[rank];
+        GpuActivations floats = ((GpuActivations)y).AsFloats();
+        RankAddArguments arguments = _partials.Arguments(rank, ((GpuActivations)partial).AsOperand(), part) with
+        {
+            Count = own.Step.PartCount(part.Index),
+            Y = floats.RowAddress(part.First),
+            Mailboxes = own.Table.Address,
+            Rank = rank,
+            Ranks = _ranks.Length,
+            Stride = floats.Stride,
+            Looks = _looks,
+        };
+        GpuRankAdd.Launch(own.Device, arguments, part.Count);
     }
 
     public void Gather(int rank, ParallelActivations logits, ReadOnlySpan<int> firstColumns)
@@ -137,6 +165,7 @@ internal sealed class GpuRankExchange : IRankExchange
     public void Dispose()
     {
         foreach (GpuReadback readback in _failed) readback.Dispose();
+        _partials.Dispose();
         foreach (Rank rank in _ranks) rank.Dispose();
     }
 

@@ -8,7 +8,7 @@ namespace Decart.Inference.Kernels.Gpu;
 
 /// <summary>
 /// The batch of the current step in the device's memory, sent with one copy and laid out by <see cref="Capacity"/> alone, so that what was recorded for
-/// one batch reads the next: [tokens, rows of logits (int), 8 bytes unused | a <see cref="GpuRow"/> for each token | the rows whose logits are wanted
+/// one batch reads the next: [tokens, rows of logits, tokens of two parts (int) | a <see cref="GpuRow"/> for each token | the rows whose logits are wanted
 /// (int) | the work list of each <see cref="GpuAttentionPlan"/>]. Owns what attention needs beside: partial results and counters. Reused from step to
 /// step.
 /// </summary>
@@ -53,6 +53,12 @@ internal sealed class GpuStep(IGpuDevice device, int kvElementBytes) : IDisposab
 
     /// <summary>Address of the number of rows of logits (int).</summary>
     public nint LogitCount => _descriptor.Address + sizeof(int);
+
+    /// <summary>The parts of a long step, of whole blocks of operands but for the last rows; none of others.</summary>
+    public IReadOnlyList<RowPart> Parts { get; private set; } = [];
+
+    /// <summary>Address of the number of tokens of a part (int).</summary>
+    public nint PartCount(int index) => _descriptor.Address + ((2 + index) * sizeof(int));
 
     /// <summary>Address of the array of <see cref="GpuRow"/>.</summary>
     public nint Rows => _descriptor.Address + HeaderBytes;
@@ -154,6 +160,7 @@ internal sealed class GpuStep(IGpuDevice device, int kvElementBytes) : IDisposab
         _batch = batch;
         IsDecode = decode;
         Capacity = Math.Max(capacity, 1);
+        Parts = decode ? [] : Divide(Capacity);
         _slots = 0;
         _singleSlots = 0;
         foreach (BatchChunk chunk in batch.Chunks)
@@ -163,6 +170,13 @@ internal sealed class GpuStep(IGpuDevice device, int kvElementBytes) : IDisposab
         }
         foreach (GpuAttentionPlan plan in _plans) ReserveCounters(Capacity, plan);
         Send();
+    }
+
+    /// <summary>Two parts, nearly halves, if blocks of the largest size are to be had of both.</summary>
+    private static RowPart[] Divide(int rows)
+    {
+        int first = Math.Max((rows + CoreTiles.MaxBlockRows) / (2 * CoreTiles.MaxBlockRows), 1) * CoreTiles.MaxBlockRows;
+        return CoreTiles.OperandBlockRows(rows - first) == CoreTiles.MaxBlockRows ? [new RowPart(0, 0, first), new RowPart(1, first, rows - first)] : [];
     }
 
     private void ReserveCounters(int tokens, GpuAttentionPlan plan)
@@ -179,6 +193,7 @@ internal sealed class GpuStep(IGpuDevice device, int kvElementBytes) : IDisposab
         if (_bytes.Length < bytes) _bytes = new byte[(int)BitOperations.RoundUpToPowerOf2((uint)bytes)];
         MemoryMarshal.Write(_bytes, _batch!.TokenCount);
         MemoryMarshal.Write(_bytes.AsSpan(sizeof(int)), _batch.LogitRows.Length);
+        foreach (RowPart part in Parts) MemoryMarshal.Write(_bytes.AsSpan((2 + part.Index) * sizeof(int)), Math.Clamp(_batch.TokenCount - part.First, 0, part.Count));
         WriteRows(MemoryMarshal.Cast<byte, GpuRow>(_bytes.AsSpan(HeaderBytes))[..Capacity]);
         MemoryMarshal.AsBytes(_batch.LogitRows).CopyTo(_bytes.AsSpan(HeaderBytes + (Capacity * GpuRow.Bytes)));
         for (int i = 0; i < _plans.Count; i++) WriteWork(_plans[i], _bytes.AsSpan(WorkOffset(i)));

@@ -66,6 +66,15 @@ internal interface IGpuDevice : IDisposable
     /// <summary>Starts a copy within the device.</summary>
     void Copy(nint destination, nint source, long bytes);
 
+    /// <summary>Lets what is given to <see cref="CopyAside"/> from here on begin when all that was started before is done.</summary>
+    void Fork();
+
+    /// <summary>Starts a copy, to this device or to another one, that takes effect in the order of such copies, beside what else is started.</summary>
+    void CopyAside(nint destination, nint source, long bytes);
+
+    /// <summary>Lets what is started from here on begin when all copies of <see cref="CopyAside"/> are done.</summary>
+    void Join();
+
     /// <summary>Fills with zeros.</summary>
     void Clear(nint destination, long bytes);
 

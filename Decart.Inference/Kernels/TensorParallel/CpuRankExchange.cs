@@ -37,6 +37,15 @@ internal sealed class CpuRankExchange(int ranks) : IRankExchange
         Meet(); // before anybody writes to partials again
     }
 
+    /// <summary>None: what others have is read where it is.</summary>
+    public IReadOnlyList<RowPart> Parts(int rank) => [];
+
+    public void BeginParts(int rank, Activations partial) => throw new NotSupportedException("On the processor nothing is sent.");
+
+    public void Send(int rank, Activations partial, RowPart part) => throw new NotSupportedException("On the processor nothing is sent.");
+
+    public void AddSent(int rank, Activations partial, Activations y, RowPart part) => throw new NotSupportedException("On the processor nothing is sent.");
+
     public void Gather(int rank, ParallelActivations logits, ReadOnlySpan<int> firstColumns)
     {
         if (rank == 0) return;

@@ -19,6 +19,27 @@ internal interface IRankExchange : IDisposable
     /// <param name="accumulate">Whether to add to y.</param>
     void Sum(int rank, Activations partial, Activations y, bool accumulate);
 
+    /// <summary>The parts of the rows of a rank's step of which partials are sent one by one, while others are computed; none where sums are of all rows.</summary>
+    IReadOnlyList<RowPart> Parts(int rank);
+
+    /// <summary>Begins a sum of parts: from here on a rank's partial may be overwritten.</summary>
+    /// <param name="rank">The calling thread's.</param>
+    /// <param name="partial">Its partial, an operand.</param>
+    void BeginParts(int rank, Activations partial);
+
+    /// <summary>Starts sending a part of a partial to the others.</summary>
+    /// <param name="rank">The calling thread's.</param>
+    /// <param name="partial">Its partial, an operand.</param>
+    /// <param name="part">The part.</param>
+    void Send(int rank, Activations partial, RowPart part);
+
+    /// <summary>y += the sum of what the ranks have sent of a part of their partials, with the bits of <see cref="Sum"/>.</summary>
+    /// <param name="rank">The calling thread's.</param>
+    /// <param name="partial">Its partial, an operand.</param>
+    /// <param name="y">Its result.</param>
+    /// <param name="part">The part.</param>
+    void AddSent(int rank, Activations partial, Activations y, RowPart part);
+
     /// <summary>Rows of logits: sends a rank's columns to the first rank, which has its own in place.</summary>
     /// <param name="rank">The calling thread's.</param>
     /// <param name="logits">What each rank has; the first has room for all columns.</param>

@@ -24,8 +24,20 @@ internal sealed class ParallelKernels(IReadOnlyList<IBackend> ranks, ParallelTen
             Add(x, norm, weight, epilogue, y);
             return;
         }
-        Rank own = Begin();
-        own.Kernels.MatMul(own.Of(x), own.Of(norm), own.Of(weight), epilogue with { Bias = own.Of(epilogue.Bias) }, own.Of(y));
+        Rank own = _ranks[RankTeam.Current];
+        Epilogue ownEpilogue = epilogue with { Bias = own.Of(epilogue.Bias) };
+        if (own.Sent == x)
+        {
+            own.Sent = null;
+            foreach (RowPart part in exchange.Parts(own.Number))
+            {
+                exchange.AddSent(own.Number, own.Halves(x), own.Of(x), part);
+                own.PartKernels.MatMul(own.Of(x), own.Of(norm), own.Of(weight), ownEpilogue, own.Of(y), part);
+            }
+            return;
+        }
+        Begin();
+        own.Kernels.MatMul(own.Of(x), own.Of(norm), own.Of(weight), ownEpilogue, own.Of(y));
     }
 
     public void Normalise(Norm norm, Activations x, Activations y)
@@ -77,20 +89,41 @@ internal sealed class ParallelKernels(IReadOnlyList<IBackend> ranks, ParallelTen
     private Rank Begin()
     {
         Rank own = _ranks[RankTeam.Current];
+        if (own.Sent is { } sent)
+        {
+            own.Sent = null;
+            foreach (RowPart part in exchange.Parts(own.Number)) exchange.AddSent(own.Number, own.Halves(sent), own.Of(sent), part);
+        }
         if (own.Pending is not { } sum) return own;
         own.Pending = null;
         exchange.Sum(own.Number, own.Partial(sum), own.Of(sum), accumulate: true);
         return own;
     }
 
-    /// <summary>Multiplies by a weight whose columns are divided. Products that follow each other and are added to the same are summed over the ranks together.</summary>
+    /// <summary>
+    /// Multiplies by a weight whose columns are divided. Products that follow each other and are added to the same are summed over the ranks together. Of long steps a part of the rows is sent while the other is
+    /// multiplied, and the second while the next operation multiplies the first.
+    /// </summary>
     private void Add(Activations x, Norm? norm, Weight weight, in Epilogue epilogue, Activations y)
     {
         if (epilogue is not { Function: ActivationFunction.None, SoftCap: 0 }) throw new NotSupportedException("A sum over ranks is stored as it is.");
         bool joins = epilogue.Accumulate && _ranks[RankTeam.Current].Pending == y;
         Rank own = joins ? _ranks[RankTeam.Current] : Begin();
+        Epilogue ownEpilogue = new(own.Number == 0 ? own.Of(epilogue.Bias) : null, Accumulate: joins);
+        if (epilogue is { Accumulate: true, More: false } && !joins && exchange.Parts(own.Number) is { Count: > 0 } parts)
+        {
+            Activations halves = own.Halves(y);
+            exchange.BeginParts(own.Number, halves);
+            foreach (RowPart part in parts)
+            {
+                own.PartKernels.MatMul(own.Of(x), own.Of(norm), own.Of(weight), ownEpilogue, halves, part);
+                exchange.Send(own.Number, halves, part);
+            }
+            own.Sent = y;
+            return;
+        }
         Activations partial = own.Partial(y);
-        own.Kernels.MatMul(own.Of(x), own.Of(norm), own.Of(weight), new Epilogue(own.Number == 0 ? own.Of(epilogue.Bias) : null, Accumulate: joins), partial);
+        own.Kernels.MatMul(own.Of(x), own.Of(norm), own.Of(weight), ownEpilogue, partial);
         if (epilogue.Accumulate) own.Pending = y;
         else exchange.Sum(own.Number, partial, own.Of(y), accumulate: false);
     }
@@ -100,14 +133,19 @@ internal sealed class ParallelKernels(IReadOnlyList<IBackend> ranks, ParallelTen
     {
         private readonly Dictionary<AttentionShape, AttentionShape> _shapes = new(ReferenceEqualityComparer.Instance);
         private readonly Dictionary<Experts, Experts> _experts = new(ReferenceEqualityComparer.Instance);
-        private Activations? _partial;
+        private Activations? _partial, _halves;
 
         public int Number => number;
 
         /// <summary>What the rank's partial is still to be added to, summed over all ranks.</summary>
         public Activations? Pending { get; set; }
 
+        /// <summary>What the ranks have sent each other their partials of, which are still to be added.</summary>
+        public Activations? Sent { get; set; }
+
         public IKernels Kernels => backend.Kernels;
+
+        public IPartKernels PartKernels => (IPartKernels)backend.Kernels;
 
         public Activations Of(Activations activations) => ((ParallelActivations)activations)[number];
 
@@ -136,16 +174,25 @@ internal sealed class ParallelKernels(IReadOnlyList<IBackend> ranks, ParallelTen
         }
 
         /// <summary>Room for the rank's part of a sum that becomes <paramref name="sum"/>; the same every time, made when it is first needed.</summary>
-        public Activations Partial(Activations sum)
+        public Activations Partial(Activations sum) => Room(ref _partial, sum, operand: false);
+
+        /// <summary>The same as an operand.</summary>
+        public Activations Halves(Activations sum) => Room(ref _halves, sum, operand: true);
+
+        public void Dispose()
         {
-            if (_partial is null || _partial.Rows < sum.Rows || _partial.Columns != sum.Columns)
-            {
-                _partial?.Dispose();
-                _partial = backend.Tensors.CreateActivations(sum.Rows, sum.Columns);
-            }
-            return _partial;
+            _partial?.Dispose();
+            _halves?.Dispose();
         }
 
-        public void Dispose() => _partial?.Dispose();
+        private Activations Room(ref Activations? room, Activations sum, bool operand)
+        {
+            if (room is null || room.Rows < sum.Rows || room.Columns != sum.Columns)
+            {
+                room?.Dispose();
+                room = backend.Tensors.CreateActivations(sum.Rows, sum.Columns, operand);
+            }
+            return room;
+        }
     }
 }

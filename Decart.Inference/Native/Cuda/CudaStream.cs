@@ -44,6 +44,13 @@ internal sealed class CudaStream : SafeHandle
         CudaDriver.Check(CudaDriver.StartFill(destination, value, (nuint)bytes, this), $"filling {bytes} bytes");
     }
 
+    /// <summary>Lets what is queued from here on begin when an event is passed, of this stream or of another one.</summary>
+    public void WaitFor(CudaEvent passed)
+    {
+        _context.MakeCurrent();
+        CudaDriver.Check(CudaDriver.WaitForEvent(this, passed, 0), "having a stream wait for an event");
+    }
+
     /// <summary>Waits until all that was queued is done. What kernels did wrong is reported here or by any later call.</summary>
     public void Synchronize()
     {

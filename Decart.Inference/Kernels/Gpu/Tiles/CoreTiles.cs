@@ -45,6 +45,9 @@ internal static class CoreTiles
         return (column / 8 * TileRows) + (up * 8) + (column % 8);
     }
 
+    /// <summary>Rows of the largest block of an operand.</summary>
+    public const int MaxBlockRows = 256;
+
     /// <summary>Rows of a block of an operand, so that a batch's rows fill it as far as can be.</summary>
     public static int OperandBlockRows(int rows) => rows switch
     {
@@ -53,7 +56,7 @@ internal static class CoreTiles
         <= 32 => 32,
         <= 64 => 64,
         <= 128 => 128,
-        _ => 256,
+        _ => MaxBlockRows,
     };
 
     /// <summary>The descriptor of core matrices whose lower half is given.</summary>
