@@ -149,6 +149,34 @@ internal sealed class GpuCodeMatMulTests(string device)
         Assert.That(bench.Row(y, 1), Has.All.NaN);
     }
 
+    /// <summary>What was recorded is not recorded again because a longer step wants logits, whose rows are normalised to halves.</summary>
+    [Test]
+    public void No_memory_moves_once_the_longest_step_has_been_prepared()
+    {
+        Shape shape = new(16, 128, Gated: false, Scales.Rows, TensorType.E4M3x64);
+        using GpuBench bench = Open(shape);
+        using Stored stored = new(shape);
+        Weight weight = bench.Keep(stored.Create(bench)), output = bench.Weight(bench.Tensor(TensorType.F16, 16, 128)).Gpu;
+        GpuActivations x = bench.Activations(700, shape.Columns).Gpu, y = bench.Activations(700, shape.Rows).Gpu;
+        Norm norm = bench.Norm(shape.Columns, removeMean: false, bias: false).Gpu;
+        bench.Gpu.Prepare(maxTokens: 700, contextLength: 64, Operations);
+        int moves = Moves();
+        foreach (int capacity in (int[])[256, 384, 700])
+        {
+            bench.Gpu.Step.BeginEmpty(decode: true, capacity);
+            bench.Gpu.Run(Operations);
+            Assert.That(Moves(), Is.EqualTo(moves), $"{capacity} rows");
+        }
+
+        void Operations()
+        {
+            bench.Gpu.Kernels.MatMul(x, norm, weight, default, y);
+            bench.Gpu.Kernels.Logits(x, norm, output, default, y);
+        }
+
+        int Moves() => ((GpuKernels)bench.Gpu.Kernels).Moves;
+    }
+
     [Test]
     public void Other_weights_are_multiplied_as_always()
     {

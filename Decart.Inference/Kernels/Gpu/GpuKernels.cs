@@ -112,6 +112,8 @@ internal sealed class GpuKernels : IPartKernels, IDisposable
 
     public void Logits(Activations x, Norm norm, Weight weight, in Epilogue epilogue, Activations y)
     {
+        // The longest step that there can be makes room for all, but may want no logits.
+        _matMul.ReserveOperand(_step.MaxRows, x.Columns);
         if (_step.LogitCapacity == 0) return;
         Rows all = new(_step.LogitCount, 0, _step.LogitCapacity);
         NormArguments rows = Arguments(norm, x, all);

@@ -134,6 +134,9 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
         if (arguments.HalfY != 0) ClearPadding(ExpertBlock.RowsAddress(arguments.ExpertBlocks), arguments.Y, arguments.Columns, blocks.MostRows, blocks.Rows);
     }
 
+    /// <summary>Makes room for operands.</summary>
+    public void ReserveOperand(int rows, int columns) => _operand.Reserve(GpuActivations.OperandBytes(rows, columns));
+
     /// <summary>Normalises rows to an operand, which is valid until the next one is made.</summary>
     /// <param name="norm">The norm, without where to store.</param>
     /// <param name="rows">Rows that the launch is sized for.</param>
@@ -141,7 +144,7 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
     {
         norm.YStride = CoreTiles.PaddedColumns(norm.Columns);
         norm.YBlockRows = CoreTiles.OperandBlockRows(rows);
-        _operand.Reserve(GpuActivations.OperandBytes(rows, norm.Columns));
+        ReserveOperand(rows, norm.Columns);
         norm.Y = _operand.Address;
         GpuNorm.Launch(device, norm, rows);
         return _operand.Address;
@@ -154,7 +157,7 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
     /// <param name="rows">Rows that the launch is sized for.</param>
     public nint Round(GpuActivations x, int first, nint count, int rows)
     {
-        _operand.Reserve(GpuActivations.OperandBytes(rows, x.Columns));
+        ReserveOperand(rows, x.Columns);
         RoundArguments arguments = new()
         {
             Count = count,

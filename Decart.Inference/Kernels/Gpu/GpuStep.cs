@@ -95,14 +95,15 @@ internal sealed class GpuStep(IGpuDevice device, int kvElementBytes) : IDisposab
 
     /// <summary>
     /// Rows of a recorded step of so many tokens: few numbers, as each is recorded for itself, and such as matmuls take no block of rows for nothing. Those pad few rows to powers of two
-    /// anyway, then to three quarters of their largest block, which is of 256, to halves and to whole ones.
+    /// anyway, then to three quarters of their largest block, which is of 256, to halves, to whole ones and in the end to pairs.
     /// </summary>
     public static int RecordedRows(int tokens) => tokens switch
     {
         <= 128 => (int)BitOperations.RoundUpToPowerOf2((uint)tokens),
         <= GpuRingPlan.ThreeQuarterRows => GpuRingPlan.ThreeQuarterRows,
         <= 512 => (tokens + 127) & ~127,
-        _ => (tokens + 255) & ~255,
+        <= 1024 => (tokens + 255) & ~255,
+        _ => (tokens + 511) & ~511,
     };
 
     /// <summary>Takes a batch of no tokens in place of one of up to <paramref name="capacity"/>.</summary>
