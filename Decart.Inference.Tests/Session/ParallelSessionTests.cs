@@ -96,6 +96,26 @@ internal sealed class ParallelSessionTests
         Assert.That(exchange.FindFailure(), Is.EqualTo("a device has waited in vain for rank 1"));
     }
 
+    /// <summary>The same of a part of a long step, which the other has not sent.</summary>
+    [Test]
+    public void A_device_that_waits_for_a_part_in_vain_gives_up()
+    {
+        const int Tokens = 400;
+        GpuBackend[] devices = [new(new EmulatedDevice(rank: 0)), new(new EmulatedDevice(rank: 1))];
+        using GpuBackend first = devices[0], second = devices[1];
+        using GpuRankExchange exchange = new(devices, looks: 1 << 12) { LeastPartedRows = 1 };
+        Batch batch = new();
+        batch.Add(default, new int[Tokens], firstPosition: 0, wantsLogits: false);
+        first.BeginStep(batch);
+        using Activations partial = first.Tensors.CreateActivations(Tokens, 32, operand: true), sum = first.Tensors.CreateActivations(Tokens, 32);
+        exchange.BeginParts(rank: 0, partial);
+        RowPart part = exchange.Parts(rank: 0)[1];
+        exchange.Send(rank: 0, partial, part);
+        Assert.That(exchange.FindFailure(), Is.Null);
+        exchange.AddSent(rank: 0, partial, sum, part);
+        Assert.That(exchange.FindFailure(), Is.EqualTo("a device has waited in vain for rank 1"));
+    }
+
     [Test]
     public void Pages_of_all_devices_are_mapped_or_of_none()
     {
