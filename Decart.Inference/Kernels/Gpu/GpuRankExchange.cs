@@ -78,7 +78,9 @@ internal sealed class GpuRankExchange : IRankExchange
         GpuRankSum.Launch(own.Device, arguments, own.Step.Capacity, TwoShotSums);
     }
 
-    public IReadOnlyList<RowPart> Parts(int rank) => _ranks[rank].Step.Capacity >= LeastPartedRows ? _ranks[rank].Step.Parts : [];
+    /// <summary>Not of more ranks than one shot is for: each sends all of its partials to all others.</summary>
+    public IReadOnlyList<RowPart> Parts(int rank) =>
+        _ranks.Length <= GpuTwoShotSum.OneShotRanks && _ranks[rank].Step.Capacity >= LeastPartedRows ? _ranks[rank].Step.Parts : [];
 
     public void BeginParts(int rank, Activations partial) => _partials.Begin(rank, ((GpuActivations)partial).AsOperand());
 

@@ -20,7 +20,7 @@ internal static class GpuTwoShotSum
     private const long MeetingBytes = 1 << 20;
 
     /// <summary>The most ranks for which one shot was measured to be faster at any size.</summary>
-    private const int OneShotRanks = 4;
+    public const int OneShotRanks = 4;
 
     /// <summary>Whether it is expected to take less time than one shot: by what it spares of writing.</summary>
     /// <param name="vectors">Vectors of halves that are summed.</param>
