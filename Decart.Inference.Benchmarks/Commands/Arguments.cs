@@ -42,10 +42,13 @@ internal static class Arguments
 
     public static Option<bool?> Packed() => new("--packed") { Description = "Whether a GPU keeps weights of few bits as they are, rather than as halves; the library's default unless given" };
 
-    /// <summary>Sets the switch that <see cref="Packed"/> stands for.</summary>
-    public static void SetPacked(bool? packed)
+    public static Option<bool> PartedSums() => new("--parted-sums") { Description = "Several GPUs send what they sum over long steps while they multiply other rows" };
+
+    /// <summary>Sets the switches that <see cref="Packed"/> and <see cref="PartedSums"/> stand for.</summary>
+    public static void SetSwitches(bool? packed, bool partedSums)
     {
         if (packed is { } value) AppContext.SetSwitch(GpuSupport.PackedSwitch, value);
+        AppContext.SetSwitch(GpuSupport.PartedSwitch, partedSums);
     }
 
     public static Option<int?> Count(string name, string description)

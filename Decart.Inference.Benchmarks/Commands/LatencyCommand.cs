@@ -24,10 +24,11 @@ internal static class LatencyCommand
         Option<KvCacheType> kvCache = Arguments.KvCache();
         Option<bool> eightBitActivations = Arguments.EightBitActivations();
         Option<bool?> packed = Arguments.Packed();
+        Option<bool> partedSums = Arguments.PartedSums();
         Option<bool> sameToken = new("--same-token") { Description = "All tokens of prompts and contexts are the same one, which takes less power than those of texts" };
         ReportOptions report = new("latency", model);
         Command command = new("latency", "Time per token by batch and context, and of prompts by length.")
-            { model, device, threads, batches, contexts, prefills, layers, kernels, pagings, repetitions, weights, eightBitActivations, kvCache, packed, sameToken };
+            { model, device, threads, batches, contexts, prefills, layers, kernels, pagings, repetitions, weights, eightBitActivations, kvCache, packed, partedSums, sameToken };
         report.AddTo(command);
         command.SetAction(parsed =>
         {
@@ -48,7 +49,7 @@ internal static class LatencyCommand
                 EightBitActivations = parsed.GetValue(eightBitActivations),
                 SameToken = parsed.GetValue(sameToken),
             };
-            Arguments.SetPacked(parsed.GetValue(packed));
+            Arguments.SetSwitches(parsed.GetValue(packed), parsed.GetValue(partedSums));
             ReportFiles? files = report.Files(parsed);
             TextWriter output = parsed.InvocationConfiguration.Output;
             LatencyReport measured = new LatencyBenchmark(options, arguments, output).Run(files);

@@ -28,12 +28,13 @@ internal static class ThroughputCommand
         Option<KvCacheType> kvCache = Arguments.KvCache();
         Option<bool> eightBitActivations = Arguments.EightBitActivations();
         Option<bool?> packed = Arguments.Packed();
+        Option<bool> partedSums = Arguments.PartedSums();
         Option<AnswerForm[]> forms = Arguments.Several("--response-format", "What answers must look like, text, json or schema; each is tried with each concurrency", otherwise.Forms);
         Option<float> temperature = new("--temperature") { Description = "The temperature of answers, each of which has a seed of its own", DefaultValueFactory = _ => otherwise.Temperature };
         Option<string?> tokenizer = new("--tokenizer") { Description = "A folder whose tokenizer is used with random weights; a made-up vocabulary where a form needs one unless given" };
         ReportOptions report = new("throughput", model);
         Command command = new("throughput", "Requests through a session: tokens a second, waiting times, energy and price.")
-            { model, device, threads, requests, prompt, answer, concurrencies, batchTokens, paging, kvBytes, rounds, price, check, seed, weights, eightBitActivations, kvCache, packed, forms, temperature, tokenizer };
+            { model, device, threads, requests, prompt, answer, concurrencies, batchTokens, paging, kvBytes, rounds, price, check, seed, weights, eightBitActivations, kvCache, packed, partedSums, forms, temperature, tokenizer };
         report.AddTo(command);
         command.SetAction(async (parsed, _) =>
         {
@@ -60,7 +61,7 @@ internal static class ThroughputCommand
                 Temperature = parsed.GetValue(temperature),
                 Tokenizer = parsed.GetValue(tokenizer),
             };
-            Arguments.SetPacked(parsed.GetValue(packed));
+            Arguments.SetSwitches(parsed.GetValue(packed), parsed.GetValue(partedSums));
             ReportFiles? files = report.Files(parsed);
             TextWriter output = parsed.InvocationConfiguration.Output;
             ThroughputReport measured = await new ThroughputBenchmark(options, arguments, output).RunAsync(files).ConfigureAwait(false);

@@ -45,8 +45,8 @@ internal sealed class GpuRankExchange : IRankExchange
     /// <summary>Whether sums are in two shots; null unless set: where that pays. Steps that were recorded stay as they were.</summary>
     public bool? TwoShotSums { get; set; }
 
-    /// <summary>The fewest rows of steps whose partials are sent part by part.</summary>
-    public int LeastPartedRows { get; set; } = 1024;
+    /// <summary>The fewest rows of steps whose partials are sent part by part; see <see cref="GpuSupport.SendsParts"/>.</summary>
+    public int LeastPartedRows { get; set; } = GpuSupport.SendsParts ? 1024 : int.MaxValue;
 
     public void Begin(Batch batch)
     {

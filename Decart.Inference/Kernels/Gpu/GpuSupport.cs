@@ -8,7 +8,7 @@ internal static class GpuSupport
 {
     private const string Switch = "Decart.Inference.Gpu";
 
-    public const string PackedSwitch = "Decart.Inference.PackedGpuWeights";
+    public const string PackedSwitch = "Decart.Inference.PackedGpuWeights", PartedSwitch = "Decart.Inference.PartedGpuSums";
 
     public const string Absent =
         "This program was built without support for GPUs, which needs just-in-time compilation and, in a trimmed program, DecartInferenceGpu set to true in its project.";
@@ -28,4 +28,7 @@ internal static class GpuSupport
     /// to halves, which takes more memory and hardly ever less time.
     /// </summary>
     public static bool PacksWeights => !AppContext.TryGetSwitch(PackedSwitch, out bool enabled) || enabled;
+
+    /// <summary>Whether several GPUs send partials of long steps while they multiply other rows: if the switch <c>Decart.Inference.PartedGpuSums</c> says so, until it has been measured.</summary>
+    public static bool SendsParts => AppContext.TryGetSwitch(PartedSwitch, out bool enabled) && enabled;
 }
