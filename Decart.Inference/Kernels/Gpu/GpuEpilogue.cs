@@ -94,7 +94,7 @@ internal struct StoreTile
 
     /// <summary>Whether <see cref="StoreWhole"/> stores such results.</summary>
     private static bool HasOwnLoop(MatMulArguments a) =>
-        a.Gated == 0 ? a.Function == (int)ActivationFunction.None : a.HalfY != 0 && a.Function == (int)ActivationFunction.Silu;
+        a.HalfY == 0 ? a.Gated == 0 && a.Function == (int)ActivationFunction.None : a.Gated != 0 && a.Function == (int)ActivationFunction.Silu;
 
     /// <summary>Stores what most matmuls have, for 64 rows that all exist, without a question on the way.</summary>
     private static void StoreWhole(StoreTile self, Tile64 fragments)
@@ -104,18 +104,6 @@ internal struct StoreTile
         {
             int column = Column(a, self._tile) + (2 * (Warp.LaneIdx & 3)) - (Warp.LaneIdx >> 2);
             long address = a.Y + CoreTiles.OperandOffset(self._place + (Warp.LaneIdx >> 2), column, a.YStride, a.YBlockRows);
-            if (a.Gated == 0)
-            {
-                StoreRounded(self, fragments.T0, address);
-                StoreRounded(self, fragments.T1, address + CoreTiles.CoreRowBytes);
-                StoreRounded(self, fragments.T2, address + (2 * CoreTiles.CoreRowBytes));
-                StoreRounded(self, fragments.T3, address + (3 * CoreTiles.CoreRowBytes));
-                StoreRounded(self, fragments.T4, address + (4 * CoreTiles.CoreRowBytes));
-                StoreRounded(self, fragments.T5, address + (5 * CoreTiles.CoreRowBytes));
-                StoreRounded(self, fragments.T6, address + (6 * CoreTiles.CoreRowBytes));
-                StoreRounded(self, fragments.T7, address + (7 * CoreTiles.CoreRowBytes));
-                return;
-            }
             StoreGated(self, fragments.T0, address);
             StoreGated(self, fragments.T1, address + CoreTiles.CoreRowBytes);
             StoreGated(self, fragments.T2, address + (2 * CoreTiles.CoreRowBytes));
@@ -135,12 +123,6 @@ internal struct StoreTile
     {
         float first = GpuMath.Silu(sums.A + self._bias) * (sums.C + self._secondBias), second = GpuMath.Silu(sums.B + self._bias) * (sums.D + self._secondBias);
         Global.StoreInt(address, (int)TensorCore.Transpose(Halves.SaturatePair(first, second)));
-    }
-
-    private static void StoreRounded(StoreTile self, Float4 sums, long address)
-    {
-        Global.StoreInt(address, (int)TensorCore.Transpose(Halves.SaturatePair(sums.A + self._bias, sums.B + self._bias)));
-        Global.StoreInt(address + CoreTiles.CoreBytes, (int)TensorCore.Transpose(Halves.SaturatePair(sums.C + self._secondBias, sums.D + self._secondBias)));
     }
 
     private static void StorePairs(StoreTile self, Tile64 fragments, long place, long row, bool adds)
