@@ -26,7 +26,7 @@ internal sealed class GpuRecordingsTests
     [Test]
     public void Steps_are_recorded_for_few_numbers_of_rows()
     {
-        int[] found = [.. Enumerable.Range(1, 2048).Select(GpuStep.RecordedRows)];
+        int[] found = [.. Enumerable.Range(1, 2048).Select(GpuRecordings.CapacityFor)];
         for (int tokens = 1; tokens <= found.Length; tokens++) Assert.That(found[tokens - 1], Is.InRange(tokens, (2 * tokens) - 1), $"{tokens}");
         Assert.That(found.Distinct(), Is.EqualTo((int[])[1, 2, 4, 8, 16, 32, 64, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048]));
     }

@@ -59,9 +59,11 @@ internal static class GpuCodePack
 
     private const int Chunk = 16;
 
-    private const uint SignBits = 0x8080_8080;
+    /// <summary>The usual zero of stored codes, which are without a sign.</summary>
+    private const uint Middle = 128;
 
-    private const float Middle = 128;
+    /// <summary>What gives four codes a sign.</summary>
+    private const uint SignBits = Middle * 0x0101_0101;
 
     private static void Run(CodePackArguments a)
     {

@@ -1,3 +1,5 @@
+using System.Numerics;
+
 namespace Decart.Inference.Kernels.Gpu;
 
 /// <summary>
@@ -10,6 +12,19 @@ internal sealed class GpuRecordings(IGpuDevice device) : IDisposable
     private int _moves;
 
     public int Count => _recordings.Count;
+
+    /// <summary>
+    /// Rows that a recorded step of so many tokens has: few numbers, as each is recorded for itself, and such as matmuls take no block of rows for nothing. Those pad few rows to powers of two
+    /// anyway, then to three quarters of their largest block, which is of 256, to halves, to whole ones and in the end to pairs.
+    /// </summary>
+    public static int CapacityFor(int tokens) => tokens switch
+    {
+        <= 128 => (int)BitOperations.RoundUpToPowerOf2((uint)tokens),
+        <= GpuRingPlan.ThreeQuarterRows => GpuRingPlan.ThreeQuarterRows,
+        <= 512 => (tokens + 127) & ~127,
+        <= 1024 => (tokens + 255) & ~255,
+        _ => (tokens + 511) & ~511,
+    };
 
     /// <summary>Starts operations as they are recorded, or, the first time, as they are, which makes room for all that they need, and records them.</summary>
     /// <param name="operations">What launches kernels.</param>

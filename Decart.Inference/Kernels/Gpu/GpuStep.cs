@@ -82,29 +82,16 @@ internal sealed class GpuStep(IGpuDevice device, int kvElementBytes) : IDisposab
     public void Limit(int maxTokens, int contextLength) => (_maxTokens, _contextLength) = (maxTokens, contextLength);
 
     /// <summary>
-    /// Takes a batch. Steps of single tokens get room for as many rows as <see cref="RecordedRows"/> says, or for the most that there can be, others for those that they have.
+    /// Takes a batch. Steps of single tokens get room for as many rows as <see cref="GpuRecordings.CapacityFor"/> says, or for the most that there can be, others for those that they have.
     /// </summary>
     public void Begin(Batch batch)
     {
         bool decode = true;
         foreach (BatchChunk chunk in batch.Chunks) decode &= chunk.Length == 1;
-        int bucket = RecordedRows(batch.TokenCount);
+        int bucket = GpuRecordings.CapacityFor(batch.TokenCount);
         if (_maxTokens != 0) bucket = Math.Min(bucket, Math.Max(_maxTokens, batch.TokenCount));
         Begin(batch, decode, decode ? bucket : batch.TokenCount);
     }
-
-    /// <summary>
-    /// Rows of a recorded step of so many tokens: few numbers, as each is recorded for itself, and such as matmuls take no block of rows for nothing. Those pad few rows to powers of two
-    /// anyway, then to three quarters of their largest block, which is of 256, to halves, to whole ones and in the end to pairs.
-    /// </summary>
-    public static int RecordedRows(int tokens) => tokens switch
-    {
-        <= 128 => (int)BitOperations.RoundUpToPowerOf2((uint)tokens),
-        <= GpuRingPlan.ThreeQuarterRows => GpuRingPlan.ThreeQuarterRows,
-        <= 512 => (tokens + 127) & ~127,
-        <= 1024 => (tokens + 255) & ~255,
-        _ => (tokens + 511) & ~511,
-    };
 
     /// <summary>Takes a batch of no tokens in place of one of up to <paramref name="capacity"/>.</summary>
     public void BeginEmpty(bool decode, int capacity) => Begin(new Batch(), decode, capacity);
