@@ -185,7 +185,11 @@ internal sealed class CudaDevice : IGpuDevice
         _stream.Fill(destination, 0, bytes);
     }
 
-    public void Synchronize() => _stream.Synchronize();
+    public void Synchronize()
+    {
+        _stream.Synchronize();
+        _aside.Synchronize();
+    }
 
     public GpuReadback CreateReadback(int bytes) => new CudaReadback(_context, _stream, bytes);
 
