@@ -43,13 +43,19 @@ internal sealed class GpuMatMulTimes : IDisposable
     /// <summary>Prints a table.</summary>
     /// <param name="arguments">
     /// Numbers of rows with commas between, unless the defaults are right; then "plans", for a column for each division of the work that is worth a try, or a type of weights that
-    /// stay packed (Q4_K) and how they are scaled (Halves), unless as most of them, or "fp8" or "int8" for floats or integers of 8 bits on both sides, activations rounded within the time.
+    /// stay packed (Q4_K) and how they are scaled (Halves), unless as most of them, or "fp8" or "int8" for floats or integers of 8 bits on both sides, "int4" for integers of 4 bits and 8, activations rounded within the time.
     /// </param>
     public static void Run(string[] arguments)
     {
         int[] rows = [.. (arguments.Length > 0 ? arguments[0] : "1,16,32,64,128,256,2048").Split(',').Select(int.Parse)];
         bool all = arguments is [_, "plans"];
-        CodeScaling? codes = arguments is [_, "fp8"] ? CodeScaling.FloatRows : arguments is [_, "int8"] ? CodeScaling.IntegerRows : null;
+        CodeScaling? codes = arguments.ElementAtOrDefault(1) switch
+        {
+            "fp8" => CodeScaling.FloatRows,
+            "int8" => CodeScaling.IntegerRows,
+            "int4" => CodeScaling.NibblePieces,
+            _ => null,
+        };
         PackedFormat? format = all || codes is not null || arguments.Length < 2 ? null : PackedFormat.Of(Enum.Parse<TensorType>(arguments[1]));
         PackedScaling scaling = arguments.Length > 2 ? Enum.Parse<PackedScaling>(arguments[2]) : UsualScaling(format);
         using GpuMatMulTimes times = new();
@@ -61,11 +67,13 @@ internal sealed class GpuMatMulTimes : IDisposable
             Console.WriteLine("|---|---|");
             foreach ((string name, int outputs, int inputs) in Shapes)
             {
-                GpuRingPlan best = GpuRingPlan.Best(count, outputs, codes is not null ? ByteTiles.HalfStride(inputs) : inputs, times._device.Multiprocessors, format);
-                Console.Write($"| {name}, {outputs} x {inputs}: {best.BlockRows} x {best.GroupsPerBlock} ");
+                int stride = codes is not null ? ByteTiles.HalfStride(inputs) : inputs;
+                IPackedTiles? packed = codes?.AreNibbles() == true ? GpuNibbleMatMul.Tiles : format;
+                GpuRingPlan best = GpuRingPlan.Best(count, outputs, stride, times._device.Multiprocessors, packed);
+                Console.Write($"| {name}, {outputs} x {inputs}: {best.BlockRows} x {best.GroupsPerBlock} x {best.TilesPerPass} ");
                 foreach (GpuRingPlan plan in (GpuRingPlan[])[best, .. all ? times.Plans(count, outputs, inputs).Where(plan => plan != best) : []])
                 {
-                    double seconds = times.Measure(name, outputs, inputs, count, plan, format, scaling, codes), bytes = codes is not null ? (double)outputs * inputs : Bytes(outputs, inputs, format);
+                    double seconds = times.Measure(name, outputs, inputs, count, plan, format, scaling, codes), bytes = Bytes(outputs, stride, packed);
                     Console.Write(FormattableString.Invariant(
                         $"| {(plan == best ? "" : $"{plan.BlockRows} x {plan.GroupsPerBlock}{(plan.ClusterSize > 1 ? " pairs" : "")}: ")}{bytes / seconds / 1e12:F2} ({bytes / seconds / bandwidth:F2}), {2.0 * outputs * inputs * count / seconds / 1e12:F0} "));
                 }
@@ -98,13 +106,13 @@ internal sealed class GpuMatMulTimes : IDisposable
         format is null or { Type: TensorType.E4M3x32 or TensorType.E4M3x64 } ? PackedScaling.Floats : format.Scalings[^1];
 
     /// <summary>Bytes of a weight, which is a whole number of tiles.</summary>
-    private static long Bytes(int outputs, int inputs, PackedFormat? format) =>
-        (long)(outputs / CoreTiles.TileRows) * (inputs / CoreTiles.PieceColumns) * (format?.PieceBytes ?? CoreTiles.TileBytes);
+    private static long Bytes(int outputs, int stride, IPackedTiles? packed) =>
+        (long)(outputs / CoreTiles.TileRows) * (stride / CoreTiles.PieceColumns) * (packed?.PieceBytes ?? CoreTiles.TileBytes);
 
     private double Measure(string name, int outputs, int inputs, int rows, GpuRingPlan plan, PackedFormat? format, PackedScaling scaling, CodeScaling? codes)
     {
         _device.Upload(_count.Address, BitConverter.GetBytes(rows));
-        long bytes = codes is not null ? (long)outputs * inputs : Bytes(outputs, inputs, format);
+        long bytes = codes is null ? Bytes(outputs, inputs, format) : Bytes(outputs, ByteTiles.HalfStride(inputs), codes.Value.AreNibbles() ? GpuNibbleMatMul.Tiles : null);
         int copies = (int)Math.Max(1, WeightBytes / bytes), launches = Math.Max(copies, 8);
         bool gated = name.EndsWith("gate/up", StringComparison.Ordinal);
         MatMulArguments arguments = new()
@@ -130,7 +138,7 @@ internal sealed class GpuMatMulTimes : IDisposable
             for (int i = 0; i < launches; i++)
             {
                 arguments.Weight = _weights.Address + (nint)(i % copies * bytes);
-                if (codes is { } kind) _launcher.LaunchCodes(arguments, _launcher.RoundToCodes(_x.Address, _count.Address, rows, outputs, inputs, kind == CodeScaling.IntegerRows), rows, kind);
+                if (codes is { } kind) _launcher.LaunchCodes(arguments, _launcher.RoundToCodes(_x.Address, _count.Address, rows, outputs, inputs, kind), rows, kind);
                 else _launcher.LaunchRing(arguments, plan, format);
             }
         }

@@ -8,18 +8,18 @@ using Decart.Inference.Tests.Kernels.Gpu;
 
 namespace Decart.Inference.Tests.Models;
 
-/// <summary>Weights and activations of 8 bits, divided among two emulated Hopper GPUs: each rounds its own part of what is divided by columns.</summary>
+/// <summary>Weights of 8 and 4 bits and activations of 8, divided among two emulated Hopper GPUs: each rounds its own part of what is divided by columns.</summary>
 internal sealed class ParallelCodeTests
 {
     private static readonly int[] Prompt = [5, 17];
 
     [Test]
-    public void Ranks_give_about_the_logits_of_one_device_and_the_same_bits_token_by_token([Values(WeightFormat.Fp8, WeightFormat.Int8)] WeightFormat format)
+    public void Ranks_give_about_the_logits_of_one_device_and_the_same_bits_token_by_token([Values(WeightFormat.Fp8, WeightFormat.Int8, WeightFormat.Int4)] WeightFormat format)
     {
         float[] one = Run(Open(rank: 0), format, Prompt.Length), together = Run(Ranks(), format, Prompt.Length), alone = Run(Ranks(), format, 1);
         float difference = DecoderRuns.MaxDifference(one, together);
         TestContext.Out.WriteLine($"largest logit difference {difference:g3} of {one.Max(Math.Abs):g3}");
-        Assert.That(difference, Is.GreaterThan(0).And.LessThan(0.02f), "another rounding, and no more");
+        Assert.That(difference, Is.GreaterThan(0).And.LessThan(0.015f * one.Max(Math.Abs)), "another rounding, and no more");
         Assert.That(alone, Is.EqualTo(together).And.Some.Not.Zero.And.None.NaN);
     }
 

@@ -91,17 +91,23 @@ internal sealed unsafe class RandomTensorsTests
 
     /// <summary>So that what benchmarks measure is what they say.</summary>
     [Test]
-    public void With_activations_of_eight_bits_a_gpu_keeps_codes([Values(WeightFormat.Fp8, WeightFormat.Int8)] WeightFormat format)
+    public void With_activations_of_eight_bits_a_gpu_keeps_codes([Values(WeightFormat.Fp8, WeightFormat.Int8, WeightFormat.Int4)] WeightFormat format)
     {
         ModelConfig config = Wide;
         using RandomTensors source = new("random", seed: 5) { Types = new WeightTypes(format, config) };
         using EmulatedDevice device = new(tensorCores: true) { IsHopper = true, PacksWeights = true };
         using GpuTensorFactory factory = new(device, eightBitActivations: true);
         using DecoderWeights weights = new(source, config, factory, CancellationToken.None);
+        CodeScaling scaling = format switch
+        {
+            WeightFormat.Fp8 => CodeScaling.FloatRows,
+            WeightFormat.Int8 => CodeScaling.IntegerRows,
+            _ => CodeScaling.NibblePieces,
+        };
         foreach (LayerWeights layer in weights.Layers)
         {
             foreach (Weight weight in (Weight[])[layer.QueryKeyValue, layer.AttentionOutput, layer.FeedForward!.GateUp, layer.FeedForward.Down])
-                Assert.That(weight, Is.TypeOf<GpuCodeWeight>().And.Property(nameof(GpuCodeWeight.HasIntegers)).EqualTo(format == WeightFormat.Int8));
+                Assert.That(weight, Is.TypeOf<GpuCodeWeight>().And.Property(nameof(GpuCodeWeight.Scaling)).EqualTo(scaling));
         }
     }
 

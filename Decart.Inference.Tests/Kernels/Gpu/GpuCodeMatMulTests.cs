@@ -7,19 +7,21 @@ using Decart.Inference.Memory;
 
 namespace Decart.Inference.Tests.Kernels.Gpu;
 
-/// <summary>Weights and activations of 8 bits, floats or integers, beside sums in double precision of the numbers that they stand for.</summary>
+/// <summary>Weights of 8 bits, floats or integers, or of integers of 4 bits, and activations of 8, beside sums in double precision of the numbers that they stand for.</summary>
 [TestFixtureSource(typeof(GpuDevices), nameof(GpuDevices.Fixtures))]
 internal sealed class GpuCodeMatMulTests(string device)
 {
     private const int Piece = 128;
 
-    /// <summary>How a weight is scaled; integers by rows.</summary>
+    /// <summary>How a weight is scaled; integers by rows, those of 4 bits by pieces, and with zeros of their own.</summary>
     internal enum Scales
     {
         Rows,
         Pieces,
         Blocks,
         Integers,
+        Nibbles,
+        Zeros,
     }
 
     /// <summary>Every kernel, with rows and columns that fill no tile and no piece.</summary>
@@ -29,26 +31,26 @@ internal sealed class GpuCodeMatMulTests(string device)
         Check(rows, new Shape(37, columns, Gated: false, scales, type));
 
     [Test]
-    public void Gates_and_ups_are_products_of_the_codes([Values(1, 70)] int rows, [Values(Scales.Rows, Scales.Blocks, Scales.Integers)] Scales scales) =>
+    public void Gates_and_ups_are_products_of_the_codes([Values(1, 70)] int rows, [Values(Scales.Rows, Scales.Blocks, Scales.Integers, Scales.Nibbles, Scales.Zeros)] Scales scales) =>
         Check(rows, new Shape(2 * 52, 384, Gated: true, scales, TensorType.E4M3x64));
 
     /// <summary>More tiles than a pass has, shared by several groups.</summary>
     [Test]
-    public void Tiles_are_divided_among_groups([Values(3, 40)] int rows, [Values(Scales.Pieces, Scales.Integers)] Scales scales) =>
+    public void Tiles_are_divided_among_groups([Values(3, 40)] int rows, [Values(Scales.Pieces, Scales.Integers, Scales.Nibbles)] Scales scales) =>
         Check(rows, new Shape(300, 256, Gated: false, scales, TensorType.E4M3x64));
 
     /// <summary>Three quarters of a block, a block, and passes in turn over several.</summary>
     [Test]
-    public void Many_rows_are_products_of_the_codes([Values(150, 200, 300)] int rows, [Values(Scales.Rows, Scales.Pieces, Scales.Integers)] Scales scales) =>
+    public void Many_rows_are_products_of_the_codes([Values(150, 200, 300)] int rows, [Values(Scales.Rows, Scales.Pieces, Scales.Integers, Scales.Nibbles, Scales.Zeros)] Scales scales) =>
         Check(rows, new Shape(150, 256, Gated: false, scales, TensorType.E4M3x64));
 
     /// <summary>A row of which threads hold a part, and read the rest twice.</summary>
     [Test]
-    public void Long_rows_are_products_of_the_codes([Values(Scales.Pieces, Scales.Integers)] Scales scales) => Check(2, new Shape(16, 4352, Gated: false, scales, TensorType.E4M3x64));
+    public void Long_rows_are_products_of_the_codes([Values(Scales.Pieces, Scales.Integers, Scales.Nibbles)] Scales scales) => Check(2, new Shape(16, 4352, Gated: false, scales, TensorType.E4M3x64));
 
     /// <summary>What comes of it is an operand, with padding, or is added to what is there.</summary>
     [Test]
-    public void Products_are_stored_as_halves_or_added([Values(5, 70)] int rows, [Values] bool gated, [Values(Scales.Rows, Scales.Integers)] Scales scales)
+    public void Products_are_stored_as_halves_or_added([Values(5, 70)] int rows, [Values] bool gated, [Values(Scales.Rows, Scales.Integers, Scales.Nibbles)] Scales scales)
     {
         Shape shape = new(gated ? 104 : 52, 256, gated, scales, TensorType.E4M3x64);
         using GpuBench bench = Open(shape);
@@ -95,7 +97,7 @@ internal sealed class GpuCodeMatMulTests(string device)
 
     /// <summary>Few rows, and so many that groups take pairs of them in turn; columns that fill no piece.</summary>
     [Test]
-    public void Norms_make_codes([Values(3, 7)] int rows, [Values(192, 512, 1152)] int columns, [Values] bool removeMean, [Values(Scales.Rows, Scales.Integers)] Scales scales)
+    public void Norms_make_codes([Values(3, 7)] int rows, [Values(192, 512, 1152)] int columns, [Values] bool removeMean, [Values(Scales.Rows, Scales.Integers, Scales.Nibbles)] Scales scales)
     {
         // Longer rows than an emulated group's threads hold are normalised to halves first.
         Shape shape = new(40, columns, Gated: false, scales, TensorType.E4M3x64);
@@ -120,7 +122,7 @@ internal sealed class GpuCodeMatMulTests(string device)
             if (!GpuNorm.MakesCodes(bench.Device, columns)) normalised = [.. normalised.Select(value => (float)(Half)value)];
             double[] rounded = shape.Rounded(normalised);
             // A number between two codes may become either.
-            double neighbours = scales == Scales.Integers ? 2 * rounded.Max(Math.Abs) / 127 * 128 * Stored.LargestScale : 0;
+            double neighbours = shape.HasIntegers ? 2 * rounded.Max(Math.Abs) / 127 * 128 * Stored.LargestScale : 0;
             float[] found = bench.Row(y, row);
             for (int column = 0; column < shape.Rows; column++)
             {
@@ -132,7 +134,7 @@ internal sealed class GpuCodeMatMulTests(string device)
     }
 
     [Test]
-    public void What_is_no_number_stays_so_and_keeps_to_its_row([Values(Scales.Rows, Scales.Integers)] Scales scales)
+    public void What_is_no_number_stays_so_and_keeps_to_its_row([Values(Scales.Rows, Scales.Integers, Scales.Nibbles)] Scales scales)
     {
         Shape shape = new(20, 256, Gated: false, scales, TensorType.E4M3x64);
         using GpuBench bench = Open(shape);
@@ -190,6 +192,10 @@ internal sealed class GpuCodeMatMulTests(string device)
         using Stored pieces = new(integers, scaleOf: (row, column) => 1 + (column / 64)), shifted = new(integers, zero: 127);
         Assert.That(bench.Keep(pieces.Create(bench)), Is.TypeOf<GpuPackedWeight>(), "a row of integers with two scales");
         Assert.That(bench.Keep(shifted.Create(bench)), Is.TypeOf<GpuPackedWeight>(), "integers whose zero is not in their middle");
+        Shape nibbles = new(16, 128, Gated: false, Scales.Nibbles, TensorType.E4M3x64);
+        using Stored halves = new(nibbles, scaleOf: (row, column) => 1 + (column / 64)), zeros = new(nibbles, zeroOf: (row, column) => column / 64);
+        Assert.That(bench.Keep(halves.Create(bench)), Is.TypeOf<GpuPackedWeight>(), "a piece with two scales");
+        Assert.That(bench.Keep(zeros.Create(bench)), Is.TypeOf<GpuPackedWeight>(), "a piece with two zeros");
         using GpuBench old = new(GpuDevices.Create(device, tensorCores: true, architecture: 80, packs: true), eightBitActivations: true);
         Assert.That(old.Keep(rows.Create(old)), Is.TypeOf<GpuWeight>(), "no such tensor cores");
     }
@@ -202,6 +208,8 @@ internal sealed class GpuCodeMatMulTests(string device)
         Assert.That(weight, Is.TypeOf<GpuCodeWeight>().And.Property(nameof(GpuCodeWeight.Scaling)).EqualTo(shape.Scales switch
         {
             Scales.Integers => CodeScaling.IntegerRows,
+            Scales.Nibbles => CodeScaling.NibblePieces,
+            Scales.Zeros => CodeScaling.NibbleZeros,
             Scales.Pieces or Scales.Blocks when shape.Columns > Piece => CodeScaling.FloatPieces,
             _ => CodeScaling.FloatRows,
         }));
@@ -288,9 +296,18 @@ internal sealed class GpuCodeMatMulTests(string device)
     /// <summary>A weight; the type is that of floats, integers have blocks of the same length.</summary>
     internal readonly record struct Shape(int Rows, int Columns, bool Gated, Scales Scales, TensorType Type)
     {
-        public bool HasIntegers => Scales == Scales.Integers;
+        public bool HasIntegers => Scales is Scales.Integers or Scales.Nibbles or Scales.Zeros;
 
-        public TensorType StoredType => !HasIntegers ? Type : Type == TensorType.E4M3x32 ? TensorType.Int8x32 : TensorType.Int8x64;
+        public bool HasNibbles => Scales is Scales.Nibbles or Scales.Zeros;
+
+        public TensorType StoredType => (HasIntegers, HasNibbles, Type == TensorType.E4M3x32) switch
+        {
+            (_, true, true) => TensorType.Int4x32,
+            (_, true, false) => TensorType.Int4x64,
+            (true, _, true) => TensorType.Int8x32,
+            (true, _, false) => TensorType.Int8x64,
+            _ => Type,
+        };
 
         public double[] Rounded(float[] x) => HasIntegers ? RoundedToIntegers(x) : RoundedToFloats(x);
     }
@@ -306,11 +323,11 @@ internal sealed class GpuCodeMatMulTests(string device)
         private readonly double[] _weights;
         private readonly Shape _shape;
 
-        public Stored(Shape shape, Func<int, int, float>? scaleOf = null, int zero = 128)
+        public Stored(Shape shape, Func<int, int, float>? scaleOf = null, int zero = 128, Func<int, int, int>? zeroOf = null)
         {
             _shape = shape;
             Random random = new((shape.Rows * 31) + shape.Columns);
-            int length = shape.StoredType.BlockLength(), blockBytes = shape.StoredType.BlockBytes(), headerBytes = blockBytes - length, perRow = shape.Columns / length;
+            int length = shape.StoredType.BlockLength(), blockBytes = shape.StoredType.BlockBytes(), headerBytes = blockBytes - (shape.HasNibbles ? length / 2 : length), perRow = shape.Columns / length;
             float[] scales = [.. Enumerable.Range(0, shape.Rows * perRow).Select(_ => LeastScale + ((LargestScale - LeastScale) * random.NextSingle()))];
             _blocks = (byte*)NativeMemory.Alloc((nuint)(shape.Rows * perRow * blockBytes));
             _weights = new double[shape.Rows * shape.Columns];
@@ -320,9 +337,15 @@ internal sealed class GpuCodeMatMulTests(string device)
                 float scale = scaleOf?.Invoke(row, column) ?? scales[shape.Scales switch
                 {
                     Scales.Rows or Scales.Integers => row,
-                    Scales.Pieces => (row * perRow) + (column / Piece),
+                    Scales.Pieces or Scales.Nibbles or Scales.Zeros => (row * perRow) + (column / Piece),
                     _ => column / Piece,
                 }];
+                if (shape.HasNibbles)
+                {
+                    int own = zeroOf?.Invoke(row, column) ?? (shape.Scales == Scales.Nibbles ? 8 : ((row * 7) + (column / Piece)) % 17);
+                    FillNibbles(block, blockBytes, length, Int4Header.Round(scale), own, random);
+                    continue;
+                }
                 float* header = (float*)(_blocks + (block * blockBytes));
                 header[0] = HasIntegers ? scale : scale * E4M3Header.Factor;
                 if (HasIntegers) header[1] = zero;
@@ -340,6 +363,19 @@ internal sealed class GpuCodeMatMulTests(string device)
                     double magnitude = exponent == 0 ? mantissa / 512.0 : Math.Pow(2, exponent - 7) * (1 + (mantissa / 8.0));
                     _weights[(block * length) + i] = (code >= 128 ? -magnitude : magnitude) * scale;
                 }
+            }
+        }
+
+        private void FillNibbles(int block, int blockBytes, int length, float scale, int zero, Random random)
+        {
+            byte* stored = _blocks + (block * blockBytes);
+            *(uint*)stored = Int4Header.Compose(scale, zero);
+            for (int i = 0; i < length; i++)
+            {
+                int code = random.Next(16), half = i % 32 / 16;
+                byte* two = stored + sizeof(uint) + (i / 32 * 16) + (i % 16);
+                *two = (byte)(half == 0 ? code : *two | (code << 4));
+                _weights[(block * length) + i] = (code - zero) * (double)scale;
             }
         }
 

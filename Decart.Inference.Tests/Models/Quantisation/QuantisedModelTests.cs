@@ -32,7 +32,7 @@ internal sealed class QuantisedModelTests
     /// behind them, the next layer's, is not a number yet.
     /// </summary>
     [Test]
-    public void With_activations_of_eight_bits([Values("fp8 128", "int8")] string scheme)
+    public void With_activations_of_eight_bits([Values("fp8 128", "int8", "gptq zeros")] string scheme)
     {
         using TemporaryFolder folder = new();
         Write("llama", scheme, folder, quantised: true);
@@ -126,6 +126,7 @@ internal sealed class QuantisedModelTests
             { "quant_method": "compressed-tensors", "format": "int-quantized",
               "config_groups": { "g": { "targets": ["Linear"], "weights": { "num_bits": 8, "type": "int", "strategy": "channel" } } } }
             """,
+        "gptq zeros" => """{ "quant_method": "gptq", "bits": 4, "group_size": -1, "desc_act": false, "sym": false, "lm_head": true }""",
         "gptq" => """{ "quant_method": "gptq", "bits": 4, "group_size": 16, "desc_act": false, "sym": false, "lm_head": true }""",
         _ => """{ "quant_method": "bitsandbytes", "load_in_4bit": true }""",
     };
@@ -135,6 +136,7 @@ internal sealed class QuantisedModelTests
         "fp8" => layer.Fp8("weight_scale_inv", "F32", 32, 32),
         "fp8 128" => layer.Fp8("weight_scale_inv", "F32", 128, 128),
         "int8" => layer.Int8(),
+        "gptq zeros" => layer.Gptq(4, -1, symmetric: false),
         "gptq" => layer.Gptq(4, 16, symmetric: false),
         _ => layer.Float4("nf4", 64, nested: true),
     };

@@ -57,6 +57,9 @@ internal static class GpuCodePack
     /// <summary>Collects the scales of rows, and finds whether each has one: one group a padded row.</summary>
     public static readonly GpuKernel<CodePackArguments> ScaleKernel = new(RunScales);
 
+    /// <summary>Brings rows of codes of 4 bits, see <see cref="Packed.PackedInt4{TGroup}"/>, to where <see cref="NibbleTiles"/> has them: one group a row.</summary>
+    public static readonly GpuKernel<CodePackArguments> NibbleKernel = new(RunNibbles);
+
     private const int Chunk = 16;
 
     /// <summary>The usual zero of stored codes, which are without a sign.</summary>
@@ -99,6 +102,26 @@ internal static class GpuCodePack
             if (Load(a, row, piece) != first) Global.Merge(a.Unusual, InRows);
         }
         if (Group.IdxX == 0) Global.StoreInt(a.RowScales + ((long)row * sizeof(float)), first);
+    }
+
+    private static void RunNibbles(CodePackArguments a)
+    {
+        const int RunBytes = NibbleTiles.StepColumns / 2, PieceRuns = NibbleTiles.PieceColumns / NibbleTiles.StepColumns;
+        int blockBytes = sizeof(uint) + (a.BlockColumns / 2), perBlock = a.BlockColumns / NibbleTiles.StepColumns, row = a.FirstRow + Grid.IdxX;
+        long source = a.Source + ((long)Grid.IdxX * (a.Columns / a.BlockColumns) * blockBytes);
+        if (a.Gates != 0) row = CoreTiles.GatedRow(row, a.Gates);
+        int tileRow = row & (CoreTiles.TileRows - 1);
+        for (int run = Group.IdxX; run < a.Columns / NibbleTiles.StepColumns; run += Group.DimX)
+        {
+            int first = run / PieceRuns * PieceRuns, step = run - first;
+            long block = source + ((long)(run / perBlock) * blockBytes), codes = block + sizeof(uint) + (run % perBlock * RunBytes);
+            long piece = a.Destination + CoreTiles.PackedOffset(row / CoreTiles.TileRows, run / PieceRuns, ByteTiles.HalfStride(a.Stride), NibbleTiles.Bytes);
+            for (int t = 0; t < RunBytes / sizeof(uint); t++) Global.StoreInt(piece + NibbleTiles.WordOffset(tileRow, step, t), Global.LoadInt(codes + (t * sizeof(uint))));
+            int header = Global.LoadInt(block);
+            if (header != Global.LoadInt(source + ((long)(first / perBlock) * blockBytes))) Global.Merge(a.Unusual, InPieces);
+            if (((uint)header & NibbleHeader.ZeroBits) != NibbleHeader.Middle) Global.Merge(a.Unusual, InZeros);
+            if (step == 0) Global.StoreInt(piece + NibbleTiles.HeaderOffset(tileRow), header);
+        }
     }
 
     private static int Load(CodePackArguments a, int row, int piece) => Global.LoadInt(a.PieceScales + ByteTiles.ScaleOffset(row, piece, a.Stride));

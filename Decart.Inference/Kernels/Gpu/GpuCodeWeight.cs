@@ -13,14 +13,30 @@ internal enum CodeScaling
 
     /// <summary>Signed integers, each row of which has a scale.</summary>
     IntegerRows,
+
+    /// <summary>Integers of 4 bits, from which 8 is taken away, each piece of a row of which has a scale.</summary>
+    NibblePieces,
+
+    /// <summary>Integers of 4 bits, each piece of a row of which has a scale and what is taken away.</summary>
+    NibbleZeros,
 }
 
-/// <summary>A weight of codes of 8 bits that is multiplied with such; see <see cref="ByteTiles"/>.</summary>
+internal static class CodeScalings
+{
+    /// <summary>Whether rows of x are rounded to integers.</summary>
+    public static bool AreIntegers(this CodeScaling scaling) => scaling >= CodeScaling.IntegerRows;
+
+    /// <summary>Whether codes have 4 bits.</summary>
+    public static bool AreNibbles(this CodeScaling scaling) => scaling >= CodeScaling.NibblePieces;
+}
+
+/// <summary>A weight of codes of 8 or 4 bits that is multiplied with codes of 8; see <see cref="ByteTiles"/> and <see cref="NibbleTiles"/>.</summary>
 internal sealed class GpuCodeWeight : Weight
 {
-    private readonly GpuBuffer _codes, _scales;
+    private readonly GpuBuffer _codes;
+    private readonly GpuBuffer? _scales;
 
-    private GpuCodeWeight(int rows, int columns, bool gated, GpuBuffer codes, GpuBuffer scales, CodeScaling scaling)
+    private GpuCodeWeight(int rows, int columns, bool gated, GpuBuffer codes, GpuBuffer? scales, CodeScaling scaling)
         : base(rows, columns) => (IsGated, _codes, _scales, Scaling) = (gated, codes, scales, scaling);
 
     public bool IsGated { get; }
@@ -30,11 +46,42 @@ internal sealed class GpuCodeWeight : Weight
     /// <summary>What its codes are, and what has a scale.</summary>
     public CodeScaling Scaling { get; }
 
-    public bool HasIntegers => Scaling == CodeScaling.IntegerRows;
-
     public nint Codes => _codes.Address;
 
-    public nint Scales => _scales.Address;
+    /// <summary>Address of the scales; 0 where they are among the codes.</summary>
+    public nint Scales => _scales?.Address ?? 0;
+
+    /// <summary>Lays a weight of codes of 4 bits out; else as <see cref="TryCreate"/>.</summary>
+    /// <returns>Null where there are no products for it: where pieces have several scales or zeros.</returns>
+    public static GpuCodeWeight? TryCreateNibbles(IGpuDevice device, int rows, int columns, bool gated, Action<CodePackArguments> send)
+    {
+        int paddedRows = GpuWeight.CountPaddedRows(rows, gated), stride = CoreTiles.PaddedColumns(columns);
+        using GpuBuffer unusual = new(device.Memory, sizeof(int));
+        GpuBuffer codes = Zeros(device, CoreTiles.PackedOffset(paddedRows / CoreTiles.TileRows, 0, ByteTiles.HalfStride(stride), NibbleTiles.Bytes));
+        try
+        {
+            device.Clear(unusual.Address, unusual.Bytes);
+            send(new CodePackArguments
+            {
+                Destination = codes.Address,
+                Unusual = unusual.Address,
+                Columns = columns,
+                Stride = stride,
+                Rows = paddedRows,
+                Gates = gated ? rows / 2 : 0,
+            });
+            int found = Found(device, unusual);
+            if ((found & GpuCodePack.InPieces) == 0)
+                return new GpuCodeWeight(rows, columns, gated, codes, scales: null, found == 0 ? CodeScaling.NibblePieces : CodeScaling.NibbleZeros);
+        }
+        catch
+        {
+            codes.Dispose();
+            throw;
+        }
+        codes.Dispose();
+        return null;
+    }
 
     /// <summary>Lays a weight out.</summary>
     /// <param name="device">Where.</param>
@@ -69,10 +116,9 @@ internal sealed class GpuCodeWeight : Weight
             };
             send(arguments);
             device.Launch(GpuCodePack.ScaleKernel, new GpuGrid(paddedRows), arguments);
-            byte[] found = new byte[sizeof(int)];
-            device.Download(unusual.Address, found);
-            bool hasPieceScales = found[0] == GpuCodePack.InRows;
-            if (found[0] != 0 && (integers || !hasPieceScales)) return null;
+            int found = Found(device, unusual);
+            bool hasPieceScales = found == GpuCodePack.InRows;
+            if (found != 0 && (integers || !hasPieceScales)) return null;
             CodeScaling scaling = integers ? CodeScaling.IntegerRows : hasPieceScales ? CodeScaling.FloatPieces : CodeScaling.FloatRows;
             GpuCodeWeight weight = new(rows, columns, gated, codes, hasPieceScales ? pieceScales : rowScales, scaling);
             codes = null;
@@ -91,7 +137,15 @@ internal sealed class GpuCodeWeight : Weight
     public override void Dispose()
     {
         _codes.Dispose();
-        _scales.Dispose();
+        _scales?.Dispose();
+    }
+
+    /// <summary>What <see cref="CodePackArguments.Unusual"/> tells.</summary>
+    private static int Found(IGpuDevice device, GpuBuffer unusual)
+    {
+        byte[] found = new byte[sizeof(int)];
+        device.Download(unusual.Address, found);
+        return BitConverter.ToInt32(found);
     }
 
     private static GpuBuffer Zeros(IGpuDevice device, long bytes)

@@ -141,7 +141,7 @@ internal sealed class GpuKernels : IPartKernels, IDisposable
     {
         if (norm is not null && weight is GpuCodeWeight codes && GpuNorm.MakesCodes(_device, x.Columns))
         {
-            CodeOperand codesOfX = _matMul.NormaliseToCodes(Arguments(norm, x, rows), rows.Capacity, codes.PaddedRows, codes.HasIntegers);
+            CodeOperand codesOfX = _matMul.NormaliseToCodes(Arguments(norm, x, rows), rows.Capacity, codes.PaddedRows, codes.Scaling);
             Multiply(codesOfX, codes, Arguments(weight, epilogue, y, rows), rows.Capacity);
             return;
         }
@@ -176,7 +176,7 @@ internal sealed class GpuKernels : IPartKernels, IDisposable
         }
         else if (weight is GpuCodeWeight codes)
         {
-            Multiply(_matMul.RoundToCodes(x, rows.Count, rows.Capacity, codes.PaddedRows, arguments.Stride, codes.HasIntegers), codes, arguments, rows.Capacity);
+            Multiply(_matMul.RoundToCodes(x, rows.Count, rows.Capacity, codes.PaddedRows, arguments.Stride, codes.Scaling), codes, arguments, rows.Capacity);
         }
         else
         {

@@ -24,10 +24,10 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
     /// <summary>How often memory that launches use has moved.</summary>
     public int Moves => _operand.Moves + _codes.Moves + _ordered.Moves;
 
-    /// <summary>The kernels for codes of 8 bits on both sides.</summary>
+    /// <summary>The kernels for codes on both sides.</summary>
     public static IReadOnlyList<GpuKernel> Codes { get; } =
     [
-        GpuCodePack.Kernel, GpuCodePack.ScaleKernel, GpuCodeRound<FloatCodes>.Kernel, GpuCodeRound<IntegerCodes>.Kernel,
+        GpuCodePack.Kernel, GpuCodePack.ScaleKernel, GpuCodePack.NibbleKernel, GpuCodeRound<FloatCodes>.Kernel, GpuCodeRound<IntegerCodes>.Kernel,
         GpuNorm.FloatCodesKernel, GpuNorm.PairFloatCodesKernel, GpuNorm.IntegerCodesKernel, GpuNorm.PairIntegerCodesKernel,
         .. Enum.GetValues<CodeScaling>().SelectMany(scaling => ((int[])[8, 16, 32, 64, 128, 192, 256]).Select(rows => CodeKernel(scaling, rows))),
     ];
@@ -51,7 +51,7 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
         if (arguments.HalfY != 0) ClearPadding(arguments.Count, arguments.Y, arguments.Columns, rows);
     }
 
-    /// <summary>Starts a product of codes of 8 bits.</summary>
+    /// <summary>Starts a product of codes.</summary>
     /// <param name="arguments">The operation, without x and how y lies.</param>
     /// <param name="x">What <see cref="NormaliseToCodes"/> or <see cref="RoundToCodes"/> has made for it.</param>
     /// <param name="rows">Rows that the launch is sized for.</param>
@@ -72,10 +72,10 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
     /// <param name="rows">Rows that the launch is sized for.</param>
     /// <param name="weightRows">Padded rows of the weight that it will be multiplied with.</param>
     /// <param name="stride">Padded columns.</param>
-    /// <param name="integers">Whether codes are integers.</param>
-    public CodeOperand RoundToCodes(long x, long count, int rows, int weightRows, int stride, bool integers)
+    /// <param name="scaling">How the weight's codes are scaled.</param>
+    public CodeOperand RoundToCodes(long x, long count, int rows, int weightRows, int stride, CodeScaling scaling)
     {
-        CodeOperand operand = ReserveCodes(rows, weightRows, stride);
+        CodeOperand operand = ReserveCodes(rows, weightRows, stride, scaling);
         CodeRoundArguments round = new()
         {
             Count = count,
@@ -86,7 +86,7 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
             XBlockRows = CoreTiles.OperandBlockRows(rows),
             YBlockRows = operand.Plan.OperandRows,
         };
-        if (integers) GpuCodeRound<IntegerCodes>.Launch(device, round, rows);
+        if (scaling.AreIntegers()) GpuCodeRound<IntegerCodes>.Launch(device, round, rows);
         else GpuCodeRound<FloatCodes>.Launch(device, round, rows);
         return operand;
     }
@@ -95,13 +95,13 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
     /// <param name="norm">The norm, without where to store.</param>
     /// <param name="rows">Rows that the launch is sized for.</param>
     /// <param name="weightRows">Padded rows of the weight that they will be multiplied with.</param>
-    /// <param name="integers">Whether codes are integers.</param>
-    public CodeOperand NormaliseToCodes(NormArguments norm, int rows, int weightRows, bool integers)
+    /// <param name="scaling">How the weight's codes are scaled.</param>
+    public CodeOperand NormaliseToCodes(NormArguments norm, int rows, int weightRows, CodeScaling scaling)
     {
         norm.YStride = CoreTiles.PaddedColumns(norm.Columns);
-        CodeOperand operand = ReserveCodes(rows, weightRows, norm.YStride);
+        CodeOperand operand = ReserveCodes(rows, weightRows, norm.YStride, scaling);
         (norm.Y, norm.CodeScales, norm.YBlockRows) = (operand.Codes, operand.Scales, operand.Plan.OperandRows);
-        GpuNorm.Launch(device, norm, rows, integers);
+        GpuNorm.Launch(device, norm, rows, scaling.AreIntegers());
         return operand;
     }
 
@@ -279,9 +279,9 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
     };
 
     /// <summary>Codes, and behind them their scales.</summary>
-    private CodeOperand ReserveCodes(int rows, int weightRows, int stride)
+    private CodeOperand ReserveCodes(int rows, int weightRows, int stride, CodeScaling scaling)
     {
-        GpuRingPlan plan = GpuRingPlan.Best(rows, weightRows, ByteTiles.HalfStride(stride), device.Multiprocessors);
+        GpuRingPlan plan = GpuRingPlan.Best(rows, weightRows, ByteTiles.HalfStride(stride), device.Multiprocessors, scaling.AreNibbles() ? GpuNibbleMatMul.Tiles : null);
         // Never more for fewer rows: what recorded launches use should not move.
         long halves = GpuActivations.OperandBytes(rows, stride);
         _codes.Reserve((halves / sizeof(ushort)) + (halves / stride / sizeof(ushort) * sizeof(float)));
@@ -292,7 +292,9 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
     {
         CodeScaling.FloatRows => FloatKernel<RowScales>(blockRows),
         CodeScaling.FloatPieces => FloatKernel<PieceScales>(blockRows),
-        _ => IntegerKernel(blockRows),
+        CodeScaling.IntegerRows => IntegerKernel(blockRows),
+        CodeScaling.NibblePieces => GpuNibbleMatMul.Kernel<MiddleZeros>(blockRows),
+        _ => GpuNibbleMatMul.Kernel<OwnZeros>(blockRows),
     };
 
     private static GpuKernel<MatMulArguments> IntegerKernel(int blockRows) => blockRows switch

@@ -1,7 +1,16 @@
-using Decart.Inference.Kernels.Gpu.Packed;
 using Decart.Inference.Kernels.Gpu.Tiles;
 
 namespace Decart.Inference.Kernels.Gpu;
+
+/// <summary>What the division of work must know of a weight of few bits.</summary>
+internal interface IPackedTiles
+{
+    /// <summary>Bytes of a piece of a tile.</summary>
+    int PieceBytes { get; }
+
+    /// <summary>The most tiles of a pass over blocks of as many rows of x.</summary>
+    int MaxTiles(int blockRows);
+}
 
 /// <summary>How <see cref="GpuRingMatMul{TSums}"/> divides its work among groups, one a multiprocessor. It decides on speed, never on bits.</summary>
 /// <param name="BlockRows">Rows of a block of x, of which a group multiplies one at a time.</param>
@@ -47,19 +56,19 @@ internal readonly record struct GpuRingPlan(int BlockRows, int Blocks, int Group
     /// <param name="weightRows">Rows of the weight.</param>
     /// <param name="stride">Columns of both.</param>
     /// <param name="multiprocessors">Of the GPU.</param>
-    /// <param name="format">How the weight is packed; null for halves.</param>
-    public static GpuRingPlan Best(int rows, int weightRows, int stride, int multiprocessors, PackedFormat? format = null)
+    /// <param name="packed">How the weight is packed; null for halves.</param>
+    public static GpuRingPlan Best(int rows, int weightRows, int stride, int multiprocessors, IPackedTiles? packed = null)
     {
         int tiles = weightRows / CoreTiles.TileRows, pieces = stride / CoreTiles.PieceColumns;
         GpuRingPlan best = default;
         long least = long.MaxValue;
         foreach (int block in BlockSizes(rows))
         {
-            GpuRingPlan? shared = Shared(rows, block, tiles, pieces, multiprocessors, format), inTurn = InTurn(rows, block, tiles, multiprocessors);
+            GpuRingPlan? shared = Shared(rows, block, tiles, pieces, multiprocessors, packed), inTurn = InTurn(rows, block, tiles, multiprocessors);
             // Of two that take as long, passes in turn read what their neighbours read at the same time.
-            foreach (GpuRingPlan? plan in format is not null && rows > block ? (GpuRingPlan?[])[inTurn, shared] : [shared, inTurn])
+            foreach (GpuRingPlan? plan in packed is not null && rows > block ? (GpuRingPlan?[])[inTurn, shared] : [shared, inTurn])
             {
-                if (plan is not { } found || found.Cycles(tiles, pieces, format) is var cycles && cycles >= least) continue;
+                if (plan is not { } found || found.Cycles(tiles, pieces, packed) is var cycles && cycles >= least) continue;
                 best = found;
                 least = cycles;
             }
@@ -80,18 +89,18 @@ internal readonly record struct GpuRingPlan(int BlockRows, int Blocks, int Group
     /// <param name="weightRows">Rows of an expert's weight.</param>
     /// <param name="stride">Columns.</param>
     /// <param name="multiprocessors">Of the GPU.</param>
-    /// <param name="format">How the weights are packed; null for halves.</param>
-    public static GpuRingPlan Experts(in ExpertBlockPlan blocks, int weightRows, int stride, int multiprocessors, PackedFormat? format = null)
+    /// <param name="packed">How the weights are packed; null for halves.</param>
+    public static GpuRingPlan Experts(in ExpertBlockPlan blocks, int weightRows, int stride, int multiprocessors, IPackedTiles? packed = null)
     {
         int tiles = weightRows / CoreTiles.TileRows;
         GpuRingPlan best = default;
         long least = long.MaxValue;
-        for (int perPass = MaxTiles(blocks.Rows, format); perPass > 0; perPass--)
+        for (int perPass = MaxTiles(blocks.Rows, packed); perPass > 0; perPass--)
         {
             if (tiles % perPass != 0) continue;
             long passes = (long)blocks.Typical * (tiles / perPass), most = (long)blocks.Most * (tiles / perPass);
             GpuRingPlan plan = new(blocks.Rows, blocks.Most, (int)Math.Min(multiprocessors, most)) { TilesPerPass = perPass };
-            long cycles = (passes + plan.Groups - 1) / plan.Groups * plan.PassTime(perPass, stride / CoreTiles.PieceColumns, format);
+            long cycles = (passes + plan.Groups - 1) / plan.Groups * plan.PassTime(perPass, stride / CoreTiles.PieceColumns, packed);
             if (cycles >= least) continue;
             best = plan;
             least = cycles;
@@ -100,12 +109,12 @@ internal readonly record struct GpuRingPlan(int BlockRows, int Blocks, int Group
     }
 
     /// <summary>Even shares of the weight for each block of x; null where there are more blocks than groups.</summary>
-    public static GpuRingPlan? Shared(int rows, int blockRows, int tiles, int pieces, int multiprocessors, PackedFormat? format = null)
+    public static GpuRingPlan? Shared(int rows, int blockRows, int tiles, int pieces, int multiprocessors, IPackedTiles? packed = null)
     {
         int blocks = CeilingDivide(rows, blockRows);
         if (blocks > multiprocessors) return null;
         // With many rows the products decide, which take a warp group as long for one tile as for four; with few the bytes of the weight do.
-        int unit = blockRows >= 128 ? WarpGroupTiles : 1, units = CeilingDivide(tiles, unit), groups = Math.Min(multiprocessors / blocks, units), maxTiles = MaxTiles(blockRows, format);
+        int unit = blockRows >= 128 ? WarpGroupTiles : 1, units = CeilingDivide(tiles, unit), groups = Math.Min(multiprocessors / blocks, units), maxTiles = MaxTiles(blockRows, packed);
         int most = CeilingDivide(units, groups) * unit;
         GpuRingPlan plan = new(blockRows, blocks, groups * blocks)
         {
@@ -113,17 +122,17 @@ internal readonly record struct GpuRingPlan(int BlockRows, int Blocks, int Group
             TilesPerPass = unit > 1 ? maxTiles : CeilingDivide(most, CeilingDivide(most, maxTiles)),
             TilesPerUnit = unit,
         };
-        if (unit > 1 || format is null) return plan;
+        if (unit > 1 || packed is null) return plan;
         // Of a packed weight making halves decides, too, which takes as long for one tile as for four. More passes than there must be took longer all the same.
         for (int perPass = plan.TilesPerPass + 1; perPass <= maxTiles; perPass++)
         {
             GpuRingPlan other = plan with { TilesPerPass = perPass };
-            if (other.Cycles(tiles, pieces, format) < plan.Cycles(tiles, pieces, format)) plan = other;
+            if (other.Cycles(tiles, pieces, packed) < plan.Cycles(tiles, pieces, packed)) plan = other;
         }
         return plan;
     }
 
-    private static int MaxTiles(int blockRows, PackedFormat? format) => format?.MaxTiles(blockRows) ?? GpuRingMatMulPass.MaxTiles;
+    private static int MaxTiles(int blockRows, IPackedTiles? packed) => packed?.MaxTiles(blockRows) ?? GpuRingMatMulPass.MaxTiles;
 
     /// <summary>Turns of a warp group in passes over so many tiles.</summary>
     private static int Turns(int tiles, int perPass) => (tiles / perPass * CeilingDivide(perPass, WarpGroupTiles)) + CeilingDivide(tiles % perPass, WarpGroupTiles);
@@ -138,24 +147,24 @@ internal readonly record struct GpuRingPlan(int BlockRows, int Blocks, int Group
     }
 
     /// <summary>Cycles that the last group to end is expected to take.</summary>
-    private long Cycles(int tiles, int pieces, PackedFormat? format)
+    private long Cycles(int tiles, int pieces, IPackedTiles? packed)
     {
         if (GroupsPerBlock == 0)
         {
             long passes = (long)Blocks * CeilingDivide(tiles, GpuRingMatMulPass.MaxTiles);
-            return (passes + Groups - 1) / Groups * PassTime(GpuRingMatMulPass.MaxTiles, pieces, format);
+            return (passes + Groups - 1) / Groups * PassTime(GpuRingMatMulPass.MaxTiles, pieces, packed);
         }
         int left = CeilingDivide(CeilingDivide(tiles, TilesPerUnit), GroupsPerBlock) * TilesPerUnit;
         long cycles = 0;
-        for (; left > 0; left -= TilesPerPass) cycles += PassTime(Math.Min(left, TilesPerPass), pieces, format);
+        for (; left > 0; left -= TilesPerPass) cycles += PassTime(Math.Min(left, TilesPerPass), pieces, packed);
         return cycles;
     }
 
     /// <summary>Cycles of a pass: of its products, or of the bytes that they need, of which clusters were seen to spare a third of the weight's.</summary>
-    private long PassTime(int tiles, int pieces, PackedFormat? format)
+    private long PassTime(int tiles, int pieces, IPackedTiles? packed)
     {
-        int products = CeilingDivide(tiles, WarpGroupTiles) * ((2 * BlockRows) + (format is null ? 0 : UnpackCycles));
-        int bytes = (tiles * (format?.PieceBytes ?? CoreTiles.TileBytes) * (ClusterSize > 1 ? 2 : 3) / 3) + (BlockRows * CoreTiles.RowBytes);
+        int products = CeilingDivide(tiles, WarpGroupTiles) * ((2 * BlockRows) + (packed is null ? 0 : UnpackCycles));
+        int bytes = (tiles * (packed?.PieceBytes ?? CoreTiles.TileBytes) * (ClusterSize > 1 ? 2 : 3) / 3) + (BlockRows * CoreTiles.RowBytes);
         return PassCycles + ((long)pieces * Math.Max(products, bytes / CacheBytes));
     }
 

@@ -13,7 +13,7 @@ namespace Decart.Inference.Kernels.Gpu;
 /// are kernels for them, else they are decoded on the host.
 /// </summary>
 /// <param name="device">Where.</param>
-/// <param name="eightBitActivations">Whether weights of 8-bit floats, or integers, are multiplied with such, where there are kernels for it and their scales are of a kind that these have.</param>
+/// <param name="eightBitActivations">Whether weights of 8-bit floats, or of integers of 8 or 4 bits, are multiplied with activations of 8 bits, where there are kernels for it and their scales are of a kind that these have.</param>
 internal sealed unsafe class GpuTensorFactory(IGpuDevice device, bool eightBitActivations = false) : ITensorFactory, IDisposable
 {
     /// <summary>Bytes that are sent at once; a single row may be longer.</summary>
@@ -201,21 +201,25 @@ internal sealed unsafe class GpuTensorFactory(IGpuDevice device, bool eightBitAc
         segment.Scaling = found == 0 ? segment.Format.Scalings[^1] : (PackedScaling)BitOperations.TrailingZeroCount(found);
     }
 
-    /// <summary>The weight as codes and scales; null where it is not of 8 bits, or its scales are of no kind that there are products for.</summary>
+    /// <summary>The weight as codes and scales; null where it is not of such, or its scales are of no kind that there are products for.</summary>
     private GpuCodeWeight? CreateCodes(WeightParts parts)
     {
         TensorType type = parts.Tensors[0].Type;
         bool floats = type is TensorType.E4M3x32 or TensorType.E4M3x64;
+        bool nibbles = type is TensorType.Int4x32 or TensorType.Int4x64;
         bool integers = (type is TensorType.Int8x32 or TensorType.Int8x64) && parts.Columns <= IntegerSums.MaxColumns;
-        bool fits = (floats || integers) && parts is { IsTable: false, MustBeWidened: false, IsExpert: false } && parts.Tensors.All(part => part.Type == type && part.ColumnOrder.IsDefault);
-        return fits ? GpuCodeWeight.TryCreate(device, parts.Rows, parts.Columns, parts.Gated, integers, SendCodes) : null;
+        bool fits = (floats || integers || nibbles) && parts is { IsTable: false, MustBeWidened: false, IsExpert: false } && parts.Tensors.All(part => part.Type == type && part.ColumnOrder.IsDefault);
+        if (!fits) return null;
+        return nibbles
+            ? GpuCodeWeight.TryCreateNibbles(device, parts.Rows, parts.Columns, parts.Gated, arguments => SendCodes(GpuCodePack.NibbleKernel, arguments))
+            : GpuCodeWeight.TryCreate(device, parts.Rows, parts.Columns, parts.Gated, integers, arguments => SendCodes(GpuCodePack.Kernel, arguments));
 
-        void SendCodes(CodePackArguments arguments)
+        void SendCodes(GpuKernel<CodePackArguments> kernel, CodePackArguments arguments)
         {
             arguments.BlockColumns = type.BlockLength();
             foreach (StoredTensor part in parts.Tensors)
             {
-                Send(part, part.RowBytes, AsStored, (source, row, rows) => device.Launch(GpuCodePack.Kernel, new GpuGrid(rows), arguments with { Source = source, FirstRow = arguments.FirstRow + row }));
+                Send(part, part.RowBytes, AsStored, (source, row, rows) => device.Launch(kernel, new GpuGrid(rows), arguments with { Source = source, FirstRow = arguments.FirstRow + row }));
                 arguments.FirstRow += (int)part.Rows;
             }
         }

@@ -10,7 +10,10 @@ internal interface ICodeTile<TSelf>
     /// <summary>See <see cref="WarpGroup.MultiplyCodes8"/>.</summary>
     static abstract TSelf MultiplyCodes(TSelf products, long a, long b, int accumulate);
 
-    /// <summary>Adds products to sums, both of floats.</summary>
+    /// <summary>See <see cref="WarpGroup.MultiplyIntegerRows8"/>.</summary>
+    static abstract TSelf MultiplyIntegerRows(TSelf products, UInt4 a, long b, int accumulate);
+
+    /// <summary>Adds products, which are floats or integers, to sums of floats.</summary>
     /// <param name="sums">The sums.</param>
     /// <param name="products">The products.</param>
     /// <param name="weight">What those of the lane's two rows of a are multiplied by, where pieces have scales.</param>
@@ -28,6 +31,8 @@ internal interface ICodeTile<TSelf>
 internal partial struct Tile8 : ICodeTile<Tile8>
 {
     public static Tile8 MultiplyCodes(Tile8 products, long a, long b, int accumulate) => WarpGroup.MultiplyCodes8(products, a, b, accumulate);
+
+    public static Tile8 MultiplyIntegerRows(Tile8 products, UInt4 a, long b, int accumulate) => WarpGroup.MultiplyIntegerRows8(products, a, b, accumulate);
 
     public static Tile8 Add<TScales>(Tile8 sums, Tile8 products, Float2 weight)
         where TScales : ICodeScales
@@ -47,6 +52,8 @@ internal partial struct Tile8 : ICodeTile<Tile8>
 internal partial struct Tile16 : ICodeTile<Tile16>
 {
     public static Tile16 MultiplyCodes(Tile16 products, long a, long b, int accumulate) => WarpGroup.MultiplyCodes16(products, a, b, accumulate);
+
+    public static Tile16 MultiplyIntegerRows(Tile16 products, UInt4 a, long b, int accumulate) => WarpGroup.MultiplyIntegerRows16(products, a, b, accumulate);
 
     public static Tile16 Add<TScales>(Tile16 sums, Tile16 products, Float2 weight)
         where TScales : ICodeScales
@@ -68,6 +75,8 @@ internal partial struct Tile16 : ICodeTile<Tile16>
 internal partial struct Tile32 : ICodeTile<Tile32>
 {
     public static Tile32 MultiplyCodes(Tile32 products, long a, long b, int accumulate) => WarpGroup.MultiplyCodes32(products, a, b, accumulate);
+
+    public static Tile32 MultiplyIntegerRows(Tile32 products, UInt4 a, long b, int accumulate) => WarpGroup.MultiplyIntegerRows32(products, a, b, accumulate);
 
     public static Tile32 Add<TScales>(Tile32 sums, Tile32 products, Float2 weight)
         where TScales : ICodeScales
@@ -93,6 +102,8 @@ internal partial struct Tile32 : ICodeTile<Tile32>
 internal partial struct Tile64 : ICodeTile<Tile64>
 {
     public static Tile64 MultiplyCodes(Tile64 products, long a, long b, int accumulate) => WarpGroup.MultiplyCodes64(products, a, b, accumulate);
+
+    public static Tile64 MultiplyIntegerRows(Tile64 products, UInt4 a, long b, int accumulate) => WarpGroup.MultiplyIntegerRows64(products, a, b, accumulate);
 
     public static Tile64 Add<TScales>(Tile64 sums, Tile64 products, Float2 weight)
         where TScales : ICodeScales
@@ -127,6 +138,8 @@ internal partial struct Tile128 : ICodeTile<Tile128>
 {
     public static Tile128 MultiplyCodes(Tile128 products, long a, long b, int accumulate) => WarpGroup.MultiplyCodes128(products, a, b, accumulate);
 
+    public static Tile128 MultiplyIntegerRows(Tile128 products, UInt4 a, long b, int accumulate) => WarpGroup.MultiplyIntegerRows128(products, a, b, accumulate);
+
     public static Tile128 Add<TScales>(Tile128 sums, Tile128 products, Float2 weight)
         where TScales : ICodeScales
     {
@@ -153,6 +166,7 @@ internal static class CodeFragment
     public static Float4 Add<TScales>(Float4 sums, Float4 products, Float2 weight)
         where TScales : ICodeScales
     {
+        if (TScales.AreIntegers) products = Widen(products);
         if (!TScales.ArePieces) return new Float4 { A = sums.A + products.A, B = sums.B + products.B, C = sums.C + products.C, D = sums.D + products.D };
         return new Float4
         {
@@ -166,7 +180,7 @@ internal static class CodeFragment
     public static Float4 Scale<TScales>(Float4 sums, Float2 weight, long x)
         where TScales : ICodeScales
     {
-        if (TScales.AreIntegers) sums = new Float4 { A = Widen(sums.A), B = Widen(sums.B), C = Widen(sums.C), D = Widen(sums.D) };
+        if (TScales.AreIntegers) sums = Widen(sums);
         long address = x + (2 * sizeof(float) * (Warp.LaneIdx & 3));
         float first = Global.LoadFloat(address), second = Global.LoadFloat(address + sizeof(float));
         return new Float4
@@ -178,6 +192,8 @@ internal static class CodeFragment
         };
     }
 
-    /// <summary>The float next to an integer, whose bits are given.</summary>
+    /// <summary>The floats next to integers, whose bits are given.</summary>
+    private static Float4 Widen(Float4 bits) => new() { A = Widen(bits.A), B = Widen(bits.B), C = Widen(bits.C), D = Widen(bits.D) };
+
     private static float Widen(float bits) => (int)Interop.FloatAsInt(bits);
 }

@@ -71,6 +71,17 @@ internal static unsafe class TensorCore
         }
     }
 
+    /// <summary>For emulations: rows g and g + 8 of the 16 x 32 bytes that a warp holds, 32 each; see <see cref="WarpGroup.MultiplyIntegerRows8"/>.</summary>
+    internal static void GatherBytes(UInt4 a, sbyte* upper, sbyte* lower)
+    {
+        uint* words = Publish(a.A, a.B, a.C, a.D, 0, 0);
+        for (int k = 0; k < 32; k++)
+        {
+            uint* pair = words + (((Warp.LaneIdx / 4 * 4) + (k % 16 / 4)) * Words) + (k / 16 * 2);
+            (upper[k], lower[k]) = ((sbyte)(pair[0] >> (k % 4 * 8)), (sbyte)(pair[1] >> (k % 4 * 8)));
+        }
+    }
+
     private static UInt4 LoadMatrices(nuint row)
     {
         ulong* rows = (ulong*)Publish((uint)row, (uint)(row >> 32), 0, 0, 0, 0);

@@ -25,7 +25,8 @@ internal static unsafe class WarpGroup
     private const string RegisterScale = "{ .reg .pred p; setp.ne.b32 p, $3, 0; wgmma.mma_async.sync.aligned.", RegisterEnd = " {$r}, {$1}, $2, p, 1, 1, 0; }",
         TransposedEnd = " {$r}, {$1}, $2, p, 1, 1, 1; }";
 
-    private const string Scale = "{ .reg .pred p; setp.ne.b32 p, $3, 0; wgmma.mma_async.sync.aligned.", End = " {$r}, $1, $2, p, 1, 1, 0, 0; }", CodesEnd = " {$r}, $1, $2, p, 1, 1; }", IntegersEnd = " {$r}, $1, $2, p; }";
+    private const string Scale = "{ .reg .pred p; setp.ne.b32 p, $3, 0; wgmma.mma_async.sync.aligned.", End = " {$r}, $1, $2, p, 1, 1, 0, 0; }", CodesEnd = " {$r}, $1, $2, p, 1, 1; }", IntegersEnd = " {$r}, $1, $2, p; }",
+        IntegerRowsEnd = " {$r}, {$1}, $2, p; }";
 
     /// <summary>Orders earlier accesses to accumulators before the operations that follow ("wgmma.fence").</summary>
     [IntrinsicImplementation, Ptx("wgmma.fence.sync.aligned;", MinArchitecture = 90)]
@@ -250,6 +251,36 @@ internal static unsafe class WarpGroup
     [IntrinsicImplementation, Ptx(Scale + "m64n256k32" + IntegerProducts + IntegersEnd, MinArchitecture = 90, InPlace = true)]
     public static Tile256 MultiplyIntegers256(Tile256 c, long a, long b, int accumulate) => MultiplyIntegers(c, a, b, accumulate);
 
+    /// <summary>c + a b' for signed integers of 8 bits, 32 columns of a in registers and 8 rows of b, exactly.</summary>
+    /// <param name="c">The accumulators: integers of 32 bits in the place of floats.</param>
+    /// <param name="a">
+    /// 32 columns of the warp's 16 rows: with g = lane / 4 and t = lane % 4 columns 4 t to 4 t + 3 of A: row g, B: row g + 8; C, D: the columns 16 further. The registers do not change before the operation is done.
+    /// </param>
+    /// <param name="b">Descriptor of as many rows as c has columns.</param>
+    /// <param name="accumulate">0 to take c as zero.</param>
+    [IntrinsicImplementation, Ptx(RegisterScale + "m64n8k32" + IntegerProducts + IntegerRowsEnd, MinArchitecture = 90, InPlace = true)]
+    public static Tile8 MultiplyIntegerRows8(Tile8 c, UInt4 a, long b, int accumulate) => MultiplyIntegers(c, a, b, accumulate);
+
+    /// <inheritdoc cref="MultiplyIntegerRows8"/>
+    /// <summary>c + a b' for signed integers of 8 bits, 32 columns of a in registers and 16 rows of b, exactly.</summary>
+    [IntrinsicImplementation, Ptx(RegisterScale + "m64n16k32" + IntegerProducts + IntegerRowsEnd, MinArchitecture = 90, InPlace = true)]
+    public static Tile16 MultiplyIntegerRows16(Tile16 c, UInt4 a, long b, int accumulate) => MultiplyIntegers(c, a, b, accumulate);
+
+    /// <inheritdoc cref="MultiplyIntegerRows8"/>
+    /// <summary>c + a b' for signed integers of 8 bits, 32 columns of a in registers and 32 rows of b, exactly.</summary>
+    [IntrinsicImplementation, Ptx(RegisterScale + "m64n32k32" + IntegerProducts + IntegerRowsEnd, MinArchitecture = 90, InPlace = true)]
+    public static Tile32 MultiplyIntegerRows32(Tile32 c, UInt4 a, long b, int accumulate) => MultiplyIntegers(c, a, b, accumulate);
+
+    /// <inheritdoc cref="MultiplyIntegerRows8"/>
+    /// <summary>c + a b' for signed integers of 8 bits, 32 columns of a in registers and 64 rows of b, exactly.</summary>
+    [IntrinsicImplementation, Ptx(RegisterScale + "m64n64k32" + IntegerProducts + IntegerRowsEnd, MinArchitecture = 90, InPlace = true)]
+    public static Tile64 MultiplyIntegerRows64(Tile64 c, UInt4 a, long b, int accumulate) => MultiplyIntegers(c, a, b, accumulate);
+
+    /// <inheritdoc cref="MultiplyIntegerRows8"/>
+    /// <summary>c + a b' for signed integers of 8 bits, 32 columns of a in registers and 128 rows of b, exactly.</summary>
+    [IntrinsicImplementation, Ptx(RegisterScale + "m64n128k32" + IntegerProducts + IntegerRowsEnd, MinArchitecture = 90, InPlace = true)]
+    public static Tile128 MultiplyIntegerRows128(Tile128 c, UInt4 a, long b, int accumulate) => MultiplyIntegers(c, a, b, accumulate);
+
     private static TTile Multiply<TTile>(TTile c, UInt4 a, long b, int accumulate, delegate*<long, int, float*, void> column)
         where TTile : unmanaged
     {
@@ -294,18 +325,42 @@ internal static unsafe class WarpGroup
         return c;
     }
 
-    /// <summary>What a thread computes of integers, its accumulators in the same order.</summary>
     private static TTile MultiplyIntegers<TTile>(TTile c, long a, long b, int accumulate)
         where TTile : unmanaged
     {
-        int* sums = (int*)&c;
+        sbyte* rows = stackalloc sbyte[4 * Columns];
         int row = (Group.IdxX % Threads / 32 * 16) + (Group.IdxX % 32 / 4);
+        for (int half = 0; half < 4; half++)
+        {
+            sbyte* run = (sbyte*)Run(a, row + (half / 2 * 8), half % 2 * 8);
+            for (int k = 0; k < Columns; k++) rows[(half * Columns) + k] = run[k];
+        }
+        return MultiplyIntegers(c, rows, b, accumulate);
+    }
+
+    private static TTile MultiplyIntegers<TTile>(TTile c, UInt4 a, long b, int accumulate)
+        where TTile : unmanaged
+    {
+        sbyte* rows = stackalloc sbyte[4 * Columns];
+        TensorCore.GatherBytes(a, rows, rows + (2 * Columns));
+        return MultiplyIntegers(c, rows, b, accumulate);
+    }
+
+    /// <summary>What a thread computes of integers, its accumulators in the same order.</summary>
+    /// <param name="c">The accumulators.</param>
+    /// <param name="rows">32 elements of the upper row, then 32 of the lower.</param>
+    /// <param name="b">The right operand's descriptor.</param>
+    /// <param name="accumulate">0 to take c as zero.</param>
+    private static TTile MultiplyIntegers<TTile>(TTile c, sbyte* rows, long b, int accumulate)
+        where TTile : unmanaged
+    {
+        int* sums = (int*)&c;
         for (int index = 0; index < Unsafe.SizeOf<TTile>() / sizeof(int); index++)
         {
-            int own = row + (index / 2 % 2 * 8), column = (index / 4 * 8) + (2 * (Group.IdxX % 4)) + (index % 2), sum = accumulate != 0 ? sums[index] : 0;
-            for (int half = 0; half < Columns; half += Columns / 2)
+            int column = (index / 4 * 8) + (2 * (Group.IdxX % 4)) + (index % 2), sum = accumulate != 0 ? sums[index] : 0;
+            for (int half = 0; half < 2; half++)
             {
-                sbyte* left = (sbyte*)Run(a, own, half), right = (sbyte*)Run(b, column, half);
+                sbyte* left = rows + (((index / 2 % 2 * 2) + half) * Columns), right = (sbyte*)Run(b, column, half * Columns / 2);
                 for (int k = 0; k < Columns; k++) sum += left[k] * right[k];
             }
             sums[index] = sum;

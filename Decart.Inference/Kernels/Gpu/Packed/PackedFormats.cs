@@ -5,7 +5,7 @@ using Decart.Inference.Kernels.Gpu.Tiles;
 namespace Decart.Inference.Kernels.Gpu.Packed;
 
 /// <summary>The kernels for weights of one type that stay in few bits.</summary>
-internal abstract class PackedFormat
+internal abstract class PackedFormat : IPackedTiles
 {
     /// <summary>Every format, by the type that is stored.</summary>
     private static readonly Dictionary<TensorType, PackedFormat> ByType = new PackedFormat[]
@@ -32,7 +32,7 @@ internal abstract class PackedFormat
     /// <summary>Bytes of a block that <see cref="Store"/> takes.</summary>
     public abstract int BlockBytes { get; }
 
-    /// <summary>Bytes of a piece of a tile.</summary>
+    /// <inheritdoc/>
     public abstract int PieceBytes { get; }
 
     /// <summary>The ways in which its weights are scaled, the best one last; all have float32.</summary>
@@ -52,7 +52,7 @@ internal abstract class PackedFormat
     /// <summary>The format of weights of a type; null where there is none and they are widened.</summary>
     public static PackedFormat? Of(TensorType type) => ByType.GetValueOrDefault(type);
 
-    /// <summary>The most tiles of a pass over blocks of as many rows of x.</summary>
+    /// <inheritdoc/>
     public abstract int MaxTiles(int blockRows);
 
     /// <summary>Multiplies blocks of as many rows of x.</summary>

@@ -17,6 +17,12 @@ internal interface ICodeSums<TSelf> : ISums<TSelf>
     static abstract TSelf AddCodes<TScales>(TSelf sums, CodePiece piece, CodePiece next, bool two)
         where TScales : ICodeScales;
 
+    /// <summary>Adds the products of neighbouring pieces of integers, of which the weight's have 4 bits, for four warps together; see <see cref="NibbleProducts{TZeros}"/>.</summary>
+    /// <param name="sums">The sums, floats.</param>
+    /// <param name="run">The pieces.</param>
+    static abstract TSelf AddNibbles<TZeros>(TSelf sums, NibbleRun run)
+        where TZeros : INibbleZeros;
+
     /// <summary>Adds the products of 32 columns of integers; else as <see cref="ISums{TSelf}.Multiply"/>.</summary>
     static abstract TSelf MultiplyIntegers(TSelf sums, int a, int b);
 

@@ -109,6 +109,9 @@ internal struct Sums8 : IWarpSums<Sums8>, IRelaySums<Sums8>, ICodeSums<Sums8>
     public static Sums8 AddCodes<TScales>(Sums8 sums, CodePiece piece, CodePiece next, bool two)
         where TScales : ICodeScales => new() { _tile = CodeProducts.AddTwo<Tile8, TScales>(sums._tile, piece, next, two) };
 
+    public static Sums8 AddNibbles<TZeros>(Sums8 sums, NibbleRun run)
+        where TZeros : INibbleZeros => new() { _tile = NibbleProducts<TZeros>.Add(sums._tile, run, MatrixDescriptor.Advance(Columns * CoreTiles.RowBytes)) };
+
     public static Sums8 Scale<TScales>(Sums8 sums, Float2 weight, long x)
         where TScales : ICodeScales => new() { _tile = Tile8.Scale<TScales>(sums._tile, weight, x) };
 
@@ -156,6 +159,9 @@ internal struct Sums16 : IWarpSums<Sums16>, IRelaySums<Sums16>, ICodeSums<Sums16
 
     public static Sums16 AddCodes<TScales>(Sums16 sums, CodePiece piece, CodePiece next, bool two)
         where TScales : ICodeScales => new() { _tile = CodeProducts.AddTwo<Tile16, TScales>(sums._tile, piece, next, two) };
+
+    public static Sums16 AddNibbles<TZeros>(Sums16 sums, NibbleRun run)
+        where TZeros : INibbleZeros => new() { _tile = NibbleProducts<TZeros>.Add(sums._tile, run, MatrixDescriptor.Advance(Columns * CoreTiles.RowBytes)) };
 
     public static Sums16 Scale<TScales>(Sums16 sums, Float2 weight, long x)
         where TScales : ICodeScales => new() { _tile = Tile16.Scale<TScales>(sums._tile, weight, x) };
@@ -211,6 +217,9 @@ internal struct Sums32 : IWarpSums<Sums32>, IRelaySums<Sums32>, ICodeSums<Sums32
     public static Sums32 AddCodes<TScales>(Sums32 sums, CodePiece piece, CodePiece next, bool two)
         where TScales : ICodeScales => new() { _tile = CodeProducts.AddTwo<Tile32, TScales>(sums._tile, piece, next, two) };
 
+    public static Sums32 AddNibbles<TZeros>(Sums32 sums, NibbleRun run)
+        where TZeros : INibbleZeros => new() { _tile = NibbleProducts<TZeros>.Add(sums._tile, run, MatrixDescriptor.Advance(Columns * CoreTiles.RowBytes)) };
+
     public static Sums32 Scale<TScales>(Sums32 sums, Float2 weight, long x)
         where TScales : ICodeScales => new() { _tile = Tile32.Scale<TScales>(sums._tile, weight, x) };
 
@@ -251,6 +260,9 @@ internal struct Sums64 : IWarpSums<Sums64>, IHeldSums<Sums64>, ICodeSums<Sums64>
     public static Sums64 AddCodes<TScales>(Sums64 sums, CodePiece piece, CodePiece next, bool two)
         where TScales : ICodeScales => new() { _tile = CodeProducts.AddTwo<Tile64, TScales>(sums._tile, piece, next, two) };
 
+    public static Sums64 AddNibbles<TZeros>(Sums64 sums, NibbleRun run)
+        where TZeros : INibbleZeros => new() { _tile = NibbleProducts<TZeros>.Add(sums._tile, run, MatrixDescriptor.Advance(Columns * CoreTiles.RowBytes)) };
+
     public static Sums64 Scale<TScales>(Sums64 sums, Float2 weight, long x)
         where TScales : ICodeScales => new() { _tile = Tile64.Scale<TScales>(sums._tile, weight, x) };
 
@@ -281,6 +293,9 @@ internal struct Sums128 : IHeldSums<Sums128>, ICodeSums<Sums128>
 
     public static Sums128 AddCodes<TScales>(Sums128 sums, CodePiece piece, CodePiece next, bool two)
         where TScales : ICodeScales => new() { _tile = CodeProducts.AddOne<Tile128, TScales>(sums._tile, piece) };
+
+    public static Sums128 AddNibbles<TZeros>(Sums128 sums, NibbleRun run)
+        where TZeros : INibbleZeros => new() { _tile = NibbleProducts<TZeros>.AddHalves(sums._tile, run, MatrixDescriptor.Advance(Columns * CoreTiles.RowBytes)) };
 
     public static Sums128 Scale<TScales>(Sums128 sums, Float2 weight, long x)
         where TScales : ICodeScales => new() { _tile = Tile128.Scale<TScales>(sums._tile, weight, x) };
@@ -320,6 +335,9 @@ internal struct Sums192 : IHeldSums<Sums192>, ICodeSums<Sums192>
         sums._tile.Right = CodeProducts.AddOne<Tile64, TScales>(sums._tile.Right, piece);
         return sums;
     }
+
+    public static Sums192 AddNibbles<TZeros>(Sums192 sums, NibbleRun run)
+        where TZeros : INibbleZeros => new() { _tile = NibbleProducts<TZeros>.AddThirds(sums._tile, run) };
 
     public static Sums192 Scale<TScales>(Sums192 sums, Float2 weight, long x)
         where TScales : ICodeScales
@@ -364,6 +382,9 @@ internal struct Sums256 : IHeldSums<Sums256>, ICodeSums<Sums256>
         sums._tile.Right = CodeProducts.AddOne<Tile128, TScales>(sums._tile.Right, piece);
         return sums;
     }
+
+    public static Sums256 AddNibbles<TZeros>(Sums256 sums, NibbleRun run)
+        where TZeros : INibbleZeros => new() { _tile = NibbleProducts<TZeros>.AddQuarters(sums._tile, run) };
 
     public static Sums256 Scale<TScales>(Sums256 sums, Float2 weight, long x)
         where TScales : ICodeScales
