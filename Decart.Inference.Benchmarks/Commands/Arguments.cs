@@ -36,7 +36,7 @@ internal static class Arguments
         Description = $"The format of the weights: {string.Join(", ", Enum.GetNames<WeightFormat>()).ToLowerInvariant()}; 16 bits, or as the checkpoint has them, unless given",
     };
 
-    public static Option<bool> EightBitActivations() => new("--eight-bit-activations") { Description = "Multiplies weights of 8 bits, floats or integers, with activations of such" };
+    public static Option<bool> EightBitActivations() => new("--eight-bit-activations") { Description = "Multiplies FP8 weights with 8-bit floats, INT8 and INT4 weights with 8-bit integers" };
 
     public static Option<KvCacheType> KvCache() => new("--kv-cache") { Description = "The form of keys and values: default (16 bits on GPUs, float32 on the processor) or fp8" };
 
