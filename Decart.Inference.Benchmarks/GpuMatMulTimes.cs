@@ -43,7 +43,7 @@ internal sealed class GpuMatMulTimes : IDisposable
     /// <summary>Prints a table.</summary>
     /// <param name="arguments">
     /// Numbers of rows with commas between, unless the defaults are right; then "plans", for a column for each division of the work that is worth a try, or a type of weights that
-    /// stay packed (Q4_K) and how they are scaled (Halves), unless as most of them, or "fp8" or "int8" for floats or integers of 8 bits on both sides, "int4" for integers of 4 bits and 8, activations rounded within the time.
+    /// stay packed (Q4_K) and how they are scaled (Halves), unless as most of them, or "fp8" or "int8" for floats or integers of 8 bits on both sides, "int4" for integers of 4 bits and 8 (then "zeros", unless their zeros are 8), activations rounded within the time.
     /// </param>
     public static void Run(string[] arguments)
     {
@@ -53,11 +53,11 @@ internal sealed class GpuMatMulTimes : IDisposable
         {
             "fp8" => CodeScaling.FloatRows,
             "int8" => CodeScaling.IntegerRows,
-            "int4" => CodeScaling.NibblePieces,
+            "int4" => arguments is [_, _, "zeros"] ? CodeScaling.NibbleZeros : CodeScaling.NibblePieces,
             _ => null,
         };
         PackedFormat? format = all || codes is not null || arguments.Length < 2 ? null : PackedFormat.Of(Enum.Parse<TensorType>(arguments[1]));
-        PackedScaling scaling = arguments.Length > 2 ? Enum.Parse<PackedScaling>(arguments[2]) : UsualScaling(format);
+        PackedScaling scaling = codes is null && arguments.Length > 2 ? Enum.Parse<PackedScaling>(arguments[2]) : UsualScaling(format);
         using GpuMatMulTimes times = new();
         double bandwidth = CopyBandwidth.Measure(times._device.Memory);
         Console.WriteLine(FormattableString.Invariant($"copy {bandwidth / 1e12:F2} TB/s (read + write)"));

@@ -48,6 +48,11 @@ internal sealed class GpuCodeMatMulTests(string device)
     [Test]
     public void Long_rows_are_products_of_the_codes([Values(Scales.Pieces, Scales.Integers, Scales.Nibbles)] Scales scales) => Check(2, new Shape(16, 4352, Gated: false, scales, TensorType.E4M3x64));
 
+    /// <summary>Stages of the ring are used again, by warps that have tiles in a pass and by those that have none.</summary>
+    [Test]
+    public void Passes_of_some_tiles_use_stages_again([Values(12, 200)] int rows, [Values(Scales.Nibbles, Scales.Zeros)] Scales scales) =>
+        Check(rows, rows == 12 ? new Shape(307, 640, Gated: false, scales, TensorType.E4M3x64) : new Shape(150, 1024, Gated: false, scales, TensorType.E4M3x64), multiprocessors: 1);
+
     /// <summary>What comes of it is an operand, with padding, or is added to what is there.</summary>
     [Test]
     public void Products_are_stored_as_halves_or_added([Values(5, 70)] int rows, [Values] bool gated, [Values(Scales.Rows, Scales.Integers, Scales.Nibbles)] Scales scales)
@@ -196,13 +201,21 @@ internal sealed class GpuCodeMatMulTests(string device)
         using Stored halves = new(nibbles, scaleOf: (row, column) => 1 + (column / 64)), zeros = new(nibbles, zeroOf: (row, column) => column / 64);
         Assert.That(bench.Keep(halves.Create(bench)), Is.TypeOf<GpuPackedWeight>(), "a piece with two scales");
         Assert.That(bench.Keep(zeros.Create(bench)), Is.TypeOf<GpuPackedWeight>(), "a piece with two zeros");
+        using Stored small = new(nibbles), large = new(nibbles with { Type = TensorType.E4M3x32 });
+        Assert.That(Create(new WeightParts("test", [small.Tensor(), large.Tensor()])), Is.TypeOf<GpuPackedWeight>(), "blocks of two lengths");
+        Assert.That(Create(new WeightParts("test", [small.Tensor() with { ColumnOrder = [.. Enumerable.Range(0, 128).Reverse()] }])), Is.TypeOf<GpuPackedWeight>(), "columns in another order");
+        Assert.That(Create(new WeightParts("test", [small.Tensor()]) { IsTable = true }), Is.TypeOf<GpuPackedWeight>(), "rows are read by themselves");
+        Assert.That(Create(new WeightParts("test", [small.Tensor()]) { IsExpert = true }), Is.TypeOf<GpuPackedWeight>(), "an expert");
+        Assert.That(Create(new WeightParts("test", [small.Tensor()])), Is.TypeOf<GpuCodeWeight>());
         using GpuBench old = new(GpuDevices.Create(device, tensorCores: true, architecture: 80, packs: true), eightBitActivations: true);
         Assert.That(old.Keep(rows.Create(old)), Is.TypeOf<GpuWeight>(), "no such tensor cores");
+
+        Weight Create(WeightParts parts) => bench.Keep(bench.Gpu.Tensors.CreateWeight(parts));
     }
 
-    private void Check(int rows, Shape shape)
+    private void Check(int rows, Shape shape, int? multiprocessors = null)
     {
-        using GpuBench bench = Open(shape);
+        using GpuBench bench = Open(shape, multiprocessors);
         using Stored stored = new(shape);
         Weight weight = bench.Keep(stored.Create(bench));
         Assert.That(weight, Is.TypeOf<GpuCodeWeight>().And.Property(nameof(GpuCodeWeight.Scaling)).EqualTo(shape.Scales switch
@@ -283,8 +296,8 @@ internal sealed class GpuCodeMatMulTests(string device)
         return Math.Clamp(Math.Round(value / unit, MidpointRounding.ToEven) * unit, -Fp8Codes.LargestNumber, Fp8Codes.LargestNumber);
     }
 
-    private GpuBench Open(Shape shape) =>
-        new(GpuDevices.Create(device, multiprocessors: shape.Rows > 128 ? 3 : 1, tensorCores: true, hopper: true, packs: true), eightBitActivations: true);
+    private GpuBench Open(Shape shape, int? multiprocessors = null) =>
+        new(GpuDevices.Create(device, multiprocessors ?? (shape.Rows > 128 ? 3 : 1), tensorCores: true, hopper: true, packs: true), eightBitActivations: true);
 
     private static float[] Floats(ReadOnlySpan<double> values)
     {
@@ -390,6 +403,9 @@ internal sealed class GpuCodeMatMulTests(string device)
             StoredTensor[] tensors = [.. Enumerable.Range(0, parts).Select(part => new StoredTensor("codes", _shape.StoredType, [rows, _shape.Columns], (nint)_blocks + (nint)(part * bytes)))];
             return bench.Gpu.Tensors.CreateWeight(new WeightParts("test", tensors) { Gated = _shape.Gated, IsTable = isTable });
         }
+
+        /// <summary>All of it as one tensor.</summary>
+        public StoredTensor Tensor() => new("codes", _shape.StoredType, [_shape.Rows, _shape.Columns], (nint)_blocks);
 
         public void Dispose() => NativeMemory.Free(_blocks);
     }

@@ -1,3 +1,4 @@
+using Decart.Inference.Kernels.Cpu.Formats;
 using Decart.Inference.Kernels.Gpu.Intrinsics;
 using Decart.Inference.Kernels.Gpu.Tiles;
 using ILGPU;
@@ -6,13 +7,13 @@ namespace Decart.Inference.Kernels.Gpu;
 
 internal struct CodePackArguments
 {
-    /// <summary>Stored blocks, see <see cref="Packed.PackedE4M3{TGroup}"/> and <see cref="Packed.PackedInt8{TGroup}"/>: rows of <see cref="Columns"/>.</summary>
+    /// <summary>Stored blocks, see <see cref="Packed.PackedE4M3{TGroup}"/>, <see cref="Packed.PackedInt8{TGroup}"/> and <see cref="Packed.PackedInt4{TGroup}"/>: rows of <see cref="Columns"/>.</summary>
     public long Source;
 
-    /// <summary>Codes as <see cref="ByteTiles"/> has a weight's.</summary>
+    /// <summary>Codes as <see cref="ByteTiles"/>, or <see cref="NibbleTiles"/>, has a weight's.</summary>
     public long Destination;
 
-    /// <summary>The scales of the pieces of rows, as they are stored: those of a tile's 16 rows by piece, <see cref="ByteTiles.ScaleOffset"/>.</summary>
+    /// <summary>The scales of the pieces of rows, as they are stored: those of a tile's 16 rows by piece, <see cref="ByteTiles.ScaleOffset"/>. Codes of 4 bits have theirs among them.</summary>
     public long PieceScales;
 
     /// <summary>The scales of rows, where all pieces of each have the same.</summary>
@@ -40,13 +41,13 @@ internal struct CodePackArguments
 }
 
 /// <summary>
-/// Stored codes of 8 bits become what <see cref="GpuFp8MatMul{TSums, TScales}"/> multiplies, or as signed integers <see cref="IntegerSums{TSums}"/>, if scales and zeros are of a kind that these have. All was
+/// Stored codes of 8 or 4 bits become what <see cref="GpuFp8MatMul{TSums, TScales}"/> multiplies, or as signed integers <see cref="IntegerSums{TSums}"/>, or <see cref="GpuNibbleMatMul{TSums, TZeros}"/>, if scales and zeros are of a kind that these have. All was
 /// cleared before.
 /// </summary>
 internal static class GpuCodePack
 {
     /// <summary>
-    /// What <see cref="CodePackArguments.Unusual"/> tells: pieces have several scales, for which there are no products; rows have several, so those of pieces are kept; integers have a zero that is not in their
+    /// What <see cref="CodePackArguments.Unusual"/> tells: pieces have several scales (or zeros, of 4 bits), for which there are no products; rows have several, so those of pieces are kept; integers have a zero that is not in their
     /// middle.
     /// </summary>
     public const int InPieces = 1, InRows = 2, InZeros = 4;
@@ -57,7 +58,10 @@ internal static class GpuCodePack
     /// <summary>Collects the scales of rows, and finds whether each has one: one group a padded row.</summary>
     public static readonly GpuKernel<CodePackArguments> ScaleKernel = new(RunScales);
 
-    /// <summary>Brings rows of codes of 4 bits, see <see cref="Packed.PackedInt4{TGroup}"/>, to where <see cref="NibbleTiles"/> has them: one group a row.</summary>
+    /// <summary>
+    /// Brings rows of codes of 4 bits, see <see cref="Packed.PackedInt4{TGroup}"/>, to where <see cref="NibbleTiles"/> has them, and finds whether each piece has one header: one group a row. Columns behind the last one
+    /// have the piece's zero (but 16, which is that of no code).
+    /// </summary>
     public static readonly GpuKernel<CodePackArguments> NibbleKernel = new(RunNibbles);
 
     private const int Chunk = 16;
@@ -111,15 +115,22 @@ internal static class GpuCodePack
         long source = a.Source + ((long)Grid.IdxX * (a.Columns / a.BlockColumns) * blockBytes);
         if (a.Gates != 0) row = CoreTiles.GatedRow(row, a.Gates);
         int tileRow = row & (CoreTiles.TileRows - 1);
-        for (int run = Group.IdxX; run < a.Columns / NibbleTiles.StepColumns; run += Group.DimX)
+        for (int run = Group.IdxX; run < a.Stride / NibbleTiles.StepColumns; run += Group.DimX)
         {
             int first = run / PieceRuns * PieceRuns, step = run - first;
             long block = source + ((long)(run / perBlock) * blockBytes), codes = block + sizeof(uint) + (run % perBlock * RunBytes);
             long piece = a.Destination + CoreTiles.PackedOffset(row / CoreTiles.TileRows, run / PieceRuns, ByteTiles.HalfStride(a.Stride), NibbleTiles.Bytes);
-            for (int t = 0; t < RunBytes / sizeof(uint); t++) Global.StoreInt(piece + NibbleTiles.WordOffset(tileRow, step, t), Global.LoadInt(codes + (t * sizeof(uint))));
-            int header = Global.LoadInt(block);
-            if (header != Global.LoadInt(source + ((long)(first / perBlock) * blockBytes))) Global.Merge(a.Unusual, InPieces);
-            if (((uint)header & NibbleHeader.ZeroBits) != NibbleHeader.Middle) Global.Merge(a.Unusual, InZeros);
+            int header = Global.LoadInt(source + ((long)(first / perBlock) * blockBytes));
+            uint zero = (uint)header & Int4Header.ZeroBits;
+            bool isPadding = run >= a.Columns / NibbleTiles.StepColumns;
+            for (int t = 0; t < RunBytes / sizeof(uint); t++)
+            {
+                int word = (int)(zero * 0x1111_1111);
+                if (!isPadding) word = Global.LoadInt(codes + (t * sizeof(uint)));
+                Global.StoreInt(piece + NibbleTiles.WordOffset(tileRow, step, t), word);
+            }
+            if (!isPadding && header != Global.LoadInt(block)) Global.Merge(a.Unusual, InPieces);
+            if (zero != Int4Header.Middle) Global.Merge(a.Unusual, InZeros);
             if (step == 0) Global.StoreInt(piece + NibbleTiles.HeaderOffset(tileRow), header);
         }
     }

@@ -24,10 +24,10 @@ internal enum CodeScaling
 internal static class CodeScalings
 {
     /// <summary>Whether rows of x are rounded to integers.</summary>
-    public static bool AreIntegers(this CodeScaling scaling) => scaling >= CodeScaling.IntegerRows;
+    public static bool AreIntegers(this CodeScaling scaling) => scaling is not (CodeScaling.FloatRows or CodeScaling.FloatPieces);
 
     /// <summary>Whether codes have 4 bits.</summary>
-    public static bool AreNibbles(this CodeScaling scaling) => scaling >= CodeScaling.NibblePieces;
+    public static bool AreNibbles(this CodeScaling scaling) => scaling is CodeScaling.NibblePieces or CodeScaling.NibbleZeros;
 }
 
 /// <summary>A weight of codes of 8 or 4 bits that is multiplied with codes of 8; see <see cref="ByteTiles"/> and <see cref="NibbleTiles"/>.</summary>

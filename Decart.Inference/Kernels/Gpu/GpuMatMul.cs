@@ -55,10 +55,10 @@ internal struct MatMulArguments
 
     public float SoftCap;
 
-    /// <summary>1: y is an operand, stored as halves.</summary>
+    /// <summary>1: y is an operand, stored as halves; else 0 (see <see cref="NibbleRun.Zero"/>).</summary>
     public int HalfY;
 
-    /// <summary>For <see cref="GpuFp8MatMul{TSums, TScales}"/>: the weight's scales, and those of the rows of x.</summary>
+    /// <summary>For codes: the weight's scales, unless they are among them, and those of the rows of x.</summary>
     public long Scales, XScales;
 
     /// <summary>How a packed weight is scaled.</summary>

@@ -32,7 +32,7 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
         .. Enum.GetValues<CodeScaling>().SelectMany(scaling => ((int[])[8, 16, 32, 64, 128, 192, 256]).Select(rows => CodeKernel(scaling, rows))),
     ];
 
-    /// <summary>Whether codes of 8 bits can be multiplied with such.</summary>
+    /// <summary>Whether codes of few bits can be multiplied with codes of 8 bits.</summary>
     public static bool MultipliesCodes(IGpuDevice device) => device.HasTensorCores && device.CanRun(GpuFp8MatMul<Sums256, RowScales>.Kernel);
 
     /// <summary>Whether weights may stay in few bits.</summary>
@@ -294,7 +294,8 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
         CodeScaling.FloatPieces => FloatKernel<PieceScales>(blockRows),
         CodeScaling.IntegerRows => IntegerKernel(blockRows),
         CodeScaling.NibblePieces => GpuNibbleMatMul.Kernel<MiddleZeros>(blockRows),
-        _ => GpuNibbleMatMul.Kernel<OwnZeros>(blockRows),
+        CodeScaling.NibbleZeros => GpuNibbleMatMul.Kernel<OwnZeros>(blockRows),
+        _ => throw new ArgumentOutOfRangeException(nameof(scaling), scaling, "No such scaling of codes."),
     };
 
     private static GpuKernel<MatMulArguments> IntegerKernel(int blockRows) => blockRows switch

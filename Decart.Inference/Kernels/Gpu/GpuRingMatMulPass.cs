@@ -8,7 +8,7 @@ namespace Decart.Inference.Kernels.Gpu;
 /// </summary>
 internal struct GpuRingMatMulPass
 {
-    /// <summary>The most tiles of a weight of halves, and of passes in turn; <see cref="Packed.PackedFormat.MaxTiles"/> has those of few bits.</summary>
+    /// <summary>The most tiles of a weight of halves, and of passes in turn; <see cref="IPackedTiles.MaxTiles"/> has those of few bits.</summary>
     public const int MaxTiles = CoreTiles.WeightBlockRows / CoreTiles.TileRows;
 
     public int XBlock, Tile, Tiles;

@@ -27,7 +27,7 @@ internal readonly record struct GpuRingPlan(int BlockRows, int Blocks, int Group
     /// </summary>
     private const int PassCycles = 3000, CacheBytes = 42;
 
-    /// <summary>Cycles in which a warp group makes halves of a piece of a packed weight that products do not hide: 40 to 150 on an H200, as formats differ.</summary>
+    /// <summary>Cycles in which a warp group makes halves, or bytes, of a piece of a packed weight that products do not hide: 40 to 150 on an H200, as formats differ.</summary>
     private const int UnpackCycles = 100;
 
     /// <summary>Three quarters of the largest block, for batches that it is enough for: see <see cref="Sums192"/>. There is one such block alone.</summary>
@@ -123,7 +123,7 @@ internal readonly record struct GpuRingPlan(int BlockRows, int Blocks, int Group
             TilesPerUnit = unit,
         };
         if (unit > 1 || packed is null) return plan;
-        // Of a packed weight making halves decides, too, which takes as long for one tile as for four. More passes than there must be took longer all the same.
+        // Of a packed weight making halves, or bytes, decides, too, which takes as long for one tile as for four. More passes than there must be took longer all the same.
         for (int perPass = plan.TilesPerPass + 1; perPass <= maxTiles; perPass++)
         {
             GpuRingPlan other = plan with { TilesPerPass = perPass };

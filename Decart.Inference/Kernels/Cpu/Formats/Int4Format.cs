@@ -50,7 +50,11 @@ internal readonly unsafe struct Int4Format<TGroup> : IBlockFormat<Int4Format<TGr
 /// <summary>Scale and zero point of a block of 4-bit weights, in four bytes.</summary>
 internal static unsafe class Int4Header
 {
-    private const uint ZeroBits = 0x1FFF;
+    /// <summary>The bits of the zero.</summary>
+    public const uint ZeroBits = 0x1FFF;
+
+    /// <summary>The usual zero.</summary>
+    public const uint Middle = 8;
 
     /// <summary>0, -1, -2, ...: a conversion would take longer. Never freed: lives as long as the process.</summary>
     private static readonly float* NegativeIntegers = Build();

@@ -9,8 +9,6 @@ namespace Decart.Inference.Kernels.Gpu.Packed;
 internal readonly struct PackedInt4<TGroup> : IPackedFormat
     where TGroup : IGroup
 {
-    private const uint ZeroBits = 0x1FFF;
-
     public static TensorType Type => TGroup.Int4;
 
     public static int BlockColumns => TGroup.Length;
@@ -37,9 +35,9 @@ internal readonly struct PackedInt4<TGroup> : IPackedFormat
 
     public static uint LoadCode(long block, int element) => StoredBytes.LoadNibble(block + sizeof(float) + (element / 32 * 16), element % 32);
 
-    public static float StoredScale(long block) => Interop.IntAsFloat(StoredBytes.LoadWord(block) & ~ZeroBits);
+    public static float StoredScale(long block) => Interop.IntAsFloat(StoredBytes.LoadWord(block) & ~Int4Header.ZeroBits);
 
-    public static int StoredZero(long block) => (int)(StoredBytes.LoadWord(block) & ZeroBits);
+    public static int StoredZero(long block) => (int)(StoredBytes.LoadWord(block) & Int4Header.ZeroBits);
 
     public static void StoreScales(long block, int run, long scales, int row, int half) => PackedGroups<TGroup>.Store(block, scales, row, half);
 
@@ -47,6 +45,6 @@ internal readonly struct PackedInt4<TGroup> : IPackedFormat
     public static PackedScales LoadScales(int scales, int row, int half)
     {
         uint header = PackedGroups<TGroup>.Load(scales, row, half);
-        return PackedScales.Create(Interop.IntAsFloat(header & ~ZeroBits), 0, (int)(header & ZeroBits));
+        return PackedScales.Create(Interop.IntAsFloat(header & ~Int4Header.ZeroBits), 0, (int)(header & Int4Header.ZeroBits));
     }
 }

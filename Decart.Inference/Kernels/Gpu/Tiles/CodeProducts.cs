@@ -2,7 +2,7 @@ using Decart.Inference.Kernels.Gpu.Intrinsics;
 
 namespace Decart.Inference.Kernels.Gpu.Tiles;
 
-/// <summary>Sums of products of codes of 8 bits: of floats, which are added up in float32 piece by piece (see <see cref="GpuFp8MatMul{TSums, TScales}"/>), or of integers (see <see cref="IntegerSums{TSums}"/>).</summary>
+/// <summary>Sums of products with codes of 8 bits: of floats, which are added up in float32 piece by piece (see <see cref="GpuFp8MatMul{TSums, TScales}"/>), or of integers (see <see cref="IntegerSums{TSums}"/> and <see cref="NibbleProducts{TZeros}"/>).</summary>
 internal interface ICodeSums<TSelf> : ISums<TSelf>
     where TSelf : unmanaged, ICodeSums<TSelf>
 {

@@ -1,3 +1,4 @@
+using Decart.Inference.Kernels.Cpu.Formats;
 using Decart.Inference.Kernels.Gpu.Intrinsics;
 using ILGPU;
 
@@ -57,25 +58,19 @@ internal readonly struct MiddleZeros : INibbleZeros
     public static uint High(uint word, uint zero) => Integers.Toggle(word, Signs, Upper);
 }
 
-/// <summary>Rows of pieces have zeros of their own, 0 to 16: differences are -16 to 15.</summary>
+/// <summary>Rows of pieces have zeros of their own, 0 to 16 (of 4 bits, or one more than such): differences are -16 to 15.</summary>
 internal readonly struct OwnZeros : INibbleZeros
 {
     private const uint Nibbles = 0x0F0F_0F0F, Signs = 0x8080_8080;
 
     public static float Unit => 1;
 
-    public static uint Of(uint header) => (header & NibbleHeader.ZeroBits) * 0x0101_0101;
+    public static uint Of(uint header) => (header & Int4Header.ZeroBits) * 0x0101_0101;
 
     /// <remarks>No byte borrows from the next, as each has its highest bit.</remarks>
     public static uint Low(uint word, uint zero) => (((word & Nibbles) | Signs) - zero) ^ Signs;
 
     public static uint High(uint word, uint zero) => Low(word >> 4, zero);
-}
-
-/// <summary>The bits of <see cref="Kernels.Cpu.Formats.Int4Header"/>.</summary>
-internal static class NibbleHeader
-{
-    public const uint ZeroBits = 0x1FFF, Middle = 8;
 }
 
 /// <summary>
@@ -221,7 +216,7 @@ internal static class NibbleProducts<TZeros>
     /// <param name="products">Products that are no longer needed, whose registers are taken.</param>
     /// <param name="weight">The piece.</param>
     /// <param name="x">The lower half of the descriptor of that of x.</param>
-    /// <param name="zero">See <see cref="NibbleRun.Zero"/>; a constant for other registers.</param>
+    /// <param name="zero">What they begin with: 0, a constant where they may have any registers, or <see cref="NibbleRun.Zero"/>.</param>
     private static TTile Start<TTile>(TTile products, HeldNibbles weight, int x, int zero)
         where TTile : unmanaged, ICodeTile<TTile>
     {
@@ -243,7 +238,7 @@ internal static class NibbleProducts<TZeros>
         D = TZeros.High(lower, lowerZero),
     };
 
-    private static float Scale(uint header) => Interop.IntAsFloat(header & ~NibbleHeader.ZeroBits) * (1 / TZeros.Unit);
+    private static float Scale(uint header) => Interop.IntAsFloat(header & ~Int4Header.ZeroBits) * (1 / TZeros.Unit);
 }
 
 /// <summary>Products of integers, each piece of whose rows has a scale.</summary>
