@@ -46,7 +46,7 @@ public sealed record LlmSessionOptions
     /// Whether weights of few bits are multiplied with activations that are rounded to 8 bits: 8-bit floats (FP8 checkpoints, or <see cref="Quantize"/> with <see cref="WeightFormat.Fp8"/>) that have
     /// at most one scale for 128 columns of a row with such floats; integers that have a scale for each row and no zero (W8A8 checkpoints, or <see cref="WeightFormat.Int8"/>), and integers of 4 bits whose
     /// groups are whole rows or a multiple of 128 columns, with zeros or without (GPTQ, AWQ, W4A16, or <see cref="WeightFormat.Int4"/>), with integers of 8. Each token has a scale of its own; a checkpoint's scales of activations are not used. GPUs of
-    /// compute capability 9.0 do so, but not with experts or scattered columns; elsewhere the option has no effect. It is for large models and many tokens: of those prompts take two fifths (8-bit floats), half (8-bit integers) or a quarter (4 bits) less
+    /// compute capability 9.0 do so, but not with experts; elsewhere the option has no effect. It is for large models and many tokens: of those prompts take two fifths (8-bit floats), half (8-bit integers) or a quarter (4 bits) less
     /// time, steps of 64 tokens a seventh to a quarter. Answers are less accurate than with activations of 16 bits, and the same, bit for bit, whatever else is computed. Default <see langword="false"/>.
     /// </summary>
     public bool EightBitActivations { get; init; }

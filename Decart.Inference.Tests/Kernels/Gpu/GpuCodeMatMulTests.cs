@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Runtime.InteropServices;
 using Decart.Inference.Checkpoints;
 using Decart.Inference.Kernels;
@@ -52,6 +53,39 @@ internal sealed class GpuCodeMatMulTests(string device)
     [Test]
     public void Passes_of_some_tiles_use_stages_again([Values(12, 200)] int rows, [Values(Scales.Nibbles, Scales.Zeros)] Scales scales) =>
         Check(rows, rows == 12 ? new Shape(307, 640, Gated: false, scales, TensorType.E4M3x64) : new Shape(150, 1024, Gated: false, scales, TensorType.E4M3x64), multiprocessors: 1);
+
+    /// <summary>Groups are scattered over the columns, which are stored group by group; a norm in front makes halves first, which are brought into that order.</summary>
+    [Test]
+    public void Columns_in_another_order_are_multiplied_with_their_activations([Values(3, 20)] int rows, [Values(Scales.Rows, Scales.Nibbles)] Scales scales)
+    {
+        Shape shape = new(37, 192, Gated: false, scales, TensorType.E4M3x64);
+        using GpuBench bench = Open(shape);
+        using Stored stored = new(shape);
+        ImmutableArray<int> order = Reversed(shape.Columns);
+        Weight weight = bench.Keep(bench.Gpu.Tensors.CreateWeight(new WeightParts("test", [stored.Tensor() with { ColumnOrder = order }])));
+        Assert.That(weight, Is.TypeOf<GpuCodeWeight>());
+        bench.Begin(rows);
+        GpuActivationsPair x = bench.Activations(rows, shape.Columns, operand: true);
+        GpuActivations y = bench.Activations(rows, shape.Rows, poisoned: true).Gpu;
+        bench.Gpu.Kernels.MatMul(x.Gpu, null, weight, default, y);
+        for (int row = 0; row < rows; row++)
+        {
+            float[] values = Floats(x.Reference.Row(row)), found = bench.Row(y, row);
+            double[] rounded = shape.Rounded([.. order.Select(column => values[column])]);
+            for (int column = 0; column < shape.Rows; column++)
+            {
+                (double expected, double tolerance) = Product(stored, rounded, column);
+                Assert.That(found[column], Is.EqualTo(expected).Within(tolerance + (1e-5 * Math.Abs(expected)) + 1e-6), $"row {row}, column {column}");
+            }
+        }
+        GpuActivations floats = bench.Activations(rows, shape.Columns).Gpu, normalised = bench.Activations(rows, shape.Columns, operand: true, poisoned: true).Gpu;
+        GpuActivations together = bench.Activations(rows, shape.Rows, poisoned: true).Gpu;
+        Norm norm = bench.Norm(shape.Columns, removeMean: false, bias: false).Gpu;
+        bench.Gpu.Kernels.Normalise(norm, floats, normalised);
+        bench.Gpu.Kernels.MatMul(normalised, null, weight, default, y);
+        bench.Gpu.Kernels.MatMul(floats, norm, weight, default, together);
+        for (int row = 0; row < rows; row++) Assert.That(bench.Row(together, row), Is.EqualTo(bench.Row(y, row)), $"row {row}");
+    }
 
     /// <summary>What comes of it is an operand, with padding, or is added to what is there.</summary>
     [Test]
@@ -203,7 +237,7 @@ internal sealed class GpuCodeMatMulTests(string device)
         Assert.That(bench.Keep(zeros.Create(bench)), Is.TypeOf<GpuPackedWeight>(), "a piece with two zeros");
         using Stored small = new(nibbles), large = new(nibbles with { Type = TensorType.E4M3x32 });
         Assert.That(Create(new WeightParts("test", [small.Tensor(), large.Tensor()])), Is.TypeOf<GpuPackedWeight>(), "blocks of two lengths");
-        Assert.That(Create(new WeightParts("test", [small.Tensor() with { ColumnOrder = [.. Enumerable.Range(0, 128).Reverse()] }])), Is.TypeOf<GpuPackedWeight>(), "columns in another order");
+        Assert.That(Create(new WeightParts("test", [small.Tensor() with { ColumnOrder = Reversed(128) }, small.Tensor()])), Is.TypeOf<GpuWeight>(), "parts in different orders");
         Assert.That(Create(new WeightParts("test", [small.Tensor()]) { IsTable = true }), Is.TypeOf<GpuPackedWeight>(), "rows are read by themselves");
         Assert.That(Create(new WeightParts("test", [small.Tensor()]) { IsExpert = true }), Is.TypeOf<GpuPackedWeight>(), "an expert");
         Assert.That(Create(new WeightParts("test", [small.Tensor()])), Is.TypeOf<GpuCodeWeight>());
@@ -298,6 +332,8 @@ internal sealed class GpuCodeMatMulTests(string device)
 
     private GpuBench Open(Shape shape, int? multiprocessors = null) =>
         new(GpuDevices.Create(device, multiprocessors ?? (shape.Rows > 128 ? 3 : 1), tensorCores: true, hopper: true, packs: true), eightBitActivations: true);
+
+    private static ImmutableArray<int> Reversed(int columns) => [.. Enumerable.Range(0, columns).Reverse()];
 
     private static float[] Floats(ReadOnlySpan<double> values)
     {

@@ -51,6 +51,12 @@ internal sealed class GpuCodeWeight : Weight
     /// <summary>Address of the scales; 0 where they are among the codes.</summary>
     public nint Scales => _scales?.Address ?? 0;
 
+    /// <summary>For each column as it is stored which one it is (int), or null where they are in order; owned.</summary>
+    public GpuBuffer? Order { private get; set; }
+
+    /// <inheritdoc cref="GpuPackedWeight.ColumnOrder"/>
+    public nint ColumnOrder => Order?.Address ?? 0;
+
     /// <summary>Lays a weight of codes of 4 bits out; else as <see cref="TryCreate"/>.</summary>
     /// <returns>Null where there are no products for it: where pieces have several scales or zeros.</returns>
     public static GpuCodeWeight? TryCreateNibbles(IGpuDevice device, int rows, int columns, bool gated, Action<CodePackArguments> send)
@@ -138,6 +144,7 @@ internal sealed class GpuCodeWeight : Weight
     {
         _codes.Dispose();
         _scales?.Dispose();
+        Order?.Dispose();
     }
 
     /// <summary>What <see cref="CodePackArguments.Unusual"/> tells.</summary>

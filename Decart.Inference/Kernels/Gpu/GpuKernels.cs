@@ -139,7 +139,7 @@ internal sealed class GpuKernels : IPartKernels, IDisposable
 
     private void MatMul(GpuActivations x, Norm? norm, Weight weight, in Epilogue epilogue, GpuActivations y, Rows rows)
     {
-        if (norm is not null && weight is GpuCodeWeight codes && GpuNorm.MakesCodes(_device, x.Columns))
+        if (norm is not null && weight is GpuCodeWeight { ColumnOrder: 0 } codes && GpuNorm.MakesCodes(_device, x.Columns))
         {
             CodeOperand codesOfX = _matMul.NormaliseToCodes(Arguments(norm, x, rows), rows.Capacity, codes.PaddedRows, codes.Scaling);
             Multiply(codesOfX, codes, Arguments(weight, epilogue, y, rows), rows.Capacity);
@@ -176,6 +176,7 @@ internal sealed class GpuKernels : IPartKernels, IDisposable
         }
         else if (weight is GpuCodeWeight codes)
         {
+            if (codes.ColumnOrder != 0) x = _matMul.Order(x, codes.ColumnOrder, rows.Count, codes.Columns, rows.Capacity);
             Multiply(_matMul.RoundToCodes(x, rows.Count, rows.Capacity, codes.PaddedRows, arguments.Stride, codes.Scaling), codes, arguments, rows.Capacity);
         }
         else

@@ -208,11 +208,23 @@ internal sealed unsafe class GpuTensorFactory(IGpuDevice device, bool eightBitAc
         bool floats = type is TensorType.E4M3x32 or TensorType.E4M3x64;
         bool nibbles = type is TensorType.Int4x32 or TensorType.Int4x64;
         bool integers = (type is TensorType.Int8x32 or TensorType.Int8x64) && parts.Columns <= IntegerSums.MaxColumns;
-        bool fits = (floats || integers || nibbles) && parts is { IsTable: false, MustBeWidened: false, IsExpert: false } && parts.Tensors.All(part => part.Type == type && part.ColumnOrder.IsDefault);
-        if (!fits) return null;
-        return nibbles
+        ImmutableArray<int> order = parts.Tensors[0].ColumnOrder;
+        bool fits = (floats || integers || nibbles) && parts is { IsTable: false, MustBeWidened: false, IsExpert: false };
+        if (!fits || !parts.Tensors.All(part => part.Type == type && ColumnOrders.AreEqual(part.ColumnOrder, order))) return null;
+        GpuCodeWeight? weight = nibbles
             ? GpuCodeWeight.TryCreateNibbles(device, parts.Rows, parts.Columns, parts.Gated, arguments => SendCodes(GpuCodePack.NibbleKernel, arguments))
             : GpuCodeWeight.TryCreate(device, parts.Rows, parts.Columns, parts.Gated, integers, arguments => SendCodes(GpuCodePack.Kernel, arguments));
+        if (weight is null) return null;
+        try
+        {
+            weight.Order = SendOrder(order);
+            return weight;
+        }
+        catch
+        {
+            weight.Dispose();
+            throw;
+        }
 
         void SendCodes(GpuKernel<CodePackArguments> kernel, CodePackArguments arguments)
         {
