@@ -80,7 +80,8 @@ internal sealed class GpuReferenceTests
         TestContext.Out.WriteLine($"largest difference {difference:g3} of {halves.Max(Math.Abs):g3}, cosine to the known logits {cosine:g7}");
         Assert.That(cosine, Is.GreaterThan(0.995f));
         using CudaDevice device = GpuDevices.CreateCuda();
-        bool rounds = GpuMatMulLauncher.MultipliesCodes(device) && !checkpoint.EndsWith("actorder", StringComparison.Ordinal);
+        // Groups of 64 columns stay with activations of 16 bits.
+        bool rounds = GpuMatMulLauncher.MultipliesCodes(device) && !checkpoint.Contains("g64", StringComparison.Ordinal);
         Assert.That(difference, rounds ? Is.GreaterThan(0) : Is.Zero);
 
         float[] Run(bool eightBitActivations)

@@ -19,7 +19,7 @@ internal sealed class ParallelCodeTests
         float[] one = Run(Open(rank: 0), format, Prompt.Length), together = Run(Ranks(), format, Prompt.Length), alone = Run(Ranks(), format, 1);
         float difference = DecoderRuns.MaxDifference(one, together);
         TestContext.Out.WriteLine($"largest logit difference {difference:g3} of {one.Max(Math.Abs):g3}");
-        Assert.That(difference, Is.GreaterThan(0).And.LessThan(0.015f * one.Max(Math.Abs)), "another rounding, and no more");
+        Assert.That(difference, Is.GreaterThan(0).And.LessThan(format == WeightFormat.Int4 ? 0.035f : 0.02f), "another rounding, and no more");
         Assert.That(alone, Is.EqualTo(together).And.Some.Not.Zero.And.None.NaN);
     }
 

@@ -23,20 +23,29 @@ internal static class GpuNibbleMatMul
             _ => GpuNibbleMatMul<Sums256, TZeros>.Kernel,
         };
 
+    /// <summary>Bytes of the least stage of a ring, and how many of such there is room for.</summary>
+    internal const int StageBytes = 16 * 1024, Stages = Shared.MostBytes / (StageBytes + (2 * MBarrier.Bytes));
+
+    /// <summary>Warp groups that multiply blocks of as many rows of x, as many as there are registers for.</summary>
+    internal static int Groups(int blockRows) => blockRows <= 32 ? 4 : blockRows <= 64 ? 3 : 2;
+
+    /// <summary>Pieces of a stage: the more, the larger are copies, but of many rows x leaves no room.</summary>
+    internal static int Pieces(int blockRows) => blockRows <= 64 ? 4 : blockRows <= 128 ? 2 : 1;
+
     private sealed class Layout : IPackedTiles
     {
+        /// <summary>Stages that there are at least.</summary>
+        private const int LeastStages = 3;
+
         public int PieceBytes => NibbleTiles.Bytes;
 
-        public int MaxTiles(int blockRows) => blockRows switch
+        /// <summary>One for each warp that multiplies, as far as there is room in a stage.</summary>
+        /// <inheritdoc/>
+        public int MaxTiles(int blockRows)
         {
-            8 => GpuNibbleMatMul<Sums8, MiddleZeros>.MaxTiles,
-            16 => GpuNibbleMatMul<Sums16, MiddleZeros>.MaxTiles,
-            32 => GpuNibbleMatMul<Sums32, MiddleZeros>.MaxTiles,
-            64 => GpuNibbleMatMul<Sums64, MiddleZeros>.MaxTiles,
-            128 => GpuNibbleMatMul<Sums128, MiddleZeros>.MaxTiles,
-            192 => GpuNibbleMatMul<Sums192, MiddleZeros>.MaxTiles,
-            _ => GpuNibbleMatMul<Sums256, MiddleZeros>.MaxTiles,
-        };
+            int room = ((Stages * StageBytes / LeastStages / Pieces(blockRows)) - (blockRows * CoreTiles.RowBytes)) / NibbleTiles.Bytes;
+            return Math.Min(room, Groups(blockRows) * WarpGroup.Rows / CoreTiles.TileRows);
+        }
     }
 }
 
@@ -51,22 +60,8 @@ internal static class GpuNibbleMatMul<TSums, TZeros>
 {
     private const int Lanes = 32, GroupWarps = WarpGroup.Threads / Lanes;
 
-    /// <summary>Stages that there are at least.</summary>
-    private const int LeastStages = 3;
-
-    // Fields, each after those that it is made of, not properties: the compiler of kernels takes them as constants.
-
-    /// <summary>Warp groups that multiply, as many as there are registers for.</summary>
-    private static readonly int Groups = TSums.Columns <= 32 ? 4 : TSums.Columns <= 64 ? 3 : 2;
-
-    /// <summary>Pieces of a stage: the more, the larger are copies, but of many columns x leaves no room.</summary>
-    private static readonly int Pieces = TSums.Columns <= 64 ? 4 : TSums.Columns <= 128 ? 2 : 1;
-
-    /// <summary>Tiles of a stage for which there is room.</summary>
-    private static readonly int RoomForTiles = ((Stage.Stages * Stage.StageBytes / LeastStages / Pieces) - (TSums.Columns * CoreTiles.RowBytes)) / NibbleTiles.Bytes;
-
-    /// <summary>The most tiles of a pass.</summary>
-    public static readonly int MaxTiles = RoomForTiles < Groups * GroupWarps ? RoomForTiles : Groups * GroupWarps;
+    // Fields, not properties: the compiler of kernels takes them as constants.
+    private static readonly int Groups = GpuNibbleMatMul.Groups(TSums.Columns), Pieces = GpuNibbleMatMul.Pieces(TSums.Columns);
 
     public static readonly GpuKernel<MatMulArguments> Kernel = new(Run, (Groups + 1) * WarpGroup.Threads)
     {
@@ -141,9 +136,9 @@ internal static class GpuNibbleMatMul<TSums, TZeros>
 
         public static int XOffset(MatMulArguments a, int perStage) => perStage * a.TilesPerPass * NibbleTiles.Bytes;
 
-        public static int Stages => Shared.MostBytes / (StageBytes + (2 * MBarrier.Bytes));
+        public static int Stages => GpuNibbleMatMul.Stages;
 
-        public static int StageBytes => 16 * 1024;
+        public static int StageBytes => GpuNibbleMatMul.StageBytes;
 
         public static int Writers => GpuRingMatMul<TSums>.Copiers;
 
