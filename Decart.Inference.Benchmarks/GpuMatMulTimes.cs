@@ -138,7 +138,7 @@ internal sealed class GpuMatMulTimes : IDisposable
             for (int i = 0; i < launches; i++)
             {
                 arguments.Weight = _weights.Address + (nint)(i % copies * bytes);
-                if (codes is { } kind) _launcher.LaunchCodes(arguments, _launcher.RoundToCodes(_x.Address, _count.Address, rows, outputs, inputs, kind), rows, kind);
+                if (codes is { } kind) _launcher.LaunchCodes(arguments, _launcher.RoundToCodes(_x.Address, maxima: default, _count.Address, rows, outputs, inputs, kind), rows, kind);
                 else _launcher.LaunchRing(arguments, plan, format);
             }
         }

@@ -54,6 +54,15 @@ internal sealed class GpuCodeMatMulTests(string device)
     public void Passes_of_some_tiles_use_stages_again([Values(12, 200)] int rows, [Values(Scales.Nibbles, Scales.Zeros)] Scales scales) =>
         Check(rows, rows == 12 ? new Shape(307, 640, Gated: false, scales, TensorType.E4M3x64) : new Shape(150, 1024, Gated: false, scales, TensorType.E4M3x64), multiprocessors: 1);
 
+    /// <summary>Few rows and few tiles: warp groups take stages in turn, which go on with the next pass's, and use them again.</summary>
+    [Test]
+    public void Turns_go_on_with_the_next_pass([Values(3, 12)] int rows, [Values(Scales.Nibbles, Scales.Zeros)] Scales scales)
+    {
+        const int Tiles = 7, Columns = 2304;
+        Assert.That(GpuRingPlan.Best(rows, Tiles * 16, Columns / 2, multiprocessors: 1, GpuNibbleMatMul.Tiles).TilesPerPass, Is.EqualTo(4), "two passes");
+        Check(rows, new Shape((Tiles * 16) - 3, Columns, Gated: false, scales, TensorType.E4M3x64), multiprocessors: 1);
+    }
+
     /// <summary>Groups are scattered over the columns, which are stored group by group; a norm in front makes halves first, which are brought into that order.</summary>
     [Test]
     public void Columns_in_another_order_are_multiplied_with_their_activations([Values(3, 20)] int rows, [Values(Scales.Rows, Scales.Nibbles)] Scales scales)
@@ -188,6 +197,59 @@ internal sealed class GpuCodeMatMulTests(string device)
         bench.Gpu.Kernels.MatMul(x.Gpu, null, weight, default, y);
         Assert.That(bench.Row(y, 0), Has.None.NaN);
         Assert.That(bench.Row(y, 1), Has.All.NaN);
+    }
+
+    /// <summary>
+    /// From the second step on what makes an operand raises its rows' maxima, attention of whole rows and of divided ones, too. Layers whose rows differ in size, one block after the other and side by side: a
+    /// maximum that was left from another layer would change every code.
+    /// </summary>
+    [Test, Pairwise]
+    public void Steps_of_single_tokens_round_by_maxima_that_were_raised_ahead([Values(1, 11)] int rows, [Values] bool parallel, [Values(Scales.Pieces, Scales.Integers, Scales.Nibbles)] Scales scales)
+    {
+        const int Hidden = 64, Inner = 136, Layers = 3;
+        AttentionShape heads = new(2, 1, 64, 0.125f);
+        Shape wide = new(Inner, Hidden, Gated: false, scales, TensorType.E4M3x64), gated = wide with { Rows = 2 * Inner, Gated = true };
+        Shape narrow = new(Hidden, 192, Gated: false, scales, TensorType.E4M3x64), output = narrow with { Columns = heads.Heads * heads.HeadDim };
+        using GpuBench bench = Open(wide, multiprocessors: 2);
+        using Stored storedWide = new(parallel ? wide : gated), storedNarrow = new(narrow), storedOutput = new(output);
+        Weight up = bench.Keep(storedWide.Create(bench)), down = bench.Keep(storedNarrow.Create(bench)), project = bench.Keep(storedOutput.Create(bench));
+        Weight table = bench.Weight(bench.Tensor(TensorType.F16, 16, Hidden)).Gpu;
+        Norm norm = bench.Norm(Hidden, removeMean: false, bias: false).Gpu;
+        int keys = rows == 1 ? 300 : 3;
+        (GpuKvPair Kv, int First, int Length)[] singles = [.. Enumerable.Range(0, rows).Select(_ => (bench.Kv(1, heads, keys), keys - 1, 1))];
+        foreach (var single in singles) bench.FillKv(single.Kv, keys);
+        GpuActivationsPair qkv = bench.Activations(rows, (heads.Heads + (2 * heads.KvHeads)) * heads.HeadDim);
+        GpuActivationsPair residual = bench.Activations(rows, Hidden);
+        GpuActivations attended = bench.Activations(rows, output.Columns, operand: true).Gpu, inner = bench.Activations(rows, Inner, operand: true).Gpu;
+        float[][] heard = [.. Enumerable.Range(0, rows).Select(row => Floats(qkv.Reference.Row(row)))], before = [.. Enumerable.Range(0, rows).Select(row => Floats(residual.Reference.Row(row)))];
+        float[][] first = Step(), second = Step();
+        if (bench.Device is EmulatedDevice { Launched: var launched })
+        {
+            Assert.That(launched.Count(name => name.StartsWith("GpuCodeRound", StringComparison.Ordinal) && name.EndsWith(".RunKnown", StringComparison.Ordinal)), Is.EqualTo(2 * Layers));
+            Assert.That(launched.Count(name => name.StartsWith("GpuCodeRound", StringComparison.Ordinal)), Is.EqualTo(2 * Layers), "nothing else is rounded");
+        }
+        Assert.That(second, Is.EqualTo(first));
+
+        float[][] Step()
+        {
+            if (bench.Device is EmulatedDevice emulated) emulated.Launched.Clear();
+            bench.Begin(singles);
+            bench.Gpu.Kernels.Embed(table, 1, residual.Gpu);
+            for (int row = 0; row < rows; row++) bench.Write(residual, row, before[row]);
+            List<float[]> results = [];
+            for (int layer = 0; layer < Layers; layer++)
+            {
+                for (int row = 0; row < rows; row++) bench.Write(qkv, row, [.. heard[row].Select(value => value * (layer == 1 ? 100 : 1))]);
+                GpuActivations one = bench.Activations(rows, Hidden, poisoned: true).Gpu, other = bench.Activations(rows, Hidden, poisoned: true).Gpu;
+                bench.Gpu.Kernels.Attend(qkv.Gpu, 0, heads, null, null, null, attended);
+                if (!parallel) bench.Gpu.Kernels.MatMul(attended, null, project, default, one);
+                bench.Gpu.Kernels.MatMul(residual.Gpu, norm, up, new Epilogue(null, ActivationFunction.Silu, !parallel), inner);
+                if (parallel) bench.Gpu.Kernels.MatMul(attended, null, project, default, one);
+                bench.Gpu.Kernels.MatMul(inner, null, down, default, other);
+                for (int row = 0; row < rows; row++) results.AddRange([bench.Row(one, row), bench.Row(other, row)]);
+            }
+            return [.. results];
+        }
     }
 
     /// <summary>What was recorded is not recorded again because a longer step wants logits, whose rows are normalised to halves.</summary>

@@ -42,6 +42,9 @@ internal struct AttentionArguments
     /// <summary>Scales of the heads' RMSNorms; 0 for none.</summary>
     public long QueryNorm, KeyNorm;
 
+    /// <summary>See <see cref="RowMaxima"/>: where those of the rows of y are, or 0; for <see cref="GpuDecodeAttention"/> alone.</summary>
+    public long Maxima;
+
     /// <summary>Rows of a block of y; see <see cref="CoreTiles"/>.</summary>
     public int YBlockRows;
 

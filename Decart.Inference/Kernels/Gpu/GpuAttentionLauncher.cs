@@ -8,7 +8,7 @@ namespace Decart.Inference.Kernels.Gpu;
 /// Picks the attention's kernels. What a device can run and how long heads are decides on the family; whether rows are single tokens and contexts
 /// divided depends on the batch, and the bits are the same.
 /// </summary>
-internal sealed class GpuAttentionLauncher(IGpuDevice device, GpuStep step, int kvElementBytes) : IDisposable
+internal sealed class GpuAttentionLauncher(IGpuDevice device, GpuStep step, RowMaxima maxima, int kvElementBytes) : IDisposable
 {
     private readonly Dictionary<float[], GpuBuffer> _slopes = new(ReferenceEqualityComparer.Instance);
     private readonly GpuBuffer _queries = new(device.Memory);
@@ -52,6 +52,7 @@ internal sealed class GpuAttentionLauncher(IGpuDevice device, GpuStep step, int 
         arguments.Window = shape.Window;
         arguments.Scale = shape.Scale;
         arguments.SoftCap = shape.SoftCap;
+        maxima.Forget((nint)arguments.Y);
         if (UsesWarpGroups(shape)) LaunchByWarpGroups(arguments, shape);
         else LaunchOne(arguments, shape);
     }
@@ -96,6 +97,7 @@ internal sealed class GpuAttentionLauncher(IGpuDevice device, GpuStep step, int 
         if (step.HasRows(singles))
         {
             arguments.Work = step.WorkOf(singles);
+            if (step.IsDecode) arguments.Maxima = maxima.Expect((nint)arguments.Y, step.Capacity);
             device.Launch(Decode(narrow, _codes), new GpuGrid(step.GroupsOf(singles)) { GroupSize = GpuDecodeAttention.GroupSize(device) }, WithStep(arguments));
         }
         if (step.HasRows(chunks))

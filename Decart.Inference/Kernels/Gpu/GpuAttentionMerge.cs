@@ -67,12 +67,13 @@ internal static class GpuAttentionMerge
     /// <summary>Merges all splits of a row for the heads of a unit and the dimensions of a warp, whose lanes divide them.</summary>
     public static void Merge(AttentionArguments a, AttentionUnit unit, int rank, int groups)
     {
-        int shift = groups > 1 ? 3 : 2, firstSplit = GpuSplits.Of(unit.FirstKey), splits = GpuSplits.Of(unit.Row.Position) + 1 - firstSplit;
+        int largest = 0, shift = groups > 1 ? 3 : 2, firstSplit = GpuSplits.Of(unit.FirstKey), splits = GpuSplits.Of(unit.Row.Position) + 1 - firstSplit;
         for (int i = Warp.LaneIdx; i < unit.HeadCount << shift; i += Lanes)
         {
             int dim = FirstDim(rank, groups) + ((i & ((1 << shift) - 1)) * 4);
-            if (dim < a.HeadDim) MergeFour(a, unit.RowNumber, unit.FirstSlot + firstSplit, splits, unit.FirstHead + (i >> shift), dim);
+            if (dim < a.HeadDim) largest = Math.Max(largest, MergeFour(a, unit.RowNumber, unit.FirstSlot + firstSplit, splits, unit.FirstHead + (i >> shift), dim));
         }
+        if (a.Maxima != 0) RowMaxima.RaiseByWarp(a.Maxima, unit.RowNumber, largest);
     }
 
     /// <summary>Stores what a split leaves of the dimensions of a warp. What it leaves of the softmax all warps store, so that each sees its own.</summary>
@@ -95,16 +96,17 @@ internal static class GpuAttentionMerge
         // Averages of halves do not exceed the largest half.
         Float4 inverses = new() { A = Float32.Divide(1, whole.Even.Sum), B = Float32.Divide(1, whole.Odd.Sum) };
         int dim = FirstDim(rank, groups);
-        StoreOutputs(a, unit, dim, totals.A, inverses);
-        if (groups > 1) StoreOutputs(a, unit, dim + 16, totals.B, inverses);
+        int largest = StoreOutputs(a, unit, dim, totals.A, inverses);
+        if (groups > 1) largest = Math.Max(largest, StoreOutputs(a, unit, dim + 16, totals.B, inverses));
+        if (a.Maxima != 0) RowMaxima.RaiseByWarp(a.Maxima, unit.RowNumber, largest);
     }
 
     /// <summary>Stores two neighbouring elements of a head's output.</summary>
     public static void StoreOutput(AttentionArguments a, int row, int head, int dim, uint halves) =>
         Global.StoreInt(a.Y + CoreTiles.OperandOffset(row, (head * a.HeadDim) + dim, a.YStride, a.YBlockRows), (int)halves);
 
-    /// <summary>Merges four elements of a head.</summary>
-    private static void MergeFour(AttentionArguments a, int row, int firstSlot, int splits, int head, int dim)
+    /// <summary>Merges four elements of a head; returns the largest <see cref="RowMaxima.Of"/>.</summary>
+    private static int MergeFour(AttentionArguments a, int row, int firstSlot, int splits, int head, int dim)
     {
         AttentionSoftmax whole = AttentionSoftmax.None;
         Float4 total = default;
@@ -120,8 +122,10 @@ internal static class GpuAttentionMerge
             address += 3 * Batch * step;
         }
         float inverse = Float32.Divide(1, whole.Sum);
-        StoreOutput(a, row, head, dim, Halves.Round(total.A * inverse, total.B * inverse));
-        StoreOutput(a, row, head, dim + 2, Halves.Round(total.C * inverse, total.D * inverse));
+        uint pair = Halves.Round(total.A * inverse, total.B * inverse), other = Halves.Round(total.C * inverse, total.D * inverse);
+        StoreOutput(a, row, head, dim, pair);
+        StoreOutput(a, row, head, dim + 2, other);
+        return Math.Max(RowMaxima.Of(pair), RowMaxima.Of(other));
     }
 
     private static PartialBatch LoadBatch(AttentionArguments a, long address, long step, int left, int dim) => new()
@@ -205,15 +209,25 @@ internal static class GpuAttentionMerge
     private static void StoreTail(AttentionArguments a, long partial, AttentionSoftmax softmax) => Global.StoreFloat4(
         partial + (a.HeadDim * sizeof(float)), new Float4 { A = softmax.Max * a.Factor, B = softmax.Sum });
 
-    /// <summary>Transposed, a lane has neighbouring elements of one head.</summary>
-    private static void StoreOutputs(AttentionArguments a, AttentionUnit unit, int dim, Float4 total, Float4 inverses)
+    /// <summary>Transposed, a lane has neighbouring elements of one head. Returns the largest <see cref="RowMaxima.Of"/> of those that it has stored.</summary>
+    private static int StoreOutputs(AttentionArguments a, AttentionUnit unit, int dim, Float4 total, Float4 inverses)
     {
         uint upper = TensorCore.Transpose(Halves.Round(total.A * inverses.A, total.B * inverses.B));
         uint lower = TensorCore.Transpose(Halves.Round(total.C * inverses.A, total.D * inverses.B));
         int lane = Warp.LaneIdx, head = lane >> 2;
         dim += (lane & 3) * 2;
-        if (head < unit.HeadCount && dim < a.HeadDim) StoreOutput(a, unit.RowNumber, unit.FirstHead + head, dim, upper);
-        if (head < unit.HeadCount && dim + 8 < a.HeadDim) StoreOutput(a, unit.RowNumber, unit.FirstHead + head, dim + 8, lower);
+        int largest = 0;
+        if (head < unit.HeadCount && dim < a.HeadDim)
+        {
+            StoreOutput(a, unit.RowNumber, unit.FirstHead + head, dim, upper);
+            largest = RowMaxima.Of(upper);
+        }
+        if (head < unit.HeadCount && dim + 8 < a.HeadDim)
+        {
+            StoreOutput(a, unit.RowNumber, unit.FirstHead + head, dim + 8, lower);
+            largest = Math.Max(largest, RowMaxima.Of(lower));
+        }
+        return largest;
     }
 
     /// <summary>Of four splits: four elements of what each leaves for a head, its maximum and its sum of weights.</summary>

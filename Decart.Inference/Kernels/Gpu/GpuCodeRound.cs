@@ -1,3 +1,4 @@
+using System.Numerics;
 using Decart.Inference.Kernels.Gpu.Intrinsics;
 using Decart.Inference.Kernels.Gpu.Tiles;
 using ILGPU;
@@ -15,10 +16,16 @@ internal struct CodeRoundArguments
     /// <summary>Where the scales of rows go, float32.</summary>
     public long Scales;
 
+    /// <summary>Those of the rows of x, if they are known, see <see cref="RowMaxima"/>, and others to be cleared; or 0.</summary>
+    public long Maxima, SpentMaxima;
+
     /// <summary>Padded columns of both.</summary>
     public int Stride;
 
     public int XBlockRows, YBlockRows;
+
+    /// <summary>Logarithm of the rows of a group, where maxima are known.</summary>
+    public int RowShift;
 }
 
 /// <summary>
@@ -35,7 +42,10 @@ internal static class GpuCodeRound<TCodes>
         SharedBytes = (Reduce.MaxWarps + 1) * RowsBytes,
     };
 
-    private const int MaxGroupSize = 1024, ClusterSize = 8, Lanes = 32, RowShift = 3, RowsBytes = CoreTiles.CoreRows * sizeof(int);
+    /// <summary>The same where the largest magnitudes are known: a thread takes eight columns of a row, and meets nobody.</summary>
+    public static readonly GpuKernel<CodeRoundArguments> KnownKernel = new(RunKnown, KnownThreads) { MinArchitecture = 90, StartsEarly = true };
+
+    private const int KnownThreads = 128, MaxGroupSize = 1024, ClusterSize = 8, Lanes = 32, RowShift = 3, RowsBytes = CoreTiles.CoreRows * sizeof(int);
 
     /// <summary>Rounds.</summary>
     /// <param name="device">Where.</param>
@@ -43,8 +53,21 @@ internal static class GpuCodeRound<TCodes>
     /// <param name="rows">Rows that the launch is sized for.</param>
     public static void Launch(IGpuDevice device, in CodeRoundArguments arguments, int rows)
     {
+        if (arguments.Maxima != 0)
+        {
+            LaunchKnown(device, arguments, rows);
+            return;
+        }
         int blocks = (rows + CoreTiles.CoreRows - 1) / CoreTiles.CoreRows, size = device.MaxGroupSize < MaxGroupSize ? 1 : ClusterSize;
         device.Launch(Kernel, new GpuGrid(blocks * size, ClusterSize: size), arguments);
+    }
+
+    /// <summary>Groups take up to eight rows, which lie together, of as many columns as they have threads for.</summary>
+    private static void LaunchKnown(IGpuDevice device, in CodeRoundArguments arguments, int rows)
+    {
+        int shift = BitOperations.Log2(BitOperations.RoundUpToPowerOf2((uint)Math.Min(rows, CoreTiles.CoreRows)));
+        int columns = (Math.Min(KnownThreads, device.MaxGroupSize) * CoreRow.Columns) >> shift, groups = (rows + (1 << shift) - 1) >> shift;
+        device.Launch(KnownKernel, new GpuGrid((arguments.Stride + columns - 1) / columns, groups), arguments with { RowShift = shift });
     }
 
     private static void Run(CodeRoundArguments a)
@@ -63,6 +86,19 @@ internal static class GpuCodeRound<TCodes>
         if (first == 0 && row < rows) Global.StoreFloat(a.Scales + ((long)row * sizeof(float)), TCodes.Scale(largest));
         // Nobody ends while others may read its memory.
         Cluster.Wait();
+    }
+
+    private static void RunKnown(CodeRoundArguments a)
+    {
+        GridDependency.LaunchDependents();
+        int thread = (Grid.IdxX * Group.DimX) + Group.IdxX, column = (thread >> a.RowShift) * CoreRow.Columns;
+        int row = (Grid.IdxY << a.RowShift) + (thread & ((1 << a.RowShift) - 1)), end = row < Global.LoadInt(a.Count) ? a.Stride : 0;
+        GridDependency.Wait();
+        UInt4 halves = Load(a, row, column, end);
+        int largest = RowMaxima.Load(a.Maxima, row, a.RowShift);
+        Store(a, row, column, end, halves, TCodes.Inverse(largest));
+        if (a.SpentMaxima != 0 && Grid.IdxX == 0 && Group.IdxX < Lanes && end != 0) RowMaxima.Clear(a.SpentMaxima, row, a.RowShift);
+        if (column == 0 && end != 0) Global.StoreFloat(a.Scales + ((long)row * sizeof(float)), TCodes.Scale(largest));
     }
 
     /// <summary>The lane's row of eight.</summary>

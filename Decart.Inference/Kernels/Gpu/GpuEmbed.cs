@@ -14,6 +14,9 @@ internal struct EmbedArguments
     /// <summary>The tokens that were sampled on the device (int), for rows of a negative token: see <see cref="Batch.AddSampled"/>.</summary>
     public long Sampled;
 
+    /// <summary>What <see cref="RowMaxima.Begin"/> has returned.</summary>
+    public long Maxima;
+
     public int TableRows, TableStride, XStride, Columns;
     public float Scale;
 }
@@ -26,6 +29,7 @@ internal static class GpuEmbed
     private static void Run(EmbedArguments a)
     {
         GridDependency.LaunchDependents();
+        RowMaxima.ClearAll(a.Maxima);
         int row = Grid.IdxX;
         if (row >= Global.LoadInt(a.Count)) return;
         int token = LoadToken(a, row);

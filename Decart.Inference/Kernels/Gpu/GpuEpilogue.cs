@@ -57,9 +57,11 @@ internal struct StoreTile
     /// <param name="place">Place of the first of the rows, a multiple of 8 where y is an operand.</param>
     /// <param name="end">Where places end.</param>
     /// <param name="reduces">A constant: whether sums are added in the second-level cache.</param>
-    public static void Store<TSums>(MatMulArguments a, TSums sums, int tile, int place, int end, bool reduces)
+    /// <param name="raises">A constant: whether there may be maxima to raise.</param>
+    public static void Store<TSums>(MatMulArguments a, TSums sums, int tile, int place, int end, bool reduces, bool raises)
         where TSums : unmanaged, ISums<TSums>
     {
+        if (!raises || TSums.Columns > RowMaxima.Rows) a.Maxima = 0;
         StoreTile store = new() { _a = a, _tile = tile, _place = place, _end = end, _reduces = reduces };
         if (a.Bias != 0)
         {
@@ -201,6 +203,7 @@ internal struct StoreTile
         int column = Column(a, self._tile), own = place + (Warp.LaneIdx >> 2);
         uint first = TensorCore.Transpose(column < a.Columns ? Halves.SaturatePair(sums.A, sums.B) : 0), second = 0;
         if (a.Gated == 0) second = TensorCore.Transpose(column + 8 < a.Columns ? Halves.SaturatePair(sums.C, sums.D) : 0);
+        if (a.Maxima != 0) RowMaxima.RaiseByFour(a.Maxima, own < self._end ? own : RowMaxima.NoRow, Math.Max(RowMaxima.Of(first), RowMaxima.Of(second)));
         if (own >= self._end) return;
         column += (2 * (Warp.LaneIdx & 3)) - (Warp.LaneIdx >> 2);
         long address = a.Y + CoreTiles.OperandOffset(own, column, a.YStride, a.YBlockRows);

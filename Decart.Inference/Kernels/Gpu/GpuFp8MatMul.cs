@@ -105,7 +105,7 @@ internal static class GpuFp8MatMul<TSums, TScales>
             if (warp >= pass.Tiles) continue;
             if (TScales.ArePieces) weightScales = new Float2 { A = 1, B = 1 };
             sums = TSums.Scale<TScales>(sums, weightScales, a.XScales + ((long)pass.XBlock * TSums.Columns * sizeof(float)));
-            StoreTile.Store(a, sums, tile, pass.XBlock * TSums.Columns, count, reduces: true);
+            StoreTile.Store(a, sums, tile, pass.XBlock * TSums.Columns, count, reduces: true, raises: true);
         }
     }
 

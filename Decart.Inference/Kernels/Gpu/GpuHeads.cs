@@ -22,6 +22,9 @@ internal static class GpuHeads
     /// <summary>Groups of a multiprocessor; where there are more rows than that a group takes all heads of a row.</summary>
     private const int GroupsPerMultiprocessor = 8;
 
+    /// <summary>Warps of a group where so small ones, of which a multiprocessor has no more than so many, are enough: they are spread over more of them.</summary>
+    private const int FewWarps = 2, FewGroupsPerMultiprocessor = 3;
+
     /// <summary>Launches the kernel for the rows of a step: groups are rows, by as many as divide the heads.</summary>
     /// <param name="device">Where.</param>
     /// <param name="arguments">The operation.</param>
@@ -29,11 +32,13 @@ internal static class GpuHeads
     /// <param name="codes">Whether keys and values become codes.</param>
     public static void Launch(IGpuDevice device, in AttentionArguments arguments, int rows, bool codes)
     {
-        int perGroup = Math.Min(Warps, device.MaxGroupSize / Lanes) * (Lanes >> HeadShift(arguments.HeadDim));
-        int most = (arguments.Heads + (2 * arguments.KvHeads) + perGroup - 1) / perGroup;
-        GpuGrid grid = new(rows, Math.Clamp(GroupsPerMultiprocessor * device.Multiprocessors / rows, 1, most));
+        int heads = arguments.Heads + (2 * arguments.KvHeads), perWarp = Lanes >> HeadShift(arguments.HeadDim), warps = Math.Min(Warps, device.MaxGroupSize / Lanes);
+        if (rows * Groups(FewWarps) <= FewGroupsPerMultiprocessor * device.Multiprocessors) warps = Math.Min(warps, FewWarps);
+        GpuGrid grid = new(rows, Math.Clamp(GroupsPerMultiprocessor * device.Multiprocessors / rows, 1, Groups(warps))) { GroupSize = warps * Lanes };
         bool isPlain = arguments.QueryNorm == 0 && arguments.KeyNorm == 0 && (arguments.Pairs % 4 == 0 || arguments.Interleaved != 0);
         device.Launch(codes ? isPlain ? CodesKernel : GeneralCodesKernel : isPlain ? Kernel : GeneralKernel, grid, arguments);
+
+        int Groups(int warps) => (heads + (warps * perWarp) - 1) / (warps * perWarp);
     }
 
     /// <summary>Where the halves of a query lie.</summary>

@@ -144,7 +144,7 @@ internal static class GpuHeldMatMul<TFormat, TScaling, TSums>
                     if (Pieces == 1) Ring<Stage>.Release(second);
                     ring = Ring<Stage>.Next(second);
                 }
-                if (warp < pass.Tiles) StoreTile.Store(a, sums, pass.Tile + warp, pass.XBlock * TSums.Columns, GpuRingMatMulPass.End(a, pass, count), reduces: true);
+                if (warp < pass.Tiles) StoreTile.Store(a, sums, pass.Tile + warp, pass.XBlock * TSums.Columns, GpuRingMatMulPass.End(a, pass, count), reduces: true, raises: false);
             }
         }
     }

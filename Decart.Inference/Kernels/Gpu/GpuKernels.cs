@@ -8,6 +8,7 @@ internal sealed class GpuKernels : IPartKernels, IDisposable
     private readonly IGpuDevice _device;
     private readonly GpuStep _step;
     private readonly GpuSampler _sampler;
+    private readonly RowMaxima _maxima;
     private readonly GpuMatMulLauncher _matMul;
     private readonly GpuExpertsMixer _experts;
     private readonly GpuAttentionLauncher _attention;
@@ -19,9 +20,10 @@ internal sealed class GpuKernels : IPartKernels, IDisposable
     public GpuKernels(IGpuDevice device, GpuStep step, GpuSampler sampler, int kvElementBytes)
     {
         (_device, _step, _sampler) = (device, step, sampler);
+        _maxima = new RowMaxima(device.Memory);
         _matMul = new GpuMatMulLauncher(device);
         _experts = new GpuExpertsMixer(device, _matMul);
-        _attention = new GpuAttentionLauncher(device, step, kvElementBytes);
+        _attention = new GpuAttentionLauncher(device, step, _maxima, kvElementBytes);
     }
 
     /// <summary>Every kernel.</summary>
@@ -51,6 +53,7 @@ internal sealed class GpuKernels : IPartKernels, IDisposable
             Rows = _step.Rows,
             X = destination.Address,
             Sampled = _sampler.Tokens,
+            Maxima = _maxima.Begin(),
             TableStride = CoreTiles.PaddedColumns(table.Columns),
             XStride = destination.Stride,
             Columns = table.Columns,
@@ -126,10 +129,12 @@ internal sealed class GpuKernels : IPartKernels, IDisposable
         _attention.Dispose();
         _experts.Dispose();
         _matMul.Dispose();
+        _maxima.Dispose();
     }
 
     private void Normalise(Norm norm, Activations x, GpuActivations y, int blockRows)
     {
+        _maxima.Forget(y.Address);
         NormArguments arguments = Arguments(norm, x, AllRows);
         arguments.Y = y.Address;
         arguments.YStride = y.Stride;
@@ -139,6 +144,7 @@ internal sealed class GpuKernels : IPartKernels, IDisposable
 
     private void MatMul(GpuActivations x, Norm? norm, Weight weight, in Epilogue epilogue, GpuActivations y, Rows rows)
     {
+        if (weight is not GpuCodeWeight) _maxima.Forget(y.Address);
         if (norm is not null && weight is GpuCodeWeight { ColumnOrder: 0 } codes && GpuNorm.MakesCodes(_device, x.Columns))
         {
             CodeOperand codesOfX = _matMul.NormaliseToCodes(Arguments(norm, x, rows), rows.Capacity, codes.PaddedRows, codes.Scaling);
@@ -176,8 +182,9 @@ internal sealed class GpuKernels : IPartKernels, IDisposable
         }
         else if (weight is GpuCodeWeight codes)
         {
+            (nint Own, nint Spent) maxima = _maxima.Take(x);
             if (codes.ColumnOrder != 0) x = _matMul.Order(x, codes.ColumnOrder, rows.Count, codes.Columns, rows.Capacity);
-            Multiply(_matMul.RoundToCodes(x, rows.Count, rows.Capacity, codes.PaddedRows, arguments.Stride, codes.Scaling), codes, arguments, rows.Capacity);
+            Multiply(_matMul.RoundToCodes(x, maxima, rows.Count, rows.Capacity, codes.PaddedRows, arguments.Stride, codes.Scaling), codes, arguments, rows.Capacity);
         }
         else
         {
@@ -192,6 +199,7 @@ internal sealed class GpuKernels : IPartKernels, IDisposable
         arguments.Weight = weight.Codes;
         arguments.WeightRows = weight.PaddedRows;
         arguments.Scales = weight.Scales;
+        if (arguments.HalfY != 0) arguments.Maxima = _maxima.Expect((nint)arguments.Y, rows);
         _matMul.LaunchCodes(arguments, x, rows, weight.Scaling);
     }
 

@@ -61,6 +61,9 @@ internal struct MatMulArguments
     /// <summary>For codes: the weight's scales, unless they are among them, and those of the rows of x.</summary>
     public long Scales, XScales;
 
+    /// <summary>See <see cref="RowMaxima"/>: where those of the rows of y are, or 0.</summary>
+    public long Maxima;
+
     /// <summary>How a packed weight is scaled.</summary>
     public PackedScaling Scaling;
 }

@@ -15,7 +15,7 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
     /// <summary>Every kernel, for whoever compiles them ahead of need.</summary>
     public static IReadOnlyList<GpuKernel> All { get; } =
     [
-        GpuNorm.Kernel, GpuNorm.PairKernel, GpuNorm.LongKernel, GpuRound.Kernel, GpuPadding.Kernel, GpuColumnOrder.Kernel, GpuMatMul.Kernel,
+        GpuNorm.Kernel, GpuNorm.PairKernel, GpuNorm.LongKernel, GpuNorm.ClusterKernel, GpuRound.Kernel, GpuPadding.Kernel, GpuColumnOrder.Kernel, GpuMatMul.Kernel,
         GpuTensorMatMul<Sums8>.Kernel, GpuTensorMatMul<Sums16>.Kernel, GpuTensorMatMul<Sums32>.Kernel, GpuTensorMatMul<Sums64>.Kernel,
         GpuRingMatMul<Sums8>.Kernel, GpuRingMatMul<Sums16>.Kernel, GpuRingMatMul<Sums32>.Kernel, GpuRingMatMul<Sums64>.Kernel,
         GpuRingMatMul<Sums128>.Kernel, GpuRingMatMul<Sums192>.Kernel, GpuRingMatMul<Sums256>.Kernel,
@@ -28,8 +28,11 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
     public static IReadOnlyList<GpuKernel> Codes { get; } =
     [
         GpuCodePack.Kernel, GpuCodePack.ScaleKernel, GpuCodePack.NibbleKernel, GpuCodeRound<FloatCodes>.Kernel, GpuCodeRound<IntegerCodes>.Kernel,
-        GpuNorm.FloatCodesKernel, GpuNorm.PairFloatCodesKernel, GpuNorm.IntegerCodesKernel, GpuNorm.PairIntegerCodesKernel,
-        .. Enum.GetValues<CodeScaling>().SelectMany(scaling => ((int[])[8, 16, 32, 64, 128, 192, 256]).Select(rows => CodeKernel(scaling, rows))),
+        GpuCodeRound<FloatCodes>.KnownKernel, GpuCodeRound<IntegerCodes>.KnownKernel,
+        GpuNorm.FloatCodesKernel, GpuNorm.PairFloatCodesKernel, GpuNorm.ClusterFloatCodesKernel,
+        GpuNorm.IntegerCodesKernel, GpuNorm.PairIntegerCodesKernel, GpuNorm.ClusterIntegerCodesKernel,
+        .. Enum.GetValues<CodeScaling>().SelectMany(scaling => ((int[])[8, 16, 32, 64, 128, 192, 256]).SelectMany(
+            rows => (GpuKernel[])[CodeKernel(scaling, rows, GpuNibbleRelayMatMul.MaxTiles), CodeKernel(scaling, rows, GpuNibbleRelayMatMul.MaxTiles + 1)])).Distinct(),
     ];
 
     /// <summary>Whether codes of few bits can be multiplied with codes of 8 bits.</summary>
@@ -62,18 +65,19 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
         (arguments.X, arguments.XScales, arguments.XBlockRows) = (x.Codes, x.Scales, plan.OperandRows);
         arguments.Stride = ByteTiles.HalfStride(arguments.Stride);
         arguments.YBlockRows = CoreTiles.OperandBlockRows(rows);
-        Launch(CodeKernel(scaling, plan.BlockRows), arguments, plan);
+        Launch(CodeKernel(scaling, plan.BlockRows, plan.TilesPerPass), arguments, plan);
         if (arguments.HalfY != 0) ClearPadding(arguments.Count, arguments.Y, arguments.Columns, rows);
     }
 
     /// <summary>Makes an operand of codes of one of halves; it is valid until the next one is made.</summary>
     /// <param name="x">The halves.</param>
+    /// <param name="maxima">See <see cref="RowMaxima.Take"/>.</param>
     /// <param name="count">Address of the number of rows.</param>
     /// <param name="rows">Rows that the launch is sized for.</param>
     /// <param name="weightRows">Padded rows of the weight that it will be multiplied with.</param>
     /// <param name="stride">Padded columns.</param>
     /// <param name="scaling">How the weight's codes are scaled.</param>
-    public CodeOperand RoundToCodes(long x, long count, int rows, int weightRows, int stride, CodeScaling scaling)
+    public CodeOperand RoundToCodes(long x, (nint Own, nint Spent) maxima, long count, int rows, int weightRows, int stride, CodeScaling scaling)
     {
         CodeOperand operand = ReserveCodes(rows, weightRows, stride, scaling);
         CodeRoundArguments round = new()
@@ -82,6 +86,8 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
             X = x,
             Y = operand.Codes,
             Scales = operand.Scales,
+            Maxima = maxima.Own,
+            SpentMaxima = maxima.Spent,
             Stride = stride,
             XBlockRows = CoreTiles.OperandBlockRows(rows),
             YBlockRows = operand.Plan.OperandRows,
@@ -288,15 +294,19 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
         return new CodeOperand(_codes.Address, _codes.Address + (nint)((long)plan.Blocks * plan.OperandRows * stride), plan);
     }
 
-    private static GpuKernel<MatMulArguments> CodeKernel(CodeScaling scaling, int blockRows) => scaling switch
+    private static GpuKernel<MatMulArguments> CodeKernel(CodeScaling scaling, int blockRows, int tilesPerPass) => scaling switch
     {
         CodeScaling.FloatRows => FloatKernel<RowScales>(blockRows),
         CodeScaling.FloatPieces => FloatKernel<PieceScales>(blockRows),
         CodeScaling.IntegerRows => IntegerKernel(blockRows),
-        CodeScaling.NibblePieces => GpuNibbleMatMul.Kernel<MiddleZeros>(blockRows),
-        CodeScaling.NibbleZeros => GpuNibbleMatMul.Kernel<OwnZeros>(blockRows),
+        CodeScaling.NibblePieces => NibbleKernel<MiddleZeros>(blockRows, tilesPerPass),
+        CodeScaling.NibbleZeros => NibbleKernel<OwnZeros>(blockRows, tilesPerPass),
         _ => throw new ArgumentOutOfRangeException(nameof(scaling), scaling, "No such scaling of codes."),
     };
+
+    private static GpuKernel<MatMulArguments> NibbleKernel<TZeros>(int blockRows, int tilesPerPass)
+        where TZeros : INibbleZeros =>
+        blockRows <= GpuNibbleRelayMatMul.MaxRows && tilesPerPass <= GpuNibbleRelayMatMul.MaxTiles ? GpuNibbleRelayMatMul.Kernel<TZeros>(blockRows) : GpuNibbleMatMul.Kernel<TZeros>(blockRows);
 
     private static GpuKernel<MatMulArguments> IntegerKernel(int blockRows) => blockRows switch
     {

@@ -39,6 +39,8 @@ internal static class GpuNibbleMatMul
 
         public int PieceBytes => NibbleTiles.Bytes;
 
+        public int RelayTiles(int blockRows) => blockRows <= GpuNibbleRelayMatMul.MaxRows ? 2 * GpuNibbleRelayMatMul.MaxTiles : 0;
+
         /// <summary>One for each warp that multiplies, as far as there is room in a stage.</summary>
         /// <inheritdoc/>
         public int MaxTiles(int blockRows)
@@ -123,7 +125,7 @@ internal static class GpuNibbleMatMul<TSums, TZeros>
             }
             if (warp >= pass.Tiles) continue;
             sums = TSums.Scale<RowScales>(sums, new Float2 { A = 1, B = 1 }, a.XScales + ((long)pass.XBlock * TSums.Columns * sizeof(float)));
-            StoreTile.Store(a, sums, pass.Tile + warp, pass.XBlock * TSums.Columns, count, reduces: true);
+            StoreTile.Store(a, sums, pass.Tile + warp, pass.XBlock * TSums.Columns, count, reduces: true, raises: true);
         }
     }
 

@@ -48,13 +48,23 @@ internal static class GpuNorm
     /// <summary>For rows that are longer than a group's threads can hold: they are read again.</summary>
     public static readonly GpuKernel<NormArguments> LongKernel = new(RunLong, MaxGroupSize) { StartsEarly = true };
 
+    /// <summary>To an operand, a cluster of groups a row: for rows that are longer than a group's threads can hold.</summary>
+    public static readonly GpuKernel<NormArguments> ClusterKernel = ForClusters(RunCluster);
+
     /// <summary>The same to an operand of floats of 8 bits, see <see cref="ByteTiles"/>.</summary>
-    public static readonly GpuKernel<NormArguments> FloatCodesKernel = ForCodes(RunFloatCodes), PairFloatCodesKernel = ForCodes(RunPairFloatCodes);
+    public static readonly GpuKernel<NormArguments> FloatCodesKernel = ForCodes(RunFloatCodes), PairFloatCodesKernel = ForCodes(RunPairFloatCodes), ClusterFloatCodesKernel = ForClusters(RunClusterFloatCodes);
 
     /// <summary>The same to an operand of integers of 8 bits.</summary>
-    public static readonly GpuKernel<NormArguments> IntegerCodesKernel = ForCodes(RunIntegerCodes), PairIntegerCodesKernel = ForCodes(RunPairIntegerCodes);
+    public static readonly GpuKernel<NormArguments> IntegerCodesKernel = ForCodes(RunIntegerCodes), PairIntegerCodesKernel = ForCodes(RunPairIntegerCodes),
+        ClusterIntegerCodesKernel = ForClusters(RunClusterIntegerCodes);
 
     private const int MaxGroupSize = 1024, Lanes = 32;
+
+    /// <summary>Threads of a group of a cluster, and groups.</summary>
+    private const int ClusterThreads = 256, ClusterSize = 8;
+
+    /// <summary>Bytes of what a cluster's warps tell each other at once.</summary>
+    private const int ClusterBytes = ClusterSize * ClusterThreads / Lanes * sizeof(float);
 
     /// <summary>Groups of a multiprocessor; where there are more rows they are taken in pairs.</summary>
     private const int GroupsPerMultiprocessor = 2;
@@ -68,6 +78,11 @@ internal static class GpuNorm
     {
         int cores = CoreTiles.PaddedColumns(arguments.Columns) / CoreRow.Columns, threads = (cores + Lanes - 1) / Lanes * Lanes;
         int groups = GroupsPerMultiprocessor * device.Multiprocessors;
+        if (arguments.YBlockRows != 0 && TakesClusters(device, cores))
+        {
+            LaunchClusters(device, arguments, rows, ClusterSize, integers);
+            return;
+        }
         (GpuKernel<NormArguments> kernel, GpuKernel<NormArguments> pairs) = arguments.CodeScales == 0 ? (Kernel, PairKernel)
             : integers ? (IntegerCodesKernel, PairIntegerCodesKernel) : (FloatCodesKernel, PairFloatCodesKernel);
         if (threads > Math.Min(MaxGroupSize, device.MaxGroupSize)) device.Launch(LongKernel, new GpuGrid(rows), arguments);
@@ -76,7 +91,34 @@ internal static class GpuNorm
     }
 
     /// <summary>Whether rows of so many columns can become an operand of codes: where a group's threads hold them.</summary>
-    public static bool MakesCodes(IGpuDevice device, int columns) => CoreTiles.PaddedColumns(columns) / CoreRow.Columns <= Math.Min(MaxGroupSize, device.MaxGroupSize);
+    public static bool MakesCodes(IGpuDevice device, int columns)
+    {
+        int cores = CoreTiles.PaddedColumns(columns) / CoreRow.Columns;
+        return cores <= Math.Min(MaxGroupSize, device.MaxGroupSize) || TakesClusters(device, cores);
+    }
+
+    /// <summary>Normalises to an operand, a cluster a row.</summary>
+    /// <param name="device">Where.</param>
+    /// <param name="arguments">The operation.</param>
+    /// <param name="rows">Rows that the launch is sized for.</param>
+    /// <param name="size">Groups of a cluster.</param>
+    /// <param name="integers">Whether codes are integers.</param>
+    internal static void LaunchClusters(IGpuDevice device, in NormArguments arguments, int rows, int size, bool integers)
+    {
+        GpuKernel<NormArguments> kernel = arguments.CodeScales == 0 ? ClusterKernel : integers ? ClusterIntegerCodesKernel : ClusterFloatCodesKernel;
+        device.Launch(kernel, new GpuGrid(rows * size, ClusterSize: size), arguments);
+    }
+
+    /// <summary>Whether a row is longer than a group's threads can hold, and not than a cluster's.</summary>
+    private static bool TakesClusters(IGpuDevice device, int cores) =>
+        cores > MaxGroupSize && cores <= ClusterSize * ClusterThreads && device.MaxGroupSize >= MaxGroupSize && device.CanRun(ClusterKernel);
+
+    private static GpuKernel<NormArguments> ForClusters(Action<NormArguments> entry) => new(entry, ClusterThreads)
+    {
+        MinArchitecture = 90,
+        StartsEarly = true,
+        SharedBytes = 3 * ClusterBytes,
+    };
 
     private static bool IsPlain(in NormArguments a) => a is { Order: 0, Bias: 0, RemoveMean: 0, YBlockRows: > 0 };
 
@@ -93,6 +135,12 @@ internal static class GpuNorm
     private static void RunPairFloatCodes(NormArguments a) => RunPairs<FloatCodes>(a, codes: true);
 
     private static void RunPairIntegerCodes(NormArguments a) => RunPairs<IntegerCodes>(a, codes: true);
+
+    private static void RunCluster(NormArguments a) => RunCluster<FloatCodes>(a, codes: false);
+
+    private static void RunClusterFloatCodes(NormArguments a) => RunCluster<FloatCodes>(a, codes: true);
+
+    private static void RunClusterIntegerCodes(NormArguments a) => RunCluster<IntegerCodes>(a, codes: true);
 
     /// <param name="a">The operation.</param>
     /// <param name="codes">A constant: whether y is an operand of codes.</param>
@@ -113,6 +161,31 @@ internal static class GpuNorm
         values = Apply(a, values, factor, scale, bias);
         if (codes) StoreCodes<TCodes>(a, row, column, values, used, memory, 2 * Reduce.MaxWarps);
         else if (used) Store(a, row, column, before, values);
+    }
+
+    /// <inheritdoc cref="Run{TCodes}(NormArguments, bool)"/>
+    private static void RunCluster<TCodes>(NormArguments a, bool codes)
+        where TCodes : IRowCodes
+    {
+        GridDependency.LaunchDependents();
+        // Nobody stores in another group's memory before that has begun.
+        Cluster.Arrive();
+        int size = Cluster.Size(), row = Grid.IdxX / size, column = ((Cluster.Rank() * Group.DimX) + Group.IdxX) * CoreRow.Columns;
+        bool used = row < Global.LoadInt(a.Count) && column < a.YStride;
+        CoreRow scale = LoadIf(used, a.Scale, column);
+        Cluster.Wait();
+        GridDependency.Wait();
+        CoreRow values = LoadIf(used, used ? Source(a, row) : 0, column);
+        if (a.RemoveMean != 0) values = Subtract(a, values, ClusterSum(CoreRow.Sum(values), 0) * a.InverseColumns, column);
+        values = Apply(values, Factor(a, ClusterSum(CoreRow.Squares(values), ClusterBytes)), scale);
+        if (a.Bias != 0) values = CoreRow.Add(values, LoadIf(used, a.Bias, column));
+        if (!codes)
+        {
+            if (used) Global.Store16(a.Y + CoreTiles.OperandOffset(row, column, a.YStride, a.YBlockRows), CoreRow.Saturate(values));
+            return;
+        }
+        int largest = ClusterMax(CoreRow.LargestMagnitude(values), 2 * ClusterBytes);
+        if (used) StoreCodes<TCodes>(a, row, column, values, largest);
     }
 
     private static void RunLong(NormArguments a)
@@ -175,6 +248,39 @@ internal static class GpuNorm
         }
     }
 
+    /// <summary>The sum over a cluster, in the order of <see cref="Reduce.GroupSum"/>, as if its groups were one.</summary>
+    /// <param name="value">The thread's.</param>
+    /// <param name="place">Where <see cref="ClusterBytes"/> are that were not used before.</param>
+    private static float ClusterSum(float value, int place)
+    {
+        int warps = Tell(Reduce.WarpSum(value), place);
+        value = Told(place, Warp.LaneIdx, warps);
+        if (warps > Lanes) value += Told(place, Warp.LaneIdx + Lanes, warps);
+        return Reduce.WarpSum(value);
+    }
+
+    /// <inheritdoc cref="ClusterSum"/>
+    private static int ClusterMax(int value, int place)
+    {
+        int warps = Tell(Interop.IntAsFloat((uint)Reduce.WarpMax(value)), place);
+        value = (int)Interop.FloatAsInt(Told(place, Warp.LaneIdx, warps));
+        if (warps > Lanes) value = Math.Max(value, (int)Interop.FloatAsInt(Told(place, Warp.LaneIdx + Lanes, warps)));
+        return Reduce.WarpMax(value);
+    }
+
+    /// <summary>Each warp leaves a value in the memory of all groups; returns how many there are.</summary>
+    private static int Tell(float value, int place)
+    {
+        int size = Cluster.Size(), warps = Group.DimX >> 5, own = Shared.Base() + place + (((Cluster.Rank() * warps) + (Group.IdxX >> 5)) * sizeof(float));
+        if (Warp.LaneIdx < size) Cluster.StoreFloat(Cluster.Map(own, Warp.LaneIdx), value);
+        Cluster.Arrive();
+        Cluster.Wait();
+        return size * warps;
+    }
+
+    /// <summary>What a warp has left, or 0.</summary>
+    private static float Told(int place, int warp, int warps) => warp < warps ? Shared.LoadFloat(Shared.Base() + place + (warp * sizeof(float))) : 0;
+
     /// <summary>Where columns end: of an operand behind its padding.</summary>
     private static int End(NormArguments a) => a.YBlockRows != 0 ? a.YStride : a.Columns;
 
@@ -221,7 +327,12 @@ internal static class GpuNorm
         where TCodes : IRowCodes
     {
         int largest = Reduce.GroupMax(CoreRow.LargestMagnitude(values), memory, place);
-        if (!used) return;
+        if (used) StoreCodes<TCodes>(a, row, column, values, largest);
+    }
+
+    private static void StoreCodes<TCodes>(NormArguments a, int row, int column, CoreRow values, int largest)
+        where TCodes : IRowCodes
+    {
         long codes = (long)TCodes.Round(CoreRow.Multiply(values, TCodes.Inverse(largest)));
         Global.StoreLong(a.Y + ByteTiles.OperandOffset(row, column, a.YStride, a.YBlockRows), codes);
         if (column == 0) Global.StoreFloat(a.CodeScales + ((long)row * sizeof(float)), TCodes.Scale(largest));

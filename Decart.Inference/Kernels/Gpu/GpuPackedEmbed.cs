@@ -28,6 +28,7 @@ internal static class GpuPackedEmbed<TFormat>
     private static void Run(EmbedArguments a)
     {
         GridDependency.LaunchDependents();
+        RowMaxima.ClearAll(a.Maxima);
         int row = Grid.IdxX, warp = Group.IdxX / Lanes, column = (Grid.IdxY * Columns) + (warp * PiecesAtOnce * CoreTiles.PieceColumns);
         if (row >= Global.LoadInt(a.Count) || column >= a.Columns) return;
         int token = GpuEmbed.LoadToken(a, row), first = Shared.Base() + (warp * PiecesAtOnce * PackedTile<TFormat>.Bytes), second = first + PackedTile<TFormat>.Bytes;

@@ -34,14 +34,14 @@ internal static class GpuRelayMatMul<TFormat, TScaling, TSums>
     private static readonly int Runners = TSums.Columns <= 16 && Pieces == 4 ? 4 : 3;
 
     /// <summary>A multiple of the groups: a stage is always the same group's, which sees all its phases.</summary>
-    private static readonly int Stages = (Shared.MostBytes - (Runners * GroupWarps * Relay.Bytes)) / (StageBytes + (2 * MBarrier.Bytes)) / Runners * Runners;
+    private static readonly int Stages = (Shared.MostBytes - (Runners * GroupWarps * SumRelay<TSums>.Bytes)) / (StageBytes + (2 * MBarrier.Bytes)) / Runners * Runners;
 
     public static readonly GpuKernel<MatMulArguments> Kernel = new(Run, (Runners + 1) * WarpGroup.Threads)
     {
         MinArchitecture = 90,
         ForOneArchitecture = true,
         StartsEarly = true,
-        SharedBytes = Ring<Stage>.Bytes + (Runners * GroupWarps * Relay.Bytes),
+        SharedBytes = Ring<Stage>.Bytes + (Runners * GroupWarps * SumRelay<TSums>.Bytes),
         Parts = [((Func<int, PiecePair<HeldPiece>>)Unpack).Method],
     };
 
@@ -51,7 +51,7 @@ internal static class GpuRelayMatMul<TFormat, TScaling, TSums>
         int stages = Shared.Base(), relays = stages + Ring<Stage>.Bytes, warp = Warp.Shuffle(Group.IdxX / Lanes, 0);
         if (Warp.LaneIdx == 0)
         {
-            if (warp < Runners * GroupWarps) Relay.Initialize(relays + (warp * Relay.Bytes));
+            if (warp < Runners * GroupWarps) SumRelay<TSums>.Initialize(relays + (warp * SumRelay<TSums>.Bytes));
             else if (warp == Runners * GroupWarps) Ring<Stage>.Initialize(stages);
         }
         Group.Barrier();
@@ -74,7 +74,7 @@ internal static class GpuRelayMatMul<TFormat, TScaling, TSums>
         int group = warp / GroupWarps, turn = group;
         // Tiles are other warps' in each group, so that all four parts of a multiprocessor have work; sums go from warp to warp.
         int tile = (warp - (group * a.TilesPerPass)) & (GroupWarps - 1);
-        Relay before = Relay.At(relays, group, tile), after = Relay.At(relays, (group + 1) % Runners, tile);
+        SumRelay<TSums> before = Place(relays, group, tile), after = Place(relays, (group + 1) % Runners, tile);
         ring = Ring<Stage>.Skip(ring, group);
         int turns = GpuRingMatMul<TSums>.Steps(a, Pieces), lastPieces = GpuRingMatMul<TSums>.Pieces(a, turns - 1, Pieces);
         GridDependency.Wait();
@@ -108,11 +108,11 @@ internal static class GpuRelayMatMul<TFormat, TScaling, TSums>
                     }
                 }
                 TSums sums = default;
-                if (isMine && !isLast) Relay.AwaitEmpty(after);
+                if (isMine && !isLast) SumRelay<TSums>.AwaitEmpty(after);
                 if (isMine && turn > 0)
                 {
-                    sums = Relay.Take(before);
-                    before = Relay.Next(before);
+                    sums = SumRelay<TSums>.Take(before);
+                    before = SumRelay<TSums>.Next(before);
                 }
                 WarpGroup.Fence();
                 sums = HeldProducts<TSums>.Add(sums, front, x);
@@ -122,13 +122,13 @@ internal static class GpuRelayMatMul<TFormat, TScaling, TSums>
                 WarpGroup.Wait(0);
                 if (isMine && !isLast)
                 {
-                    Relay.Give(after, sums);
-                    after = Relay.Next(after);
+                    SumRelay<TSums>.Give(after, sums);
+                    after = SumRelay<TSums>.Next(after);
                 }
                 Ring<Stage>.Release(ring);
                 if (isLast)
                 {
-                    if (isMine) StoreTile.Store(a, sums, pass.Tile + tile, pass.XBlock * TSums.Columns, GpuRingMatMulPass.End(a, pass, count), reduces: true);
+                    if (isMine) StoreTile.Store(a, sums, pass.Tile + tile, pass.XBlock * TSums.Columns, GpuRingMatMulPass.End(a, pass, count), reduces: true, raises: false);
                     // Its registers are free while sums are stored.
                     front = middle = back = default;
                 }
@@ -137,6 +137,9 @@ internal static class GpuRelayMatMul<TFormat, TScaling, TSums>
             turn -= turns;
         }
     }
+
+    /// <summary>The one before a group's warp that has such a place among the tiles.</summary>
+    private static SumRelay<TSums> Place(int relays, int group, int place) => SumRelay<TSums>.At(relays + (((group * GroupWarps) + place) * SumRelay<TSums>.Bytes));
 
     /// <summary>Halves of two pieces of a tile.</summary>
     private static PiecePair<HeldPiece> Unpack(int first) => TScaling.Unpack<TFormat, HeldPiece>(first, first + PackedTile<TFormat>.Bytes, default);
@@ -156,57 +159,5 @@ internal static class GpuRelayMatMul<TFormat, TScaling, TSums>
         public static int Writers => GpuRingMatMul<TSums>.Copiers;
 
         public static int Readers => GroupWarps;
-    }
-
-    /// <summary>Where a warp finds the sums of its tile that another one gives it, and two barriers.</summary>
-    private struct Relay
-    {
-        private int _address, _parity;
-
-        public static int Bytes => SumBytes + (2 * MBarrier.Bytes);
-
-        private static int SumBytes => TSums.Columns / 8 * WarpFragment.Bytes;
-
-        /// <summary>Where the calling lane's sums are.</summary>
-        private static int OwnSums => Warp.LaneIdx * 4 * sizeof(float);
-
-        /// <summary>Makes one, by one thread.</summary>
-        public static void Initialize(int address)
-        {
-            MBarrier.Init(address + SumBytes, 1);
-            MBarrier.Init(address + SumBytes + MBarrier.Bytes, 1);
-            MBarrier.PublishInit();
-        }
-
-        /// <summary>The one before a group's warp that has such a place among the tiles.</summary>
-        public static Relay At(int relays, int group, int place) => new() { _address = relays + (((group * GroupWarps) + place) * Bytes) };
-
-        /// <summary>Behind a time that sums were given.</summary>
-        public static Relay Next(Relay relay)
-        {
-            relay._parity ^= 1;
-            return relay;
-        }
-
-        /// <summary>Waits until sums may be stored.</summary>
-        public static void AwaitEmpty(Relay relay) => MBarrier.Wait(relay._address + SumBytes + MBarrier.Bytes, relay._parity ^ 1);
-
-        /// <summary>Stores sums.</summary>
-        public static void Give(Relay relay, TSums sums)
-        {
-            TSums.Store(sums, relay._address + OwnSums);
-            Warp.Barrier();
-            if (Warp.LaneIdx == 0) MBarrier.Arrive(relay._address + SumBytes);
-        }
-
-        /// <summary>Waits for sums.</summary>
-        public static TSums Take(Relay relay)
-        {
-            MBarrier.Wait(relay._address + SumBytes, relay._parity);
-            TSums sums = TSums.Load(relay._address + OwnSums);
-            Warp.Barrier();
-            if (Warp.LaneIdx == 0) MBarrier.Arrive(relay._address + SumBytes + MBarrier.Bytes);
-            return sums;
-        }
     }
 }

@@ -45,7 +45,7 @@ internal static class GpuTensorMatMul<TSums>
             AsyncCopy.Commit();
             sums = Multiply(sums, memory + (piece % Stages * StageBytes), warp);
         }
-        StoreTile.Store(a, sums, firstTile + warp, first, end, reduces: false);
+        StoreTile.Store(a, sums, firstTile + warp, first, end, reduces: false, raises: false);
     }
 
     /// <summary>Adds the products of a piece, 32 columns at a time.</summary>

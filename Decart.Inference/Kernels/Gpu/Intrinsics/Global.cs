@@ -66,6 +66,19 @@ internal static unsafe class Global
     [IntrinsicImplementation, Ptx("red.global.or.b32 [$0], $1;")]
     public static void Merge(long address, int bits) => Interlocked.Or(ref *(int*)address, bits);
 
+    /// <summary>Replaces an integer by a larger one, and waits for nothing (PTX ISA, "red").</summary>
+    [IntrinsicImplementation, Ptx("red.global.max.s32 [$0], $1;")]
+    public static void Raise(long address, int value)
+    {
+        ref int place = ref *(int*)address;
+        for (int old = Volatile.Read(ref place); value > old;)
+        {
+            int found = Interlocked.CompareExchange(ref place, value, old);
+            if (found == old) return;
+            old = found;
+        }
+    }
+
     /// <summary>
     /// Adds to an integer and returns what it was before. What the thread knows to be stored before is stored for whoever adds later, and what others had
     /// stored before they added the calling thread sees from here on (PTX ISA, "atom", acquire and release at the scope of the GPU).

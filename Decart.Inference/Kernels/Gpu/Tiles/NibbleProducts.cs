@@ -28,6 +28,15 @@ internal struct HeldNibbles
     public Float2 Scales;
 }
 
+/// <summary>The products of four pieces, and what the lane's two rows of each are scaled by.</summary>
+internal struct NibbleQuad<TTile>
+    where TTile : unmanaged
+{
+    public TTile First, Second, Third, Fourth;
+
+    public Float2 FirstScales, SecondScales, ThirdScales, FourthScales;
+}
+
 /// <summary>How codes of 4 bits become integers of 8.</summary>
 internal interface INibbleZeros
 {
@@ -119,6 +128,30 @@ internal static class NibbleProducts<TZeros>
         return Scaled(sums, others, second);
     }
 
+    /// <summary>The products of four neighbouring pieces.</summary>
+    /// <param name="run">The pieces.</param>
+    /// <param name="nextX">What the descriptor of the next piece of x has more.</param>
+    public static NibbleQuad<TTile> MultiplyFour<TTile>(NibbleRun run, int nextX)
+        where TTile : unmanaged, ICodeTile<TTile>
+    {
+        NibbleQuad<TTile> quad = default;
+        HeldNibbles first = Load(run, 0);
+        TTile products = Start<TTile>(first, run.X);
+        HeldNibbles second = Load(run, 1);
+        TTile others = Start<TTile>(second, run.X + nextX);
+        // What products are made of has registers of its own until they are done.
+        WarpGroup.Wait(1);
+        HeldNibbles third = Load(run, 2);
+        TTile more = Start<TTile>(third, run.X + (2 * nextX));
+        WarpGroup.Wait(1);
+        HeldNibbles fourth = Load(run, 3);
+        TTile last = Start<TTile>(fourth, run.X + (3 * nextX));
+        WarpGroup.Wait(0);
+        (quad.First, quad.Second, quad.Third, quad.Fourth) = (products, others, more, last);
+        (quad.FirstScales, quad.SecondScales, quad.ThirdScales, quad.FourthScales) = (first.Scales, second.Scales, third.Scales, fourth.Scales);
+        return quad;
+    }
+
     /// <summary>Adds the products of one or two pieces with 128 rows of x.</summary>
     /// <inheritdoc cref="Add{TTile}"/>
     public static Tile128 AddHalves(Tile128 sums, NibbleRun run, int nextX)
@@ -186,15 +219,21 @@ internal static class NibbleProducts<TZeros>
     /// <summary>What the descriptor of the next 64 rows of x has more.</summary>
     private static int NextColumns => MatrixDescriptor.Advance(64 * CoreTiles.RowBytes);
 
+    /// <summary>From a row's header to that of the lane's other row.</summary>
+    private static int LowerHeader => CoreTiles.CoreRows * sizeof(uint);
+
+    /// <summary>Address of the header of the first of the lane's rows.</summary>
+    private static int HeaderOf(int piece) => piece + NibbleTiles.CodeBytes + ((Warp.LaneIdx >> 2) * sizeof(uint));
+
     /// <summary>A warp's lanes load a piece.</summary>
     /// <param name="run">Some pieces.</param>
     /// <param name="index">Which of them.</param>
     private static HeldNibbles Load(NibbleRun run, int index)
     {
         int piece = run.Weight + (index * NibbleTiles.Bytes);
-        int lane = piece + (Warp.LaneIdx * NibbleTiles.LaneBytes), row = piece + NibbleTiles.CodeBytes + ((Warp.LaneIdx >> 2) * sizeof(uint));
+        int lane = piece + (Warp.LaneIdx * NibbleTiles.LaneBytes), row = HeaderOf(piece);
         UInt4 near = Shared.Load16(lane), far = Shared.Load16(lane + NibbleTiles.PlaneBytes);
-        uint upper = (uint)Shared.LoadInt(row), lower = (uint)Shared.LoadInt(row + (CoreTiles.CoreRows * sizeof(uint)));
+        uint upper = (uint)Shared.LoadInt(row), lower = (uint)Shared.LoadInt(row + LowerHeader);
         uint zero = TZeros.Of(upper), lowerZero = TZeros.Of(lower);
         return new HeldNibbles
         {
@@ -202,7 +241,7 @@ internal static class NibbleProducts<TZeros>
             Step1 = Widen(near.C, near.D, zero, lowerZero),
             Step2 = Widen(far.A, far.B, zero, lowerZero),
             Step3 = Widen(far.C, far.D, zero, lowerZero),
-            Scales = new Float2 { A = Scale(upper), B = Scale(lower) },
+            Scales = Scales(upper, lower),
         };
     }
 
@@ -237,6 +276,8 @@ internal static class NibbleProducts<TZeros>
         C = TZeros.High(upper, zero),
         D = TZeros.High(lower, lowerZero),
     };
+
+    private static Float2 Scales(uint upper, uint lower) => new() { A = Scale(upper), B = Scale(lower) };
 
     private static float Scale(uint header) => Interop.IntAsFloat(header & ~Int4Header.ZeroBits) * (1 / TZeros.Unit);
 }

@@ -70,7 +70,19 @@ internal interface IRelaySums<TSelf> : IHeldSums<TSelf>
     static abstract void Store(TSelf sums, int address);
 }
 
-internal struct Sums8 : IWarpSums<Sums8>, IRelaySums<Sums8>, ICodeSums<Sums8>
+/// <summary>Sums of products of integers that are made before it is known what they are added to, see <see cref="NibbleProducts{TZeros}"/>.</summary>
+internal interface ISharedSums<TSelf> : IRelaySums<TSelf>, ICodeSums<TSelf>
+    where TSelf : unmanaged, ISharedSums<TSelf>
+{
+    /// <summary>The products of four neighbouring pieces, for four warps together.</summary>
+    static abstract NibbleQuad<TSelf> MultiplyNibbles<TZeros>(NibbleRun run)
+        where TZeros : INibbleZeros;
+
+    /// <summary>Adds the products of the first pieces.</summary>
+    static abstract TSelf AddProducts(TSelf sums, NibbleQuad<TSelf> products, int count);
+}
+
+internal struct Sums8 : IWarpSums<Sums8>, ISharedSums<Sums8>
 {
     private Tile8 _tile;
 
@@ -112,13 +124,39 @@ internal struct Sums8 : IWarpSums<Sums8>, IRelaySums<Sums8>, ICodeSums<Sums8>
     public static Sums8 AddNibbles<TZeros>(Sums8 sums, NibbleRun run)
         where TZeros : INibbleZeros => new() { _tile = NibbleProducts<TZeros>.Add(sums._tile, run, MatrixDescriptor.Advance(Columns * CoreTiles.RowBytes)) };
 
+    public static NibbleQuad<Sums8> MultiplyNibbles<TZeros>(NibbleRun run)
+        where TZeros : INibbleZeros
+    {
+        NibbleQuad<Tile8> products = NibbleProducts<TZeros>.MultiplyFour<Tile8>(run, MatrixDescriptor.Advance(Columns * CoreTiles.RowBytes));
+        return new()
+        {
+            First = new() { _tile = products.First },
+            Second = new() { _tile = products.Second },
+            Third = new() { _tile = products.Third },
+            Fourth = new() { _tile = products.Fourth },
+            FirstScales = products.FirstScales,
+            SecondScales = products.SecondScales,
+            ThirdScales = products.ThirdScales,
+            FourthScales = products.FourthScales,
+        };
+    }
+
+    public static Sums8 AddProducts(Sums8 sums, NibbleQuad<Sums8> products, int count)
+    {
+        sums._tile = Tile8.Add<NibbleScales>(sums._tile, products.First._tile, products.FirstScales);
+        if (count > 1) sums._tile = Tile8.Add<NibbleScales>(sums._tile, products.Second._tile, products.SecondScales);
+        if (count > 2) sums._tile = Tile8.Add<NibbleScales>(sums._tile, products.Third._tile, products.ThirdScales);
+        if (count > 3) sums._tile = Tile8.Add<NibbleScales>(sums._tile, products.Fourth._tile, products.FourthScales);
+        return sums;
+    }
+
     public static Sums8 Scale<TScales>(Sums8 sums, Float2 weight, long x)
         where TScales : ICodeScales => new() { _tile = Tile8.Scale<TScales>(sums._tile, weight, x) };
 
     public static Tile64 First(Sums8 sums) => new() { T0 = sums._tile.T0 };
 }
 
-internal struct Sums16 : IWarpSums<Sums16>, IRelaySums<Sums16>, ICodeSums<Sums16>
+internal struct Sums16 : IWarpSums<Sums16>, ISharedSums<Sums16>
 {
     private Tile16 _tile;
 
@@ -162,6 +200,32 @@ internal struct Sums16 : IWarpSums<Sums16>, IRelaySums<Sums16>, ICodeSums<Sums16
 
     public static Sums16 AddNibbles<TZeros>(Sums16 sums, NibbleRun run)
         where TZeros : INibbleZeros => new() { _tile = NibbleProducts<TZeros>.Add(sums._tile, run, MatrixDescriptor.Advance(Columns * CoreTiles.RowBytes)) };
+
+    public static NibbleQuad<Sums16> MultiplyNibbles<TZeros>(NibbleRun run)
+        where TZeros : INibbleZeros
+    {
+        NibbleQuad<Tile16> products = NibbleProducts<TZeros>.MultiplyFour<Tile16>(run, MatrixDescriptor.Advance(Columns * CoreTiles.RowBytes));
+        return new()
+        {
+            First = new() { _tile = products.First },
+            Second = new() { _tile = products.Second },
+            Third = new() { _tile = products.Third },
+            Fourth = new() { _tile = products.Fourth },
+            FirstScales = products.FirstScales,
+            SecondScales = products.SecondScales,
+            ThirdScales = products.ThirdScales,
+            FourthScales = products.FourthScales,
+        };
+    }
+
+    public static Sums16 AddProducts(Sums16 sums, NibbleQuad<Sums16> products, int count)
+    {
+        sums._tile = Tile16.Add<NibbleScales>(sums._tile, products.First._tile, products.FirstScales);
+        if (count > 1) sums._tile = Tile16.Add<NibbleScales>(sums._tile, products.Second._tile, products.SecondScales);
+        if (count > 2) sums._tile = Tile16.Add<NibbleScales>(sums._tile, products.Third._tile, products.ThirdScales);
+        if (count > 3) sums._tile = Tile16.Add<NibbleScales>(sums._tile, products.Fourth._tile, products.FourthScales);
+        return sums;
+    }
 
     public static Sums16 Scale<TScales>(Sums16 sums, Float2 weight, long x)
         where TScales : ICodeScales => new() { _tile = Tile16.Scale<TScales>(sums._tile, weight, x) };
