@@ -39,8 +39,6 @@ internal static class GpuNibbleMatMul
 
         public int PieceBytes => NibbleTiles.Bytes;
 
-        public int RelayTiles(int blockRows) => blockRows <= GpuNibbleRelayMatMul.MaxRows ? 2 * GpuNibbleRelayMatMul.MaxTiles : 0;
-
         /// <summary>One for each warp that multiplies, as far as there is room in a stage.</summary>
         /// <inheritdoc/>
         public int MaxTiles(int blockRows)

@@ -11,8 +11,6 @@ internal interface IPackedTiles
     /// <summary>The most tiles of a pass over blocks of as many rows of x.</summary>
     int MaxTiles(int blockRows);
 
-    /// <summary>The most tiles of a group's share that are taken in passes of four, by warp groups in turn.</summary>
-    int RelayTiles(int blockRows) => 0;
 }
 
 /// <summary>How <see cref="GpuRingMatMul{TSums}"/> divides its work among groups, one a multiprocessor. It decides on speed, never on bits.</summary>
@@ -126,7 +124,6 @@ internal readonly record struct GpuRingPlan(int BlockRows, int Blocks, int Group
             TilesPerUnit = unit,
         };
         if (unit > 1 || packed is null) return plan;
-        if (most <= packed.RelayTiles(blockRows)) return plan with { TilesPerPass = CeilingDivide(most, CeilingDivide(most, WarpGroupTiles)) };
         // Of a packed weight making halves, or bytes, decides, too, which takes as long for one tile as for four. More passes than there must be took longer all the same.
         for (int perPass = plan.TilesPerPass + 1; perPass <= maxTiles; perPass++)
         {
@@ -159,8 +156,6 @@ internal readonly record struct GpuRingPlan(int BlockRows, int Blocks, int Group
             return (passes + Groups - 1) / Groups * PassTime(GpuRingMatMulPass.MaxTiles, pieces, packed);
         }
         int left = CeilingDivide(CeilingDivide(tiles, TilesPerUnit), GroupsPerBlock) * TilesPerUnit;
-        // Turns of the next pass follow those of the one before.
-        if (left <= (packed?.RelayTiles(BlockRows) ?? 0)) return PassTime(left, pieces, packed);
         long cycles = 0;
         for (; left > 0; left -= TilesPerPass) cycles += PassTime(Math.Min(left, TilesPerPass), pieces, packed);
         return cycles;
