@@ -15,7 +15,7 @@ internal sealed class GpuCodeRoundTests(string device)
     /// <summary>Rows that fill no eight, in launches for more; on a GPU eight groups take a row together, 4,096 columns each at a time.</summary>
     [Test]
     public void Codes_and_scales_are_those_of_each_row(
-        [Values("1 of 1, 128", "5 of 8, 384", "9 of 16, 1280", "17 of 32, 8320", "3 of 4, 4352", "2 of 2, 53248")] string @case, [Values] bool integers)
+        [Values("1 of 1, 128", "5 of 8, 384", "9 of 16, 1280", "17 of 32, 8320", "3 of 4, 4352", "2 of 2, 53248")] string @case, [Values] bool integers, [Values] bool known)
     {
         string[] parts = @case.Split([" of ", ", "], StringSplitOptions.None);
         (int rows, int capacity, int stride) = (int.Parse(parts[0]), int.Parse(parts[1]), int.Parse(parts[2]));
@@ -37,8 +37,19 @@ internal sealed class GpuCodeRoundTests(string device)
                 MemoryMarshal.Write(halves.AsSpan((int)CoreTiles.OperandOffset(row, column, stride, blockRows)), elements[row, column]);
         }
         using GpuBuffer x = Filled(gpu, halves), y = Filled(gpu, Poisoned(halves.Length / 2)), scales = Filled(gpu, Poisoned(capacity * sizeof(float))), count = Filled(gpu, BitConverter.GetBytes(rows));
+        // Of known maxima each has its copies, any of which may be the largest.
+        byte[] maxima = new byte[RowMaxima.PlaceBytes], ones = new byte[RowMaxima.PlaceBytes];
+        ones.AsSpan().Fill(1);
+        for (int row = 0; row < rows && known; row++)
+        {
+            ushort largest = Enumerable.Range(0, stride).Max(column => (ushort)(BitConverter.HalfToUInt16Bits(elements[row, column]) & 0x7FFF));
+            for (int copy = 0; copy < RowMaxima.Copies; copy++) MemoryMarshal.Write(maxima.AsSpan((int)RowMaxima.Copy(0, row, copy)), copy == row % RowMaxima.Copies ? largest : largest / (copy + 2));
+        }
+        using GpuBuffer place = Filled(gpu, maxima), spent = Filled(gpu, ones);
         CodeRoundArguments arguments = new()
         {
+            Maxima = known ? place.Address : 0,
+            SpentMaxima = spent.Address,
             Count = count.Address,
             X = x.Address,
             Y = y.Address,
@@ -66,6 +77,12 @@ internal sealed class GpuCodeRoundTests(string device)
             }
         }
         Assert.That(codes.AsSpan().SequenceEqual(expected), "codes, and nothing beside them");
+        gpu.Download(spent.Address, ones);
+        for (int row = 0; row < RowMaxima.Rows; row++)
+        {
+            for (int copy = 0; copy < RowMaxima.Copies; copy++)
+                Assert.That(BitConverter.ToInt32(ones, (int)RowMaxima.Copy(0, row, copy)), row < rows ? Is.Zero : Is.Not.Zero, $"copy {copy} of a spent maximum of row {row}");
+        }
         Assert.That(found.AsSpan(rows * sizeof(float)).ContainsAnyExcept(Poison), Is.False, "scales of rows that are not there");
     }
 

@@ -83,6 +83,7 @@ internal static class GpuCodeRound<TCodes>
         float inverse = TCodes.Inverse(largest);
         Store(a, row, first, step, end, chunks, inverse);
         for (int column = first + (4 * step); column < end; column += 4 * step) Store(a, row, column, step, end, Load(a, row, column, step, end), inverse);
+        if (a.SpentMaxima != 0 && rank == 0 && Group.IdxX < Lanes && row < rows) RowMaxima.Clear(a.SpentMaxima, row, RowShift);
         if (first == 0 && row < rows) Global.StoreFloat(a.Scales + ((long)row * sizeof(float)), TCodes.Scale(largest));
         // Nobody ends while others may read its memory.
         Cluster.Wait();

@@ -38,7 +38,7 @@ internal static class GpuHeads
         bool isPlain = arguments.QueryNorm == 0 && arguments.KeyNorm == 0 && (arguments.Pairs % 4 == 0 || arguments.Interleaved != 0);
         device.Launch(codes ? isPlain ? CodesKernel : GeneralCodesKernel : isPlain ? Kernel : GeneralKernel, grid, arguments);
 
-        int Groups(int warps) => (heads + (warps * perWarp) - 1) / (warps * perWarp);
+        int Groups(int size) => (heads + (size * perWarp) - 1) / (size * perWarp);
     }
 
     /// <summary>Where the halves of a query lie.</summary>

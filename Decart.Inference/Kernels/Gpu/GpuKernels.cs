@@ -199,7 +199,8 @@ internal sealed class GpuKernels : IPartKernels, IDisposable
         arguments.Weight = weight.Codes;
         arguments.WeightRows = weight.PaddedRows;
         arguments.Scales = weight.Scales;
-        if (arguments.HalfY != 0) arguments.Maxima = _maxima.Expect((nint)arguments.Y, rows);
+        // Which blocks raise maxima kernels know when they are compiled.
+        if (arguments.HalfY != 0) arguments.Maxima = _maxima.Expect((nint)arguments.Y, Math.Max(rows, x.Plan.BlockRows));
         _matMul.LaunchCodes(arguments, x, rows, weight.Scaling);
     }
 

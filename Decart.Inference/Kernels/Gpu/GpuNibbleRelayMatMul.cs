@@ -7,7 +7,7 @@ namespace Decart.Inference.Kernels.Gpu;
 /// <summary>The kernels of <see cref="GpuNibbleRelayMatMul{TSums, TZeros}"/>.</summary>
 internal static class GpuNibbleRelayMatMul
 {
-    /// <summary>The most rows of x of a block, and the most tiles of a pass: one for each warp of a group.</summary>
+    /// <summary>The most rows of x of a block, and the most tiles of a group's share: one for each warp of a warp group.</summary>
     public const int MaxRows = 16, MaxTiles = WarpGroup.Rows / CoreTiles.TileRows;
 
     /// <summary>The kernel for blocks of as many rows of x.</summary>
@@ -66,52 +66,50 @@ internal static class GpuNibbleRelayMatMul<TSums, TZeros>
 
     private static void Multiply(MatMulArguments a, Ring<Stage> ring, int relays, int warp)
     {
-        // Turns go round the groups, and on with the next pass's.
-        int group = warp / GroupWarps, turn = group;
         // Tiles are other warps' in each group, so that all four parts of a multiprocessor have work; sums go from warp to warp.
-        int tile = (warp - (group * a.TilesPerPass)) & (GroupWarps - 1);
+        int group = warp / GroupWarps, tile = (warp - (group * a.TilesPerPass)) & (GroupWarps - 1);
         SumRelay<TSums> before = Place(relays, group, tile), after = Place(relays, (group + 1) % Groups, tile);
         ring = Ring<Stage>.Skip(ring, group);
         int pieces = a.Stride / CoreTiles.PieceColumns, turns = GpuRingMatMul<TSums>.Steps(a, Pieces);
         GridDependency.Wait();
         int count = Global.LoadInt(a.Count);
-        for (GpuRingMatMulPass pass = GpuRingMatMulPass.First(a); GpuRingMatMulPass.Exists(pass); pass = GpuRingMatMulPass.Next(a, pass))
+        // A share of so few tiles is one pass.
+        GpuRingMatMulPass pass = GpuRingMatMulPass.First(a);
+        if (!GpuRingMatMulPass.Exists(pass)) return;
+        bool isMine = tile < pass.Tiles;
+        for (int turn = group; turn < turns; turn += Groups)
         {
-            for (; turn < turns; turn += Groups)
+            bool isLast = turn == turns - 1;
+            int left = pieces - (turn * Pieces);
+            Ring<Stage>.Await(ring);
+            // What a warp without a tile multiplies does not matter, nor what lies in the place of pieces that a last stage does not have.
+            NibbleRun run = new()
             {
-                bool isMine = tile < pass.Tiles, isLast = turn == turns - 1;
-                int left = pieces - (turn * Pieces);
-                Ring<Stage>.Await(ring);
-                // What a warp without a tile multiplies does not matter, nor what lies in the place of pieces that a last stage does not have.
-                NibbleRun run = new()
-                {
-                    Weight = Ring<Stage>.Stage(ring) + ((isMine ? tile : 0) * Pieces * NibbleTiles.Bytes),
-                    X = GpuRingMatMul<TSums>.Describe(Ring<Stage>.Stage(ring) + WeightBytes),
-                    Count = left < Pieces ? left : Pieces,
-                };
-                NibbleQuad<TSums> products = TSums.MultiplyNibbles<TZeros>(run);
-                TSums sums = default;
-                if (isMine && turn > 0)
-                {
-                    sums = SumRelay<TSums>.Take(before);
-                    before = SumRelay<TSums>.Next(before);
-                }
-                sums = TSums.AddProducts(sums, products, run.Count);
-                if (isMine && !isLast)
-                {
-                    SumRelay<TSums>.AwaitEmpty(after);
-                    SumRelay<TSums>.Give(after, sums);
-                    after = SumRelay<TSums>.Next(after);
-                }
-                Ring<Stage>.Release(ring);
-                if (isLast && isMine)
-                {
-                    sums = TSums.Scale<RowScales>(sums, new Float2 { A = 1, B = 1 }, a.XScales + ((long)pass.XBlock * TSums.Columns * sizeof(float)));
-                    StoreTile.Store(a, sums, pass.Tile + tile, pass.XBlock * TSums.Columns, count, reduces: true, raises: true);
-                }
-                ring = Ring<Stage>.Skip(ring, Groups);
+                Weight = Ring<Stage>.Stage(ring) + ((isMine ? tile : 0) * Pieces * NibbleTiles.Bytes),
+                X = GpuRingMatMul<TSums>.Describe(Ring<Stage>.Stage(ring) + WeightBytes),
+                Count = left < Pieces ? left : Pieces,
+            };
+            NibbleQuad<TSums> products = TSums.MultiplyNibbles<TZeros>(run);
+            TSums sums = default;
+            if (isMine && turn > 0)
+            {
+                sums = SumRelay<TSums>.Take(before);
+                before = SumRelay<TSums>.Next(before);
             }
-            turn -= turns;
+            sums = TSums.AddProducts(sums, products, run.Count);
+            if (isMine && !isLast)
+            {
+                SumRelay<TSums>.AwaitEmpty(after);
+                SumRelay<TSums>.Give(after, sums);
+                after = SumRelay<TSums>.Next(after);
+            }
+            Ring<Stage>.Release(ring);
+            if (isMine && isLast)
+            {
+                sums = TSums.Scale<RowScales>(sums, new Float2 { A = 1, B = 1 }, a.XScales + ((long)pass.XBlock * TSums.Columns * sizeof(float)));
+                StoreTile.Store(a, sums, pass.Tile + tile, pass.XBlock * TSums.Columns, count, reduces: true, raises: true);
+            }
+            ring = Ring<Stage>.Skip(ring, Groups);
         }
     }
 

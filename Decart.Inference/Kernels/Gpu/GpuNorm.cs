@@ -45,7 +45,7 @@ internal static class GpuNorm
     /// </summary>
     public static readonly GpuKernel<NormArguments> PairKernel = new(RunPairs, MaxGroupSize) { StartsEarly = true };
 
-    /// <summary>For rows that are longer than a group's threads can hold: they are read again.</summary>
+    /// <summary>For rows that are longer than a group's threads can hold, nor does a cluster take them: they are read again.</summary>
     public static readonly GpuKernel<NormArguments> LongKernel = new(RunLong, MaxGroupSize) { StartsEarly = true };
 
     /// <summary>To an operand, a cluster of groups a row: for rows that are longer than a group's threads can hold.</summary>
@@ -90,7 +90,7 @@ internal static class GpuNorm
         else device.Launch(pairs, new GpuGrid(Math.Min((rows + 1) / 2, groups)) { GroupSize = threads }, arguments);
     }
 
-    /// <summary>Whether rows of so many columns can become an operand of codes: where a group's threads hold them.</summary>
+    /// <summary>Whether rows of so many columns can become an operand of codes: where the threads of a group, or of a cluster, hold them.</summary>
     public static bool MakesCodes(IGpuDevice device, int columns)
     {
         int cores = CoreTiles.PaddedColumns(columns) / CoreRow.Columns;

@@ -164,7 +164,7 @@ internal static class GpuRingMatMul<TSums>
                 if (warp >= pass.Tiles) continue;
                 int row = pass.XBlock * TSums.Columns;
                 sums = TSums.Finish(sums, a, pass.Tile + warp, row);
-                StoreTile.Store(a, sums, pass.Tile + warp, row, GpuRingMatMulPass.End(a, pass, count), reduces: true, raises: !TSums.HasPairs);
+                StoreTile.Store(a, sums, pass.Tile + warp, row, GpuRingMatMulPass.End(a, pass, count), reduces: true, raises: TSums.HaveCodes);
             }
         }
     }

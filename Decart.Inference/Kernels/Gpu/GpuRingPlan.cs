@@ -10,7 +10,6 @@ internal interface IPackedTiles
 
     /// <summary>The most tiles of a pass over blocks of as many rows of x.</summary>
     int MaxTiles(int blockRows);
-
 }
 
 /// <summary>How <see cref="GpuRingMatMul{TSums}"/> divides its work among groups, one a multiprocessor. It decides on speed, never on bits.</summary>

@@ -19,7 +19,9 @@ internal sealed class RowMaxima(IDeviceMemory memory) : IDisposable
     private const int FourLanes = 4, SignlessBits = 0x7FFF, HalfBits = 16;
 
     /// <summary>Of each maximum there are copies, which groups raise in turn, each in a line of its own: the second-level cache takes one operation on a line after the other.</summary>
-    private const int Copies = 8, LineBytes = 128, RowsBytes = Rows * LineBytes, PlaceBytes = Copies * RowsBytes;
+    internal const int Copies = 8, PlaceBytes = Copies * RowsBytes;
+
+    private const int LineBytes = 128, RowsBytes = Rows * LineBytes;
 
     /// <summary>Enough for two operands that are made before either is rounded, one that was, and the next.</summary>
     private const int Places = 4;
@@ -41,7 +43,10 @@ internal sealed class RowMaxima(IDeviceMemory memory) : IDisposable
         return _wanted ? _buffer.Address : 0;
     }
 
-    /// <summary>The place for an operand that is made now; 0 where there is none: for many rows, and in a step that none was cleared for.</summary>
+    /// <summary>
+    /// The place for an operand that is made now; 0 where there is none: for many rows, and in a step that none was cleared for. Steps begin with <see cref="Begin"/>: those that were recorded leave places as
+    /// they are.
+    /// </summary>
     /// <param name="operand">Its address.</param>
     /// <param name="rows">Rows that launches are sized for.</param>
     public nint Expect(nint operand, int rows)
@@ -57,13 +62,11 @@ internal sealed class RowMaxima(IDeviceMemory memory) : IDisposable
     public (nint Own, nint Spent) Take(nint operand)
     {
         _wanted = true;
-        int own = Array.IndexOf(_operands, operand);
-        if (own < 0) return default;
-        int spent = 0;
+        int own = Array.IndexOf(_operands, operand), spent = 0;
         while (spent < Places && (_clear[spent] || _operands[spent] != 0)) spent++;
         if (spent < Places) _clear[spent] = true;
-        _operands[own] = 0;
-        return (Address(own), spent < Places ? Address(spent) : 0);
+        if (own >= 0) _operands[own] = 0;
+        return (own < 0 ? 0 : Address(own), spent < Places ? Address(spent) : 0);
     }
 
     /// <summary>What is launched now makes an operand and raises nothing.</summary>
@@ -121,5 +124,6 @@ internal sealed class RowMaxima(IDeviceMemory memory) : IDisposable
 
     private nint Address(int place) => _buffer.Address + (place * PlaceBytes);
 
-    private static long Copy(long place, int row, int number) => place + ((number & (Copies - 1)) * RowsBytes) + (row * LineBytes);
+    /// <summary>Where one of a row's copies is.</summary>
+    internal static long Copy(long place, int row, int number) => place + ((number & (Copies - 1)) * RowsBytes) + (row * LineBytes);
 }

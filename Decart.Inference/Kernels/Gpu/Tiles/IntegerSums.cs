@@ -18,6 +18,8 @@ internal struct IntegerSums<TSums> : ISums<IntegerSums<TSums>>
 
     public static bool HasPairs => false;
 
+    public static bool HaveCodes => true;
+
     public static IntegerSums<TSums> Finish(IntegerSums<TSums> sums, MatMulArguments a, int tile, int row)
     {
         long address = a.Scales + ((long)tile * ByteTiles.TileScaleBytes) + ((Warp.LaneIdx >> 2) * sizeof(float));

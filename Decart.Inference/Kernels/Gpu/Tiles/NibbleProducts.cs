@@ -219,21 +219,15 @@ internal static class NibbleProducts<TZeros>
     /// <summary>What the descriptor of the next 64 rows of x has more.</summary>
     private static int NextColumns => MatrixDescriptor.Advance(64 * CoreTiles.RowBytes);
 
-    /// <summary>From a row's header to that of the lane's other row.</summary>
-    private static int LowerHeader => CoreTiles.CoreRows * sizeof(uint);
-
-    /// <summary>Address of the header of the first of the lane's rows.</summary>
-    private static int HeaderOf(int piece) => piece + NibbleTiles.CodeBytes + ((Warp.LaneIdx >> 2) * sizeof(uint));
-
     /// <summary>A warp's lanes load a piece.</summary>
     /// <param name="run">Some pieces.</param>
     /// <param name="index">Which of them.</param>
     private static HeldNibbles Load(NibbleRun run, int index)
     {
         int piece = run.Weight + (index * NibbleTiles.Bytes);
-        int lane = piece + (Warp.LaneIdx * NibbleTiles.LaneBytes), row = HeaderOf(piece);
+        int lane = piece + (Warp.LaneIdx * NibbleTiles.LaneBytes), row = piece + NibbleTiles.CodeBytes + ((Warp.LaneIdx >> 2) * sizeof(uint));
         UInt4 near = Shared.Load16(lane), far = Shared.Load16(lane + NibbleTiles.PlaneBytes);
-        uint upper = (uint)Shared.LoadInt(row), lower = (uint)Shared.LoadInt(row + LowerHeader);
+        uint upper = (uint)Shared.LoadInt(row), lower = (uint)Shared.LoadInt(row + (CoreTiles.CoreRows * sizeof(uint)));
         uint zero = TZeros.Of(upper), lowerZero = TZeros.Of(lower);
         return new HeldNibbles
         {
@@ -241,7 +235,7 @@ internal static class NibbleProducts<TZeros>
             Step1 = Widen(near.C, near.D, zero, lowerZero),
             Step2 = Widen(far.A, far.B, zero, lowerZero),
             Step3 = Widen(far.C, far.D, zero, lowerZero),
-            Scales = Scales(upper, lower),
+            Scales = new Float2 { A = Scale(upper), B = Scale(lower) },
         };
     }
 
@@ -276,8 +270,6 @@ internal static class NibbleProducts<TZeros>
         C = TZeros.High(upper, zero),
         D = TZeros.High(lower, lowerZero),
     };
-
-    private static Float2 Scales(uint upper, uint lower) => new() { A = Scale(upper), B = Scale(lower) };
 
     private static float Scale(uint header) => Interop.IntAsFloat(header & ~Int4Header.ZeroBits) * (1 / TZeros.Unit);
 }

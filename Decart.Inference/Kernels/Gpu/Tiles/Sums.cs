@@ -20,6 +20,9 @@ internal interface ISums<TSelf>
     /// <summary>Whether rows have an even number of pieces, as those of halves are padded to.</summary>
     static virtual bool HasPairs => true;
 
+    /// <summary>Whether both operands are codes, so that what sums become may be rounded to codes next; see <see cref="RowMaxima"/>.</summary>
+    static virtual bool HaveCodes => false;
+
     /// <summary>What <see cref="First"/> and <see cref="Shift"/> take, of sums over all of k.</summary>
     /// <param name="sums">The sums.</param>
     /// <param name="a">The operation.</param>
