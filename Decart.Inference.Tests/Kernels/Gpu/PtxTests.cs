@@ -58,7 +58,7 @@ internal sealed class PtxTests(int architecture, string target)
     [TestCase(nameof(GpuAttention), "atom.acq_rel.gpu.global.add.s32")]
     [TestCase("GpuTensorMatMul", "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32", "cp.async.cg.shared.global", "ldmatrix.sync.aligned.m8n8.x4")]
     [TestCase(nameof(GpuTensorAttention), "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32", "ld.global.v4.b32", "st.global.v4.b32", "prmt.b32")]
-    [TestCase(nameof(GpuDecodeAttention), "cp.async.cg.shared.global.L2::256B", "ldmatrix.sync.aligned.m8n8.x4.trans", "movmatrix.sync", "griddepcontrol.wait", "cp.async.mbarrier.arrive.noinc.shared::cta.b64")]
+    [TestCase(nameof(GpuDecodeAttention), "red.global.max.s32", "cp.async.cg.shared.global.L2::256B", "ldmatrix.sync.aligned.m8n8.x4.trans", "movmatrix.sync", "griddepcontrol.wait", "cp.async.mbarrier.arrive.noinc.shared::cta.b64")]
     [TestCase(nameof(GpuCodeRound<>), "cvt.pack.sat.s8.s32.b32", "mapa.shared::cluster.u32", "ld.shared::cluster.b32", "barrier.cluster.arrive.release.aligned")]
     [TestCase(nameof(GpuRingMatMul<>), "wgmma.mma_async.sync.aligned.m64n8k32.s32.s8.s8", "wgmma.mma_async.sync.aligned.m64n256k32.s32.s8.s8", ".reg .b32\t%f")]
     [TestCase("GpuFp8MatMul", "wgmma.mma_async.sync.aligned.m64n8k32.f32.e4m3.e4m3", "wgmma.mma_async.sync.aligned.m64n128k32.f32.e4m3.e4m3", "prefetch.global.L2")]

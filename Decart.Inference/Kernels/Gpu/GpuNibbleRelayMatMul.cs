@@ -4,7 +4,7 @@ using ILGPU;
 
 namespace Decart.Inference.Kernels.Gpu;
 
-/// <summary>The kernels of <see cref="GpuNibbleRelayMatMul{TSums, TZeros}"/>.</summary>
+/// <summary>The kernels of <see cref="GpuNibbleRelayMatMul{TSums, TTile, TZeros}"/>.</summary>
 internal static class GpuNibbleRelayMatMul
 {
     /// <summary>The most rows of x of a block, and the most tiles of a group's share: one for each warp of a warp group.</summary>
@@ -12,7 +12,7 @@ internal static class GpuNibbleRelayMatMul
 
     /// <summary>The kernel for blocks of as many rows of x.</summary>
     public static GpuKernel<MatMulArguments> Kernel<TZeros>(int blockRows)
-        where TZeros : INibbleZeros => blockRows == 8 ? GpuNibbleRelayMatMul<Sums8, TZeros>.Kernel : GpuNibbleRelayMatMul<Sums16, TZeros>.Kernel;
+        where TZeros : INibbleZeros => blockRows == 8 ? GpuNibbleRelayMatMul<Sums8, Tile8, TZeros>.Kernel : GpuNibbleRelayMatMul<Sums16, Tile16, TZeros>.Kernel;
 }
 
 /// <summary>
@@ -20,8 +20,9 @@ internal static class GpuNibbleRelayMatMul
 /// in turn: each makes the products of its stage's pieces, which are exact; then it is given the sums of the tiles by the group before it, scales and adds its products in the order of the pieces, and
 /// hands the sums on. So a sum is one chain over all of k, as everywhere.
 /// </summary>
-internal static class GpuNibbleRelayMatMul<TSums, TZeros>
-    where TSums : unmanaged, ISharedSums<TSums>
+internal static class GpuNibbleRelayMatMul<TSums, TTile, TZeros>
+    where TSums : unmanaged, ITileSums<TSums, TTile>
+    where TTile : unmanaged, ICodeTile<TTile>
     where TZeros : INibbleZeros
 {
     private const int Lanes = 32, GroupWarps = WarpGroup.Threads / Lanes, Groups = 4, Pieces = 4;
@@ -89,14 +90,14 @@ internal static class GpuNibbleRelayMatMul<TSums, TZeros>
                 X = GpuRingMatMul<TSums>.Describe(Ring<Stage>.Stage(ring) + WeightBytes),
                 Count = left < Pieces ? left : Pieces,
             };
-            NibbleQuad<TSums> products = TSums.MultiplyNibbles<TZeros>(run);
+            NibbleQuad<TTile> products = NibbleProducts<TZeros>.MultiplyFour<TTile>(run, MatrixDescriptor.Advance(TSums.Columns * CoreTiles.RowBytes));
             TSums sums = default;
             if (isMine && turn > 0)
             {
                 sums = SumRelay<TSums>.Take(before);
                 before = SumRelay<TSums>.Next(before);
             }
-            sums = TSums.AddProducts(sums, products, run.Count);
+            sums = TSums.Of(NibbleQuad<TTile>.Add(TSums.ToTile(sums), products, run.Count));
             if (isMine && !isLast)
             {
                 SumRelay<TSums>.AwaitEmpty(after);
@@ -124,9 +125,9 @@ internal static class GpuNibbleRelayMatMul<TSums, TZeros>
 
         public static int XOffset(MatMulArguments a, int perStage) => WeightBytes;
 
-        public static int Stages => GpuNibbleRelayMatMul<TSums, TZeros>.Stages;
+        public static int Stages => GpuNibbleRelayMatMul<TSums, TTile, TZeros>.Stages;
 
-        public static int StageBytes => GpuNibbleRelayMatMul<TSums, TZeros>.StageBytes;
+        public static int StageBytes => GpuNibbleRelayMatMul<TSums, TTile, TZeros>.StageBytes;
 
         public static int Writers => GpuRingMatMul<TSums>.Copiers;
 

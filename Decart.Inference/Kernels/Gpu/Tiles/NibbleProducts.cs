@@ -28,13 +28,23 @@ internal struct HeldNibbles
     public Float2 Scales;
 }
 
-/// <summary>The products of four pieces, and what the lane's two rows of each are scaled by.</summary>
+/// <summary>The products of four pieces, integers, and what the lane's two rows of each are scaled by.</summary>
 internal struct NibbleQuad<TTile>
-    where TTile : unmanaged
+    where TTile : unmanaged, ICodeTile<TTile>
 {
     public TTile First, Second, Third, Fourth;
 
     public Float2 FirstScales, SecondScales, ThirdScales, FourthScales;
+
+    /// <summary>Adds the products of the first pieces, one after the other.</summary>
+    public static TTile Add(TTile sums, NibbleQuad<TTile> products, int count)
+    {
+        sums = TTile.Add<NibbleScales>(sums, products.First, products.FirstScales);
+        if (count > 1) sums = TTile.Add<NibbleScales>(sums, products.Second, products.SecondScales);
+        if (count > 2) sums = TTile.Add<NibbleScales>(sums, products.Third, products.ThirdScales);
+        if (count > 3) sums = TTile.Add<NibbleScales>(sums, products.Fourth, products.FourthScales);
+        return sums;
+    }
 }
 
 /// <summary>How codes of 4 bits become integers of 8.</summary>

@@ -2,90 +2,7 @@ using Decart.Inference.Kernels.Gpu.Intrinsics;
 
 namespace Decart.Inference.Kernels.Gpu.Tiles;
 
-/// <summary>
-/// A thread's accumulators of a product of a tile of 16 rows a warp with <see cref="Columns"/> rows. A sum is one chain over all of k, each instruction taking
-/// 16 columns in ascending order, from which it has the same bits by <see cref="WarpGroup"/> and by <see cref="TensorCore"/>.
-/// </summary>
-internal interface ISums<TSelf>
-    where TSelf : unmanaged, ISums<TSelf>
-{
-    static abstract int Columns { get; }
-
-    /// <summary>Adds the products of 16 columns of k for four warps together; the sums that were passed are gone.</summary>
-    /// <param name="sums">The sums.</param>
-    /// <param name="a">64 rows: the lower half of the descriptor of core matrices as <see cref="CoreTiles"/> has them.</param>
-    /// <param name="b"><see cref="Columns"/> rows, likewise.</param>
-    static abstract TSelf Multiply(TSelf sums, int a, int b);
-
-    /// <summary>Whether rows have an even number of pieces, as those of halves are padded to.</summary>
-    static virtual bool HasPairs => true;
-
-    /// <summary>Whether both operands are codes, so that what sums become may be rounded to codes next; see <see cref="RowMaxima"/>.</summary>
-    static virtual bool HaveCodes => false;
-
-    /// <summary>What <see cref="First"/> and <see cref="Shift"/> take, of sums over all of k.</summary>
-    /// <param name="sums">The sums.</param>
-    /// <param name="a">The operation.</param>
-    /// <param name="tile">The warp's tile of the weight.</param>
-    /// <param name="row">The first row of x.</param>
-    static virtual TSelf Finish(TSelf sums, MatMulArguments a, int tile, int row) => sums;
-
-    /// <summary>The sums of the first 64 columns, or of all that there are.</summary>
-    static abstract Tile64 First(TSelf sums);
-
-    /// <summary>Moves the sums behind the first 64 columns to the front.</summary>
-    static abstract TSelf Shift(TSelf sums);
-}
-
-/// <summary>Sums that a warp can also make by itself.</summary>
-internal interface IWarpSums<TSelf> : ISums<TSelf>
-    where TSelf : unmanaged, IWarpSums<TSelf>
-{
-    /// <summary>Adds the products of 32 columns of k; the sums that were passed are gone.</summary>
-    /// <param name="sums">The sums.</param>
-    /// <param name="first">The tile's first 16 columns, as <see cref="TensorCore"/> takes them.</param>
-    /// <param name="second">The others.</param>
-    /// <param name="x">Where the calling lane loads its row of a core matrix of the first 8 rows; 8 rows further is <see cref="CoreTiles.CoreRowBytes"/>.</param>
-    static abstract TSelf Multiply(TSelf sums, UInt4 first, UInt4 second, int x);
-}
-
-/// <summary>Sums of products whose left operand is in registers.</summary>
-internal interface IHeldSums<TSelf> : ISums<TSelf>
-    where TSelf : unmanaged, IHeldSums<TSelf>
-{
-    /// <summary>Adds the products of 16 columns of k for four warps together; the sums that were passed are gone.</summary>
-    /// <param name="sums">The sums.</param>
-    /// <param name="a">16 rows a warp, as <see cref="WarpGroup.MultiplyRows64"/> takes them.</param>
-    /// <param name="b"><see cref="ISums{TSelf}.Columns"/> rows, as <see cref="ISums{TSelf}.Multiply"/> takes them.</param>
-    static abstract TSelf MultiplyRows(TSelf sums, UInt4 a, int b);
-}
-
-/// <summary>Sums that warp groups hand on to each other.</summary>
-internal interface IRelaySums<TSelf> : IHeldSums<TSelf>
-    where TSelf : unmanaged, IRelaySums<TSelf>
-{
-    /// <summary>Loads what <see cref="Store"/> has stored.</summary>
-    static abstract TSelf Load(int address);
-
-    /// <summary>Stores the calling lane's sums in shared memory, those of 8 columns <see cref="WarpFragment.Bytes"/> from the next ones.</summary>
-    /// <param name="sums">The sums.</param>
-    /// <param name="address">Where, each lane 16 bytes from the next.</param>
-    static abstract void Store(TSelf sums, int address);
-}
-
-/// <summary>Sums of products of integers that are made before it is known what they are added to, see <see cref="NibbleProducts{TZeros}"/>.</summary>
-internal interface ISharedSums<TSelf> : IRelaySums<TSelf>, ICodeSums<TSelf>
-    where TSelf : unmanaged, ISharedSums<TSelf>
-{
-    /// <summary>The products of four neighbouring pieces, for four warps together.</summary>
-    static abstract NibbleQuad<TSelf> MultiplyNibbles<TZeros>(NibbleRun run)
-        where TZeros : INibbleZeros;
-
-    /// <summary>Adds the products of the first pieces.</summary>
-    static abstract TSelf AddProducts(TSelf sums, NibbleQuad<TSelf> products, int count);
-}
-
-internal struct Sums8 : IWarpSums<Sums8>, ISharedSums<Sums8>
+internal struct Sums8 : IWarpSums<Sums8>, ITileSums<Sums8, Tile8>
 {
     private Tile8 _tile;
 
@@ -127,31 +44,9 @@ internal struct Sums8 : IWarpSums<Sums8>, ISharedSums<Sums8>
     public static Sums8 AddNibbles<TZeros>(Sums8 sums, NibbleRun run)
         where TZeros : INibbleZeros => new() { _tile = NibbleProducts<TZeros>.Add(sums._tile, run, MatrixDescriptor.Advance(Columns * CoreTiles.RowBytes)) };
 
-    public static NibbleQuad<Sums8> MultiplyNibbles<TZeros>(NibbleRun run)
-        where TZeros : INibbleZeros
-    {
-        NibbleQuad<Tile8> products = NibbleProducts<TZeros>.MultiplyFour<Tile8>(run, MatrixDescriptor.Advance(Columns * CoreTiles.RowBytes));
-        return new()
-        {
-            First = new() { _tile = products.First },
-            Second = new() { _tile = products.Second },
-            Third = new() { _tile = products.Third },
-            Fourth = new() { _tile = products.Fourth },
-            FirstScales = products.FirstScales,
-            SecondScales = products.SecondScales,
-            ThirdScales = products.ThirdScales,
-            FourthScales = products.FourthScales,
-        };
-    }
+    public static Tile8 ToTile(Sums8 sums) => sums._tile;
 
-    public static Sums8 AddProducts(Sums8 sums, NibbleQuad<Sums8> products, int count)
-    {
-        sums._tile = Tile8.Add<NibbleScales>(sums._tile, products.First._tile, products.FirstScales);
-        if (count > 1) sums._tile = Tile8.Add<NibbleScales>(sums._tile, products.Second._tile, products.SecondScales);
-        if (count > 2) sums._tile = Tile8.Add<NibbleScales>(sums._tile, products.Third._tile, products.ThirdScales);
-        if (count > 3) sums._tile = Tile8.Add<NibbleScales>(sums._tile, products.Fourth._tile, products.FourthScales);
-        return sums;
-    }
+    public static Sums8 Of(Tile8 tile) => new() { _tile = tile };
 
     public static Sums8 Scale<TScales>(Sums8 sums, Float2 weight, long x)
         where TScales : ICodeScales => new() { _tile = Tile8.Scale<TScales>(sums._tile, weight, x) };
@@ -159,7 +54,7 @@ internal struct Sums8 : IWarpSums<Sums8>, ISharedSums<Sums8>
     public static Tile64 First(Sums8 sums) => new() { T0 = sums._tile.T0 };
 }
 
-internal struct Sums16 : IWarpSums<Sums16>, ISharedSums<Sums16>
+internal struct Sums16 : IWarpSums<Sums16>, ITileSums<Sums16, Tile16>
 {
     private Tile16 _tile;
 
@@ -204,31 +99,9 @@ internal struct Sums16 : IWarpSums<Sums16>, ISharedSums<Sums16>
     public static Sums16 AddNibbles<TZeros>(Sums16 sums, NibbleRun run)
         where TZeros : INibbleZeros => new() { _tile = NibbleProducts<TZeros>.Add(sums._tile, run, MatrixDescriptor.Advance(Columns * CoreTiles.RowBytes)) };
 
-    public static NibbleQuad<Sums16> MultiplyNibbles<TZeros>(NibbleRun run)
-        where TZeros : INibbleZeros
-    {
-        NibbleQuad<Tile16> products = NibbleProducts<TZeros>.MultiplyFour<Tile16>(run, MatrixDescriptor.Advance(Columns * CoreTiles.RowBytes));
-        return new()
-        {
-            First = new() { _tile = products.First },
-            Second = new() { _tile = products.Second },
-            Third = new() { _tile = products.Third },
-            Fourth = new() { _tile = products.Fourth },
-            FirstScales = products.FirstScales,
-            SecondScales = products.SecondScales,
-            ThirdScales = products.ThirdScales,
-            FourthScales = products.FourthScales,
-        };
-    }
+    public static Tile16 ToTile(Sums16 sums) => sums._tile;
 
-    public static Sums16 AddProducts(Sums16 sums, NibbleQuad<Sums16> products, int count)
-    {
-        sums._tile = Tile16.Add<NibbleScales>(sums._tile, products.First._tile, products.FirstScales);
-        if (count > 1) sums._tile = Tile16.Add<NibbleScales>(sums._tile, products.Second._tile, products.SecondScales);
-        if (count > 2) sums._tile = Tile16.Add<NibbleScales>(sums._tile, products.Third._tile, products.ThirdScales);
-        if (count > 3) sums._tile = Tile16.Add<NibbleScales>(sums._tile, products.Fourth._tile, products.FourthScales);
-        return sums;
-    }
+    public static Sums16 Of(Tile16 tile) => new() { _tile = tile };
 
     public static Sums16 Scale<TScales>(Sums16 sums, Float2 weight, long x)
         where TScales : ICodeScales => new() { _tile = Tile16.Scale<TScales>(sums._tile, weight, x) };
