@@ -276,6 +276,53 @@ internal sealed partial class GpuCodeMatMulTests(string device)
         }
     }
 
+    /// <summary>With as many threads as a GPU's groups have.</summary>
+    /// <param name="scales">How the weight is scaled; null: halves.</param>
+    /// <param name="removeMean">Whether there is a mean to be taken away, and a bias.</param>
+    [Test]
+    public void A_normalised_row_has_the_same_bits_alone_and_among_others([Values] Scales? scales, [Values] bool removeMean)
+    {
+        const int Rows = 9;
+        Shape shape = new(45, 2304, Gated: false, scales ?? default, TensorType.E4M3x64);
+        using GpuBench bench = OpenForLongNorms();
+        using Stored stored = new(shape);
+        Weight weight = scales is null ? bench.Weight(bench.Tensor(TensorType.F16, shape.Rows, shape.Columns)).Gpu : bench.Keep(stored.Create(bench));
+        Assert.That(weight, scales is null ? Is.TypeOf<GpuWeight>() : Is.TypeOf<GpuCodeWeight>());
+        Norm norm = bench.Norm(shape.Columns, removeMean, bias: removeMean).Gpu;
+        bench.Begin(Rows);
+        GpuActivationsPair x = bench.Activations(Rows, shape.Columns);
+        GpuActivations whole = bench.Activations(Rows, shape.Rows, poisoned: true).Gpu, alone = bench.Activations(2, shape.Rows, poisoned: true).Gpu;
+        bench.Gpu.Kernels.MatMul(x.Gpu, norm, weight, default, whole);
+        float[][] found = [.. Enumerable.Range(0, Rows).Select(row => bench.Row(whole, row))];
+        foreach (int row in (int[])[0, Rows - 1])
+        {
+            bench.Begin(1);
+            GpuActivationsPair one = bench.Activations(1, shape.Columns);
+            bench.Write(one, 0, Floats(x.Reference.Row(row)));
+            bench.Gpu.Kernels.MatMul(one.Gpu, norm, weight, default, alone);
+            Assert.That(bench.Row(alone, 0), Is.EqualTo(found[row]), $"row {row}");
+            bench.AssertUntouched(alone, 1);
+        }
+    }
+
+    /// <summary>Of a prompt only the last row's logits are wanted.</summary>
+    [Test]
+    public void Logits_of_a_prompt_are_those_of_its_last_row([Values(null, Scales.Nibbles)] Scales? scales)
+    {
+        const int Rows = 5;
+        Shape shape = new(45, 192, Gated: false, scales ?? default, TensorType.E4M3x64);
+        using GpuBench bench = Open(shape);
+        using Stored stored = new(shape);
+        Weight weight = scales is null ? bench.Weight(bench.Tensor(TensorType.F16, shape.Rows, shape.Columns)).Gpu : bench.Keep(stored.Create(bench));
+        Norm norm = bench.Norm(shape.Columns, removeMean: false, bias: false).Gpu;
+        bench.Begin(Rows);
+        GpuActivations x = bench.Activations(Rows, shape.Columns).Gpu, all = bench.Activations(Rows, shape.Rows, poisoned: true).Gpu, last = bench.Activations(2, shape.Rows, poisoned: true).Gpu;
+        bench.Gpu.Kernels.MatMul(x, norm, weight, default, all);
+        bench.Gpu.Kernels.Logits(x, norm, weight, default, last);
+        Assert.That(bench.Row(last, 0), Is.EqualTo(bench.Row(all, Rows - 1)));
+        bench.AssertUntouched(last, 1);
+    }
+
     /// <summary>What was recorded is not recorded again because a longer step wants logits, whose rows are normalised to halves.</summary>
     [Test]
     public void No_memory_moves_once_the_longest_step_has_been_prepared()
@@ -394,6 +441,13 @@ internal sealed partial class GpuCodeMatMulTests(string device)
         }
         return (sum, tolerance);
     }
+
+    /// <summary>Groups have as many threads as a GPU's, so that a norm's sums have the same order.</summary>
+    private GpuBench OpenForLongNorms() => new(
+        device == GpuDevices.Emulated
+            ? new EmulatedDevice(tensorCores: true) { IsHopper = true, PacksWeights = true, MaxGroupSize = 512 }
+            : GpuDevices.Create(device, multiprocessors: 1, tensorCores: true, packs: true),
+        eightBitActivations: true);
 
     private GpuBench Open(Shape shape, int? multiprocessors = null) =>
         new(GpuDevices.Create(device, multiprocessors ?? (shape.Rows > 128 ? 3 : 1), tensorCores: true, hopper: true, packs: true), eightBitActivations: true);

@@ -7,7 +7,9 @@ namespace Decart.Inference.Tests.Kernels.Gpu;
 /// <summary>The devices that GPU kernels are tested on by one source: an emulated one always, a GPU where there is one.</summary>
 internal static class GpuDevices
 {
-    private const string Emulated = "emulated", Cuda = "cuda";
+    public const string Emulated = "emulated";
+
+    private const string Cuda = "cuda";
 
     /// <summary>Fixture arguments: a device.</summary>
     public static IEnumerable<TestFixtureData> Fixtures => [new TestFixtureData(Emulated), .. CudaAttribute.Choose(new TestFixtureData(Cuda))];
