@@ -305,24 +305,6 @@ internal sealed partial class GpuCodeMatMulTests(string device)
         }
     }
 
-    /// <summary>Of a prompt only the last row's logits are wanted.</summary>
-    [Test]
-    public void Logits_of_a_prompt_are_those_of_its_last_row([Values(null, Scales.Nibbles)] Scales? scales)
-    {
-        const int Rows = 5;
-        Shape shape = new(45, 192, Gated: false, scales ?? default, TensorType.E4M3x64);
-        using GpuBench bench = Open(shape);
-        using Stored stored = new(shape);
-        Weight weight = scales is null ? bench.Weight(bench.Tensor(TensorType.F16, shape.Rows, shape.Columns)).Gpu : bench.Keep(stored.Create(bench));
-        Norm norm = bench.Norm(shape.Columns, removeMean: false, bias: false).Gpu;
-        bench.Begin(Rows);
-        GpuActivations x = bench.Activations(Rows, shape.Columns).Gpu, all = bench.Activations(Rows, shape.Rows, poisoned: true).Gpu, last = bench.Activations(2, shape.Rows, poisoned: true).Gpu;
-        bench.Gpu.Kernels.MatMul(x, norm, weight, default, all);
-        bench.Gpu.Kernels.Logits(x, norm, weight, default, last);
-        Assert.That(bench.Row(last, 0), Is.EqualTo(bench.Row(all, Rows - 1)));
-        bench.AssertUntouched(last, 1);
-    }
-
     /// <summary>What was recorded is not recorded again because a longer step wants logits, whose rows are normalised to halves.</summary>
     [Test]
     public void No_memory_moves_once_the_longest_step_has_been_prepared()

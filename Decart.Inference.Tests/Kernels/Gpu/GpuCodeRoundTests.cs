@@ -37,13 +37,12 @@ internal sealed class GpuCodeRoundTests(string device)
                 MemoryMarshal.Write(halves.AsSpan((int)CoreTiles.OperandOffset(row, column, stride, blockRows)), elements[row, column]);
         }
         using GpuBuffer x = Filled(gpu, halves), y = Filled(gpu, Poisoned(halves.Length / 2)), scales = Filled(gpu, Poisoned(capacity * sizeof(float))), count = Filled(gpu, BitConverter.GetBytes(rows));
-        // Of known maxima each has its copies, any of which may be the largest.
         byte[] maxima = new byte[RowMaxima.PlaceBytes], ones = new byte[RowMaxima.PlaceBytes];
         ones.AsSpan().Fill(1);
         for (int row = 0; row < rows && known; row++)
         {
-            ushort largest = Enumerable.Range(0, stride).Max(column => (ushort)(BitConverter.HalfToUInt16Bits(elements[row, column]) & 0x7FFF));
-            for (int copy = 0; copy < RowMaxima.Copies; copy++) MemoryMarshal.Write(maxima.AsSpan((int)RowMaxima.Copy(0, row, copy)), copy == row % RowMaxima.Copies ? largest : largest / (copy + 2));
+            int largest = Enumerable.Range(0, stride).Max(column => BitConverter.HalfToUInt16Bits(elements[row, column]) & 0x7FFF);
+            MemoryMarshal.Write(maxima.AsSpan((int)RowMaxima.Address(0, row)), largest);
         }
         using GpuBuffer place = Filled(gpu, maxima), spent = Filled(gpu, ones);
         CodeRoundArguments arguments = new()
@@ -79,11 +78,21 @@ internal sealed class GpuCodeRoundTests(string device)
         Assert.That(codes.AsSpan().SequenceEqual(expected), "codes, and nothing beside them");
         gpu.Download(spent.Address, ones);
         for (int row = 0; row < RowMaxima.Rows; row++)
-        {
-            for (int copy = 0; copy < RowMaxima.Copies; copy++)
-                Assert.That(BitConverter.ToInt32(ones, (int)RowMaxima.Copy(0, row, copy)), row < rows ? Is.Zero : Is.Not.Zero, $"copy {copy} of a spent maximum of row {row}");
-        }
+            Assert.That(BitConverter.ToInt32(ones, (int)RowMaxima.Address(0, row)), row < rows ? Is.Zero : Is.Not.Zero, $"the spent maximum of row {row}");
         Assert.That(found.AsSpan(rows * sizeof(float)).ContainsAnyExcept(Poison), Is.False, "scales of rows that are not there");
+    }
+
+    /// <summary>A launch of more rows than places have would clear what lies behind them.</summary>
+    [TestCase(1, true)]
+    [TestCase(RowMaxima.Rows, true)]
+    [TestCase(RowMaxima.Rows + 1, false)]
+    public void As_many_rows_as_places_have_clear_one(int rows, bool clear)
+    {
+        using IGpuDevice gpu = GpuDevices.Create(device);
+        using RowMaxima maxima = new(gpu.Memory);
+        (nint own, nint spent) = maxima.Take(operand: 1, rows);
+        Assert.That((own, spent != 0), Is.EqualTo(((nint)0, clear)));
+        Assert.That(maxima.Begin(), Is.Not.Zero, "there is something to be rounded from now on");
     }
 
     private static GpuBuffer Filled(IGpuDevice gpu, ReadOnlySpan<byte> bytes)

@@ -25,6 +25,22 @@ internal sealed class GpuMatMulTests(string device)
         bench.AssertUntouched(y.Gpu, rows);
     }
 
+    /// <summary>Only its last row's are wanted, with the bits that it has among all.</summary>
+    [Test]
+    public void Logits_of_a_prompt_are_those_of_its_last_row()
+    {
+        const int Rows = 5, Columns = 77, Outputs = 19;
+        using GpuBench bench = new(GpuDevices.Create(device));
+        bench.Begin(Rows);
+        Weight weight = bench.Weight(bench.Tensor(TensorType.F16, Outputs, Columns)).Gpu;
+        Norm norm = bench.Norm(Columns, removeMean: false, bias: false).Gpu;
+        GpuActivations x = bench.Activations(Rows, Columns).Gpu, all = bench.Activations(Rows, Outputs, poisoned: true).Gpu, last = bench.Activations(2, Outputs, poisoned: true).Gpu;
+        bench.Gpu.Kernels.MatMul(x, norm, weight, default, all);
+        bench.Gpu.Kernels.Logits(x, norm, weight, default, last);
+        Assert.That(bench.Row(last, 0), Is.EqualTo(bench.Row(all, Rows - 1)));
+        bench.AssertUntouched(last, 1);
+    }
+
     /// <summary>Blocks of 128 rows are whole: a slice begins and ends with them, or with the weight.</summary>
     [Test]
     public void A_slice_of_a_weight_has_its_columns_of_the_products()

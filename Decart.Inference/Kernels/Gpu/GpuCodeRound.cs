@@ -83,8 +83,7 @@ internal static class GpuCodeRound<TCodes>
         float inverse = TCodes.Inverse(largest);
         Store(a, row, first, step, end, chunks, inverse);
         for (int column = first + (4 * step); column < end; column += 4 * step) Store(a, row, column, step, end, Load(a, row, column, step, end), inverse);
-        if (a.SpentMaxima != 0 && rank == 0 && Group.IdxX < Lanes && row < rows) RowMaxima.Clear(a.SpentMaxima, row, RowShift);
-        if (first == 0 && row < rows) Global.StoreFloat(a.Scales + ((long)row * sizeof(float)), TCodes.Scale(largest));
+        if (first == 0 && row < rows) StoreScale(a, row, largest);
         // Nobody ends while others may read its memory.
         Cluster.Wait();
     }
@@ -96,10 +95,9 @@ internal static class GpuCodeRound<TCodes>
         int row = (Grid.IdxY << a.RowShift) + (thread & ((1 << a.RowShift) - 1)), end = row < Global.LoadInt(a.Count) ? a.Stride : 0;
         GridDependency.Wait();
         UInt4 halves = Load(a, row, column, end);
-        int largest = RowMaxima.Load(a.Maxima, row, a.RowShift);
+        int largest = RowMaxima.Load(a.Maxima, row);
         Store(a, row, column, end, halves, TCodes.Inverse(largest));
-        if (a.SpentMaxima != 0 && Grid.IdxX == 0 && Group.IdxX < Lanes && end != 0) RowMaxima.Clear(a.SpentMaxima, row, a.RowShift);
-        if (column == 0 && end != 0) Global.StoreFloat(a.Scales + ((long)row * sizeof(float)), TCodes.Scale(largest));
+        if (column == 0 && end != 0) StoreScale(a, row, largest);
     }
 
     /// <summary>The lane's row of eight.</summary>
@@ -165,6 +163,13 @@ internal static class GpuCodeRound<TCodes>
         if (column >= end) return;
         long codes = (long)TCodes.Round(CoreRow.Multiply(CoreRow.Widen(halves), inverse));
         Global.StoreLong(a.Y + ByteTiles.OperandOffset(row, column, a.Stride, a.YBlockRows), codes);
+    }
+
+    /// <summary>Stores a row's scale, by one thread, which clears a maximum that is no longer needed.</summary>
+    private static void StoreScale(CodeRoundArguments a, int row, int largest)
+    {
+        Global.StoreFloat(a.Scales + ((long)row * sizeof(float)), TCodes.Scale(largest));
+        if (a.SpentMaxima != 0) RowMaxima.Clear(a.SpentMaxima, row);
     }
 
     /// <summary>Four times eight neighbours of a row.</summary>

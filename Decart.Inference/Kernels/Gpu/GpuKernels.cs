@@ -182,7 +182,7 @@ internal sealed class GpuKernels : IPartKernels, IDisposable
         }
         else if (weight is GpuCodeWeight codes)
         {
-            (nint Own, nint Spent) maxima = _maxima.Take(x);
+            (nint Own, nint Spent) maxima = _maxima.Take(x, rows.Capacity);
             if (codes.ColumnOrder != 0) x = _matMul.Order(x, codes.ColumnOrder, rows.Count, codes.Columns, rows.Capacity);
             Multiply(_matMul.RoundToCodes(x, maxima, rows.Count, rows.Capacity, codes.PaddedRows, arguments.Stride, codes.Scaling), codes, arguments, rows.Capacity);
         }

@@ -18,10 +18,10 @@ internal sealed class RowMaxima(IDeviceMemory memory) : IDisposable
 
     private const int FourLanes = 4, SignlessBits = 0x7FFF, HalfBits = 16;
 
-    /// <summary>Of each maximum there are copies, which groups raise in turn, each in a line of its own: the second-level cache takes one operation on a line after the other.</summary>
-    internal const int Copies = 8, PlaceBytes = Copies * RowsBytes;
+    /// <summary>Each maximum has a line of its own: the second-level cache takes one operation on a line after the other.</summary>
+    private const int LineBytes = 128;
 
-    private const int LineBytes = 128, RowsBytes = Rows * LineBytes;
+    internal const int PlaceBytes = Rows * LineBytes;
 
     /// <summary>Enough for two operands that are made before either is rounded, one that was, and the next.</summary>
     private const int Places = 4;
@@ -59,9 +59,12 @@ internal sealed class RowMaxima(IDeviceMemory memory) : IDisposable
     }
 
     /// <summary>The places for an operand that is rounded now: its own, or 0 where it was not expected, and one that is to be cleared meanwhile, or 0.</summary>
-    public (nint Own, nint Spent) Take(nint operand)
+    /// <param name="operand">Its address.</param>
+    /// <param name="rows">Rows that the launch is sized for: more than places have clear none.</param>
+    public (nint Own, nint Spent) Take(nint operand, int rows)
     {
         _wanted = true;
+        if (rows > Rows) return default;
         int own = Array.IndexOf(_operands, operand), spent = 0;
         while (spent < Places && (_clear[spent] || _operands[spent] != 0)) spent++;
         if (spent < Places) _clear[spent] = true;
@@ -82,48 +85,35 @@ internal sealed class RowMaxima(IDeviceMemory memory) : IDisposable
     public static void ClearAll(long places)
     {
         if (places == 0 || Grid.IdxX != 0 || Grid.IdxY != 0) return;
-        for (int i = Group.IdxX; i < Places * Copies * Rows; i += Group.DimX) Global.StoreInt(places + (i * LineBytes), 0);
+        for (int i = Group.IdxX; i < Places * Rows; i += Group.DimX) Global.StoreInt(places + (i * LineBytes), 0);
     }
 
     /// <summary>The larger magnitude of a pair of halves, as bits of a half.</summary>
     public static int Of(uint pair) => Math.Max((int)pair & SignlessBits, (int)(pair >> HalfBits) & SignlessBits);
 
-    /// <summary>The bits of a row's as float32; the lanes of a row do it together.</summary>
-    /// <param name="place">The place.</param>
-    /// <param name="row">The lane's row, of neighbouring lanes neighbouring ones.</param>
-    /// <param name="shift">Logarithm of a warp's rows, at most 3.</param>
-    public static int Load(long place, int row, int shift)
-    {
-        int part = Warp.LaneIdx >> shift, value = Math.Max(Global.LoadInt(Copy(place, row, part)), Global.LoadInt(Copy(place, row, part + (Copies / 2))));
-        for (int distance = Warp.WarpSize / 2; distance >= 1 << shift; distance /= 2) value = Math.Max(value, Warp.ShuffleXor(value, distance));
-        return (int)Interop.FloatAsInt(Halves.Low((uint)value));
-    }
+    /// <summary>The bits of a row's as float32.</summary>
+    public static int Load(long place, int row) => (int)Interop.FloatAsInt(Halves.Low((uint)Global.LoadInt(Address(place, row))));
 
-    /// <summary>Clears those of a warp's rows, see <see cref="Load"/>.</summary>
-    public static void Clear(long place, int row, int shift)
-    {
-        int part = Warp.LaneIdx >> shift;
-        Global.StoreInt(Copy(place, row, part), 0);
-        Global.StoreInt(Copy(place, row, part + (Copies / 2)), 0);
-    }
+    /// <summary>Clears a row's.</summary>
+    public static void Clear(long place, int row) => Global.StoreInt(Address(place, row), 0);
 
     /// <summary>Raises a row's by the values of four neighbouring lanes, which have the same row; all lanes of the warp call it.</summary>
     public static void RaiseByFour(long place, int row, int value)
     {
         value = Math.Max(value, Warp.ShuffleXor(value, 1));
         value = Math.Max(value, Warp.ShuffleXor(value, 2));
-        if ((Warp.LaneIdx & (FourLanes - 1)) == 0 && row != NoRow) Global.Raise(Copy(place, row, Grid.IdxX), value);
+        if ((Warp.LaneIdx & (FourLanes - 1)) == 0 && row != NoRow) Global.Raise(Address(place, row), value);
     }
 
     /// <summary>Raises a row's by the values of a warp.</summary>
     public static void RaiseByWarp(long place, int row, int value)
     {
         value = Reduce.WarpMax(value);
-        if (Warp.LaneIdx == 0) Global.Raise(Copy(place, row, Grid.IdxX), value);
+        if (Warp.LaneIdx == 0) Global.Raise(Address(place, row), value);
     }
 
-    private nint Address(int place) => _buffer.Address + (place * PlaceBytes);
+    /// <summary>Where a row's is.</summary>
+    internal static long Address(long place, int row) => place + (row * LineBytes);
 
-    /// <summary>Where one of a row's copies is.</summary>
-    internal static long Copy(long place, int row, int number) => place + ((number & (Copies - 1)) * RowsBytes) + (row * LineBytes);
+    private nint Address(int place) => _buffer.Address + (place * PlaceBytes);
 }
