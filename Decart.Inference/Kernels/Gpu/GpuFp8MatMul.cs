@@ -5,6 +5,21 @@ using ILGPU;
 
 namespace Decart.Inference.Kernels.Gpu;
 
+/// <summary>The kernels of <see cref="GpuFp8MatMul{TSums, TScales}"/>.</summary>
+internal static class GpuFp8MatMul
+{
+    /// <summary>The kernel for blocks of as many rows of x.</summary>
+    public static GpuKernel<MatMulArguments> Kernel<TScales>(int blockRows)
+        where TScales : ICodeScales => BlockSums.For<Of8Bits<TScales>, GpuKernel<MatMulArguments>>(blockRows);
+
+    private readonly struct Of8Bits<TScales> : IBlockChoice<GpuKernel<MatMulArguments>>
+        where TScales : ICodeScales
+    {
+        public static GpuKernel<MatMulArguments> Of<TSums>()
+            where TSums : unmanaged, IHeldSums<TSums>, ICodeSums<TSums> => GpuFp8MatMul<TSums, TScales>.Kernel;
+    }
+}
+
 /// <summary>
 /// <see cref="GpuRingMatMul{TSums}"/> of floats of 8 bits on both sides, for checkpoints that are to be multiplied so: <c>wgmma</c> of codes as they lie in memory, whatever the number of rows.
 /// Its sums keep few bits, so those of a piece, 128 columns, are added to float32 sums, as DeepSeek-V3 (arXiv:2412.19437, section 3.3.2) has it: one chain over the pieces. Rows of x have a scale each, by which

@@ -17,8 +17,7 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
     [
         GpuNorm.Kernel, GpuNorm.PairKernel, GpuNorm.LongKernel, GpuNorm.ClusterKernel, GpuRound.Kernel, GpuPadding.Kernel, GpuColumnOrder.Kernel, GpuMatMul.Kernel,
         GpuTensorMatMul<Sums8>.Kernel, GpuTensorMatMul<Sums16>.Kernel, GpuTensorMatMul<Sums32>.Kernel, GpuTensorMatMul<Sums64>.Kernel,
-        GpuRingMatMul<Sums8>.Kernel, GpuRingMatMul<Sums16>.Kernel, GpuRingMatMul<Sums32>.Kernel, GpuRingMatMul<Sums64>.Kernel,
-        GpuRingMatMul<Sums128>.Kernel, GpuRingMatMul<Sums192>.Kernel, GpuRingMatMul<Sums256>.Kernel,
+        .. BlockSums.Sizes.Select(GpuRingMatMul.Kernel),
     ];
 
     /// <summary>How often memory that launches use has moved.</summary>
@@ -31,7 +30,7 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
         GpuCodeRound<FloatCodes>.KnownKernel, GpuCodeRound<IntegerCodes>.KnownKernel,
         GpuNorm.FloatCodesKernel, GpuNorm.PairFloatCodesKernel, GpuNorm.ClusterFloatCodesKernel,
         GpuNorm.IntegerCodesKernel, GpuNorm.PairIntegerCodesKernel, GpuNorm.ClusterIntegerCodesKernel,
-        .. Enum.GetValues<CodeScaling>().SelectMany(scaling => ((int[])[8, 16, 32, 64, 128, 192, 256]).SelectMany(
+        .. Enum.GetValues<CodeScaling>().SelectMany(scaling => BlockSums.Sizes.SelectMany(
             rows => (GpuKernel[])[CodeKernel(scaling, rows, GpuNibbleRelayMatMul.MaxTiles), CodeKernel(scaling, rows, GpuNibbleRelayMatMul.MaxTiles + 1)])).Distinct(),
     ];
 
@@ -236,17 +235,7 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
     /// <param name="format">How the weight is packed; null for halves.</param>
     public void LaunchRing(MatMulArguments arguments, GpuRingPlan plan, PackedFormat? format = null)
     {
-        GpuKernel<MatMulArguments> kernel = format is not null ? format.MatMul(plan.BlockRows, plan.TilesPerPass, arguments.Scaling) : plan.BlockRows switch
-        {
-            8 => GpuRingMatMul<Sums8>.Kernel,
-            16 => GpuRingMatMul<Sums16>.Kernel,
-            32 => GpuRingMatMul<Sums32>.Kernel,
-            64 => GpuRingMatMul<Sums64>.Kernel,
-            128 => GpuRingMatMul<Sums128>.Kernel,
-            192 => GpuRingMatMul<Sums192>.Kernel,
-            _ => GpuRingMatMul<Sums256>.Kernel,
-        };
-        Launch(kernel, arguments, plan);
+        Launch(format?.MatMul(plan.BlockRows, plan.TilesPerPass, arguments.Scaling) ?? GpuRingMatMul.Kernel(plan.BlockRows), arguments, plan);
     }
 
     private void Launch(GpuKernel<MatMulArguments> kernel, MatMulArguments arguments, GpuRingPlan plan)
@@ -296,9 +285,9 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
 
     private static GpuKernel<MatMulArguments> CodeKernel(CodeScaling scaling, int blockRows, int tilesPerPass) => scaling switch
     {
-        CodeScaling.FloatRows => FloatKernel<RowScales>(blockRows),
-        CodeScaling.FloatPieces => FloatKernel<PieceScales>(blockRows),
-        CodeScaling.IntegerRows => IntegerKernel(blockRows),
+        CodeScaling.FloatRows => GpuFp8MatMul.Kernel<RowScales>(blockRows),
+        CodeScaling.FloatPieces => GpuFp8MatMul.Kernel<PieceScales>(blockRows),
+        CodeScaling.IntegerRows => GpuRingMatMul.IntegerKernel(blockRows),
         CodeScaling.NibblePieces => NibbleKernel<MiddleZeros>(blockRows, tilesPerPass),
         CodeScaling.NibbleZeros => NibbleKernel<OwnZeros>(blockRows, tilesPerPass),
         _ => throw new ArgumentOutOfRangeException(nameof(scaling), scaling, "No such scaling of codes."),
@@ -307,29 +296,6 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
     private static GpuKernel<MatMulArguments> NibbleKernel<TZeros>(int blockRows, int tilesPerPass)
         where TZeros : INibbleZeros =>
         blockRows <= GpuNibbleRelayMatMul.MaxRows && tilesPerPass <= GpuNibbleRelayMatMul.MaxTiles ? GpuNibbleRelayMatMul.Kernel<TZeros>(blockRows) : GpuNibbleMatMul.Kernel<TZeros>(blockRows);
-
-    private static GpuKernel<MatMulArguments> IntegerKernel(int blockRows) => blockRows switch
-    {
-        8 => GpuRingMatMul<IntegerSums<Sums8>>.Kernel,
-        16 => GpuRingMatMul<IntegerSums<Sums16>>.Kernel,
-        32 => GpuRingMatMul<IntegerSums<Sums32>>.Kernel,
-        64 => GpuRingMatMul<IntegerSums<Sums64>>.Kernel,
-        128 => GpuRingMatMul<IntegerSums<Sums128>>.Kernel,
-        192 => GpuRingMatMul<IntegerSums<Sums192>>.Kernel,
-        _ => GpuRingMatMul<IntegerSums<Sums256>>.Kernel,
-    };
-
-    private static GpuKernel<MatMulArguments> FloatKernel<TScales>(int blockRows)
-        where TScales : ICodeScales => blockRows switch
-        {
-            8 => GpuFp8MatMul<Sums8, TScales>.Kernel,
-            16 => GpuFp8MatMul<Sums16, TScales>.Kernel,
-            32 => GpuFp8MatMul<Sums32, TScales>.Kernel,
-            64 => GpuFp8MatMul<Sums64, TScales>.Kernel,
-            128 => GpuFp8MatMul<Sums128, TScales>.Kernel,
-            192 => GpuFp8MatMul<Sums192, TScales>.Kernel,
-            _ => GpuFp8MatMul<Sums256, TScales>.Kernel,
-        };
 
     private static int CeilingDivide(int a, int b) => (a + b - 1) / b;
 }

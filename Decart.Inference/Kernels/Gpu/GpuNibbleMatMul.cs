@@ -12,16 +12,7 @@ internal static class GpuNibbleMatMul
 
     /// <summary>The kernel for blocks of as many rows of x.</summary>
     public static GpuKernel<MatMulArguments> Kernel<TZeros>(int blockRows)
-        where TZeros : INibbleZeros => blockRows switch
-        {
-            8 => GpuNibbleMatMul<Sums8, TZeros>.Kernel,
-            16 => GpuNibbleMatMul<Sums16, TZeros>.Kernel,
-            32 => GpuNibbleMatMul<Sums32, TZeros>.Kernel,
-            64 => GpuNibbleMatMul<Sums64, TZeros>.Kernel,
-            128 => GpuNibbleMatMul<Sums128, TZeros>.Kernel,
-            192 => GpuNibbleMatMul<Sums192, TZeros>.Kernel,
-            _ => GpuNibbleMatMul<Sums256, TZeros>.Kernel,
-        };
+        where TZeros : INibbleZeros => BlockSums.For<Of4Bits<TZeros>, GpuKernel<MatMulArguments>>(blockRows);
 
     /// <summary>Bytes of the least stage of a ring, and how many of such there is room for.</summary>
     internal const int StageBytes = 16 * 1024, Stages = Shared.MostBytes / (StageBytes + (2 * MBarrier.Bytes));
@@ -31,6 +22,13 @@ internal static class GpuNibbleMatMul
 
     /// <summary>Pieces of a stage: the more, the larger are copies, but of many rows x leaves no room.</summary>
     internal static int Pieces(int blockRows) => blockRows <= 64 ? 4 : blockRows <= 128 ? 2 : 1;
+
+    private readonly struct Of4Bits<TZeros> : IBlockChoice<GpuKernel<MatMulArguments>>
+        where TZeros : INibbleZeros
+    {
+        public static GpuKernel<MatMulArguments> Of<TSums>()
+            where TSums : unmanaged, IHeldSums<TSums>, ICodeSums<TSums> => GpuNibbleMatMul<TSums, TZeros>.Kernel;
+    }
 
     private sealed class Layout : IPackedTiles
     {

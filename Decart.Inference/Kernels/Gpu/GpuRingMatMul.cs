@@ -4,6 +4,28 @@ using ILGPU;
 
 namespace Decart.Inference.Kernels.Gpu;
 
+/// <summary>The kernels of <see cref="GpuRingMatMul{TSums}"/> for blocks of as many rows of x.</summary>
+internal static class GpuRingMatMul
+{
+    /// <summary>For halves.</summary>
+    public static GpuKernel<MatMulArguments> Kernel(int blockRows) => BlockSums.For<OfHalves, GpuKernel<MatMulArguments>>(blockRows);
+
+    /// <summary>For integers of 8 bits.</summary>
+    public static GpuKernel<MatMulArguments> IntegerKernel(int blockRows) => BlockSums.For<OfIntegers, GpuKernel<MatMulArguments>>(blockRows);
+
+    private readonly struct OfHalves : IBlockChoice<GpuKernel<MatMulArguments>>
+    {
+        public static GpuKernel<MatMulArguments> Of<TSums>()
+            where TSums : unmanaged, IHeldSums<TSums>, ICodeSums<TSums> => GpuRingMatMul<TSums>.Kernel;
+    }
+
+    private readonly struct OfIntegers : IBlockChoice<GpuKernel<MatMulArguments>>
+    {
+        public static GpuKernel<MatMulArguments> Of<TSums>()
+            where TSums : unmanaged, IHeldSums<TSums>, ICodeSums<TSums> => GpuRingMatMul<IntegerSums<TSums>>.Kernel;
+    }
+}
+
 /// <summary>
 /// The matmul of Hopper GPUs (sm_90a), for a token as for prompts: y^T = W x^T by <c>wgmma</c>, tiles of the weight on the 64-row side, a block of
 /// <typeparamref name="TSums"/> rows of x on the other. One warp group copies pieces of both into a ring, the weight's before it waits for the kernel in front: weights

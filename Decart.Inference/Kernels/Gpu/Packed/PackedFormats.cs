@@ -95,22 +95,13 @@ internal sealed class PackedFormat<TFormat> : PackedFormat
     public override IEnumerable<GpuKernel> Kernels =>
     [
         Store, Embed,
-        .. (from rows in (int[])[8, 16, 32, 64, 128, 192, 256]
+        .. (from rows in BlockSums.Sizes
             from tiles in (int[])[1, MaxTiles(rows)]
             from scaling in Scalings
             select MatMul(rows, tiles, scaling)).Distinct(),
     ];
 
-    public override int MaxTiles(int blockRows) => blockRows switch
-    {
-        8 => GpuHeldMatMul<TFormat, FloatScaling, Sums8>.MaxTiles,
-        16 => GpuHeldMatMul<TFormat, FloatScaling, Sums16>.MaxTiles,
-        32 => GpuHeldMatMul<TFormat, FloatScaling, Sums32>.MaxTiles,
-        64 => GpuHeldMatMul<TFormat, FloatScaling, Sums64>.MaxTiles,
-        128 => GpuHeldMatMul<TFormat, FloatScaling, Sums128>.MaxTiles,
-        192 => GpuHeldMatMul<TFormat, FloatScaling, Sums192>.MaxTiles,
-        _ => GpuHeldMatMul<TFormat, FloatScaling, Sums256>.MaxTiles,
-    };
+    public override int MaxTiles(int blockRows) => BlockSums.For<MostTiles, int>(blockRows);
 
     public override GpuKernel<MatMulArguments> MatMul(int blockRows, int tilesPerPass, PackedScaling scaling) => scaling switch
     {
@@ -125,12 +116,19 @@ internal sealed class PackedFormat<TFormat> : PackedFormat
             (8, true) => GpuRelayMatMul<TFormat, TScaling, Sums8>.Kernel,
             (16, true) => GpuRelayMatMul<TFormat, TScaling, Sums16>.Kernel,
             (32, true) => GpuRelayMatMul<TFormat, TScaling, Sums32>.Kernel,
-            (8, false) => GpuHeldMatMul<TFormat, TScaling, Sums8>.Kernel,
-            (16, false) => GpuHeldMatMul<TFormat, TScaling, Sums16>.Kernel,
-            (32, false) => GpuHeldMatMul<TFormat, TScaling, Sums32>.Kernel,
-            (64, _) => GpuHeldMatMul<TFormat, TScaling, Sums64>.Kernel,
-            (128, _) => GpuHeldMatMul<TFormat, TScaling, Sums128>.Kernel,
-            (192, _) => GpuHeldMatMul<TFormat, TScaling, Sums192>.Kernel,
-            _ => GpuHeldMatMul<TFormat, TScaling, Sums256>.Kernel,
+            _ => BlockSums.For<Held<TScaling>, GpuKernel<MatMulArguments>>(blockRows),
         };
+
+    private readonly struct MostTiles : IBlockChoice<int>
+    {
+        public static int Of<TSums>()
+            where TSums : unmanaged, IHeldSums<TSums>, ICodeSums<TSums> => GpuHeldMatMul<TFormat, FloatScaling, TSums>.MaxTiles;
+    }
+
+    private readonly struct Held<TScaling> : IBlockChoice<GpuKernel<MatMulArguments>>
+        where TScaling : IPackedScaling
+    {
+        public static GpuKernel<MatMulArguments> Of<TSums>()
+            where TSums : unmanaged, IHeldSums<TSums>, ICodeSums<TSums> => GpuHeldMatMul<TFormat, TScaling, TSums>.Kernel;
+    }
 }
