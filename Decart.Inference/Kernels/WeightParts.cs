@@ -60,7 +60,10 @@ internal sealed class WeightParts
     internal static void CheckType(string source, in StoredTensor tensor)
     {
         if (!Accepts(tensor.Type))
-            throw new ModelLoadException(source, tensor.Name, $"expected weights of type F32, F16, BF16 or a GGUF block format, found {tensor.Type}");
+        {
+            string hint = tensor.Type is TensorType.F8E4M3 or TensorType.I8 or TensorType.U8 ? ", as quantised folders have it whose config.json says how: its quantization_config is missing, or of another method" : "";
+            throw new ModelLoadException(source, tensor.Name, $"expected weights of type F32, F16, BF16 or a GGUF block format, found {tensor.Type}{hint}");
+        }
         int block = tensor.Type.BlockLength();
         if (tensor.Columns % block != 0)
             throw new ModelLoadException(source, tensor.Name, $"expected rows of a multiple of {block} elements for {tensor.Type}, found {tensor.Columns}");

@@ -52,12 +52,34 @@ internal sealed class QuantisedTensorsTests
         yield return Case("4 bits, rows", Configuration("pack-quantized", 4, "int", "channel"), new WrittenLayer(5, 192).Packed(4, -1, true, scaleType: "F16"), TensorType.Int4x64);
         yield return Case("4 bits, rows of 45", Configuration("pack-quantized", 4, "int", "channel"), new WrittenLayer(5, 45).Packed(4, -1, true), TensorType.F32);
         yield return Case("4 bits, scattered groups", Configuration("pack-quantized", 4, "int", "group", "\"group_size\": 64, \"actorder\": \"group\""), new WrittenLayer(20, 128).Packed(4, 64, true, scattered: true), TensorType.Int4x64);
+        foreach (string order in (string[])["\"dynamic\"", "\"GROUP\"", "true", "null"])
+            yield return Case($"4 bits, scattered groups, actorder {order}", Configuration("pack-quantized", 4, "int", "group", $"\"group_size\": 64, \"actorder\": {order}"), new WrittenLayer(20, 128).Packed(4, 64, true, scattered: true), TensorType.Int4x64);
+        yield return Case("4 bits, groups of no column", Configuration("pack-quantized", 4, "int", "group", "\"group_size\": 64, \"actorder\": \"group\""), new WrittenLayer(20, 128).Packed(4, 64, true).Unset("weight_g_idx"), TensorType.Int4x64);
         yield return Case("8 bits", Configuration("pack-quantized", 8, "int", "group", "\"group_size\": 64, \"symmetric\": false"), new WrittenLayer(20, 128).Packed(8, 64, false), TensorType.Int8x64);
         yield return Case("floats, rows", Configuration("float-quantized", 8, "float", "channel"), new WrittenLayer(20, 128).Fp8("weight_scale", "BF16", 1, 0), TensorType.E4M3x64);
         yield return Case("floats, one scale", Configuration("float-quantized", 8, "float", "tensor"), new WrittenLayer(20, 128).Fp8("weight_scale", "F32", 0, 0, [1]), TensorType.E4M3x64);
         yield return Case("floats, blocks", Configuration("float-quantized", 8, "float", "block", "\"block_structure\": [64, 32]"), new WrittenLayer(100, 96).Fp8("weight_scale", "BF16", 64, 32), TensorType.E4M3x32);
         yield return Case("integers, rows", Configuration("int-quantized", 8, "int", "channel"), new WrittenLayer(20, 128).Int8(), TensorType.Int8x64);
+        yield return Case("integers, one zero", Configuration("int-quantized", 8, "int", "tensor", "\"symmetric\": false"), new WrittenLayer(20, 64).Int8(symmetric: false, whole: true), TensorType.Int8x64);
+        yield return Case("integers, scattered groups", Configuration("int-quantized", 8, "int", "group", "\"group_size\": 64, \"actorder\": \"group\""), new WrittenLayer(20, 192).ScatteredBytes(floats: false, 64), TensorType.Int8x64);
+        yield return Case("floats, scattered groups", Configuration("float-quantized", 8, "float", "group", "\"group_size\": 64"), new WrittenLayer(20, 192).ScatteredBytes(floats: true, 64), TensorType.E4M3x64);
         yield return Case("integers, zeros", Configuration("int-quantized", 8, "int", "channel", "\"symmetric\": false"), new WrittenLayer(20, 64).Int8(symmetric: false), TensorType.Int8x64);
+    }
+
+    /// <summary>Of several groups the one counts that is meant for a layer most closely, whatever their order.</summary>
+    private static IEnumerable<TestCaseData> Groups()
+    {
+        const string All = """
+            "g": { "targets": ["Linear"], "weights": { "num_bits": 4, "group_size": 32, "symmetric": true } }
+            """;
+        foreach (string target in (string[])["re:.*ay.*", "layer"])
+        {
+            string own = $$"""
+                "h": { "targets": ["{{target}}"], "weights": { "num_bits": 8, "group_size": 64, "symmetric": false } }
+                """;
+            foreach (string groups in (string[])[$"{All}, {own}", $"{own}, {All}"])
+                yield return Case($"{target}, {groups[1]}", $$"""{ "quant_method": "compressed-tensors", "format": "pack-quantized", "config_groups": { {{groups}} } }""", new WrittenLayer(20, 128).Packed(8, 64, false), TensorType.Int8x64);
+        }
     }
 
     private static IEnumerable<TestCaseData> BitsAndBytes()
@@ -69,12 +91,14 @@ internal sealed class QuantisedTensorsTests
         yield return Case("runs of several rows", Four, new WrittenLayer(24, 32).Float4("nf4", 64), TensorType.F32);
         yield return Case("runs that end within rows", Four, new WrittenLayer(7, 99).Float4("nf4", 64, nested: true), TensorType.F32);
         yield return Case("8 bits", Eight, new WrittenLayer(24, 96).RowInt8(), TensorType.Int8x32);
+        yield return Case("8 bits, without a method", """{ "load_in_8bit": true }""", new WrittenLayer(24, 96).RowInt8(), TensorType.Int8x32);
     }
 
     [TestCaseSource(nameof(Fp8))]
     [TestCaseSource(nameof(Gptq))]
     [TestCaseSource(nameof(Awq))]
     [TestCaseSource(nameof(Compressed))]
+    [TestCaseSource(nameof(Groups))]
     [TestCaseSource(nameof(BitsAndBytes))]
     public void Weights_are_those_that_the_tensors_stand_for(string configuration, object layer, TensorType type)
     {

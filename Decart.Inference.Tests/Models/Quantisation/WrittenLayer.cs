@@ -74,14 +74,36 @@ internal sealed class WrittenLayer(int rows, int columns, int seed = 1)
         return Expect((row, column) => scales[row * groups + groupOf[column]] * (codes[row * columns + column] - zeros[row * groups + groupOf[column]]));
     }
 
-    /// <summary>Signed bytes with a scale, and perhaps a zero, for each row.</summary>
-    public WrittenLayer Int8(bool symmetric = true)
+    /// <summary>Signed bytes with a scale, and perhaps a zero, for each row, or one for all, which are vectors.</summary>
+    public WrittenLayer Int8(bool symmetric = true, bool whole = false)
     {
-        sbyte[] codes = Array.ConvertAll(Bytes(rows * columns), code => (sbyte)code), zeros = symmetric ? new sbyte[rows] : Array.ConvertAll(Bytes(rows), code => (sbyte)code);
-        double[] scales = AddScales("weight_scale", "BF16", [rows, 1], rows);
+        int count = whole ? 1 : rows;
+        sbyte[] codes = Array.ConvertAll(Bytes(rows * columns), code => (sbyte)code), zeros = symmetric ? new sbyte[count] : Array.ConvertAll(Bytes(count), code => (sbyte)code);
+        double[] scales = AddScales("weight_scale", "BF16", whole ? [1] : [rows, 1], count);
         Tensors["weight"] = WrittenTensor.Of("I8", codes, rows, columns);
-        if (!symmetric) Tensors["weight_zero_point"] = WrittenTensor.Of("I8", zeros, rows, 1);
-        return Expect((row, column) => scales[row] * (codes[row * columns + column] - zeros[row]));
+        if (!symmetric) Tensors["weight_zero_point"] = WrittenTensor.Of("I8", zeros, whole ? [1] : [rows, 1]);
+        return Expect((row, column) => scales[row % count] * (codes[row * columns + column] - zeros[row % count]));
+    }
+
+    /// <summary>8-bit floats or signed bytes whose groups are scattered over the columns.</summary>
+    public WrittenLayer ScatteredBytes(bool floats, int group)
+    {
+        int groups = columns / group;
+        byte[] codes = Bytes(rows * columns, code => !floats || (code & 0x7F) != 0x7F);
+        int[] groupOf = [.. Enumerable.Range(0, columns).Select(column => column / group)];
+        _random.Shuffle(groupOf);
+        double[] scales = AddScales("weight_scale", "BF16", [rows, groups], rows * groups);
+        Tensors["weight"] = floats ? WrittenTensor.Of("F8_E4M3", codes, rows, columns) : WrittenTensor.Of("I8", Array.ConvertAll(codes, code => (sbyte)code), rows, columns);
+        Tensors["weight_g_idx"] = WrittenTensor.Of("I32", groupOf, columns);
+        return Expect((row, column) =>
+            codes[row * columns + column] is var code && floats ? ReferenceGroupWeights.E4M3(code) * scales[row * groups + groupOf[column]] : (sbyte)code * scales[row * groups + groupOf[column]]);
+    }
+
+    /// <summary>Says that groups are neighbours.</summary>
+    public WrittenLayer Unset(string index)
+    {
+        Tensors[index] = WrittenTensor.Of("I32", Enumerable.Repeat(-1, columns).ToArray(), columns);
+        return this;
     }
 
     /// <summary>Signed bytes with the largest magnitude of each row.</summary>

@@ -11,7 +11,7 @@ namespace Decart.Inference.Models.Quantisation;
 internal sealed unsafe class BitsAndBytesScheme : IQuantisationScheme
 {
     private const string Codes = "weight", AbsMax = "weight.absmax", CodeMap = "weight.quant_map", NestedAbsMax = "weight.nested_absmax", NestedMap = "weight.nested_quant_map";
-    private const string State = "weight.quant_state.bitsandbytes__", RowScale = "SCB";
+    private const string State = "weight.quant_state.bitsandbytes__", RowScale = "SCB", Layout = "weight_format";
     private const int MaxStateBytes = 1 << 16, NestedValues = 256;
 
     public static IQuantisationScheme Read(JsonFields fields) => new BitsAndBytesScheme();
@@ -26,6 +26,8 @@ internal sealed unsafe class BitsAndBytesScheme : IQuantisationScheme
     /// <remarks>A row's scale is its largest magnitude.</remarks>
     private static QuantisedWeight FindInt8(LayerTensors layer)
     {
+        if (layer.Has(Layout, TensorType.U8) && layer.Source.Require(layer.NameOf(Layout)) is { Rows: > 0, Columns: > 0 } layout && *layout.Pointer != 0)
+            throw layer.Error(Layout, $"expected 0, codes row by row, found {*layout.Pointer}");
         float[] scales = layer.RequireNumbers(RowScale, layer.Rows);
         for (int i = 0; i < scales.Length; i++) scales[i] /= sbyte.MaxValue;
         return ByteCodes.Int8(layer, Codes, groupRows: 1, layer.Columns, scales, zeros: []);
@@ -36,7 +38,7 @@ internal sealed unsafe class BitsAndBytesScheme : IQuantisationScheme
         const string Shape = "shape", BlockSize = "blocksize";
         JsonFields state = ReadState(layer, stateSuffix);
         if (state.Integers(Shape, 0, int.MaxValue) is not [var rows, var columns] || rows != layer.Rows || columns != layer.Columns)
-            throw state.Wrong(Shape, $"[{layer.Rows}, {layer.Columns}]", "another shape");
+            throw layer.Error($"{stateSuffix}.{Shape}", $"expected [{layer.Rows}, {layer.Columns}], found [{string.Join(", ", state.Integers(Shape, 0, int.MaxValue))}]");
         int run = state.Integer(BlockSize, 1, int.MaxValue);
         CheckMap(layer, table);
         StoredTensor codes = layer.Source.Require(layer.NameOf(Codes));
@@ -96,7 +98,11 @@ internal sealed unsafe class BitsAndBytesScheme : IQuantisationScheme
         byte* indices = layer.Require(AbsMax, TensorType.U8, count).Pointer;
         float[] values = layer.RequireNumbers(NestedMap, NestedValues), nested = layer.RequireNumbers(NestedAbsMax, (count + run - 1) / run);
         float[] scales = new float[count];
-        for (int i = 0; i < scales.Length; i++) scales[i] = (values[indices[i]] * nested[i / run]) + offset;
+        for (int i = 0; i < scales.Length; i++)
+        {
+            scales[i] = (values[indices[i]] * nested[i / run]) + offset;
+            if (!float.IsFinite(scales[i])) throw layer.Error(NestedAbsMax, $"expected finite scales, found {scales[i]} as scale {i}");
+        }
         return scales;
     }
 

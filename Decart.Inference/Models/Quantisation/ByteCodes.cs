@@ -15,8 +15,9 @@ internal static unsafe class ByteCodes
     /// <param name="groupRows">Rows of a group.</param>
     /// <param name="groupColumns">Columns of a group.</param>
     /// <param name="scales">A scale for each group.</param>
-    public static QuantisedWeight E4M3(LayerTensors layer, string suffix, int groupRows, int groupColumns, float[] scales) =>
-        Create(layer, suffix, CodeKind.E4M3, groupRows, groupColumns, scales, zeros: [], Reader(layer.Require(suffix, TensorType.F8E4M3, layer.Rows, layer.Columns)));
+    /// <param name="groupOfColumn">See <see cref="QuantisedWeight.GroupOfColumn"/>.</param>
+    public static QuantisedWeight E4M3(LayerTensors layer, string suffix, int groupRows, int groupColumns, float[] scales, int[]? groupOfColumn = null) =>
+        Create(layer, suffix, CodeKind.E4M3, groupRows, groupColumns, scales, zeros: [], groupOfColumn, Reader(layer.Require(suffix, TensorType.F8E4M3, layer.Rows, layer.Columns)));
 
     /// <summary>A weight of signed 8-bit integers.</summary>
     /// <param name="layer">The layer.</param>
@@ -25,10 +26,11 @@ internal static unsafe class ByteCodes
     /// <param name="groupColumns">Columns of a group.</param>
     /// <param name="scales">A scale for each group.</param>
     /// <param name="zeros">A zero for each group, plus 128; none for zeros of 0.</param>
-    public static QuantisedWeight Int8(LayerTensors layer, string suffix, int groupRows, int groupColumns, float[] scales, ushort[] zeros)
+    /// <param name="groupOfColumn">See <see cref="QuantisedWeight.GroupOfColumn"/>.</param>
+    public static QuantisedWeight Int8(LayerTensors layer, string suffix, int groupRows, int groupColumns, float[] scales, ushort[] zeros, int[]? groupOfColumn = null)
     {
         CodeReader read = Reader(layer.Require(suffix, TensorType.I8, layer.Rows, layer.Columns));
-        return Create(layer, suffix, CodeKind.Integer, groupRows, groupColumns, scales, zeros, (firstRow, rows, codes) =>
+        return Create(layer, suffix, CodeKind.Integer, groupRows, groupColumns, scales, zeros, groupOfColumn, (firstRow, rows, codes) =>
         {
             read(firstRow, rows, codes);
             TensorPrimitives.Xor(codes, SignBit, codes);
@@ -36,7 +38,7 @@ internal static unsafe class ByteCodes
     }
 
     private static QuantisedWeight Create(
-        LayerTensors layer, string suffix, CodeKind kind, int groupRows, int groupColumns, float[] scales, ushort[] zeros, CodeReader readCodes) => new()
+        LayerTensors layer, string suffix, CodeKind kind, int groupRows, int groupColumns, float[] scales, ushort[] zeros, int[]? groupOfColumn, CodeReader readCodes) => new()
         {
             Name = layer.NameOf(suffix),
             Kind = kind,
@@ -48,6 +50,7 @@ internal static unsafe class ByteCodes
             Scales = scales,
             Zeros = zeros,
             Zero = kind == CodeKind.Integer ? SignBit : 0,
+            GroupOfColumn = groupOfColumn,
             ReadCodes = readCodes,
         };
 

@@ -15,16 +15,18 @@ internal sealed class CompressedGroup
 
     private readonly ImmutableArray<string> _targets;
     private readonly ImmutableArray<Regex> _patterns;
-    private readonly bool _packed, _float, _symmetric, _scattered;
+    private readonly bool _packed, _float, _symmetric;
     private readonly int _bits, _groupRows, _groupColumns;
 
     /// <param name="group">The group.</param>
     /// <param name="weights">Its section of weights.</param>
-    /// <param name="format">How weights are stored where the group does not say.</param>
-    private CompressedGroup(JsonFields group, JsonFields weights, string format)
+    /// <param name="all">What says how weights are stored where the group does not.</param>
+    private CompressedGroup(JsonFields group, JsonFields weights, JsonFields all)
     {
-        format = group.OptionalText("format") ?? format;
-        if (format is not ("pack-quantized" or "float-quantized" or "int-quantized" or "naive-quantized")) throw group.Wrong("format", Formats, format);
+        const string Field = "format";
+        JsonFields fields = group.Has(Field) ? group : all;
+        string format = fields.OptionalText(Field) ?? throw fields.Missing(Field, Formats);
+        if (format is not ("pack-quantized" or "float-quantized" or "int-quantized" or "naive-quantized")) throw fields.Wrong(Field, Formats, format);
         ImmutableArray<string> targets = group.OptionalTexts("targets") ?? [];
         _targets = [.. targets.Where(target => !target.StartsWith(Pattern, StringComparison.Ordinal))];
         _patterns = [.. targets.Where(target => target.StartsWith(Pattern, StringComparison.Ordinal)).Select(target => ReadPattern(group, target))];
@@ -36,18 +38,22 @@ internal sealed class CompressedGroup
         _bits = weights.Integer("num_bits", 1, 64);
         if (_bits != 8 && !(_packed && _bits == 4)) throw weights.Wrong("num_bits", _packed ? "4 or 8" : "8", (long)_bits);
         _symmetric = weights.Flag("symmetric", true);
-        _scattered = weights.OptionalText("actorder") is "group";
         (_groupRows, _groupColumns) = ReadStrategy(weights);
     }
 
     /// <summary>The group, or null if it leaves weights as they are.</summary>
     /// <exception cref="ModelLoadException">Its weights are not of a supported kind.</exception>
-    public static CompressedGroup? Read(JsonFields group, string format) =>
-        group.OptionalSection("weights") is { } weights ? new CompressedGroup(group, weights, format) : null;
+    public static CompressedGroup? Read(JsonFields group, JsonFields all) => group.OptionalSection("weights") is { } weights ? new CompressedGroup(group, weights, all) : null;
 
-    /// <summary>Whether the group is for this linear layer: targets are its class, its name, the end of its name, or patterns of its name.</summary>
-    public bool Targets(string name) =>
-        _targets.Any(target => target == "Linear" || name == target || name.EndsWith($".{target}", StringComparison.Ordinal)) || _patterns.Any(pattern => IsMatch(pattern, name));
+    /// <summary>
+    /// How closely the group is meant for this linear layer, the least number most closely: 0 by its name, or the end of it, 1 by a pattern of its name, 2 by its class; null: it is not.
+    /// </summary>
+    public int? Distance(string name)
+    {
+        if (_targets.Any(target => name == target || name.EndsWith($".{target}", StringComparison.Ordinal))) return 0;
+        if (_patterns.Any(pattern => IsMatch(pattern, name))) return 1;
+        return _targets.Contains("Linear") ? 2 : null;
+    }
 
     public QuantisedWeight Find(LayerTensors layer, string codes)
     {
@@ -55,8 +61,12 @@ internal sealed class CompressedGroup
         int down = GroupTables.Count(groupRows, layer.Rows), across = GroupTables.Count(groupColumns, layer.Columns);
         float[] scales = across == 1 ? layer.RequireCount(Scale, down) : layer.RequireNumbers(Scale, down, across);
         ushort[] zeros = _symmetric || !layer.Has(Zero) ? [] : ReadZeros(layer, down, across);
-        if (_float) return ByteCodes.E4M3(layer, codes, groupRows, groupColumns, scales);
-        return _packed ? FindPacked(layer, codes, groupRows, groupColumns, scales, zeros) : ByteCodes.Int8(layer, codes, groupRows, groupColumns, scales, zeros);
+        // Whatever "actorder" says: weights that have an index are stored by it.
+        int[]? groupOfColumn = layer.Has(GroupIndex) ? GroupTables.GroupOfColumn(layer, GroupIndex, groupColumns, mayBeUnset: true) : null;
+        if (_float) return ByteCodes.E4M3(layer, codes, groupRows, groupColumns, scales, groupOfColumn);
+        return _packed
+            ? FindPacked(layer, codes, groupRows, groupColumns, scales, zeros, groupOfColumn)
+            : ByteCodes.Int8(layer, codes, groupRows, groupColumns, scales, zeros, groupOfColumn);
     }
 
     private static (int Rows, int Columns) ReadStrategy(JsonFields weights)
@@ -104,7 +114,7 @@ internal sealed class CompressedGroup
         }
     }
 
-    private QuantisedWeight FindPacked(LayerTensors layer, string codes, int groupRows, int groupColumns, float[] scales, ushort[] zeros)
+    private QuantisedWeight FindPacked(LayerTensors layer, string codes, int groupRows, int groupColumns, float[] scales, ushort[] zeros, int[]? groupOfColumn)
     {
         StoredTensor words = layer.Require(codes, TensorType.I32, layer.Rows, PackedCodes.Words(layer.Columns, _bits));
         CheckShape(layer);
@@ -120,7 +130,7 @@ internal sealed class CompressedGroup
             Scales = scales,
             Zeros = zeros,
             Zero = 1 << (_bits - 1),
-            GroupOfColumn = _scattered && layer.Has(GroupIndex) ? GroupTables.GroupOfColumn(layer, GroupIndex, groupColumns) : null,
+            GroupOfColumn = groupOfColumn,
             ReadCodes = PackedCodes.AlongRows(words, layer.Columns, _bits),
         };
     }
@@ -138,14 +148,20 @@ internal sealed class CompressedGroup
     /// <summary>Packed down the rows as codes are, or signed bytes.</summary>
     private unsafe ushort[] ReadZeros(LayerTensors layer, int down, int across)
     {
-        int offset = 1 << (_bits - 1);
+        int offset = 1 << (_bits - 1), perWord = PackedCodes.WordBits / _bits;
         if (layer.Has(Zero, TensorType.I8))
         {
-            sbyte* bytes = (sbyte*)layer.Require(Zero, TensorType.I8, down, across).Pointer;
-            return GroupTables.Zeros(down, across, (row, group) => Math.Clamp(bytes[((long)row * across) + group] + offset, 0, (1 << _bits) - 1));
+            sbyte* bytes = (sbyte*)Require(TensorType.I8, down).Pointer;
+            return GroupTables.Zeros(down, across, (row, group) =>
+            {
+                int zero = bytes[((long)row * across) + group];
+                return zero >= -offset && zero < offset ? zero + offset : throw layer.Error(Zero, $"expected {-offset} to {offset - 1}, found {zero} for row {row}");
+            });
         }
-        int perWord = PackedCodes.WordBits / _bits;
-        StoredTensor words = layer.Require(Zero, TensorType.I32, PackedCodes.Words(down, _bits), across);
+        StoredTensor words = Require(TensorType.I32, PackedCodes.Words(down, _bits));
         return GroupTables.Zeros(down, across, (row, group) => PackedCodes.At(words, ((long)(row / perWord) * across) + group, row % perWord, _bits));
+
+        // Of whole rows, or of the whole weight, they may be a vector, as scales are.
+        StoredTensor Require(TensorType type, long count) => across == 1 ? layer.RequireVector(Zero, type, count) : layer.Require(Zero, type, count, across);
     }
 }

@@ -18,12 +18,11 @@ internal sealed class CompressedScheme : IQuantisationScheme
     public static IQuantisationScheme Read(JsonFields fields)
     {
         const string GroupsField = "config_groups", DenseField = "sparsity_config";
-        string format = fields.OptionalText("format") ?? "";
         if (fields.OptionalSection(DenseField)?.OptionalText("format") is { } sparse and not "dense") throw fields.Wrong($"{DenseField}.format", "\"dense\"", sparse);
         if (fields.OptionalSection("transform_config")?.OptionalSection(GroupsField) is { } transforms && transforms.Names.Any())
             throw fields.Wrong("transform_config", "no transforms", "transforms of the weights");
         JsonFields groups = fields.OptionalSection(GroupsField) ?? throw fields.Missing(GroupsField, "groups of layers");
-        return new CompressedScheme([.. groups.Names.Select(name => CompressedGroup.Read(groups.OptionalSection(name) ?? throw groups.Missing(name, "a group"), format)).OfType<CompressedGroup>()]);
+        return new CompressedScheme([.. groups.Names.Select(name => CompressedGroup.Read(groups.OptionalSection(name) ?? throw groups.Missing(name, "a group"), fields)).OfType<CompressedGroup>()]);
     }
 
     public QuantisedWeight? Find(LayerTensors layer)
@@ -31,7 +30,8 @@ internal sealed class CompressedScheme : IQuantisationScheme
         bool packed = layer.Has(Packed);
         if (!packed && !layer.Has(Plain, TensorType.F8E4M3) && !layer.Has(Plain, TensorType.I8)) return null;
         string codes = packed ? Packed : Plain;
-        CompressedGroup group = _groups.FirstOrDefault(group => group.Targets(layer.Stem)) ?? throw layer.Error(codes, "expected a layer that one of config_groups targets, found none that does");
+        CompressedGroup group = _groups.Where(group => group.Distance(layer.Stem) is not null).MinBy(group => group.Distance(layer.Stem))
+            ?? throw layer.Error(codes, "expected a layer that one of config_groups targets, found none that does");
         return group.Find(layer, codes);
     }
 }

@@ -44,11 +44,16 @@ internal static unsafe class GroupTables
     }
 
     /// <summary>The group of each column, or null where groups are neighbours in ascending order.</summary>
+    /// <param name="layer">The layer.</param>
+    /// <param name="suffix">The tensor that says it.</param>
+    /// <param name="groupColumns">Columns of a group.</param>
+    /// <param name="mayBeUnset">Whether -1 for every column says that they are neighbours.</param>
     /// <exception cref="ModelLoadException">The tensor has another shape, or there is no such group.</exception>
-    public static int[]? GroupOfColumn(LayerTensors layer, string suffix, int groupColumns)
+    public static int[]? GroupOfColumn(LayerTensors layer, string suffix, int groupColumns, bool mayBeUnset = false)
     {
         int* index = (int*)layer.Require(suffix, TensorType.I32, layer.Columns).Pointer;
         int groups = Count(groupColumns, layer.Columns);
+        if (mayBeUnset && !new ReadOnlySpan<int>(index, layer.Columns).ContainsAnyExcept(-1)) return null;
         int[] groupOf = new int[layer.Columns];
         bool scattered = false;
         for (int column = 0; column < groupOf.Length; column++)

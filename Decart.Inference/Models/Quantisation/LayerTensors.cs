@@ -28,17 +28,29 @@ internal readonly unsafe record struct LayerTensors(TensorSource Source, string 
     /// <summary>A tensor of finite float numbers, in the order in which they lie.</summary>
     public float[] RequireNumbers(string suffix, params ReadOnlySpan<long> shape) => Widen(suffix, Source.Require(NameOf(suffix), shape));
 
-    /// <summary>The same of any shape, if it has one of these counts of elements.</summary>
+    /// <summary>A vector of one of these counts of finite float numbers.</summary>
     public float[] RequireCount(string suffix, params ReadOnlySpan<int> counts)
     {
         StoredTensor tensor = Source.Require(NameOf(suffix));
-        long count = tensor.Rows * tensor.Columns;
-        return count <= int.MaxValue && counts.Contains((int)count)
-            ? Widen(suffix, tensor)
-            : throw Error(suffix, $"expected {string.Join(" or ", counts.ToArray())} numbers, found shape {TensorSource.Describe(tensor.Shape.AsSpan())}");
+        foreach (int count in counts)
+        {
+            if (IsVector(tensor, count)) return Widen(suffix, tensor);
+        }
+        throw Error(suffix, $"expected {string.Join(" or ", counts.ToArray())} numbers, found shape {TensorSource.Describe(tensor.Shape.AsSpan())}");
+    }
+
+    /// <summary>A vector, in the order in which its elements lie.</summary>
+    public StoredTensor RequireVector(string suffix, TensorType type, long count)
+    {
+        StoredTensor tensor = Source.Require(NameOf(suffix));
+        if (!IsVector(tensor, count)) throw Error(suffix, $"expected {count} numbers, found shape {TensorSource.Describe(tensor.Shape.AsSpan())}");
+        return tensor.Type == type ? tensor : throw Error(suffix, $"expected {type}, found {tensor.Type}");
     }
 
     public ModelLoadException Error(string suffix, string problem) => new(Source.Path, NameOf(suffix), problem);
+
+    /// <summary>Whether a tensor has so many elements along one dimension, the others being 1: what has two may be numbers of blocks.</summary>
+    private static bool IsVector(StoredTensor tensor, long count) => tensor.Rows * tensor.Columns == count && tensor.Shape.All(length => length == 1 || length == count);
 
     private float[] Widen(string suffix, StoredTensor tensor)
     {

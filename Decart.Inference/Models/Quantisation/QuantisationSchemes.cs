@@ -21,7 +21,8 @@ internal static class QuantisationSchemes
     public static IQuantisationScheme Read(JsonFields fields)
     {
         string expected = "one of " + string.Join(", ", Methods.Keys.Order(StringComparer.Ordinal));
-        string method = fields.OptionalText("quant_method") ?? throw fields.Missing("quant_method", expected);
+        // Folders of bitsandbytes are older than the field.
+        string method = fields.OptionalText("quant_method") ?? (fields.Flag("load_in_4bit", false) || fields.Flag("load_in_8bit", false) ? "bitsandbytes" : throw fields.Missing("quant_method", expected));
         return Methods.TryGetValue(method, out Func<JsonFields, IQuantisationScheme>? read) ? read(fields) : throw fields.Wrong("quant_method", expected, method);
     }
 }
