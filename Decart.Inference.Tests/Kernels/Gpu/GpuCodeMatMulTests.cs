@@ -279,8 +279,12 @@ internal sealed partial class GpuCodeMatMulTests(string device)
     /// <summary>With as many threads as a GPU's groups have.</summary>
     /// <param name="scales">How the weight is scaled; null: halves.</param>
     /// <param name="removeMean">Whether there is a mean to be taken away, and a bias.</param>
-    [Test]
-    public void A_normalised_row_has_the_same_bits_alone_and_among_others([Values] Scales? scales, [Values] bool removeMean)
+    [TestCase(null, false)]
+    [TestCase(null, true)]
+    [TestCase(Scales.Pieces, false)]
+    [TestCase(Scales.Integers, true)]
+    [TestCase(Scales.Nibbles, false)]
+    public void A_normalised_row_has_the_same_bits_alone_and_among_others(Scales? scales, bool removeMean)
     {
         const int Rows = 9;
         Shape shape = new(45, 2304, Gated: false, scales ?? default, TensorType.E4M3x64);

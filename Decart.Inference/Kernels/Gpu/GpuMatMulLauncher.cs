@@ -233,10 +233,8 @@ internal sealed class GpuMatMulLauncher(IGpuDevice device) : IDisposable
     /// <param name="arguments">The operation, without how work is divided.</param>
     /// <param name="plan">How it is.</param>
     /// <param name="format">How the weight is packed; null for halves.</param>
-    public void LaunchRing(MatMulArguments arguments, GpuRingPlan plan, PackedFormat? format = null)
-    {
+    public void LaunchRing(MatMulArguments arguments, GpuRingPlan plan, PackedFormat? format = null) =>
         Launch(format?.MatMul(plan.BlockRows, plan.TilesPerPass, arguments.Scaling) ?? GpuRingMatMul.Kernel(plan.BlockRows), arguments, plan);
-    }
 
     private void Launch(GpuKernel<MatMulArguments> kernel, MatMulArguments arguments, GpuRingPlan plan)
     {
