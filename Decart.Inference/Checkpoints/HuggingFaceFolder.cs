@@ -39,6 +39,16 @@ internal sealed class HuggingFaceFolder : TensorSource
 
     protected override IReadOnlyList<MappedFile> Files => _files;
 
+    /// <summary>Quantised folders have other tensors in the place of a weight; one whose configuration does not say so is read as any other.</summary>
+    protected override string HintAt(string name)
+    {
+        const string Weight = ".weight";
+        if (!name.EndsWith(Weight, StringComparison.Ordinal)) return "";
+        string stem = name[..^Weight.Length];
+        string? instead = ((string[])[$"{stem}.qweight", $"{stem}.weight_packed"]).FirstOrDefault(_tensors.ContainsKey);
+        return instead is null ? "" : $", but {Quoted.Name(instead)}, which {ConfigName}'s quantization_config must describe";
+    }
+
     /// <exception cref="ModelLoadException">The folder or one of its files is missing or damaged.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled between two files.</exception>
     public static HuggingFaceFolder Open(string path, CancellationToken cancellationToken = default)

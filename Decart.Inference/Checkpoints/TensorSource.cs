@@ -22,6 +22,9 @@ internal abstract class TensorSource : IDisposable
 
     protected abstract IReadOnlyList<MappedFile> Files { get; }
 
+    /// <summary>What more to say of a tensor that is not there, behind "none of this name".</summary>
+    protected virtual string HintAt(string name) => "";
+
     public abstract bool TryGet(string name, out StoredTensor tensor);
 
     /// <summary>A tensor that the model needs.</summary>
@@ -33,20 +36,11 @@ internal abstract class TensorSource : IDisposable
         if (!TryGet(name, out StoredTensor tensor))
         {
             string expected = shape.IsEmpty ? "this tensor" : $"a tensor of shape {Describe(shape)}";
-            throw new ModelLoadException(Path, name, $"expected {expected}, found none of this name{InItsPlace(name)}");
+            throw new ModelLoadException(Path, name, $"expected {expected}, found none of this name{HintAt(name)}");
         }
         if (!shape.IsEmpty && !tensor.Shape.AsSpan().SequenceEqual(shape))
             throw new ModelLoadException(Path, name, $"expected shape {Describe(shape)}, found {Describe(tensor.Shape.AsSpan())}");
         return tensor;
-    }
-
-    /// <summary>What quantised folders have instead of a weight, for error messages: one whose configuration does not say so is read as any other.</summary>
-    private string InItsPlace(string name)
-    {
-        const string Weight = "weight";
-        string stem = name.EndsWith($".{Weight}", StringComparison.Ordinal) ? name[..^Weight.Length] : "";
-        string? instead = stem.Length == 0 ? null : ((string[])["qweight", "weight_packed"]).Select(ending => stem + ending).FirstOrDefault(other => TryGet(other, out _));
-        return instead is null ? "" : $", but {Quoted.Name(instead)}, which config.json's quantization_config must describe";
     }
 
     /// <summary>Elements of the longest blocks that tensors are stored in, where that is known before they are read.</summary>

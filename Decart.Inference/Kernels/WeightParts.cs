@@ -61,7 +61,7 @@ internal sealed class WeightParts
     {
         if (!Accepts(tensor.Type))
         {
-            string hint = tensor.Type is TensorType.F8E4M3 or TensorType.I8 or TensorType.U8 ? ", as quantised folders have it whose config.json says how: its quantization_config is missing, or of another method" : "";
+            string hint = tensor.Type is TensorType.F8E4M3 or TensorType.I8 or TensorType.U8 ? ", which the quantization_config of a folder's config.json must describe" : "";
             throw new ModelLoadException(source, tensor.Name, $"expected weights of type F32, F16, BF16 or a GGUF block format, found {tensor.Type}{hint}");
         }
         int block = tensor.Type.BlockLength();

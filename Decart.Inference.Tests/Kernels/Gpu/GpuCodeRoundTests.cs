@@ -42,7 +42,7 @@ internal sealed class GpuCodeRoundTests(string device)
         for (int row = 0; row < rows && known; row++)
         {
             int largest = Enumerable.Range(0, stride).Max(column => BitConverter.HalfToUInt16Bits(elements[row, column]) & 0x7FFF);
-            MemoryMarshal.Write(maxima.AsSpan((int)RowMaxima.Address(0, row)), largest);
+            MemoryMarshal.Write(maxima.AsSpan((int)RowMaxima.AddressOf(0, row)), largest);
         }
         using GpuBuffer place = Filled(gpu, maxima), spent = Filled(gpu, ones);
         CodeRoundArguments arguments = new()
@@ -78,7 +78,7 @@ internal sealed class GpuCodeRoundTests(string device)
         Assert.That(codes.AsSpan().SequenceEqual(expected), "codes, and nothing beside them");
         gpu.Download(spent.Address, ones);
         for (int row = 0; row < RowMaxima.Rows; row++)
-            Assert.That(BitConverter.ToInt32(ones, (int)RowMaxima.Address(0, row)), row < rows ? Is.Zero : Is.Not.Zero, $"the spent maximum of row {row}");
+            Assert.That(BitConverter.ToInt32(ones, (int)RowMaxima.AddressOf(0, row)), row < rows ? Is.Zero : Is.Not.Zero, $"the spent maximum of row {row}");
         Assert.That(found.AsSpan(rows * sizeof(float)).ContainsAnyExcept(Poison), Is.False, "scales of rows that are not there");
     }
 

@@ -1,4 +1,6 @@
 using Decart.Inference.Checkpoints;
+using Decart.Inference.Kernels;
+using Decart.Inference.Kernels.Cpu.Formats;
 
 namespace Decart.Inference.Tests.Models.Quantisation;
 
@@ -107,6 +109,25 @@ internal sealed class QuantisedTensorsTests
         (TensorType found, float[][] rows) = folder.Read(written.Rows, written.Columns);
         Assert.That(found, Is.EqualTo(type));
         for (int row = 0; row < rows.Length; row++) Assert.That(rows[row], Is.EqualTo(Array.ConvertAll(written.Expected[row], weight => (float)weight)), $"row {row}");
+    }
+
+    /// <summary>A folder whose configuration says nothing is read as any other, up to its codes.</summary>
+    [Test]
+    public void Codes_that_nothing_describes_are_no_weights()
+    {
+        using QuantisedFolder folder = new("null", new WrittenLayer(16, 64).Fp8("weight_scale", "F32", 0, 0));
+        using TensorSource source = folder.Open();
+        StoredTensor codes = source.Require("layer.weight", 16, 64);
+        Assert.That(() => WeightParts.CheckType("folder", codes), Throws.TypeOf<ModelLoadException>().With.Message.Contains("found F8E4M3, which the quantization_config"));
+    }
+
+    /// <summary>What kernels multiply codes and zeros of 4 bits by has to stay finite.</summary>
+    [Test]
+    public void Scales_of_blocks_of_4_bits_leave_products_finite()
+    {
+        float large = MathF.ScaleB(1, 122);
+        Assert.That(Int4Header.Fits(large));
+        Assert.That(Int4Header.Fits(4 * large), Is.False);
     }
 
     private static string Configuration(string format, int bits, string type, string strategy, string more = "\"symmetric\": true") => $$"""

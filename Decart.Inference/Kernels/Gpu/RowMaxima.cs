@@ -21,6 +21,7 @@ internal sealed class RowMaxima(IDeviceMemory memory) : IDisposable
     /// <summary>Each maximum has a line of its own: the second-level cache takes one operation on a line after the other.</summary>
     private const int LineBytes = 128;
 
+    /// <summary>Bytes of the maxima of an operand's rows.</summary>
     internal const int PlaceBytes = Rows * LineBytes;
 
     /// <summary>Enough for two operands that are made before either is rounded, one that was, and the next.</summary>
@@ -91,29 +92,29 @@ internal sealed class RowMaxima(IDeviceMemory memory) : IDisposable
     /// <summary>The larger magnitude of a pair of halves, as bits of a half.</summary>
     public static int Of(uint pair) => Math.Max((int)pair & SignlessBits, (int)(pair >> HalfBits) & SignlessBits);
 
-    /// <summary>The bits of a row's as float32.</summary>
-    public static int Load(long place, int row) => (int)Interop.FloatAsInt(Halves.Low((uint)Global.LoadInt(Address(place, row))));
+    /// <summary>A row's maximum, as bits of a float32.</summary>
+    public static int Load(long place, int row) => (int)Interop.FloatAsInt(Halves.Low((uint)Global.LoadInt(AddressOf(place, row))));
 
-    /// <summary>Clears a row's.</summary>
-    public static void Clear(long place, int row) => Global.StoreInt(Address(place, row), 0);
+    /// <summary>Clears a row's maximum.</summary>
+    public static void Clear(long place, int row) => Global.StoreInt(AddressOf(place, row), 0);
 
     /// <summary>Raises a row's by the values of four neighbouring lanes, which have the same row; all lanes of the warp call it.</summary>
     public static void RaiseByFour(long place, int row, int value)
     {
         value = Math.Max(value, Warp.ShuffleXor(value, 1));
         value = Math.Max(value, Warp.ShuffleXor(value, 2));
-        if ((Warp.LaneIdx & (FourLanes - 1)) == 0 && row != NoRow) Global.Raise(Address(place, row), value);
+        if ((Warp.LaneIdx & (FourLanes - 1)) == 0 && row != NoRow) Global.Raise(AddressOf(place, row), value);
     }
 
     /// <summary>Raises a row's by the values of a warp.</summary>
     public static void RaiseByWarp(long place, int row, int value)
     {
         value = Reduce.WarpMax(value);
-        if (Warp.LaneIdx == 0) Global.Raise(Address(place, row), value);
+        if (Warp.LaneIdx == 0) Global.Raise(AddressOf(place, row), value);
     }
 
-    /// <summary>Where a row's is.</summary>
-    internal static long Address(long place, int row) => place + (row * LineBytes);
+    /// <summary>Where a row's maximum is.</summary>
+    internal static long AddressOf(long place, int row) => place + (row * LineBytes);
 
     private nint Address(int place) => _buffer.Address + (place * PlaceBytes);
 }

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Text.Json;
 using Decart.Inference.Checkpoints;
 using Decart.Inference.Kernels.Cpu.Formats;
@@ -37,8 +38,9 @@ internal sealed unsafe class BitsAndBytesScheme : IQuantisationScheme
     {
         const string Shape = "shape", BlockSize = "blocksize";
         JsonFields state = ReadState(layer, stateSuffix);
-        if (state.Integers(Shape, 0, int.MaxValue) is not [var rows, var columns] || rows != layer.Rows || columns != layer.Columns)
-            throw layer.Error($"{stateSuffix}.{Shape}", $"expected [{layer.Rows}, {layer.Columns}], found [{string.Join(", ", state.Integers(Shape, 0, int.MaxValue))}]");
+        ImmutableArray<int> shape = state.Integers(Shape, 0, int.MaxValue);
+        if (shape is not [var rows, var columns] || rows != layer.Rows || columns != layer.Columns)
+            throw layer.Error($"{stateSuffix}.{Shape}", $"expected [{layer.Rows}, {layer.Columns}], found [{string.Join(", ", shape)}]");
         int run = state.Integer(BlockSize, 1, int.MaxValue);
         CheckMap(layer, table);
         StoredTensor codes = layer.Source.Require(layer.NameOf(Codes));

@@ -30,8 +30,7 @@ internal sealed class CompressedScheme : IQuantisationScheme
         bool packed = layer.Has(Packed);
         if (!packed && !layer.Has(Plain, TensorType.F8E4M3) && !layer.Has(Plain, TensorType.I8)) return null;
         string codes = packed ? Packed : Plain;
-        CompressedGroup group = _groups.Where(group => group.Distance(layer.Stem) is not null).MinBy(group => group.Distance(layer.Stem))
-            ?? throw layer.Error(codes, "expected a layer that one of config_groups targets, found none that does");
-        return group.Find(layer, codes);
+        (CompressedGroup? group, _) = _groups.Select(group => (group, Distance: group.Distance(layer.Stem))).Where(pair => pair.Distance is not null).OrderBy(pair => pair.Distance).FirstOrDefault();
+        return group?.Find(layer, codes) ?? throw layer.Error(codes, "expected a layer that one of config_groups targets, found none that does");
     }
 }

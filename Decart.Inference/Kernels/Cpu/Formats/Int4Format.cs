@@ -59,11 +59,11 @@ internal static unsafe class Int4Header
     /// <summary>0, -1, -2, ...: a conversion would take longer. Never freed: lives as long as the process.</summary>
     private static readonly float* NegativeIntegers = Build();
 
-    /// <summary>Codes and zeros are smaller.</summary>
-    private const float Codes = 32;
+    /// <summary>More than any code, or zero, of 4 bits.</summary>
+    private const float BeyondCodes = 32;
 
     /// <summary>Whether the scale leaves room for a zero: it came from an f16 or a bf16, and no product with it is infinite.</summary>
-    public static bool Fits(float scale) => (BitConverter.SingleToUInt32Bits(scale) & ZeroBits) == 0 && float.IsFinite(scale * Codes);
+    public static bool Fits(float scale) => (BitConverter.SingleToUInt32Bits(scale) & ZeroBits) == 0 && float.IsFinite(scale * BeyondCodes);
 
     /// <summary>The nearest scale that leaves room for a zero; what is no finite number stays as it is.</summary>
     public static float Round(float scale)
