@@ -119,16 +119,17 @@ internal sealed class DeviceSessionTests(string deviceName)
     [Test]
     public async Task Memory_that_the_device_does_not_have_is_refused_with_its_figures()
     {
+        string model = Storyteller;
         await Assert.ThatAsync(
-            () => LlmSession.LoadAsync(Storyteller, new() { Device = _device, KvCacheBytes = 1L << 50 }),
+            () => LlmSession.LoadAsync(model, new() { Device = _device, KvCacheBytes = 1L << 50 }),
             Throws.TypeOf<InsufficientMemoryException>().With.Message.Contains("1125899906842624"));
         if (_device != Device.Cpu)
         {
             await Assert.ThatAsync(
-                () => LlmSession.LoadAsync(Storyteller, new() { Device = _device, MaxBatchTokens = 1 << 30 }),
+                () => LlmSession.LoadAsync(model, new() { Device = _device, MaxBatchTokens = 1 << 30 }),
                 Throws.TypeOf<InsufficientMemoryException>().With.Message.Contains("does not fit").And.Message.Contains("bytes were free"));
         }
-        await using LlmSession session = await LlmSession.LoadAsync(Storyteller, new() { Device = _device });
+        await using LlmSession session = await LlmSession.LoadAsync(model, new() { Device = _device });
         Assert.That((await session.GenerateAsync(new[] { 1 }, Greedy)).TokenIds, Has.Count.EqualTo(24), "nothing is left of the first attempt");
     }
 

@@ -18,7 +18,7 @@ internal static class GpuNibbleMatMul
     internal const int StageBytes = 16 * 1024, Stages = Shared.MostBytes / (StageBytes + (2 * MBarrier.Bytes));
 
     /// <summary>Warp groups that multiply blocks of as many rows of x, as many as there are registers for.</summary>
-    internal static int Groups(int blockRows) => blockRows <= 32 ? 4 : blockRows <= 64 ? 3 : 2;
+    internal static int Groups(int blockRows) => blockRows <= 16 ? 4 : blockRows <= 64 ? 3 : 2;
 
     /// <summary>Pieces of a stage: the more, the larger are copies, but of many rows x leaves no room.</summary>
     internal static int Pieces(int blockRows) => blockRows <= 64 ? 4 : blockRows <= 128 ? 2 : 1;
