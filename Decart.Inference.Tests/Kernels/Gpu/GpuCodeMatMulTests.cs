@@ -42,7 +42,7 @@ internal sealed partial class GpuCodeMatMulTests(string device)
 
     /// <summary>Few rows and few tiles: warp groups take stages in turn, more than there are, the last with one piece.</summary>
     [Test]
-    public void Warp_groups_take_turns_at_few_tiles([Values(3, 12)] int rows, [Values(Scales.Nibbles, Scales.Zeros)] Scales scales) =>
+    public void Warp_groups_take_turns_at_few_tiles([Values(3, 12, 24)] int rows, [Values(Scales.Nibbles, Scales.Zeros)] Scales scales) =>
         Check(rows, new Shape(45, 4736, Gated: false, scales, TensorType.E4M3x64), multiprocessors: 1);
 
     /// <summary>Groups are scattered over the columns, which are stored group by group; a norm in front makes halves first, which are brought into that order.</summary>
@@ -258,7 +258,7 @@ internal sealed partial class GpuCodeMatMulTests(string device)
         bench.Begin(Most);
         GpuActivationsPair x = bench.Activations(Most, shape.Columns, operand: true);
         float[][] whole = Products(Most, x.Gpu, "GpuNibbleMatMul");
-        foreach (int rows in (int[])[1, 12])
+        foreach (int rows in (int[])[1, 12, 24])
         {
             bench.Begin(rows);
             GpuActivationsPair few = bench.Activations(rows, shape.Columns, operand: true);

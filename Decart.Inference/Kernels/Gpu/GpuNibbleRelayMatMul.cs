@@ -8,15 +8,20 @@ namespace Decart.Inference.Kernels.Gpu;
 internal static class GpuNibbleRelayMatMul
 {
     /// <summary>The most rows of x of a block, and the most tiles of a group's share: one for each warp of a warp group.</summary>
-    public const int MaxRows = 16, MaxTiles = WarpGroup.Rows / CoreTiles.TileRows;
+    public const int MaxRows = 32, MaxTiles = WarpGroup.Rows / CoreTiles.TileRows;
 
     /// <summary>The kernel for blocks of as many rows of x.</summary>
     public static GpuKernel<MatMulArguments> Kernel<TZeros>(int blockRows)
-        where TZeros : INibbleZeros => blockRows == 8 ? GpuNibbleRelayMatMul<Sums8, Tile8, TZeros>.Kernel : GpuNibbleRelayMatMul<Sums16, Tile16, TZeros>.Kernel;
+        where TZeros : INibbleZeros => blockRows switch
+        {
+            8 => GpuNibbleRelayMatMul<Sums8, Tile8, TZeros>.Kernel,
+            16 => GpuNibbleRelayMatMul<Sums16, Tile16, TZeros>.Kernel,
+            _ => GpuNibbleRelayMatMul<Sums32, Tile32, TZeros>.Kernel,
+        };
 }
 
 /// <summary>
-/// <see cref="GpuNibbleMatMul{TSums, TZeros}"/> of few tiles and few rows of x, where a warp would take longer for all pieces of its tile than the memory for bringing them. Four warp groups take the stages
+/// <see cref="GpuNibbleMatMul{TSums, TZeros}"/> of few tiles and few rows of x, where a warp would take longer for all pieces of its tile than the memory for bringing them. Three or four warp groups take the stages
 /// in turn: each makes the products of its stage's pieces, which are exact; then it is given the sums of the tiles by the group before it, scales and adds its products in the order of the pieces, and
 /// hands the sums on. So a sum is one chain over all of k, as everywhere.
 /// </summary>
@@ -25,9 +30,13 @@ internal static class GpuNibbleRelayMatMul<TSums, TTile, TZeros>
     where TTile : unmanaged, ICodeTile<TTile>
     where TZeros : INibbleZeros
 {
-    private const int Lanes = 32, GroupWarps = WarpGroup.Threads / Lanes, Groups = 4, Pieces = 4;
+    private const int Lanes = 32, GroupWarps = WarpGroup.Threads / Lanes, Pieces = 4;
 
     // Fields, each after those that it is made of, not properties: the compiler of kernels takes them as constants.
+
+    /// <summary>Warp groups that take turns, as many as there are registers for.</summary>
+    private static readonly int Groups = TSums.Columns <= 16 ? 4 : 3;
+
     private static readonly int RelayBytes = SumRelay<TSums>.Bytes, RelaysBytes = Groups * GroupWarps * RelayBytes;
 
     private static readonly int WeightBytes = Pieces * GroupWarps * NibbleTiles.Bytes, StageBytes = WeightBytes + (Pieces * TSums.Columns * CoreTiles.RowBytes);
@@ -60,7 +69,8 @@ internal static class GpuNibbleRelayMatMul<TSums, TTile, TZeros>
         }
         else
         {
-            WarpGroup.RaiseRegisters(112);
+            if (Groups == 4) WarpGroup.RaiseRegisters(112);
+            else WarpGroup.RaiseRegisters(160);
             Multiply(a, Ring<Stage>.At(stages), relays, warp);
         }
     }

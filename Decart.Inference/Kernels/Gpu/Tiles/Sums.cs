@@ -109,7 +109,7 @@ internal struct Sums16 : IWarpSums<Sums16>, ITileSums<Sums16, Tile16>
     public static Tile64 First(Sums16 sums) => new() { T0 = sums._tile.T0, T1 = sums._tile.T1 };
 }
 
-internal struct Sums32 : IWarpSums<Sums32>, IRelaySums<Sums32>, ICodeSums<Sums32>
+internal struct Sums32 : IWarpSums<Sums32>, ITileSums<Sums32, Tile32>
 {
     private Tile32 _tile;
 
@@ -159,6 +159,10 @@ internal struct Sums32 : IWarpSums<Sums32>, IRelaySums<Sums32>, ICodeSums<Sums32
 
     public static Sums32 AddNibbles<TZeros>(Sums32 sums, NibbleRun run)
         where TZeros : INibbleZeros => new() { _tile = NibbleProducts<TZeros>.Add(sums._tile, run, MatrixDescriptor.Advance(Columns * CoreTiles.RowBytes)) };
+
+    public static Tile32 ToTile(Sums32 sums) => sums._tile;
+
+    public static Sums32 Of(Tile32 tile) => new() { _tile = tile };
 
     public static Sums32 Scale<TScales>(Sums32 sums, Float2 weight, long x)
         where TScales : ICodeScales => new() { _tile = Tile32.Scale<TScales>(sums._tile, weight, x) };
