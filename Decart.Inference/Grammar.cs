@@ -83,6 +83,14 @@ public sealed class Grammar : IEquatable<Grammar>
         return new Grammar($"JSON schema {copy.GetRawText()}", builder => builder.JsonSchema(copy));
     }
 
+    /// <summary>A JSON object that matches a schema, which need not say that it is one.</summary>
+    /// <inheritdoc cref="JsonSchema(string)"/>
+    internal static Grammar JsonObject(JsonElement schema)
+    {
+        JsonElement copy = schema.Clone();
+        return new Grammar($"JSON object of schema {copy.GetRawText()}", builder => builder.JsonSchema(copy, objectsOnly: true));
+    }
+
     /// <summary>A text that matches a regular expression from beginning to end.</summary>
     /// <param name="pattern">
     /// The expression, as ECMA-262 and .NET write it, as far as it describes a regular language: no references to groups, no lookbehind, no word boundaries.
@@ -97,13 +105,14 @@ public sealed class Grammar : IEquatable<Grammar>
 
     /// <summary>A text that consists of one of these.</summary>
     /// <param name="texts">The texts; at least one.</param>
+    /// <exception cref="ArgumentException">One of them is <see langword="null"/>.</exception>
     /// <exception cref="GrammarException">There is no text to choose, or they are too many.</exception>
     public static Grammar Choice(params IEnumerable<string> texts)
     {
         ArgumentNullException.ThrowIfNull(texts);
-        byte[][] choices = [.. texts.Select(Encoding.UTF8.GetBytes)];
+        byte[][] choices = [.. texts.Select(text => Encoding.UTF8.GetBytes(text ?? throw new ArgumentException("A text is null.", nameof(texts))))];
         if (choices.Length == 0) throw new GrammarException("There is nothing to choose from: at least one text was expected.");
-        return new Grammar($"choice {string.Join('\0', choices.Select(Convert.ToBase64String))}", builder => builder.Choice(choices));
+        return new Grammar($"choice {Sources(choices)}", builder => builder.Choice(choices));
     }
 
     /// <summary>Texts of a grammar as llama.cpp writes them (GBNF).</summary>
@@ -173,7 +182,7 @@ public sealed class Grammar : IEquatable<Grammar>
         ArgumentNullException.ThrowIfNull(excluded);
         string[] texts = [.. excluded];
         foreach (string text in texts) ArgumentException.ThrowIfNullOrEmpty(text, nameof(excluded));
-        return new Grammar($"text without {string.Join('\0', texts)}", builder => builder.TextWithout(texts));
+        return new Grammar($"text without {Sources(texts.Select(Encoding.UTF8.GetBytes))}", builder => builder.TextWithout(texts));
     }
 
     /// <summary>Any text up to another, which is its end and occurs nowhere else in it: a model's thoughts, for one.</summary>
@@ -231,6 +240,9 @@ public sealed class Grammar : IEquatable<Grammar>
         foreach (Grammar grammar in all) ArgumentNullException.ThrowIfNull(grammar, name);
         return all.Length > 0 ? all : throw new GrammarException("There is no grammar to make another of: at least one was expected.");
     }
+
+    /// <summary>Several texts, so that no two lists give the same.</summary>
+    private static string Sources(IEnumerable<byte[]> texts) => string.Join('\0', texts.Select(Convert.ToBase64String));
 
     /// <summary>The sources of several grammars, with their lengths, so that no two lists give the same.</summary>
     private static string Sources(Grammar[] grammars) => grammars.Sum(grammar => (long)grammar.Source.Length) > LongestComposition

@@ -254,8 +254,8 @@ public sealed class LlmSession : ILlmSession, IDisposable
     public SessionStatistics GetStatistics() => _engine.GetStatistics();
 
     /// <summary>
-    /// Lets the session run out: new requests are refused with a <see cref="SessionDrainingException"/> from now on, those that run or wait go on to their ends. Disposal is still
-    /// to follow. Any thread, any number of times.
+    /// Lets the session run out: new requests are refused with a <see cref="SessionDrainingException"/> from now on, completions also after disposal, which is still to follow; those that run or wait go on to
+    /// their ends. Any thread, any number of times.
     /// </summary>
     /// <param name="cancellationToken">
     /// Ends the patience: completions that are not finished by then end with <see cref="FinishReason.Cancelled"/> and keep what they have; requests of other kinds end with an

@@ -205,6 +205,8 @@ public class ChatClientTests
         }
     }
 
+    private const string Coder = "{% for t in tools or [] %}{{ t.function.name }} {% endfor %}{{ '<tool_call><function=><parameter=>' if false }}" + Plain;
+
     private const string CoderSchema = """
         {
             "type": "object",
@@ -260,9 +262,68 @@ public class ChatClientTests
 
     private static async Task<(FunctionCallContent[] Calls, Grammar Grammar)> CallCoder(string answer)
     {
-        FakeSession session = new("{% for t in tools or [] %}{{ t.function.name }} {% endfor %}{{ '<tool_call><function=><parameter=>' if false }}" + Plain, answer);
+        FakeSession session = new(Coder, answer);
         ChatResponse response = await session.AsChatClient().GetResponseAsync("U", new() { Tools = [AIFunctionFactory.CreateDeclaration("f", "d", JsonElement.Parse(CoderSchema))] });
         return ([.. response.Messages.Single().Contents.OfType<FunctionCallContent>()], session.Requests[0].Options.Grammar!);
+    }
+
+    /// <summary>Arguments are an object, even if a function's schema does not say so.</summary>
+    [TestCase("""{"properties": {"a": {"type": "integer"}}, "required": ["a"]}""", "{\"a\": 1}", "{\"a\": \"x\"}", "1", "\"x\"")]
+    [TestCase("""{"anyOf": [{"type": "object", "required": ["a"]}, {"type": "integer"}]}""", "{\"a\": 1}", "{}", "1")]
+    [TestCase("""{"$ref": "#/$defs/p", "$defs": {"p": {"properties": {"a": {"type": "boolean"}}}}}""", "{\"a\": true}", "{\"a\": 1}", "true")]
+    public async Task Arguments_are_an_object(string schema, string arguments, params string[] others)
+    {
+        FakeSession session = new(Hermes, "x");
+        ChatOptions options = new() { Tools = [AIFunctionFactory.CreateDeclaration("f", "d", JsonElement.Parse(schema))], ToolMode = ChatToolMode.RequireAny };
+        await session.AsChatClient().GetResponseAsync("U", options);
+        Grammar grammar = session.Requests[0].Options.Grammar!;
+        Assert.That(grammar.IsMatch(Call(arguments)), Is.True);
+        foreach (string other in others) Assert.That(grammar.IsMatch(Call(other)), Is.False, other);
+
+        static string Call(string arguments) => $"<tool_call>\n{{\"name\": \"f\", \"arguments\": {arguments}}}\n</tool_call>";
+    }
+
+    [TestCase(Hermes, """{"type": "boolean"}""")]
+    [TestCase(Hermes, "false")]
+    [TestCase(Coder, """{"type": "boolean"}""")]
+    [TestCase(Coder, "false")]
+    [TestCase(Coder, """{"anyOf": [{"properties": {"a": {}}}, {"properties": {"b": {}}}]}""")]
+    [TestCase(Coder, """{"properties": {"a": {}}, "minProperties": 1}""")]
+    [TestCase(Coder, """{"properties": {"a": {}, "b": {}}, "maxProperties": 1}""")]
+    [TestCase(Coder, """{"required": ["a"], "additionalProperties": false}""")]
+    [TestCase(Coder, """{"properties": {"a": {"type": 1}}}""")]
+    [TestCase(Coder, """{"properties": {"a>b": {}}}""")]
+    [TestCase(Coder, """{"properties": {"x ": {}}}""")]
+    [TestCase(Coder, """{"$ref": "#/$defs/p", "$defs": {"p": {"$ref": "#/$defs/p"}}}""")]
+    public void Functions_that_cannot_be_called_are_refused(string template, string schema)
+    {
+        AITool[] tools = [AIFunctionFactory.CreateDeclaration("f", "d", JsonElement.Parse(schema))];
+        Assert.That(async () => await new FakeSession(template, "x").AsChatClient().GetResponseAsync("U", new() { Tools = tools }), Throws.TypeOf<GrammarException>());
+    }
+
+    /// <summary>What a schema says in other places than its properties, and types that are lists.</summary>
+    [TestCase("""{"type": "object", "properties": {"a": {"type": ["string", "null"]}}, "required": ["a"]}""", "null")]
+    [TestCase("""{"type": "object", "properties": {"a": {"type": ["string", "null"]}}, "required": ["a"]}""", "\"x\"")]
+    [TestCase("""{"$ref": "#/$defs/p", "$defs": {"p": {"type": "object", "properties": {"a": {"$ref": "#/$defs/n"}}, "required": ["a"]}, "n": {"type": "integer"}}}""", "5")]
+    [TestCase("""{"required": ["a"], "additionalProperties": {"type": "integer"}}""", "5")]
+    [TestCase("""{"required": ["a"], "minProperties": 1}""", "[1]")]
+    public async Task Parameters_in_tags_are_found_in_the_schema(string schema, string value)
+    {
+        string call = $"<tool_call>\n<function=f>\n<parameter=a>\n{value}\n</parameter>\n</function>\n</tool_call>";
+        FakeSession session = new(Coder, call);
+        ChatResponse response = await session.AsChatClient().GetResponseAsync("U", new() { Tools = [AIFunctionFactory.CreateDeclaration("f", "d", JsonElement.Parse(schema))], ToolMode = ChatToolMode.RequireAny });
+        Grammar grammar = session.Requests[0].Options.Grammar!;
+        Assert.That(grammar.IsMatch(call), Is.True);
+        Assert.That(grammar.IsMatch("<tool_call>\n<function=f>\n</function>\n</tool_call>"), Is.False, "it is required");
+        object? found = response.Messages.Single().Contents.OfType<FunctionCallContent>().Single().Arguments!["a"];
+        Assert.That(found is JsonElement json ? json.GetRawText() : "null", Is.EqualTo(value));
+    }
+
+    [Test]
+    public void Functions_have_different_names()
+    {
+        AITool[] tools = [AIFunctionFactory.CreateDeclaration("f", "d", JsonElement.Parse("{}")), AIFunctionFactory.CreateDeclaration("f", "e", JsonElement.Parse("{}"))];
+        Assert.That(async () => await new FakeSession(Hermes, "x").AsChatClient().GetResponseAsync("U", new() { Tools = tools }), Throws.ArgumentException.With.Message.Contains("\"f\""));
     }
 
     [Test]

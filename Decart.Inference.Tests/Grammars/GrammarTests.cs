@@ -105,6 +105,8 @@ internal sealed class GrammarTests
         Assert.That(one.GetHashCode(), Is.EqualTo(same.GetHashCode()));
         Assert.That(one, Is.Not.EqualTo(Grammar.Choice("ab")));
         Assert.That(Grammar.Regex("a|b"), Is.Not.EqualTo(Grammar.Choice("a|b")));
+        Assert.That(Grammar.TextWithout("a\0e"), Is.Not.EqualTo(Grammar.TextWithout("a", "e")));
+        Assert.That(() => Grammar.Choice("a", null!), Throws.ArgumentException.With.Property("ParamName").EqualTo("texts"));
         Assert.That(Grammar.Regex("a|b").ToString(), Does.Contain("a|b"));
     }
 }

@@ -105,6 +105,9 @@ internal sealed class JsonSchemaTests
         yield return Case("true", ["1", "{\"a\":[]}"], ["", "{"]);
         yield return Case("""{"title":"A","description":"B","default":3,"examples":[1],"x-unknown":{"type":"string"},"type":"null"}""", ["null"], ["1"]);
         yield return Case("false", [], ["null"], isEmpty: true);
+        yield return Case("""{"type":"object","properties":{"a":{"type":"integer"},"b":{"type":"integer"}},"required":["a","b"],"maxProperties":1}""", [], ["{}"], isEmpty: true);
+        yield return Case("""{"type":"object","minProperties":2,"maxProperties":1}""", [], ["{}"], isEmpty: true);
+        yield return Case("""{"type":"object","required":["a"],"dependentRequired":{"a":["b"]},"maxProperties":1}""", [], ["{}"], isEmpty: true);
 
         static TestCaseData Case(string schema, string[] matching, string[] others, bool isEmpty = false) => new TestCaseData(schema, matching, others, isEmpty).SetArgDisplayNames(schema);
     }
@@ -132,6 +135,9 @@ internal sealed class JsonSchemaTests
     [TestCase("""{"not":{"enum":[1,[2]]}}""", "/not/enum/1")]
     [TestCase("""{"type":"array","items":{"type":"string","pattern":"^a"},"uniqueItems":true,"minItems":2}""", "/minItems")]
     [TestCase("""{"type":"array","uniqueItems":true}""", "/uniqueItems")]
+    [TestCase("""{"uniqueItems":"x"}""", "/uniqueItems")]
+    [TestCase("""{"type":"object","properties":{"c":false,"d":false},"minProperties":2,"additionalProperties":false,"patternProperties":{"^x$":{"type":"boolean"}}}""", "/minProperties")]
+    [TestCase("""{"properties":{"a":{},"b":{},"c":{},"d":{}},"minProperties":3,"maxProperties":3,"dependentRequired":{"a":["b"],"b":["a"],"c":["d"],"d":["c"]}}""", "/minProperties")]
     [TestCase("""{"type":"string","format":"regex"}""", "/format")]
     [TestCase("""{"type":"string","pattern":"(a)\\1"}""", "/pattern")]
     [TestCase("""{"patternProperties":{"(":{}}}""", "/patternProperties/(")]
@@ -198,7 +204,11 @@ internal sealed class JsonSchemaTests
         """{"type":"array","items":{"type":["string","integer"]},"uniqueItems":true,"minItems":3,"maxItems":6}""",
         """{"type":"array","items":{"enum":["a","ab","abc",1,12,null,true]},"uniqueItems":true,"minItems":5}""",
         """{"type":"object","properties":{"a":{"type":"integer"},"b":{"type":"integer"}},"dependentSchemas":{"a":{"required":["b"],"properties":{"b":{"minimum":7}}}}}""",
-        """{"not":{"anyOf":[{"type":"object"},{"type":"array"},{"minimum":3},{"type":"string","pattern":"a"}]}}""")] string text)
+        """{"not":{"anyOf":[{"type":"object"},{"type":"array"},{"minimum":3},{"type":"string","pattern":"a"}]}}""",
+        """{"anyOf":[{"type":"null"},{"type":"object","required":["a","b"],"maxProperties":1}]}""",
+        """{"type":"object","properties":{"a":{"type":"null"},"b":{"type":"null"},"c":{"type":"null"},"d":false},"minProperties":2,"maxProperties":2,"dependentRequired":{"a":["b","c"]},"additionalProperties":false}""",
+        """{"type":"object","properties":{"a":{"const":1},"b":{"const":2},"c":{"const":3}},"required":["a"],"minProperties":2,"maxProperties":2,"dependentRequired":{"b":["c"]},"additionalProperties":false}""",
+        """{"type":"array","items":{"type":"object","properties":{"a":{"anyOf":[{"type":"null"},{"type":"object","minProperties":3,"maxProperties":2}]}},"maxProperties":1},"maxItems":2}""")] string text)
     {
         GrammarSampler sampler = new(PieceTokenizer.Typical());
         Grammar grammar = Grammar.JsonSchema(text);

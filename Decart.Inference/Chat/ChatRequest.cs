@@ -22,6 +22,7 @@ internal sealed record ChatRequest(Prompt Prompt, GenerationOptions Options, Too
         ChatSettings.RequireSupported(options, session.Model);
         IList<AITool> tools = options.ToolMode is NoneChatToolMode ? [] : options.Tools ?? [];
         RequireOffered(options.ToolMode, tools);
+        RequireDifferentNames(tools);
         ToolCallFormat? calls = tools.Count == 0 ? null : FindFormat(template, tools);
         ChatTemplateOptions templateOptions = new() { Tools = tools, Variables = Variables(template, options) };
         StringValue text = template.RenderMarked(WithInstructions(messages, options.Instructions), templateOptions);
@@ -47,6 +48,16 @@ internal sealed record ChatRequest(Prompt Prompt, GenerationOptions Options, Too
         if (tools.Count == 0) throw new ArgumentException("The tool mode requires a function call, but no tools are given.");
         if (required.RequiredFunctionName is { } name && !tools.Any(tool => tool?.Name == name))
             throw new ArgumentException($"The tool mode requires the function \"{name}\", which is not among the tools.");
+    }
+
+    /// <summary>A call names its function and nothing else.</summary>
+    private static void RequireDifferentNames(IList<AITool> tools)
+    {
+        HashSet<string> names = new(StringComparer.Ordinal);
+        foreach (AIFunctionDeclaration function in tools.OfType<AIFunctionDeclaration>())
+        {
+            if (!names.Add(function.Name)) throw new ArgumentException($"Two of the tools are functions of the name \"{function.Name}\"; names must differ.");
+        }
     }
 
     /// <summary>The functions that may be called.</summary>

@@ -37,7 +37,7 @@ internal sealed class GrammarBuilder
     }
 
     /// <summary>JSON that matches a schema.</summary>
-    public Production JsonSchema(JsonElement schema) => new SchemaCompiler(_rules, schema).Compile();
+    public Production JsonSchema(JsonElement schema, bool objectsOnly = false) => new SchemaCompiler(_rules, schema).Compile(objectsOnly);
 
     /// <summary>Texts that match a regular expression as a whole.</summary>
     public Production Regex(Pattern pattern)

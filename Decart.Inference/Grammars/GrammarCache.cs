@@ -1,3 +1,5 @@
+using Decart.Inference.Grammars.Languages;
+
 namespace Decart.Inference.Grammars;
 
 /// <summary>The grammars that a session has prepared for its vocabulary, the latest used ones. Safe for use by any number of threads.</summary>
@@ -24,7 +26,7 @@ internal sealed class GrammarCache(ITokenizer tokenizer, int modelVocabularySize
         if (matcher.TokensToComplete > maxTokens)
         {
             throw new GrammarException(
-                $"The completion has room for {maxTokens} tokens; the shortest text of the grammar that was found needs {matcher.TokensToComplete}. Raise MaxTokens, or shorten the prompt.");
+                $"The completion has room for {maxTokens} tokens; the shortest text of the grammar that was found needs {(matcher.TokensToComplete < Distances.Largest ? "" : "more than ")}{matcher.TokensToComplete}. Raise MaxTokens, or shorten the prompt.");
         }
         return matcher;
     }

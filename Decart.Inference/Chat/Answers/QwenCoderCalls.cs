@@ -15,12 +15,17 @@ internal sealed class QwenCoderCalls : TaggedCalls
     /// <summary>What may be said of a parameter that any text is right for.</summary>
     private static readonly HashSet<string> Notes = ["type", "title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly", "$comment"];
 
-    private readonly Dictionary<string, JsonElement> _schemas = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, IReadOnlyList<TaggedParameter>> _parameters = new(StringComparer.Ordinal);
 
     /// <param name="functions">The functions that are offered.</param>
+    /// <exception cref="GrammarException">One of them has a name, or parameters, that cannot be written so.</exception>
     public QwenCoderCalls(IEnumerable<AIFunctionDeclaration> functions)
     {
-        foreach (AIFunctionDeclaration function in functions) _schemas.TryAdd(function.Name, function.JsonSchema);
+        foreach (AIFunctionDeclaration function in functions)
+        {
+            TaggedParameter.RequireName(function.Name);
+            _parameters.TryAdd(function.Name, TaggedParameter.Of(function.JsonSchema));
+        }
     }
 
     /// <summary>Models forget the outer tag.</summary>
@@ -34,12 +39,10 @@ internal sealed class QwenCoderCalls : TaggedCalls
     public override Grammar Call(AIFunctionDeclaration function)
     {
         List<Grammar> parts = [Grammar.Literal(Opening), Grammar.Choice($"\n{FunctionOpening}{function.Name}>\n")];
-        JsonElement required = Member(function.JsonSchema, "required", JsonValueKind.Array);
-        foreach (JsonProperty parameterSchema in Parameters(function.JsonSchema))
+        foreach (TaggedParameter parameter in _parameters[function.Name])
         {
-            Grammar parameter = Grammar.Sequence(Grammar.Choice($"{ParameterOpening}{parameterSchema.Name}>\n"), Value(function.JsonSchema, parameterSchema.Value));
-            bool isRequired = required.ValueKind == JsonValueKind.Array && required.EnumerateArray().Any(name => name.ValueKind == JsonValueKind.String && name.ValueEquals(parameterSchema.Name));
-            parts.Add(isRequired ? parameter : Grammar.Repeat(parameter, 0, 1));
+            Grammar part = Grammar.Sequence(Grammar.Choice($"{ParameterOpening}{parameter.Name}>\n"), Value(function.JsonSchema, parameter.Schema));
+            parts.Add(parameter.IsRequired ? part : Grammar.Repeat(part, 0, 1));
         }
         return Grammar.Sequence([.. parts, Grammar.Choice($"{FunctionClosing}\n"), Grammar.Literal(End)]);
     }
@@ -50,7 +53,7 @@ internal sealed class QwenCoderCalls : TaggedCalls
         int nameEnd = text.IndexOf('>', StringComparison.Ordinal);
         if (!text.StartsWith(FunctionOpening, StringComparison.Ordinal) || nameEnd < 0) return null;
         string function = text[FunctionOpening.Length..nameEnd].Trim();
-        JsonElement schema = _schemas.GetValueOrDefault(function);
+        IReadOnlyList<TaggedParameter> parameters = _parameters.GetValueOrDefault(function, []);
         Dictionary<string, object?> arguments = [];
         int position = nameEnd + 1;
         while (text.IndexOf(ParameterOpening, position, StringComparison.Ordinal) is >= 0 and var start)
@@ -58,7 +61,7 @@ internal sealed class QwenCoderCalls : TaggedCalls
             nameEnd = text.IndexOf('>', start);
             if (nameEnd < 0) return null;
             string name = text[(start + ParameterOpening.Length)..nameEnd].Trim();
-            (arguments[name], position) = ReadValue(text, nameEnd + 1, Parameters(schema).FirstOrDefault(parameter => parameter.Name == name).Value);
+            (arguments[name], position) = ReadValue(text, nameEnd + 1, parameters.FirstOrDefault(parameter => parameter.Name == name)?.Schema ?? default);
         }
         return [Create(function, arguments)];
     }
@@ -73,7 +76,7 @@ internal sealed class QwenCoderCalls : TaggedCalls
     /// <summary>Whether any text is right.</summary>
     private static bool IsPlainText(JsonElement schema) => IsText(schema) && schema.EnumerateObject().All(member => Notes.Contains(member.Name));
 
-    private static bool IsText(JsonElement schema) => schema.ValueKind == JsonValueKind.Object && schema.TryGetProperty("type", out JsonElement type) && type.ValueEquals("string");
+    private static bool IsText(JsonElement schema) => schema.ValueKind == JsonValueKind.Object && schema.TryGetProperty("type", out JsonElement type) && type.ValueKind == JsonValueKind.String && type.ValueEquals("string");
 
     /// <summary>The texts that a value is one of; null where it is none of a list of texts.</summary>
     private static string[]? TextsOf(JsonElement schema)
@@ -92,7 +95,7 @@ internal sealed class QwenCoderCalls : TaggedCalls
         JsonObject whole = JsonObject.Create(schema)!;
         foreach (string name in (string[])["$defs", "definitions"])
         {
-            if (function.TryGetProperty(name, out JsonElement definitions)) whole.TryAdd(name, JsonNode.Parse(definitions.GetRawText()));
+            if (function.ValueKind == JsonValueKind.Object && function.TryGetProperty(name, out JsonElement definitions)) whole.TryAdd(name, JsonNode.Parse(definitions.GetRawText()));
         }
         return JsonElement.Parse(whole.ToJsonString());
     }
@@ -131,11 +134,4 @@ internal sealed class QwenCoderCalls : TaggedCalls
         if (text.StartsWith('\n')) text = text[1..];
         return text.EndsWith('\n') ? text[..^1] : text;
     }
-
-    private static JsonElement.ObjectEnumerator Parameters(JsonElement function) =>
-        Member(function, "properties", JsonValueKind.Object) is { ValueKind: JsonValueKind.Object } properties ? properties.EnumerateObject() : default;
-
-    /// <summary>A member of that kind; undefined where there is none.</summary>
-    private static JsonElement Member(JsonElement schema, string name, JsonValueKind kind) =>
-        schema.ValueKind == JsonValueKind.Object && schema.TryGetProperty(name, out JsonElement member) && member.ValueKind == kind ? member : default;
 }

@@ -57,9 +57,15 @@ internal abstract class ToolCallFormat
     protected static Grammar Object(AIFunctionDeclaration function, string arguments) => Grammar.Sequence(
         Grammar.Choice($"{{\"name\": \"{JsonEncodedText.Encode(function.Name, JavaScriptEncoder.UnsafeRelaxedJsonEscaping)}\", \"{arguments}\": "), Arguments(function), Grammar.Choice("}"));
 
-    /// <summary>The arguments of a function: an object that matches its schema.</summary>
-    protected static Grammar Arguments(AIFunctionDeclaration function) =>
-        function.JsonSchema is { ValueKind: JsonValueKind.Object } schema && schema.EnumerateObject().Any() ? Grammar.JsonSchema(schema) : Grammar.JsonObject();
+    /// <summary>The arguments of a function: an object that matches its schema, whether that says that it is one or not.</summary>
+    protected static Grammar Arguments(AIFunctionDeclaration function) => function.JsonSchema switch
+    {
+        { ValueKind: JsonValueKind.Object } schema when schema.EnumerateObject().Any() => IsOfObjects(schema) ? Grammar.JsonSchema(schema) : Grammar.JsonObject(schema),
+        { ValueKind: JsonValueKind.False } never => Grammar.JsonSchema(never),
+        _ => Grammar.JsonObject(),
+    };
+
+    private static bool IsOfObjects(JsonElement schema) => schema.TryGetProperty("type", out JsonElement type) && type.ValueKind == JsonValueKind.String && type.ValueEquals("object");
 
     /// <summary>A grammar once, and again after a separator.</summary>
     protected static Grammar List(Grammar item, string separator, int? most) =>

@@ -12,7 +12,7 @@ internal sealed class Distances(LanguageTable table, TokenTrie? tokens)
     public const int Infinite = int.MaxValue, Unknown = -1;
 
     /// <summary>Larger distances are taken for this, so that sums of several fit.</summary>
-    private const int Largest = 1 << 28;
+    public const int Largest = 1 << 28;
 
     /// <summary>Languages that one search may visit, byte by byte or token by token.</summary>
     private const int MaxVisited = 1 << 14, MaxVisitedByTokens = 1 << 10;

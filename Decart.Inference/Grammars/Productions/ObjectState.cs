@@ -163,11 +163,12 @@ internal sealed class ObjectState
         return cost;
     }
 
-    /// <summary>What the members cost that are still needed, each with its comma.</summary>
+    /// <summary>What the members cost that are still needed, each with its comma; infinite where there is no room for them.</summary>
     private int CostOfNeeded(int depth, bool isSettled, int seen, out int count)
     {
         int cost = 0;
         count = Math.Max(_missingCount, _shape.Min - seen);
+        if (seen + (long)count > _shape.Max) return Distances.Infinite;
         if (_missingCount > 0)
         {
             ReadOnlySpan<int> costs = _shape.Costs(depth, isSettled);

@@ -38,7 +38,9 @@ internal sealed class SchemaCompiler
     }
 
     /// <summary>The texts of the values that match the schema.</summary>
-    public Production Compile() => Sequence.Of(_rules, _rules.Terminal(_json.Space), Compile([_document.Root]));
+    /// <param name="objectsOnly">Whether the values must be objects besides.</param>
+    public Production Compile(bool objectsOnly = false) => Sequence.Of(
+        _rules, _rules.Terminal(_json.Space), Compile(objectsOnly ? [_document.Root, _document.Root.Derive("object", """{"type":"object"}""")] : [_document.Root]));
 
     /// <summary>The texts of the values that match all of some schemas.</summary>
     private Production Compile(IReadOnlyList<Schema> schemas)
@@ -214,9 +216,23 @@ internal sealed class SchemaCompiler
             constraints.Required.Contains(name),
             constraints.DependentRequired.TryGetValue(name, out HashSet<string>? required) ? [.. required.Select(its => indices[its])] : []))];
         (ObjectRest[] rest, bool isOpen) = Rest(constraints, names);
-        if (!isOpen && rest.Length > 0 && constraints.MinProperties > Math.Max(1, names.Length))
+        if (!isOpen && rest.Length > 0 && constraints.MinProperties > Math.Max(1, names.Count(name => MayHave(constraints, name))))
             throw new GrammarException($"{constraints.Path}/minProperties", "is not supported where names of members must match a regular expression");
+        if (constraints.MinProperties > 0 && constraints.MaxProperties < names.Length && NeedEachOther(members))
+            throw new GrammarException($"{constraints.Path}/minProperties", "is not supported with maxProperties where members need each other");
         return _json.Object(_rules, members, rest, constraints.MinProperties, constraints.MaxProperties);
+    }
+
+    /// <summary>Whether a known name can be that of a member at all.</summary>
+    private bool MayHave(Constraints constraints, string name) => _values.AllowsName(constraints, name) && _reader.Read(_values.OfMember(constraints, name)).Types != JsonTypes.None;
+
+    /// <summary>Whether some members can come together only: of others any number can, one after the other.</summary>
+    private static bool NeedEachOther(ObjectMember[] members)
+    {
+        HashSet<int> had = [];
+        // Those whose needs are met, again and again, until there are no more.
+        while (Enumerable.Range(0, members.Length).Where(index => !had.Contains(index) && (members[index].IsRequired || members[index].Requires.All(had.Contains))).ToArray() is { Length: > 0 } next) had.UnionWith(next);
+        return had.Count < members.Length;
     }
 
     private static ObjectMember Member(string name, Production value, bool isRequired, int[] requires) =>

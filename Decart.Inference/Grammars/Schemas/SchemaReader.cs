@@ -16,7 +16,7 @@ internal sealed class SchemaReader(SchemaDocument document)
 
     private static readonly HashSet<string> Unsupported =
     [
-        "contains", "$dynamicRef", "$recursiveRef", "unevaluatedItems", "unevaluatedProperties", "uniqueItems", "disallow", "extends",
+        "contains", "$dynamicRef", "$recursiveRef", "unevaluatedItems", "unevaluatedProperties", "disallow", "extends",
     ];
 
     private static readonly HashSet<string> Applicators = ["$ref", "allOf", "anyOf", "oneOf", "if", "not", "dependentSchemas", "dependencies", "$dynamicRef"];
@@ -216,6 +216,8 @@ internal sealed class SchemaReader(SchemaDocument document)
             case "uniqueItems" when at.Element.ValueKind is JsonValueKind.True or JsonValueKind.False:
                 if (at.Element.GetBoolean()) into.UniqueItems = at.Path;
                 break;
+            case "uniqueItems":
+                throw new GrammarException(at.Path, $"is {Kind(at.Element)}; a boolean was expected");
             case "required" when at.Element.ValueKind is JsonValueKind.True or JsonValueKind.False:
                 break; // draft 3 wrote it inside a property
             case "required":

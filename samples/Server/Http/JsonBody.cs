@@ -48,11 +48,14 @@ internal static class JsonBody
     private static async Task ReadAsync(PipeReader reader, MemoryStream body, BodyLimits.Share share, CancellationToken cancellationToken)
     {
         ReadResult read;
+        // A read that a token has ended is still under way for the pipe, which then cannot be drained of what the body has left.
+        await using CancellationTokenRegistration cancellation = cancellationToken.UnsafeRegister(static reader => ((PipeReader)reader!).CancelPendingRead(), reader);
         do
         {
-            read = await reader.ReadAsync(cancellationToken);
+            read = await reader.ReadAsync(CancellationToken.None);
             try
             {
+                if (read.IsCanceled) throw new OperationCanceledException(cancellationToken);
                 uint capacity = BitOperations.RoundUpToPowerOf2((uint)(body.Length + read.Buffer.Length));
                 share.Grow(capacity);
                 body.Capacity = (int)Math.Min(capacity, (uint)Array.MaxLength);
