@@ -107,6 +107,7 @@ internal sealed class JsonSchemaTests
         yield return Case("false", [], ["null"], isEmpty: true);
         yield return Case("""{"type":"object","properties":{"a":{"type":"integer"},"b":{"type":"integer"}},"required":["a","b"],"maxProperties":1}""", [], ["{}"], isEmpty: true);
         yield return Case("""{"type":"object","minProperties":2,"maxProperties":1}""", [], ["{}"], isEmpty: true);
+        yield return Case("""{"type":"object","properties":{"a":{},"b":{},"c":{}},"minProperties":2,"maxProperties":2,"dependentRequired":{"a":["a","b"]},"additionalProperties":false}""", ["{\"a\":1,\"b\":1}", "{\"c\":1,\"b\":1}"], ["{\"a\":1,\"c\":1}", "{\"a\":1}"]);
         yield return Case("""{"type":"object","required":["a"],"dependentRequired":{"a":["b"]},"maxProperties":1}""", [], ["{}"], isEmpty: true);
 
         static TestCaseData Case(string schema, string[] matching, string[] others, bool isEmpty = false) => new TestCaseData(schema, matching, others, isEmpty).SetArgDisplayNames(schema);
@@ -137,6 +138,7 @@ internal sealed class JsonSchemaTests
     [TestCase("""{"type":"array","uniqueItems":true}""", "/uniqueItems")]
     [TestCase("""{"uniqueItems":"x"}""", "/uniqueItems")]
     [TestCase("""{"type":"object","properties":{"c":false,"d":false},"minProperties":2,"additionalProperties":false,"patternProperties":{"^x$":{"type":"boolean"}}}""", "/minProperties")]
+    [TestCase("""{"type":"object","properties":{"a":{},"b":{},"c":false},"minProperties":2,"additionalProperties":false,"patternProperties":{"^x$":{}},"dependentRequired":{"a":["b"],"b":["c"]}}""", "/minProperties")]
     [TestCase("""{"properties":{"a":{},"b":{},"c":{},"d":{}},"minProperties":3,"maxProperties":3,"dependentRequired":{"a":["b"],"b":["a"],"c":["d"],"d":["c"]}}""", "/minProperties")]
     [TestCase("""{"type":"string","format":"regex"}""", "/format")]
     [TestCase("""{"type":"string","pattern":"(a)\\1"}""", "/pattern")]

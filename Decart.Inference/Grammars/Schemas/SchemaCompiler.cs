@@ -216,22 +216,28 @@ internal sealed class SchemaCompiler
             constraints.Required.Contains(name),
             constraints.DependentRequired.TryGetValue(name, out HashSet<string>? required) ? [.. required.Select(its => indices[its])] : []))];
         (ObjectRest[] rest, bool isOpen) = Rest(constraints, names);
-        if (!isOpen && rest.Length > 0 && constraints.MinProperties > Math.Max(1, names.Count(name => MayHave(constraints, name))))
+        if (!isOpen && rest.Length > 0 && constraints.MinProperties > Math.Max(1, CountPossible(constraints, names)))
             throw new GrammarException($"{constraints.Path}/minProperties", "is not supported where names of members must match a regular expression");
         if (constraints.MinProperties > 0 && constraints.MaxProperties < names.Length && NeedEachOther(members))
             throw new GrammarException($"{constraints.Path}/minProperties", "is not supported with maxProperties where members need each other");
         return _json.Object(_rules, members, rest, constraints.MinProperties, constraints.MaxProperties);
     }
 
-    /// <summary>Whether a known name can be that of a member at all.</summary>
-    private bool MayHave(Constraints constraints, string name) => _values.AllowsName(constraints, name) && _reader.Read(_values.OfMember(constraints, name)).Types != JsonTypes.None;
+    /// <summary>How many of the known names a member can have at all.</summary>
+    private int CountPossible(Constraints constraints, string[] names)
+    {
+        HashSet<string> possible = [.. names.Where(name => _values.AllowsName(constraints, name) && _reader.Read(_values.OfMember(constraints, name)).Types != JsonTypes.None)];
+        // Those that need one that cannot be there, and those that need these.
+        while (possible.RemoveWhere(name => constraints.DependentRequired.TryGetValue(name, out HashSet<string>? required) && !possible.IsSupersetOf(required)) > 0) { }
+        return possible.Count;
+    }
 
     /// <summary>Whether some members can come together only: of others any number can, one after the other.</summary>
     private static bool NeedEachOther(ObjectMember[] members)
     {
         HashSet<int> had = [];
         // Those whose needs are met, again and again, until there are no more.
-        while (Enumerable.Range(0, members.Length).Where(index => !had.Contains(index) && (members[index].IsRequired || members[index].Requires.All(had.Contains))).ToArray() is { Length: > 0 } next) had.UnionWith(next);
+        while (Enumerable.Range(0, members.Length).Where(index => !had.Contains(index) && (members[index].IsRequired || members[index].Requires.All(required => required == index || had.Contains(required)))).ToArray() is { Length: > 0 } next) had.UnionWith(next);
         return had.Count < members.Length;
     }
 
