@@ -94,9 +94,19 @@ internal static class SessionLoader
     private static Decoder LoadDecoder(
         TensorSource source, ModelConfig config, ModelNeed need, DeviceChoice choice, LlmSessionOptions options, ILogger logger, CancellationToken cancellationToken)
     {
-        if (choice.Backend.Tensors.ReadsWeightsInPlace) return Load();
-
         string free = DescribeFree(choice.Backend);
+        if (choice.Backend.Tensors.ReadsWeightsInPlace)
+        {
+            try
+            {
+                return Load();
+            }
+            catch (OutOfMemoryException error) when (error is not InsufficientMemoryException)
+            {
+                throw new InsufficientMemoryException($"What is computed in steps of {options.TokensPerStep} tokens (MaxBatchTokens) does not fit into memory; {free}.", error);
+            }
+        }
+
         long stored = source.TotalBytes, needed = need.BytesWhere(choice.PacksWeights), start = Stopwatch.GetTimestamp();
         try
         {
