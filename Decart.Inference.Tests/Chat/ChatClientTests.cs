@@ -291,6 +291,7 @@ public class ChatClientTests
     [TestCase(Coder, """{"properties": {"a": {}}, "minProperties": 1}""")]
     [TestCase(Coder, """{"properties": {"a": {}, "b": {}}, "maxProperties": 1}""")]
     [TestCase(Coder, """{"required": ["a"], "additionalProperties": false}""")]
+    [TestCase(Coder, """{"properties": {"a": false}, "required": ["a"]}""")]
     [TestCase(Coder, """{"properties": {"a": {"type": 1}}}""")]
     [TestCase(Coder, """{"properties": {"a>b": {}}}""")]
     [TestCase(Coder, """{"properties": {"x ": {}}}""")]
@@ -307,6 +308,7 @@ public class ChatClientTests
     [TestCase("""{"$ref": "#/$defs/p", "$defs": {"p": {"type": "object", "properties": {"a": {"$ref": "#/$defs/n"}}, "required": ["a"]}, "n": {"type": "integer"}}}""", "5")]
     [TestCase("""{"required": ["a"], "additionalProperties": {"type": "integer"}}""", "5")]
     [TestCase("""{"required": ["a"], "minProperties": 1}""", "[1]")]
+    [TestCase("""{"properties": {"never": false, "a": {"type": "integer"}}, "required": ["a"], "maxProperties": 1}""", "5")]
     public async Task Parameters_in_tags_are_found_in_the_schema(string schema, string value)
     {
         string call = $"<tool_call>\n<function=f>\n<parameter=a>\n{value}\n</parameter>\n</function>\n</tool_call>";

@@ -36,7 +36,12 @@ internal sealed record TaggedParameter(string Name, JsonElement Schema, bool IsR
         if (own.TryGetProperty("properties", out JsonElement properties))
         {
             if (properties.ValueKind != JsonValueKind.Object) throw new GrammarException("/properties", "is no object; the schemas of parameters were expected");
-            parameters.AddRange(properties.EnumerateObject().DistinctBy(property => property.Name).Select(property => new TaggedParameter(property.Name, property.Value, required.Remove(property.Name))));
+            foreach (JsonProperty property in properties.EnumerateObject().DistinctBy(property => property.Name))
+            {
+                // What must not be there is no parameter, if it need not be either.
+                bool isRequired = required.Remove(property.Name);
+                if (isRequired || property.Value.ValueKind != JsonValueKind.False) parameters.Add(new TaggedParameter(property.Name, property.Value, isRequired));
+            }
         }
         parameters.AddRange(required.Select(name => new TaggedParameter(name, SchemaOfOthers(own, name), IsRequired: true)));
         foreach (TaggedParameter parameter in parameters) RequireName(parameter.Name);
