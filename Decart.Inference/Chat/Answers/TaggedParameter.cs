@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Decart.Inference.Checkpoints;
+using Decart.Inference.Grammars.Schemas;
 
 namespace Decart.Inference.Chat.Answers;
 
@@ -9,9 +10,10 @@ namespace Decart.Inference.Chat.Answers;
 /// <param name="IsRequired">Whether each call must have it.</param>
 internal sealed record TaggedParameter(string Name, JsonElement Schema, bool IsRequired)
 {
-    private const string Definitions = "#/$defs/", OldDefinitions = "#/definitions/";
+    /// <summary>What a schema may say of its members that tags can be held to.</summary>
+    private static readonly HashSet<string> Supported = ["type", "properties", "required", "additionalProperties", "minProperties", "maxProperties"];
 
-    /// <summary>What a schema may say of its members together, which tags, each by itself, cannot be held to.</summary>
+    /// <summary>What it may say of them together, which tags, each by itself, cannot be held to.</summary>
     private static readonly HashSet<string> Unsupported =
     [
         "$ref", "$dynamicRef", "$recursiveRef", "allOf", "anyOf", "oneOf", "not", "if", "enum", "const", "patternProperties", "propertyNames",
@@ -25,18 +27,19 @@ internal sealed record TaggedParameter(string Name, JsonElement Schema, bool IsR
     {
         if (schema.ValueKind == JsonValueKind.False) throw new GrammarException("", "is false; the schema of an object was expected");
         if (schema.ValueKind != JsonValueKind.Object) return [];
-        JsonElement own = Resolve(schema);
-        foreach (JsonProperty keyword in own.EnumerateObject())
+        Schema own = Resolve(new SchemaDocument(schema));
+        SchemaReader.RequireObject(own);
+        foreach (JsonProperty keyword in own.Element.EnumerateObject())
         {
-            if (Unsupported.Contains(keyword.Name)) throw new GrammarException($"/{keyword.Name}", "is not supported for the parameters of a function: the model writes each by itself");
+            if (Unsupported.Contains(keyword.Name)) throw new GrammarException($"{own.Path}/{keyword.Name}", "is not supported for the parameters of a function: the model writes each by itself");
         }
-        if (own.TryGetProperty("type", out JsonElement type) && !IsObject(type)) throw new GrammarException("/type", "is not object; functions take objects");
+        if (own.Child("type") is { } type && !IsObject(type.Element)) throw new GrammarException(type.Path, "is not object; functions take objects");
         HashSet<string> required = [.. Required(own)];
         List<TaggedParameter> parameters = [];
-        if (own.TryGetProperty("properties", out JsonElement properties))
+        if (own.Child("properties") is { } properties)
         {
-            if (properties.ValueKind != JsonValueKind.Object) throw new GrammarException("/properties", "is no object; the schemas of parameters were expected");
-            foreach (JsonProperty property in properties.EnumerateObject().DistinctBy(property => property.Name))
+            SchemaReader.RequireObject(properties);
+            foreach (JsonProperty property in properties.Element.EnumerateObject().DistinctBy(property => property.Name))
             {
                 // What must not be there is no parameter, if it need not be either.
                 bool isRequired = required.Remove(property.Name);
@@ -46,8 +49,8 @@ internal sealed record TaggedParameter(string Name, JsonElement Schema, bool IsR
         parameters.AddRange(required.Select(name => new TaggedParameter(name, SchemaOfOthers(own, name), IsRequired: true)));
         foreach (TaggedParameter parameter in parameters) RequireName(parameter.Name);
         int needed = parameters.Count(parameter => parameter.IsRequired);
-        if (Count(own, "minProperties") is { } least && least > needed) throw new GrammarException("/minProperties", "is not supported for more parameters of a function than are required");
-        if (Count(own, "maxProperties") is { } most && most < parameters.Count) throw new GrammarException("/maxProperties", "is not supported for fewer parameters of a function than there are");
+        if (own.Child("minProperties") is { } least && SchemaReader.Count(least) > needed) throw new GrammarException(least.Path, "is not supported for more parameters of a function than are required");
+        if (own.Child("maxProperties") is { } most && SchemaReader.Count(most) < parameters.Count) throw new GrammarException(most.Path, "is not supported for fewer parameters of a function than there are");
         return parameters;
     }
 
@@ -59,42 +62,29 @@ internal sealed record TaggedParameter(string Name, JsonElement Schema, bool IsR
             throw new GrammarException($"The name {Quoted.Value(name)} cannot be written in the model's calls: one without \">\" and without white space around it was expected.");
     }
 
-    /// <summary>The schema itself, or the definition that is all it refers to.</summary>
-    private static JsonElement Resolve(JsonElement schema)
+    /// <summary>The whole schema, or what it refers to where it says nothing else.</summary>
+    private static Schema Resolve(SchemaDocument document)
     {
-        JsonElement found = schema;
+        Schema found = document.Root;
         HashSet<string> seen = [];
-        while (found.TryGetProperty("$ref", out JsonElement reference) && reference.ValueKind == JsonValueKind.String && seen.Add(reference.GetString()!))
-        {
-            string target = reference.GetString()!;
-            string? place = target.StartsWith(Definitions, StringComparison.Ordinal) ? "$defs" : target.StartsWith(OldDefinitions, StringComparison.Ordinal) ? "definitions" : null;
-            bool isAll = !found.EnumerateObject().Any(keyword => keyword.Name is "type" or "properties" or "required" or "additionalProperties" or "minProperties" or "maxProperties" || (keyword.Name != "$ref" && Unsupported.Contains(keyword.Name)));
-            if (!isAll || place is null || !schema.TryGetProperty(place, out JsonElement definitions) || definitions.ValueKind != JsonValueKind.Object) break;
-            if (!definitions.TryGetProperty(target[(place.Length + 3)..], out JsonElement definition) || definition.ValueKind != JsonValueKind.Object) break;
-            found = definition;
-        }
+        while (found.Child("$ref") is { } reference && seen.Add(found.Path) && !SaysMore(found)) found = document.Resolve(SchemaReader.Text(reference), reference.Path);
         return found;
+
+        static bool SaysMore(Schema schema) => schema.Element.EnumerateObject().Any(keyword => keyword.Name != "$ref" && (Supported.Contains(keyword.Name) || Unsupported.Contains(keyword.Name)));
     }
 
     private static bool IsObject(JsonElement type) => type.ValueKind == JsonValueKind.Array
-        ? type.EnumerateArray().Any(one => one.ValueKind == JsonValueKind.String && one.ValueEquals("object"))
+        ? type.EnumerateArray().Any(IsObject)
         : type.ValueKind == JsonValueKind.String && type.ValueEquals("object");
 
-    private static IEnumerable<string> Required(JsonElement schema)
-    {
-        if (!schema.TryGetProperty("required", out JsonElement required) || required.ValueKind is JsonValueKind.True or JsonValueKind.False) return [];
-        bool areNames = required.ValueKind == JsonValueKind.Array && required.EnumerateArray().All(name => name.ValueKind == JsonValueKind.String);
-        return areNames ? required.EnumerateArray().Select(name => name.GetString()!) : throw new GrammarException("/required", "is no array of strings");
-    }
+    private static IEnumerable<string> Required(Schema schema) =>
+        schema.Child("required") is { Element.ValueKind: not (JsonValueKind.True or JsonValueKind.False) } required ? SchemaReader.Texts(required) : [];
 
     /// <summary>What a parameter must match that no property describes.</summary>
-    private static JsonElement SchemaOfOthers(JsonElement schema, string name)
+    private static JsonElement SchemaOfOthers(Schema schema, string name) => schema.Child("additionalProperties") switch
     {
-        if (!schema.TryGetProperty("additionalProperties", out JsonElement others)) return JsonElement.Parse("true");
-        return others.ValueKind != JsonValueKind.False ? others
-            : throw new GrammarException("/required", $"names {Quoted.Value(name)}, which is none of the properties, and others are not allowed");
-    }
-
-    private static int? Count(JsonElement schema, string keyword) =>
-        schema.TryGetProperty(keyword, out JsonElement count) && count.ValueKind == JsonValueKind.Number && count.TryGetInt32(out int value) ? value : null;
+        null => JsonElement.Parse("true"),
+        { Element.ValueKind: JsonValueKind.False } => throw new GrammarException($"{schema.Path}/required", $"names {Quoted.Value(name)}, which is none of the properties, and others are not allowed"),
+        { } others => others.Element,
+    };
 }

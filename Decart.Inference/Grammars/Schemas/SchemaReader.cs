@@ -348,7 +348,7 @@ internal sealed class SchemaReader(SchemaDocument document)
         return at.Element.EnumerateObject().Select(property => at.At(property.Name, property.Value));
     }
 
-    private static void RequireObject(Schema at)
+    public static void RequireObject(Schema at)
     {
         if (at.Element.ValueKind != JsonValueKind.Object) throw new GrammarException(at.Path, $"is {Kind(at.Element)}; an object was expected");
     }
