@@ -4,6 +4,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using Decart.Inference.Tests.Session;
+using Microsoft.Extensions.Logging;
 
 namespace Decart.Inference.Tests.Server;
 
@@ -76,6 +77,21 @@ public class ResilienceTests
         Assert.That(await reader.ReadLineAsync(), Does.Contain("408"));
         clients.ForEach(client => client.Dispose());
         await server.UntilIdleAsync();
+    }
+
+    [Test, CancelAfter(60_000)]
+    public async Task Bodies_that_come_too_late_are_no_errors_of_the_server()
+    {
+        RecordingLog log = new();
+        await using (RunningServer server = await RunningServer.StartWithLogAsync(log, "--Server:ReceiveTimeout=00:00:00.3"))
+        {
+            using TcpClient client = await ConnectAsync(server);
+            await client.Client.SendAsync(Encoding.ASCII.GetBytes($"POST /{Path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{{"));
+            using StreamReader reader = new(client.GetStream());
+            Assert.That(await reader.ReadLineAsync(), Does.Contain("408"));
+        }
+        Assert.That(log.Entries, Is.Not.Empty);
+        Assert.That(log.Messages(LogLevel.Error), Is.Empty);
     }
 
     [TestCase("ffffffffffffffff\r\n{}")]

@@ -50,6 +50,10 @@ internal sealed class RunningServer : IAsyncDisposable
     /// <summary>The storyteller, which continues texts.</summary>
     public static Task<RunningServer> StartAsync(params string[] settings) => StartAsync(null, settings);
 
+    /// <param name="log">What the server logs goes there.</param>
+    /// <param name="settings">Settings of the configuration.</param>
+    public static Task<RunningServer> StartWithLogAsync(ILoggerProvider log, params string[] settings) => StartAsync(null, settings, builder => builder.Logging.AddProvider(log));
+
     /// <param name="settings">Settings of the configuration.</param>
     /// <param name="sendBuffer">Bytes that the system keeps for a client that does not read.</param>
     public static Task<RunningServer> StartAsync(string[] settings, int sendBuffer) => StartAsync(null, settings, builder => builder.WebHost.UseSockets(sockets => sockets.CreateBoundListenSocket = address =>

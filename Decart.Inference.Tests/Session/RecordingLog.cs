@@ -4,7 +4,7 @@ using Microsoft.Extensions.Logging;
 namespace Decart.Inference.Tests.Session;
 
 /// <summary>Keeps what is logged.</summary>
-internal sealed class RecordingLog : ILoggerFactory, ILogger
+internal sealed class RecordingLog : ILoggerFactory, ILoggerProvider, ILogger
 {
     public Action<LogLevel>? OnLog { get; init; }
 
